@@ -1,0 +1,234 @@
+//! The dense engine: explicit weights, forward, backward, update. Short and obvious, because the
+//! fast ones are held to it.
+
+use nalgebra::DMatrix;
+
+use super::ends::{Ends, Signal};
+use super::record::Recorder;
+use super::{columns, finite, mean_square};
+use crate::backend::{BackwardSweep, Covariances, ForwardSweep, Network, Probe, Sweeps};
+use crate::data::Samples;
+use crate::model::{Closure, Rates};
+use crate::rng::noise::{Direction, Noise};
+
+/// The hidden weights: W_1 … W_L, and for `gia` the independent W̃_l whose transposes carry the
+/// gradients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// L matrices, n×n.
+    pub forward: Vec<DMatrix<f64>>,
+    /// L matrices, or none: then the forward ones serve.
+    pub backward: Vec<DMatrix<f64>>,
+}
+
+impl Weights {
+    /// Initial weights of `network`.
+    ///
+    /// # Panics
+    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    pub fn sample(noise: &dyn Noise, network: &Network) -> Self {
+        let draw = |direction| {
+            let layer = |l| {
+                let mut w = DMatrix::zeros(network.width, network.width);
+                for (j, column) in w.as_mut_slice().chunks_mut(network.width).enumerate() {
+                    noise.weight(direction, l as u32, j as u32, column);
+                }
+                w
+            };
+            (1..=network.depth).map(layer).collect()
+        };
+        let backward = match network.closure {
+            Closure::Exact => Vec::new(),
+            Closure::Gia => draw(Direction::Backward),
+            Closure::Nfd => panic!("nfd is defined by conditioning: no dense network has its law"),
+        };
+        Weights { forward: draw(Direction::Forward), backward }
+    }
+}
+
+/// One run of the dense engine.
+pub struct Dense {
+    network: Network,
+    probe: Probe,
+    train: Samples,
+    test: Samples,
+    ends: Ends,
+    weights: Weights,
+    initial: Vec<DMatrix<f64>>,
+    hidden: Vec<DMatrix<f64>>,
+    signals: Vec<DMatrix<f64>>,
+    /// φ(h_l) and g_l of every pass at the probed layers.
+    feature_history: Vec<Vec<DMatrix<f64>>>,
+    gradient_history: Vec<Vec<DMatrix<f64>>>,
+    features: Recorder,
+    gradients: Recorder,
+}
+
+impl Dense {
+    /// A network at initialisation.
+    pub fn new(
+        network: Network,
+        noise: &dyn Noise,
+        probe: Probe,
+        train: Samples,
+        test: Samples,
+    ) -> Self {
+        let ends = Ends::sample(noise, network.width, train.dimension, network.outputs);
+        let weights = Weights::sample(noise, &network);
+        Dense::from_weights(network, ends, weights, probe, train, test)
+    }
+
+    /// A network with given weights.
+    pub fn from_weights(
+        network: Network,
+        ends: Ends,
+        weights: Weights,
+        probe: Probe,
+        train: Samples,
+        test: Samples,
+    ) -> Self {
+        Dense {
+            initial: weights.forward.clone(),
+            hidden: Vec::new(),
+            signals: Vec::new(),
+            feature_history: vec![Vec::new(); probe.layers.len()],
+            gradient_history: vec![Vec::new(); probe.layers.len()],
+            features: Recorder::default(),
+            gradients: Recorder::default(),
+            network,
+            probe,
+            train,
+            test,
+            ends,
+            weights,
+        }
+    }
+
+    /// The hidden weights as they are now.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// h_0 … h_L of the last forward pass, n×P each.
+    pub fn hidden(&self) -> &[DMatrix<f64>] {
+        &self.hidden
+    }
+
+    /// g_0 … g_L (δ_l when O > 1) of the last backward pass, n×P each.
+    pub fn signals(&self) -> &[DMatrix<f64>] {
+        &self.signals
+    }
+
+    /// U and V as they are now.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// h_0 … h_L of the given inputs.
+    fn propagate(&self, samples: &Samples) -> Vec<DMatrix<f64>> {
+        let Network { activation, scales, .. } = self.network;
+        let mut hidden = vec![self.ends.embed(&columns(samples))];
+        for w in &self.weights.forward {
+            let h = &hidden[hidden.len() - 1];
+            let branch = w * h.map(|u| activation.value(u)) * scales.forward;
+            let next = if scales.skip { h + branch } else { branch };
+            hidden.push(next);
+        }
+        hidden
+    }
+}
+
+impl Sweeps for Dense {
+    fn forward(&mut self, _step: u32) -> ForwardSweep {
+        let Network { width, depth, activation, scales, .. } = self.network;
+        self.hidden = self.propagate(&self.train);
+        let mut own_movement = 0.0;
+        for (l, (w, initial)) in self.weights.forward.iter().zip(&self.initial).enumerate() {
+            let moved = (w - initial) * self.hidden[l].map(|u| activation.value(u));
+            own_movement += mean_square(&moved) / (width * depth) as f64;
+        }
+        for (history, &layer) in self.feature_history.iter_mut().zip(&self.probe.layers) {
+            history.push(self.hidden[layer].map(|u| activation.value(u)));
+        }
+        ForwardSweep {
+            f: self.ends.read(&scales, &self.hidden[depth]),
+            features: self.features.snapshots(&self.probe, &self.hidden),
+            own_movement,
+            ranks: Vec::new(),
+            coupling: None,
+            nonfinite: self.hidden.iter().position(|h| !finite(h)),
+        }
+    }
+
+    fn evaluate(&mut self, _step: u32) -> Vec<f64> {
+        let hidden = self.propagate(&self.test);
+        self.ends.read(&self.network.scales, &hidden[self.network.depth])
+    }
+
+    fn backward(&mut self, _step: u32, chi: &[f64], update: Option<Rates>) -> BackwardSweep {
+        let Network { depth, activation, scales, .. } = self.network;
+        let Signal { g, weights } = self.ends.signal(chi);
+        self.signals = vec![g; depth + 1];
+        let transposed = match self.weights.backward.is_empty() {
+            true => &self.weights.forward,
+            false => &self.weights.backward,
+        };
+        for l in (1..=depth).rev() {
+            let g = &self.signals[l];
+            let slope = self.hidden[l - 1].map(|u| activation.derivative(u));
+            let branch = slope.component_mul(&(transposed[l - 1].tr_mul(g) * scales.forward));
+            self.signals[l - 1] = if scales.skip { g + branch } else { branch };
+        }
+        for (history, &layer) in self.gradient_history.iter_mut().zip(&self.probe.layers) {
+            history.push(self.signals[layer].clone());
+        }
+        if let Some(rates) = update {
+            let Weights { forward, backward } = &mut self.weights;
+            for l in 1..=depth {
+                let mut weighted = self.signals[l].clone();
+                for (mut column, weight) in weighted.column_iter_mut().zip(&weights) {
+                    column *= rates.hidden * scales.update_hidden * weight;
+                }
+                let phi = self.hidden[l - 1].map(|u| activation.value(u));
+                let change = weighted * phi.transpose();
+                forward[l - 1] -= &change;
+                if let Some(w) = backward.get_mut(l - 1) {
+                    *w -= &change;
+                }
+            }
+            let x = columns(&self.train);
+            self.ends.update(
+                &scales,
+                rates,
+                &x,
+                &self.hidden[depth],
+                chi,
+                &self.signals[0],
+                &weights,
+            );
+        }
+        BackwardSweep {
+            gradients: self.gradients.snapshots(&self.probe, &self.signals),
+            ranks: Vec::new(),
+            coupling: None,
+            nonfinite: self.signals.iter().rposition(|g| !finite(g)),
+        }
+    }
+
+    fn covariances(&self) -> Option<Vec<Covariances>> {
+        let steps = self.gradient_history.first()?.len();
+        if steps * self.train.len() > self.probe.covariance_columns {
+            return None;
+        }
+        let gram = |history: &[DMatrix<f64>]| {
+            let blocks: Vec<_> = history.iter().flat_map(|x| x.column_iter()).collect();
+            let all = DMatrix::from_columns(&blocks);
+            all.tr_mul(&all) / self.network.width as f64
+        };
+        let at = |(i, &layer): (usize, &usize)| Covariances {
+            features: (layer < self.network.depth).then(|| gram(&self.feature_history[i])),
+            gradients: (layer > 0).then(|| gram(&self.gradient_history[i])),
+        };
+        Some(self.probe.layers.iter().enumerate().map(at).collect())
+    }
+}

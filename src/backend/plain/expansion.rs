@@ -1,0 +1,65 @@
+//! Orthogonalisation of a query against a basis, with the drop test.
+
+use nalgebra::{DMatrix, DVector};
+
+/// A column whose residual is below this fraction of its norm is numerically in the span: dropping
+/// it is what keeps the law right (theory: section 3, rank deficiency).
+pub const DROP_TOLERANCE: f64 = 1e-10;
+
+/// X = [basis, new] [along; fresh].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expansion {
+    /// C: coefficients along the basis, r×P.
+    pub along: DMatrix<f64>,
+    /// S: coefficients along the new columns, upper echelon with positive pivots, r'×P.
+    pub fresh: DMatrix<f64>,
+    /// Q: the new orthonormal columns, n×r'.
+    pub new: DMatrix<f64>,
+    /// Which columns of X brought a new one, ascending; r' of them.
+    pub kept: Vec<usize>,
+}
+
+impl Expansion {
+    /// [C; S], (r+r')×P.
+    pub fn coefficients(&self) -> DMatrix<f64> {
+        let (r, s) = (self.along.nrows(), self.fresh.nrows());
+        let mut all = self.along.clone().resize_vertically(r + s, 0.0);
+        all.rows_mut(r, s).copy_from(&self.fresh);
+        all
+    }
+}
+
+/// Column-wise Gram–Schmidt, every projection done twice (Giraud, Langou and Rozložník 2005: twice
+/// is enough).
+pub fn expand(basis: &DMatrix<f64>, x: &DMatrix<f64>) -> Expansion {
+    let (n, samples) = x.shape();
+    let mut along = DMatrix::zeros(basis.ncols(), samples);
+    let mut fresh = DMatrix::zeros(samples, samples);
+    let mut new: Vec<DVector<f64>> = Vec::new();
+    let mut kept = Vec::new();
+    for p in 0..samples {
+        let mut v = x.column(p).clone_owned();
+        let norm = v.norm();
+        for _ in 0..2 {
+            for (j, q) in basis.column_iter().enumerate() {
+                let c = q.dot(&v);
+                v.axpy(-c, &q, 1.0);
+                along[(j, p)] += c;
+            }
+            for (j, q) in new.iter().enumerate() {
+                let c = q.dot(&v);
+                v.axpy(-c, q, 1.0);
+                fresh[(j, p)] += c;
+            }
+        }
+        let rest = v.norm();
+        if rest > DROP_TOLERANCE * norm {
+            fresh[(new.len(), p)] = rest;
+            new.push(v / rest);
+            kept.push(p);
+        }
+    }
+    let fresh = fresh.resize_vertically(new.len(), 0.0);
+    let new = if new.is_empty() { DMatrix::zeros(n, 0) } else { DMatrix::from_columns(&new) };
+    Expansion { along, fresh, new, kept }
+}

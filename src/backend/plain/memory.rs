@@ -1,0 +1,176 @@
+//! What one initial weight matrix has been asked and has answered.
+//!
+//! W⁽⁰⁾ is never built. Conditioned on its answers to earlier queries, its answer to a new one is a
+//! known part plus a fresh Gaussian (theory: section 3):
+//!
+//! ```text
+//! Φ = [QF Q] [C; S]
+//! A_new = Z − QB QBᵀZ + QB (BBᵀQ)
+//! W⁽⁰⁾Φ = AF C + A_new S
+//! ```
+//!
+//! and the same with the roles of (QF, AF) and (QB, BB) exchanged for W⁽⁰⁾ᵀG.
+
+use nalgebra::DMatrix;
+
+use super::expansion::{Expansion, expand};
+use crate::model::Closure;
+
+/// The queries of one direction, orthonormalised, and the answers to them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    /// QF (or QB), n×r.
+    pub basis: DMatrix<f64>,
+    /// AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), n×r.
+    pub answers: DMatrix<f64>,
+    /// Θ: the part of the answers that lay along the other side's basis when they were drawn, as
+    /// coefficients; r_other×r.
+    pub overlap: DMatrix<f64>,
+}
+
+/// The answer to one query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The query in coefficients.
+    pub expansion: Expansion,
+    /// A_new (or B_new), n×r'.
+    pub fresh: DMatrix<f64>,
+    /// Its conditioned part along the other side's basis, r_other×r'.
+    pub overlap: DMatrix<f64>,
+    /// W⁽⁰⁾Φ (or W⁽⁰⁾ᵀG), n×P.
+    pub value: DMatrix<f64>,
+    /// t: the conditioned part of `value`, along the other side's basis, r_other×P.
+    pub coupling: DMatrix<f64>,
+}
+
+impl Side {
+    fn new(width: usize) -> Self {
+        let empty = DMatrix::zeros(width, 0);
+        Side { basis: empty.clone(), answers: empty, overlap: DMatrix::zeros(0, 0) }
+    }
+
+    /// The number of stored columns.
+    pub fn rank(&self) -> usize {
+        self.basis.ncols()
+    }
+
+    /// Asks for the image of `x`, conditioning on the first `used` columns of the `other` side;
+    /// `draw` gives Z\[:, kept\].
+    fn ask(
+        &self,
+        other: &Side,
+        used: usize,
+        x: &DMatrix<f64>,
+        draw: &mut dyn FnMut(&[usize]) -> DMatrix<f64>,
+    ) -> Answer {
+        let expansion = expand(&self.basis, x);
+        let basis = other.basis.columns(0, used);
+        let known = other.answers.columns(0, used).tr_mul(&expansion.new);
+        let z = draw(&expansion.kept);
+        let fresh = &z - basis * (basis.tr_mul(&z) - &known);
+        let value = &self.answers * &expansion.along + &fresh * &expansion.fresh;
+        let overlap = known.resize_vertically(other.rank(), 0.0);
+        let coupling = &self.overlap * &expansion.along + &overlap * &expansion.fresh;
+        Answer { expansion, fresh, overlap, value, coupling }
+    }
+
+    fn append(&mut self, other: &mut Side, answer: &Answer) {
+        append_columns(&mut self.basis, &answer.expansion.new);
+        append_columns(&mut self.answers, &answer.fresh);
+        append_columns(&mut self.overlap, &answer.overlap);
+        // The other side's answers were drawn before these columns existed: zero rows.
+        other.overlap.resize_vertically_mut(self.rank(), 0.0);
+    }
+}
+
+fn append_columns(matrix: &mut DMatrix<f64>, new: &DMatrix<f64>) {
+    let columns = matrix.ncols();
+    matrix.resize_mut(new.nrows(), columns + new.ncols(), 0.0);
+    matrix.columns_mut(columns, new.ncols()).copy_from(new);
+}
+
+/// One layer's weight matrix: initial part by questions and answers, drift in factors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Memory {
+    closure: Closure,
+    /// QF, AF, Θ_F.
+    pub forward: Side,
+    /// QB, BB, Θ_B.
+    pub backward: Side,
+    /// M: W − W⁽⁰⁾ = −(drift scale) QB M QFᵀ over the columns present at the last update.
+    pub drift: DMatrix<f64>,
+    /// Forward columns that were there before this step.
+    pub earlier: usize,
+}
+
+impl Memory {
+    /// A matrix that nobody has asked anything yet.
+    pub fn new(width: usize, closure: Closure) -> Self {
+        Memory {
+            closure,
+            forward: Side::new(width),
+            backward: Side::new(width),
+            drift: DMatrix::zeros(0, 0),
+            earlier: 0,
+        }
+    }
+
+    /// W⁽⁰⁾Φ, Φ n×P. Remembered only by [`Memory::remember_forward`].
+    pub fn ask_forward(
+        &self,
+        phi: &DMatrix<f64>,
+        draw: &mut dyn FnMut(&[usize]) -> DMatrix<f64>,
+    ) -> Answer {
+        let used = if self.closure.forward_conditions() { self.backward.rank() } else { 0 };
+        self.forward.ask(&self.backward, used, phi, draw)
+    }
+
+    /// W⁽⁰⁾ᵀG, G n×P. Remembered only by [`Memory::remember_backward`].
+    pub fn ask_backward(
+        &self,
+        g: &DMatrix<f64>,
+        draw: &mut dyn FnMut(&[usize]) -> DMatrix<f64>,
+    ) -> Answer {
+        let used = self.closure.backward_conditions(self.earlier, self.forward.rank()).end;
+        self.backward.ask(&self.forward, used, g, draw)
+    }
+
+    /// Appends the columns of a forward answer; they count as this step's until the next call.
+    pub fn remember_forward(&mut self, answer: &Answer) {
+        self.earlier = self.forward.rank();
+        self.forward.append(&mut self.backward, answer);
+    }
+
+    /// Appends the columns of a backward answer.
+    pub fn remember_backward(&mut self, answer: &Answer) {
+        self.backward.append(&mut self.forward, answer);
+    }
+
+    /// QB M C: the drift applied to a forward query with coefficients `along` the basis.
+    pub fn drift_forward(&self, along: &DMatrix<f64>) -> DMatrix<f64> {
+        let (rows, columns) = self.drift.shape();
+        self.backward.basis.columns(0, rows) * (&self.drift * along.rows(0, columns))
+    }
+
+    /// QF Mᵀ C: the transposed drift applied to a backward query.
+    pub fn drift_backward(&self, along: &DMatrix<f64>) -> DMatrix<f64> {
+        let (rows, columns) = self.drift.shape();
+        self.forward.basis.columns(0, columns) * self.drift.tr_mul(&along.rows(0, rows))
+    }
+
+    /// M ← pad(M) + η `backward` diag(weights) `forward`ᵀ, from the coefficients of this pass.
+    pub fn update(
+        &mut self,
+        rate: f64,
+        weights: &[f64],
+        forward: &DMatrix<f64>,
+        backward: &DMatrix<f64>,
+    ) {
+        let mut weighted = backward.clone();
+        for (mut column, weight) in weighted.column_iter_mut().zip(weights) {
+            column *= rate * weight;
+        }
+        self.drift.resize_mut(self.backward.rank(), self.forward.rank(), 0.0);
+        self.drift += weighted * forward.transpose();
+    }
+}

@@ -1,0 +1,32 @@
+//! What is kept of a pass: leading rows and movements at the probed layers.
+
+use nalgebra::DMatrix;
+
+use super::mean_square;
+use crate::backend::{Probe, Snapshot};
+
+/// Snapshots of one kind of vector, against its values at step 0.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    initial: Vec<DMatrix<f64>>,
+}
+
+impl Recorder {
+    /// Looks at `vectors[layer]` at every probed layer; the first call sets the reference.
+    pub fn snapshots(&mut self, probe: &Probe, vectors: &[DMatrix<f64>]) -> Vec<Snapshot> {
+        if self.initial.is_empty() {
+            self.initial = probe.layers.iter().map(|&layer| vectors[layer].clone()).collect();
+        }
+        probe
+            .layers
+            .iter()
+            .zip(&self.initial)
+            .map(|(&layer, initial)| {
+                let x = &vectors[layer];
+                let rows = probe.rows.min(x.nrows());
+                let rows = x.rows(0, rows).iter().map(|&v| v as f32).collect();
+                Snapshot { rows, movement: mean_square(&(x - initial)) }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,99 @@
+//! Everything that can go wrong in the library, with what, where and what to do next.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A place in an experiment: a position in its file, or a command-line override.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line and a column of the experiment file, from 1.
+    File {
+        /// The experiment file.
+        file: PathBuf,
+        /// Line
+        line: usize,
+        /// Column, in characters.
+        column: usize,
+    },
+    /// `--set FIELD=…`
+    Override {
+        /// The dotted path that was set.
+        field: String,
+    },
+    /// A field that is not written anywhere: a default that does not fit the rest.
+    Default {
+        /// The experiment file.
+        file: PathBuf,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File { file, line, column } => write!(out, "{}:{line}:{column}", file.display()),
+            Place::Override { field } => write!(out, "--set {field}"),
+            Place::Default { file } => write!(out, "{} (by default)", file.display()),
+        }
+    }
+}
+
+/// The library's errors.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The experiment does not say what can be run.
+    #[error("{place}: {field}: {problem}\n  {help}")]
+    Experiment {
+        /// Where it is written.
+        place: Place,
+        /// Dotted path of the field; the file itself for a syntax error.
+        field: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        help: String,
+    },
+    /// Data cannot be loaded or does not fit.
+    #[error("{source_name}{}: {problem}\n  {help}", .row.map(|r| format!(", line {r}")).unwrap_or_default())]
+    Data {
+        /// A file, or the name of a bundled set.
+        source_name: String,
+        /// Line of the file, from 1.
+        row: Option<u64>,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        help: String,
+    },
+    /// The run directory is not usable for this experiment.
+    #[error("{}: {problem}\n  {help}", .directory.display())]
+    RunDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        help: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// A verb: "read", "create", "write".
+        action: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// The library's results.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Whether the user's input is at fault rather than the machine.
+    pub fn is_users(&self) -> bool {
+        !matches!(self, Error::Io { .. })
+    }
+}

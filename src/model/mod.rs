@@ -1,0 +1,14 @@
+//! What is trained: activations, parametrizations, losses and closures, each one table.
+//!
+//! Nothing here knows about layers in memory, experiments or files.
+
+pub mod activation;
+pub mod closure;
+pub mod gaussian;
+pub mod loss;
+pub mod parametrization;
+
+pub use activation::Activation;
+pub use closure::Closure;
+pub use loss::Loss;
+pub use parametrization::{Exponents, Groups, Parametrization, Rates, ScaleLaw, Scales};

@@ -1,0 +1,143 @@
+//! Parametrizations: every power of the width and the depth that appears in the program.
+//!
+//! ```text
+//! h_l = [h_{l-1}] + forward · W_l φ(h_{l-1})          (no skip in `vanilla`)
+//! f   = readout · Vᵀ h_L
+//! ΔW  = −η update_hidden Σ χ g φᵀ,   ΔU = −η_in update_input Σ χ g_0 xᵀ,
+//! ΔV  = −η_out update_readout Σ χ h_L
+//! ```
+//!
+//! g is the backward feature of order one, ∂f/∂h divided by `readout`. Source: theory, section 1;
+//! depth-μP is arXiv 2310.02244, and arXiv 2512.21075 (eq. 1–4) with the rates written out.
+
+use serde::{Deserialize, Serialize};
+
+use super::Activation;
+
+/// The named parametrizations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parametrization {
+    /// Branch L^{-1/2}, rates independent of depth.
+    DepthMup,
+    /// Branch of order one.
+    Mup,
+    /// No skip connection: h_l = σ n^{-1/2} W φ(h_{l-1}).
+    Vanilla,
+    /// The lazy control: branch L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
+    Ntk,
+}
+
+/// Depth exponents: branch multiplier √T·L^{-branch}, hidden rate factor L^{-rate}.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exponents {
+    /// a
+    pub branch: f64,
+    /// c
+    pub rate: f64,
+}
+
+/// Which groups of weights are trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// U
+    pub input: bool,
+    /// W_1 … W_L
+    pub hidden: bool,
+    /// V
+    pub readout: bool,
+}
+
+/// Learning rates, before the factors of [`Scales`]; zero for a group that is not trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// η_in
+    pub input: f64,
+    /// η
+    pub hidden: f64,
+    /// η_out
+    pub readout: f64,
+}
+
+/// All factors of one network; see the module's formulas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scales {
+    /// Whether the residual stream is carried over.
+    pub skip: bool,
+    /// On W φ, and on Wᵀ g: m n^{-1/2}.
+    pub forward: f64,
+    /// On Vᵀ h_L.
+    pub readout: f64,
+    /// In ΔW.
+    pub update_hidden: f64,
+    /// In ΔU.
+    pub update_input: f64,
+    /// In ΔV.
+    pub update_readout: f64,
+}
+
+impl Parametrization {
+    /// Its name in experiments and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Parametrization::DepthMup => "depth-mup",
+            Parametrization::Mup => "mup",
+            Parametrization::Vanilla => "vanilla",
+            Parametrization::Ntk => "ntk",
+        }
+    }
+
+    /// Its depth exponents. `vanilla` has none: its branch multiplier is σ.
+    pub fn exponents(self) -> Exponents {
+        let branch = match self {
+            Parametrization::DepthMup | Parametrization::Ntk => 0.5,
+            Parametrization::Mup | Parametrization::Vanilla => 0.0,
+        };
+        Exponents { branch, rate: 0.0 }
+    }
+}
+
+/// What fixes the scales of a network of any width and depth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScaleLaw {
+    /// The named table row.
+    pub parametrization: Parametrization,
+    /// Its exponents, or the user's.
+    pub exponents: Exponents,
+    /// φ, for σ of `vanilla`.
+    pub activation: Activation,
+    /// T
+    pub horizon: f64,
+    /// γ: f is divided by it, all rates are multiplied by γ².
+    pub gamma: f64,
+}
+
+impl ScaleLaw {
+    /// The factors at width n, depth L and input dimension d.
+    pub fn at(&self, width: usize, depth: usize, dimension: usize) -> Scales {
+        let n = width as f64;
+        let depth = depth as f64;
+        let skip = self.parametrization != Parametrization::Vanilla;
+        let branch = if skip {
+            self.horizon.sqrt() * depth.powf(-self.exponents.branch)
+        } else {
+            self.activation.vanilla_scale()
+        };
+        // ∂f/∂h = readout · g. In μP raw rates are n η, in ntk η; times γ².
+        let (readout, raw_rate) = match self.parametrization {
+            Parametrization::Ntk => (n.sqrt().recip(), 1.0),
+            _ => (n.recip(), n),
+        };
+        let update = raw_rate * readout * self.gamma;
+        let forward = branch / n.sqrt();
+        Scales {
+            skip,
+            forward,
+            readout: readout / self.gamma,
+            update_hidden: update * forward * depth.powf(-self.exponents.rate),
+            update_input: update / (dimension as f64).sqrt(),
+            update_readout: update,
+        }
+    }
+}

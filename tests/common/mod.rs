@@ -1,0 +1,80 @@
+//! What several test files need to build small networks.
+#![allow(dead_code)]
+
+use nfd::backend::{Network, Probe};
+use nfd::data::Samples;
+use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+
+/// A network in a named parametrization, T = 1, γ = 1.
+pub fn network(
+    parametrization: Parametrization,
+    activation: Activation,
+    closure: Closure,
+    (width, depth): (usize, usize),
+    samples: &Samples,
+) -> Network {
+    let law = ScaleLaw {
+        parametrization,
+        exponents: parametrization.exponents(),
+        activation,
+        horizon: 1.0,
+        gamma: 1.0,
+    };
+    let scales = law.at(width, depth, samples.dimension);
+    Network { width, depth, outputs: samples.outputs, activation, closure, scales }
+}
+
+/// Looks at every layer and keeps every row.
+pub fn full_probe(depth: usize) -> Probe {
+    Probe { layers: (0..=depth).collect(), rows: usize::MAX, covariance_columns: 128 }
+}
+
+/// Samples from rows of inputs and labels.
+pub fn samples(inputs: &[Vec<f64>], labels: &[Vec<f64>]) -> Samples {
+    Samples {
+        dimension: inputs[0].len(),
+        outputs: labels[0].len(),
+        inputs: inputs.concat(),
+        labels: labels.concat(),
+        indices: (0..inputs.len() as u32).collect(),
+    }
+}
+
+/// No samples of the same shape.
+pub fn none_like(samples: &Samples) -> Samples {
+    let (dimension, outputs) = (samples.dimension, samples.outputs);
+    Samples { dimension, outputs, inputs: vec![], labels: vec![], indices: vec![] }
+}
+
+/// Inputs on the sphere ‖x‖ = √d and labels ±1 (or `outputs` of them), from a small fixed recipe.
+pub fn sphere(count: usize, dimension: usize, outputs: usize) -> Samples {
+    let mut inputs = Vec::new();
+    let mut labels = Vec::new();
+    for p in 0..count {
+        let x: Vec<f64> =
+            (0..dimension).map(|i| (1.7 * (i + 1) as f64 * (p + 2) as f64).sin()).collect();
+        let norm = x.iter().map(|v| v * v).sum::<f64>().sqrt();
+        inputs.push(x.iter().map(|v| v * (dimension as f64).sqrt() / norm).collect());
+        labels.push((0..outputs).map(|o| if (p + o) % 2 == 0 { 1.0 } else { -1.0 }).collect());
+    }
+    samples(&inputs, &labels)
+}
+
+/// The same rate in the named groups.
+pub fn rates(rate: f64, groups: Groups) -> Rates {
+    let of = |trained| if trained { rate } else { 0.0 };
+    Rates { input: of(groups.input), hidden: of(groups.hidden), readout: of(groups.readout) }
+}
+
+pub const HIDDEN: Groups = Groups { input: false, hidden: true, readout: false };
+pub const ALL: Groups = Groups { input: true, hidden: true, readout: true };
+
+/// χ of the squared loss.
+pub fn chi(f: &[f64], samples: &Samples) -> Vec<f64> {
+    Loss::Squared.chi(f, &samples.labels, samples.outputs)
+}
+
+/// |a − b| ≤ tolerance · max(1, |b|); false for NaN.
+pub fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance * b.abs().max(1.0)
+}
