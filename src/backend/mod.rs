@@ -27,7 +27,14 @@ pub struct Network {
     pub closure: Closure,
     /// Every power of n and L.
     pub scales: Scales,
+    /// Conditional engine: a query column whose residual is below this fraction of its norm counts
+    /// as being in the span already.
+    pub drop_tolerance: f64,
 }
+
+/// The measured recipe in f64 (theory: section 3). Without the test rounding noise is normalised
+/// into the basis and the law is wrong; far below it, it is rounding noise that decides.
+pub const DROP_TOLERANCE: f64 = 1e-10;
 
 /// What is kept of the vectors of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What several test files need to build small networks.
 #![allow(dead_code)]
 
-use nfd::backend::{Network, Probe};
+use nfd::backend::{DROP_TOLERANCE, Network, Probe};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
 
@@ -21,7 +21,15 @@ pub fn network(
         gamma: 1.0,
     };
     let scales = law.at(width, depth, samples.dimension);
-    Network { width, depth, outputs: samples.outputs, activation, closure, scales }
+    Network {
+        width,
+        depth,
+        outputs: samples.outputs,
+        activation,
+        closure,
+        scales,
+        drop_tolerance: DROP_TOLERANCE,
+    }
 }
 
 /// Looks at every layer and keeps every row.

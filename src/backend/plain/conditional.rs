@@ -48,7 +48,7 @@ impl Conditional {
         test: Samples,
     ) -> Self {
         let ends = Ends::sample(&*noise, network.width, train.dimension, network.outputs);
-        let layer = Memory::new(network.width, network.closure);
+        let layer = Memory::new(network.width, network.closure, network.drop_tolerance);
         Conditional {
             noise,
             probe,

@@ -2,10 +2,6 @@
 
 use nalgebra::{DMatrix, DVector};
 
-/// A column whose residual is below this fraction of its norm is numerically in the span: dropping
-/// it is what keeps the law right (theory: section 3, rank deficiency).
-pub const DROP_TOLERANCE: f64 = 1e-10;
-
 /// X = [basis, new] [along; fresh].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expansion {
@@ -30,8 +26,8 @@ impl Expansion {
 }
 
 /// Column-wise Gram–Schmidt, every projection done twice (Giraud, Langou and Rozložník 2005: twice
-/// is enough).
-pub fn expand(basis: &DMatrix<f64>, x: &DMatrix<f64>) -> Expansion {
+/// is enough); columns with a residual below `tolerance` times their norm are dropped.
+pub fn expand(basis: &DMatrix<f64>, x: &DMatrix<f64>, tolerance: f64) -> Expansion {
     let (n, samples) = x.shape();
     let mut along = DMatrix::zeros(basis.ncols(), samples);
     let mut fresh = DMatrix::zeros(samples, samples);
@@ -53,7 +49,7 @@ pub fn expand(basis: &DMatrix<f64>, x: &DMatrix<f64>) -> Expansion {
             }
         }
         let rest = v.norm();
-        if rest > DROP_TOLERANCE * norm {
+        if rest > tolerance * norm {
             fresh[(new.len(), p)] = rest;
             new.push(v / rest);
             kept.push(p);

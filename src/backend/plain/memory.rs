@@ -26,6 +26,7 @@ pub struct Side {
     /// Θ: the part of the answers that lay along the other side's basis when they were drawn, as
     /// coefficients; r_other×r.
     pub overlap: DMatrix<f64>,
+    tolerance: f64,
 }
 
 /// The answer to one query.
@@ -44,9 +45,9 @@ pub struct Answer {
 }
 
 impl Side {
-    fn new(width: usize) -> Self {
+    fn new(width: usize, tolerance: f64) -> Self {
         let empty = DMatrix::zeros(width, 0);
-        Side { basis: empty.clone(), answers: empty, overlap: DMatrix::zeros(0, 0) }
+        Side { basis: empty.clone(), answers: empty, overlap: DMatrix::zeros(0, 0), tolerance }
     }
 
     /// The number of stored columns.
@@ -63,7 +64,7 @@ impl Side {
         x: &DMatrix<f64>,
         draw: &mut dyn FnMut(&[usize]) -> DMatrix<f64>,
     ) -> Answer {
-        let expansion = expand(&self.basis, x);
+        let expansion = expand(&self.basis, x, self.tolerance);
         let basis = other.basis.columns(0, used);
         let known = other.answers.columns(0, used).tr_mul(&expansion.new);
         let z = draw(&expansion.kept);
@@ -105,11 +106,11 @@ pub struct Memory {
 
 impl Memory {
     /// A matrix that nobody has asked anything yet.
-    pub fn new(width: usize, closure: Closure) -> Self {
+    pub fn new(width: usize, closure: Closure, drop_tolerance: f64) -> Self {
         Memory {
             closure,
-            forward: Side::new(width),
-            backward: Side::new(width),
+            forward: Side::new(width, drop_tolerance),
+            backward: Side::new(width, drop_tolerance),
             drift: DMatrix::zeros(0, 0),
             earlier: 0,
         }
