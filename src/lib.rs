@@ -6,3 +6,4 @@ pub mod error;
 pub mod measure;
 pub mod model;
 pub mod rng;
+pub mod spec;

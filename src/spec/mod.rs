@@ -1,0 +1,315 @@
+//! What the user asked for: an experiment file, then a resolved experiment.
+//!
+//! In two stages: [`raw`] is what was typed (every default absent), [`resolve`] makes of it an
+//! [`Experiment`] in which nothing is left open. A resolved experiment is itself a valid experiment
+//! file, and resolving it again changes nothing. [`source`] knows where in the file a field stands.
+
+pub mod raw;
+pub mod resolve;
+pub mod source;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Request;
+use crate::error::Result;
+use crate::model::{
+    Activation, Closure, Exponents, Groups, Loss, Parametrization, Rates, ScaleLaw,
+};
+
+/// Questions the program answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Study {
+    /// How fast training dynamics converge in depth, and what the closures leave out.
+    TrainingConvergence,
+}
+
+/// The form of a residual branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Block {
+    /// h += m n^{-1/2} W φ(h)
+    OneLayer,
+}
+
+/// A group of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// U
+    Input,
+    /// W_1 … W_L
+    Hidden,
+    /// V
+    Readout,
+}
+
+/// Which samples an update uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batch {
+    /// All of them.
+    Full,
+}
+
+/// How a training run is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// Matrix-free, by conditioning on answers.
+    Conditional,
+    /// Explicit weights.
+    Dense,
+}
+
+impl Engine {
+    /// Its name in experiments and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Conditional => "conditional",
+            Engine::Dense => "dense",
+        }
+    }
+}
+
+/// What carries out the sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// The f64 oracle.
+    Plain,
+}
+
+/// The floating point format of vectors and weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// binary32
+    F32,
+    /// binary64
+    F64,
+}
+
+impl Precision {
+    /// Its name in experiments and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F64 => "f64",
+        }
+    }
+}
+
+/// The network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Model {
+    /// Powers of width and depth.
+    pub parametrization: Parametrization,
+    /// Of the branch and the hidden rate.
+    pub exponents: Exponents,
+    /// The branch.
+    pub block: Block,
+    /// φ
+    pub activation: Activation,
+    /// T
+    pub horizon: f64,
+    /// γ
+    pub gamma: f64,
+    /// Trained groups.
+    pub train: Vec<Group>,
+}
+
+impl Model {
+    /// Its scales at any width and depth.
+    pub fn scale_law(&self) -> ScaleLaw {
+        ScaleLaw {
+            parametrization: self.parametrization,
+            exponents: self.exponents,
+            activation: self.activation,
+            horizon: self.horizon,
+            gamma: self.gamma,
+        }
+    }
+
+    /// Trained groups as flags.
+    pub fn groups(&self) -> Groups {
+        let has = |group| self.train.contains(&group);
+        Groups {
+            input: has(Group::Input),
+            hidden: has(Group::Hidden),
+            readout: has(Group::Readout),
+        }
+    }
+}
+
+/// Learning rates of the ends.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EndRates {
+    /// η_in
+    pub input: f64,
+    /// η_out
+    pub readout: f64,
+}
+
+/// How it is trained.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Training {
+    /// The loss.
+    pub loss: Loss,
+    /// Updates.
+    pub steps: u32,
+    /// η of the hidden weights.
+    pub learning_rate: f64,
+    /// η of the ends.
+    pub rates: EndRates,
+    /// Samples an update uses.
+    pub batch: Batch,
+}
+
+/// The grid of runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ensemble {
+    /// n, ascending.
+    pub widths: Vec<usize>,
+    /// L, ascending.
+    pub depths: Vec<usize>,
+    /// Seeds 0 .. seeds.
+    pub seeds: u64,
+    /// In the order of the tables.
+    pub closures: Vec<Closure>,
+}
+
+/// What finite networks are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReferenceKind {
+    /// Depth L with depth 2L at the same width.
+    Doubling,
+    /// All with one wide and deep network.
+    Network,
+    /// Nothing: every depth has its own noise.
+    None,
+}
+
+/// Leading rows of h and g kept for strong errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Every row.
+    All,
+    /// The first so many.
+    First(usize),
+}
+
+impl Rows {
+    /// As a bound on the row index.
+    pub fn limit(self) -> usize {
+        match self {
+            Rows::All => usize::MAX,
+            Rows::First(rows) => rows,
+        }
+    }
+}
+
+impl Serialize for Rows {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Rows::All => serializer.serialize_str("all"),
+            Rows::First(rows) => serializer.serialize_u64(*rows as u64),
+        }
+    }
+}
+
+/// The comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reference {
+    /// With what.
+    pub kind: ReferenceKind,
+    /// n_ref
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// L_ref
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<usize>,
+    /// Rows compared.
+    pub rows: Rows,
+}
+
+/// A resolved experiment: nothing left open.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Experiment {
+    /// Names the run directory.
+    pub name: String,
+    /// The question.
+    pub study: Study,
+    /// The samples.
+    pub data: Request,
+    /// The network.
+    pub model: Model,
+    /// How it is trained.
+    pub training: Training,
+    /// The grid of runs.
+    pub ensemble: Ensemble,
+    /// What they are compared with.
+    pub reference: Reference,
+    /// The noise grid; None: each depth its own.
+    pub finest: Option<u32>,
+    /// Conditional or dense.
+    pub engine: Engine,
+    /// What carries out the sweeps.
+    pub backend: Backend,
+    /// Floating point format.
+    pub precision: Precision,
+}
+
+/// A resolved experiment and why its open choices fell as they did, one line a choice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// The reasons.
+    pub decisions: Vec<String>,
+}
+
+impl Experiment {
+    /// Learning rates, zero for groups that are not trained.
+    pub fn rates(&self) -> Rates {
+        let groups = self.model.groups();
+        let of = |trained, rate| if trained { rate } else { 0.0 };
+        Rates {
+            input: of(groups.input, self.training.rates.input),
+            hidden: of(groups.hidden, self.training.learning_rate),
+            readout: of(groups.readout, self.training.rates.readout),
+        }
+    }
+
+    /// All depths that run, the reference's included, ascending.
+    pub fn all_depths(&self) -> Vec<usize> {
+        let mut depths = self.ensemble.depths.clone();
+        depths.extend(self.reference.depth);
+        depths.sort_unstable();
+        depths.dedup();
+        depths
+    }
+
+    /// Quarters i of the horizon at which vectors are kept: those whose layer iL/4 exists at every
+    /// depth.
+    pub fn probed_quarters(&self) -> Vec<usize> {
+        let depths = self.all_depths();
+        (0..=4).filter(|i| depths.iter().all(|depth| (i * depth).is_multiple_of(4))).collect()
+    }
+}
+
+/// Reads, overrides and resolves an experiment file. `overrides` are `field=value` pairs.
+///
+/// # Errors
+/// [`crate::error::Error::Experiment`] with line, column and field; [`crate::error::Error::Io`].
+pub fn load(file: &Path, overrides: &[String]) -> Result<Resolved> {
+    let source = source::Source::read(file, overrides)?;
+    let raw = source.parse()?;
+    resolve::resolve(raw, &source)
+}

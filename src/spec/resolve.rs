@@ -1,0 +1,418 @@
+//! From what was typed to an experiment in which nothing is left open.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use super::raw::{self, BackendChoice, EngineChoice};
+use super::source::Source;
+use super::{
+    Backend, Batch, Block, EndRates, Engine, Ensemble, Experiment, Group, Model, Precision,
+    Reference, ReferenceKind, Resolved, Rows, Study, Training,
+};
+use crate::data::{self, Labels, Request};
+use crate::error::Result;
+use crate::model::{Activation, Closure, Loss, Parametrization};
+use crate::rng::noise::MAX_STEP;
+
+/// Rows of h and g kept for strong errors unless asked otherwise.
+const DEFAULT_ROWS: usize = 512;
+/// Noise addresses hold rows in 32 bits of four, but no machine holds such vectors.
+const WIDEST: usize = 1 << 30;
+const FINEST: usize = 1 << 20;
+const MOST_SAMPLES: usize = 1 << 20;
+const MOST_SEEDS: u64 = 1 << 20;
+/// Matrix-free beats dense while the rank is below about this fraction of n (measured; theory,
+/// section 3).
+const CONDITIONAL_BELOW: f64 = 0.2;
+
+/// Fills in defaults and checks everything that can be checked without loading data.
+///
+/// # Errors
+/// [`crate::error::Error::Experiment`] at the offending field.
+pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
+    let check = Check { source };
+    check.name(&raw.name)?;
+    let data = data(raw.data, &check)?;
+    let model = model(raw.model.unwrap_or_default(), &check)?;
+    let training = training(raw.training, &check)?;
+    let ensemble = ensemble(raw.ensemble, &check)?;
+    let mut decisions = Vec::new();
+
+    let columns = data.samples.saturating_mul(training.steps as usize + 1);
+    let engine =
+        engine(raw.engine.unwrap_or(EngineChoice::Auto), &ensemble, columns, &mut decisions);
+    if engine == Engine::Dense && ensemble.closures.contains(&Closure::Nfd) {
+        return Err(source.error(
+            "ensemble.closures",
+            "closure nfd has no dense network: no single matrix satisfies its two conditions",
+            "take engine conditional, or closures exact and gia",
+        ));
+    }
+    match raw.backend.unwrap_or(BackendChoice::Auto) {
+        BackendChoice::Auto => {
+            decisions.push("backend plain: the only one in this build".to_owned())
+        }
+        BackendChoice::Plain => {}
+    }
+    let precision = raw.precision.unwrap_or(Precision::F64);
+    if precision == Precision::F32 {
+        return Err(source.error(
+            "precision",
+            "backend plain computes in f64 only",
+            "set precision to f64, or leave it out",
+        ));
+    }
+
+    let reference = reference(raw.reference.unwrap_or_default(), &ensemble, engine, &check)?;
+    let mut experiment = Experiment {
+        name: raw.name,
+        study: raw.study.unwrap_or(Study::TrainingConvergence),
+        data,
+        model,
+        training,
+        ensemble,
+        reference,
+        finest: raw.finest,
+        engine,
+        backend: Backend::Plain,
+        precision,
+    };
+    experiment.finest = finest(&experiment, &check)?;
+    Ok(Resolved { experiment, decisions })
+}
+
+/// Recurring checks, each an error at its field.
+struct Check<'a> {
+    source: &'a Source,
+}
+
+impl Check<'_> {
+    fn fail<T>(&self, field: &str, problem: impl AsRef<str>, help: &str) -> Result<T> {
+        Err(self.source.error(field, problem.as_ref(), help))
+    }
+
+    fn name(&self, name: &str) -> Result<()> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) || name.starts_with('.')
+        {
+            let help = "it names a folder: letters, digits, '-', '_' and inner '.', at most 100";
+            return self.fail("name", format!("'{name}' cannot name a run directory"), help);
+        }
+        Ok(())
+    }
+
+    fn within<T>(&self, field: &str, value: T, low: T, high: T) -> Result<T>
+    where
+        T: PartialOrd + std::fmt::Display,
+    {
+        if value < low {
+            return self.fail(
+                field,
+                format!("{value} is too small"),
+                &format!("take at least {low}"),
+            );
+        }
+        if value > high {
+            return self.fail(
+                field,
+                format!("{value} is too large"),
+                &format!("take at most {high}"),
+            );
+        }
+        Ok(value)
+    }
+
+    fn positive(&self, field: &str, value: f64) -> Result<f64> {
+        if !(value > 0.0 && value <= 1e12) {
+            let help = "take a positive number of at most 1e12";
+            return self.fail(field, format!("{value} is out of range"), help);
+        }
+        Ok(value)
+    }
+
+    fn distinct<T: Hash + Eq + std::fmt::Debug>(&self, field: &str, values: &[T]) -> Result<()> {
+        if values.is_empty() {
+            return self.fail(field, "is empty", "name at least one");
+        }
+        let mut seen = HashSet::new();
+        for (i, value) in values.iter().enumerate() {
+            if !seen.insert(value) {
+                let problem = format!("{value:?} stands there twice");
+                return self.fail(&format!("{field}[{i}]"), problem, "remove one of them");
+            }
+        }
+        Ok(())
+    }
+
+    fn sizes(&self, field: &str, mut values: Vec<usize>, most: usize) -> Result<Vec<usize>> {
+        for (i, &value) in values.iter().enumerate() {
+            self.within(&format!("{field}[{i}]"), value, 1, most)?;
+        }
+        self.distinct(field, &values)?;
+        values.sort_unstable();
+        Ok(values)
+    }
+
+    /// A field that the source of the data does not know.
+    fn unused<T>(&self, field: &str, value: &Option<T>, source: data::Source) -> Result<()> {
+        if value.is_some() {
+            let problem = format!("does not apply to source {}", name_of(source));
+            return self.fail(field, problem, "remove it");
+        }
+        Ok(())
+    }
+}
+
+fn name_of(source: data::Source) -> &'static str {
+    match source {
+        data::Source::Digits => "digits",
+        data::Source::Toy => "toy",
+        data::Source::Csv => "csv",
+        data::Source::Synthetic => "synthetic",
+    }
+}
+
+fn data(raw: raw::Data, check: &Check) -> Result<Request> {
+    use data::Source::{Csv, Digits, Synthetic, Toy};
+    let source = raw.source;
+    if source != Digits {
+        check.unused("data.classes", &raw.classes, source)?;
+    }
+    if source != Csv {
+        check.unused("data.path", &raw.path, source)?;
+    }
+    if source != Synthetic {
+        check.unused("data.dimension", &raw.dimension, source)?;
+        check.unused("data.seed", &raw.seed, source)?;
+    }
+    let classes = (source == Digits).then(|| raw.classes.unwrap_or_else(|| vec![0, 1]));
+    if let Some(classes) = &classes {
+        check.distinct("data.classes", classes)?;
+        for (i, &class) in classes.iter().enumerate() {
+            check.within(&format!("data.classes[{i}]"), class, 0, 9)?;
+        }
+    }
+    let two = classes.as_ref().is_some_and(|classes| classes.len() == 2);
+    let labels = raw.labels.unwrap_or(match (&classes, two) {
+        (None, _) => Labels::Values,
+        (Some(_), true) => Labels::Sign,
+        (Some(_), false) => Labels::OneHot,
+    });
+    match labels {
+        Labels::Sign if !two => {
+            let help = "select two classes, or take labels one-hot";
+            return check.fail("data.labels", "sign needs exactly two classes", help);
+        }
+        Labels::OneHot if classes.is_none() => {
+            let problem = format!("source {} has no classes", name_of(source));
+            return check.fail("data.labels", problem, "take labels values");
+        }
+        _ => {}
+    }
+    if source == Csv && raw.path.is_none() {
+        return check.fail("data.path", "is required with source csv", "name the file");
+    }
+    let samples = match (raw.samples, source) {
+        (Some(samples), _) => samples,
+        (None, Toy) => 2,
+        (None, Digits | Synthetic) => 8,
+        (None, Csv) => return check.fail("data.samples", "is required with source csv", "add it"),
+    };
+    let dimension = (source == Synthetic).then(|| raw.dimension.unwrap_or(16));
+    if let Some(dimension) = dimension {
+        check.within("data.dimension", dimension, 1, MOST_SAMPLES)?;
+    }
+    Ok(Request {
+        source,
+        samples: check.within("data.samples", samples, 1, MOST_SAMPLES)?,
+        test_samples: check.within(
+            "data.test_samples",
+            raw.test_samples.unwrap_or(0),
+            0,
+            MOST_SAMPLES,
+        )?,
+        classes,
+        labels,
+        normalize: raw.normalize.unwrap_or(matches!(source, Digits | Synthetic)),
+        path: raw.path,
+        dimension,
+        seed: (source == Synthetic).then(|| raw.seed.unwrap_or(0)),
+    })
+}
+
+fn model(raw: raw::Model, check: &Check) -> Result<Model> {
+    let parametrization = raw.parametrization.unwrap_or(Parametrization::DepthMup);
+    let exponents = raw.exponents.unwrap_or_else(|| parametrization.exponents());
+    for (field, value) in [("branch", exponents.branch), ("rate", exponents.rate)] {
+        check.within(&format!("model.exponents.{field}"), value, -10.0, 10.0)?;
+    }
+    if parametrization == Parametrization::Vanilla && exponents.branch != 0.0 {
+        let help = "remove it: vanilla's multiplier is the activation's own σ";
+        return check.fail("model.exponents.branch", "vanilla has no branch exponent", help);
+    }
+    let train = raw.train.unwrap_or_else(|| vec![Group::Hidden]);
+    let names: Vec<String> =
+        train.iter().map(|group| format!("{group:?}").to_lowercase()).collect();
+    check.distinct("model.train", &names)?;
+    Ok(Model {
+        parametrization,
+        exponents,
+        block: raw.block.unwrap_or(Block::OneLayer),
+        activation: raw.activation.unwrap_or(Activation::Tanh),
+        horizon: check.positive("model.horizon", raw.horizon.unwrap_or(1.0))?,
+        gamma: check.positive("model.gamma", raw.gamma.unwrap_or(1.0))?,
+        train,
+    })
+}
+
+fn training(raw: raw::Training, check: &Check) -> Result<Training> {
+    let learning_rate = check.positive("training.learning_rate", raw.learning_rate)?;
+    let rates = raw.rates.unwrap_or_default();
+    Ok(Training {
+        loss: raw.loss.unwrap_or(Loss::Squared),
+        steps: check.within("training.steps", raw.steps, 0, MAX_STEP)?,
+        learning_rate,
+        rates: EndRates {
+            input: check.positive("training.rates.input", rates.input.unwrap_or(learning_rate))?,
+            readout: check
+                .positive("training.rates.readout", rates.readout.unwrap_or(learning_rate))?,
+        },
+        batch: raw.batch.unwrap_or(Batch::Full),
+    })
+}
+
+fn ensemble(raw: raw::Ensemble, check: &Check) -> Result<Ensemble> {
+    let mut closures = raw.closures.unwrap_or_else(|| Closure::ALL.to_vec());
+    check.distinct("ensemble.closures", &closures)?;
+    closures.sort_unstable();
+    Ok(Ensemble {
+        widths: check.sizes("ensemble.widths", raw.widths, WIDEST)?,
+        depths: check.sizes("ensemble.depths", raw.depths, FINEST)?,
+        seeds: check.within("ensemble.seeds", raw.seeds, 1, MOST_SEEDS)?,
+        closures,
+    })
+}
+
+/// One engine for the whole experiment: the conditional one while its columns are few.
+fn engine(
+    choice: EngineChoice,
+    ensemble: &Ensemble,
+    columns: usize,
+    decisions: &mut Vec<String>,
+) -> Engine {
+    let narrowest = ensemble.widths[0];
+    let few = columns as f64 <= CONDITIONAL_BELOW * narrowest as f64;
+    let only_conditional = ensemble.closures.contains(&Closure::Nfd) || ensemble.widths.len() > 1;
+    match choice {
+        EngineChoice::Conditional => Engine::Conditional,
+        EngineChoice::Dense => Engine::Dense,
+        EngineChoice::Auto if few || only_conditional => {
+            let reason = if few {
+                format!("at most {columns} stored columns against width {narrowest}")
+            } else {
+                "closure nfd and comparisons across widths exist only there".to_owned()
+            };
+            decisions.push(format!("engine conditional: {reason}"));
+            Engine::Conditional
+        }
+        EngineChoice::Auto => {
+            decisions.push(format!(
+                "engine dense: up to {columns} stored columns are more than {CONDITIONAL_BELOW} of width {narrowest}"
+            ));
+            Engine::Dense
+        }
+    }
+}
+
+fn reference(
+    raw: raw::Reference,
+    ensemble: &Ensemble,
+    engine: Engine,
+    check: &Check,
+) -> Result<Reference> {
+    let named = raw.width.is_some() || raw.depth.is_some();
+    let kind = raw.kind.unwrap_or(match named {
+        true => ReferenceKind::Network,
+        false => ReferenceKind::Doubling,
+    });
+    let rows = raw.rows.unwrap_or(Rows::First(DEFAULT_ROWS));
+    if let Rows::First(rows) = rows {
+        check.within("reference.rows", rows, 1, WIDEST)?;
+    }
+    if kind != ReferenceKind::Network {
+        if named {
+            let help = "remove width and depth, or take kind network";
+            return check.fail("reference", "only kind network has a width and a depth", help);
+        }
+        return Ok(Reference { kind, width: None, depth: None, rows });
+    }
+    let width = far(raw.width, &ensemble.widths, 8, "reference.width", check)?;
+    let depth = far(raw.depth, &ensemble.depths, 4, "reference.depth", check)?;
+    check.within("reference.width", width, 1, WIDEST)?;
+    check.within("reference.depth", depth, 1, FINEST)?;
+    if engine == Engine::Dense && ensemble.widths != [width] {
+        let help = "take engine conditional, in which all widths share one path";
+        return check.fail(
+            "reference.width",
+            "dense networks of different widths share no noise",
+            help,
+        );
+    }
+    Ok(Reference { kind, width: Some(width), depth: Some(depth), rows })
+}
+
+/// A reference size: the only size there is, or at least `factor` times the largest.
+fn far(
+    given: Option<usize>,
+    sizes: &[usize],
+    factor: usize,
+    field: &str,
+    check: &Check,
+) -> Result<usize> {
+    let largest = sizes[sizes.len() - 1];
+    let least = largest.saturating_mul(factor);
+    match given {
+        None if sizes.len() == 1 => Ok(largest),
+        None => check.fail(field, "is required", &format!("take at least {least}")),
+        Some(size) if sizes == [size] || size >= least => Ok(size),
+        Some(size) => {
+            let problem = format!("{size} is too close to {largest} to stand for the limit");
+            check.fail(field, problem, &format!("take at least {least}"))
+        }
+    }
+}
+
+/// The noise grid: what was asked for, else the least common multiple of the depths where vectors
+/// of different depths are compared.
+fn finest(experiment: &Experiment, check: &Check) -> Result<Option<u32>> {
+    let depths = experiment.all_depths();
+    let Some(given) = experiment.finest else {
+        if experiment.reference.kind == ReferenceKind::None {
+            return Ok(None);
+        }
+        let common = depths.iter().try_fold(1_usize, |common, &depth| {
+            (common / gcd(common, depth)).checked_mul(depth).filter(|&grid| grid <= FINEST)
+        });
+        return match common {
+            Some(grid) => Ok(Some(grid as u32)),
+            None => check.fail(
+                "ensemble.depths",
+                format!("no noise grid of at most {FINEST} layers holds them all"),
+                "take depths that divide one another, such as 4, 8, 16, or reference none",
+            ),
+        };
+    };
+    check.within("finest", given as usize, 1, FINEST)?;
+    for depth in depths {
+        if !(given as usize).is_multiple_of(depth) {
+            let problem = format!("{given} is not a multiple of depth {depth}");
+            let help = "take a common multiple of all depths, or leave it out";
+            return check.fail("finest", problem, help);
+        }
+    }
+    Ok(Some(given))
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,234 @@
+//! The text of an experiment and the overrides from the command line: where each field stands, and
+//! errors that say so.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use jsonc_parser::ast::{Object, Value as Node};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use serde_json::Value;
+
+use super::raw;
+use crate::error::{Error, Place, Result};
+
+/// Nobody writes an experiment this long; it bounds memory on a wrong file name.
+const LONGEST: u64 = 1 << 20;
+
+/// An experiment file's text and the fields set on the command line.
+#[derive(Clone, Debug)]
+pub struct Source {
+    file: PathBuf,
+    text: String,
+    overrides: Vec<(String, Value)>,
+}
+
+impl Source {
+    /// Reads `file`; each of `overrides` is `field=value`, the value JSON or else a bare word.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no text, or an override has no `=`.
+    pub fn read(file: &Path, overrides: &[String]) -> Result<Self> {
+        let io = |source| Error::Io { action: "read", path: file.to_owned(), source };
+        let mut text = String::new();
+        let opened = std::fs::File::open(file).map_err(io)?;
+        opened.take(LONGEST + 1).read_to_string(&mut text).map_err(io)?;
+        Source::new(file, text, overrides)
+    }
+
+    /// The same from text already in memory.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub fn new(file: &Path, text: String, overrides: &[String]) -> Result<Self> {
+        let mut source = Source { file: file.to_owned(), text, overrides: Vec::new() };
+        if source.text.len() as u64 > LONGEST {
+            let problem = format!("longer than {LONGEST} bytes");
+            return Err(source.error("", &problem, "is this an experiment file?"));
+        }
+        for pair in overrides {
+            let Some((field, value)) = pair.split_once('=') else {
+                return Err(Error::Experiment {
+                    place: Place::Override { field: pair.clone() },
+                    field: pair.clone(),
+                    problem: "no value".to_owned(),
+                    help: "write --set field=value, as in --set ensemble.seeds=4".to_owned(),
+                });
+            };
+            let value =
+                serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+            source.overrides.push((field.to_owned(), value));
+        }
+        Ok(source)
+    }
+
+    /// Syntax, overrides, types.
+    ///
+    /// # Errors
+    /// Located: bad JSON, a key twice, an unknown key, a wrong type.
+    pub fn parse(&self) -> Result<raw::Experiment> {
+        let mut value: Value = serde_json::from_str(&self.text).map_err(|error| {
+            let (line, column) = (error.line(), error.column().max(1));
+            // serde_json repeats the position in its message.
+            let problem = error.to_string();
+            let problem = problem.split(" at line ").next().unwrap_or_default().to_owned();
+            Error::Experiment {
+                place: Place::File { file: self.file.clone(), line, column },
+                field: "JSON".to_owned(),
+                problem,
+                help: "mend the syntax; NaN and infinities are no JSON numbers".to_owned(),
+            }
+        })?;
+        self.refuse_duplicate_keys()?;
+        for (field, new) in &self.overrides {
+            self.set(&mut value, field, new)?;
+        }
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let mut field = error.path().to_string();
+            if field == "." {
+                field.clear();
+            }
+            self.type_error(&field, &error.into_inner().to_string())
+        })
+    }
+
+    /// An error about `field` (dotted path, `depths[2]` for list entries), placed where it is set.
+    pub fn error(&self, field: &str, problem: &str, help: &str) -> Error {
+        Error::Experiment {
+            place: self.place(field),
+            field: if field.is_empty() { "experiment".to_owned() } else { field.to_owned() },
+            problem: problem.to_owned(),
+            help: help.to_owned(),
+        }
+    }
+
+    /// serde's message with the field it is about and the nearest word that would do.
+    fn type_error(&self, path: &str, message: &str) -> Error {
+        let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+        let suggestion = |wrong: &str, known: &[&str]| {
+            let best = known
+                .iter()
+                .map(|word| (strsim::damerau_levenshtein(wrong, word), word))
+                .min()
+                .filter(|(distance, word)| *distance <= 1 + word.len() / 3);
+            let list = known.join(", ");
+            match best {
+                Some((_, word)) => format!("did you mean '{word}'? (known: {list})"),
+                None => format!("known: {list}"),
+            }
+        };
+        match (&words[..], message) {
+            ([wrong, known @ ..], m) if m.starts_with("unknown field") => {
+                let parent = path.strip_suffix(wrong).unwrap_or(path).trim_end_matches('.');
+                let field = join(parent, wrong);
+                self.error(&field, "unknown key", &suggestion(wrong, known))
+            }
+            ([wrong, known @ ..], m) if m.starts_with("unknown variant") => {
+                self.error(path, &format!("unknown value '{wrong}'"), &suggestion(wrong, known))
+            }
+            ([missing], m) if m.starts_with("missing field") => {
+                let field = join(path, missing);
+                self.error(&field, "is required", "add it")
+            }
+            _ => self.error(path, message, "see the README for the experiment file's fields"),
+        }
+    }
+
+    fn set(&self, root: &mut Value, field: &str, new: &Value) -> Result<()> {
+        let mut place = root;
+        for key in field.split('.') {
+            if place.is_null() {
+                *place = Value::Object(serde_json::Map::new());
+            }
+            let Value::Object(object) = place else {
+                let help = "name a field by its keys, as in ensemble.depths; set lists as a whole";
+                return Err(self.error(field, "does not lead to a field", help));
+            };
+            place = object.entry(key).or_insert(Value::Null);
+        }
+        *place = new.clone();
+        Ok(())
+    }
+
+    fn place(&self, field: &str) -> Place {
+        let covers = |set: &str| {
+            field
+                .strip_prefix(set)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if let Some((set, _)) = self.overrides.iter().find(|(set, _)| covers(set)) {
+            return Place::Override { field: set.clone() };
+        }
+        match self.offset(field) {
+            Some(offset) => self.at(offset),
+            None => Place::Default { file: self.file.clone() },
+        }
+    }
+
+    fn at(&self, offset: usize) -> Place {
+        let before = &self.text[..offset];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        Place::File { file: self.file.clone(), line, column }
+    }
+
+    /// Byte offset of the longest written prefix of `field`; None when not even its first key is.
+    fn offset(&self, field: &str) -> Option<usize> {
+        let parsed = parse_to_ast(&self.text, &CollectOptions::default(), &ParseOptions::default());
+        let root = parsed.ok()?.value?;
+        let mut node = &root;
+        let mut offset = if field.is_empty() { Some(root.start()) } else { None };
+        for key in field.split(['.', '[']).filter(|key| !key.is_empty()) {
+            match node {
+                Node::Object(object) => {
+                    let Some(property) = object.get(key) else { break };
+                    offset = Some(property.start());
+                    node = &property.value;
+                }
+                Node::Array(array) => {
+                    let index = key.trim_end_matches(']').parse::<usize>().ok();
+                    let Some(element) = index.and_then(|i| array.elements.get(i)) else { break };
+                    offset = Some(element.start());
+                    node = element;
+                }
+                _ => break,
+            }
+        }
+        offset
+    }
+
+    fn refuse_duplicate_keys(&self) -> Result<()> {
+        let parsed = parse_to_ast(&self.text, &CollectOptions::default(), &ParseOptions::default());
+        let Ok(Some(root)) = parsed.map(|parsed| parsed.value) else { return Ok(()) };
+        let Some((offset, key)) = duplicate_key(&root) else { return Ok(()) };
+        Err(Error::Experiment {
+            place: self.at(offset),
+            field: key,
+            problem: "written twice".to_owned(),
+            help: "keep one of them".to_owned(),
+        })
+    }
+}
+
+fn join(parent: &str, key: &str) -> String {
+    if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
+}
+
+fn duplicate_key(node: &Node) -> Option<(usize, String)> {
+    match node {
+        Node::Object(Object { properties, .. }) => {
+            for (i, property) in properties.iter().enumerate() {
+                let name = property.name.as_str();
+                if properties[..i].iter().any(|earlier| earlier.name.as_str() == name) {
+                    return Some((property.start(), name.to_owned()));
+                }
+                if let Some(found) = duplicate_key(&property.value) {
+                    return Some(found);
+                }
+            }
+            None
+        }
+        Node::Array(array) => array.elements.iter().find_map(duplicate_key),
+        _ => None,
+    }
+}
