@@ -1,9 +1,33 @@
-#![doc = "placeholder"]
+//! **nfd** simulates ensembles of finite residual networks and their infinite-depth limit (Neural
+//! Feature Dynamics, arXiv 2512.21075), and measures how fast the one becomes the other.
+//!
+//! The map of the house; imports go down this list only:
+//!
+//! * [`cli`]: one verb a file, messages and exit codes;
+//! * [`report`]: what people read; computes nothing itself;
+//! * [`ensemble`]: what is to be done: costs, workers over tasks;
+//! * [`measure`]: observables of one run and of pairs, infinite width, a study's claims;
+//! * [`engine`]: what a training run is: order of passes and updates, what is recorded;
+//! * [`backend`]: how one sweep over the layers is carried out;
+//! * [`stats`]: fits and intervals; pure;
+//! * [`store`]: the run directory;
+//! * [`spec`]: what the user asked for: the experiment file, resolved, and its grid of tasks;
+//! * [`data`]: samples: bundled sets, CSV, synthetic;
+//! * [`model`]: activations, parametrizations, losses, closures: each one table;
+//! * [`rng`]: Philox, normals, noise addresses;
+//! * [`error`]: everything that can go wrong.
+#![warn(missing_docs)]
+
 pub mod backend;
+pub mod cli;
 pub mod data;
 pub mod engine;
+pub mod ensemble;
 pub mod error;
 pub mod measure;
 pub mod model;
+pub mod report;
 pub mod rng;
 pub mod spec;
+pub mod stats;
+pub mod store;

@@ -1,1 +1,67 @@
+//! Observables: what a trajectory shows by itself, what two trajectories show together, what
+//! infinite width predicts, and what the numbers say about the study's claims.
+
+pub mod claims;
 pub mod limit;
+pub mod pairs;
+pub mod single;
+
+use crate::data::Samples;
+use crate::spec::Experiment;
+use crate::spec::grid::Task;
+use crate::store::results::Row;
+
+/// Names the outputs: `<sample>` with one output, `<sample>.<output>` with more, in the order of f.
+pub fn output_names(samples: &Samples) -> Vec<String> {
+    let outputs = samples.outputs;
+    let name = |index: &u32, output: usize| match outputs {
+        1 => format!("{index}"),
+        _ => format!("{index}.{output}"),
+    };
+    samples.indices.iter().flat_map(|index| (0..outputs).map(move |o| name(index, o))).collect()
+}
+
+/// Fills in the columns of results.csv that a task fixes.
+struct Rows<'a> {
+    experiment: &'a Experiment,
+    task: Task,
+    reference: String,
+    rows: Vec<Row>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(experiment: &'a Experiment, task: Task) -> Self {
+        Rows { experiment, task, reference: String::new(), rows: Vec::new() }
+    }
+
+    fn push(
+        &mut self,
+        step: usize,
+        depth_time: Option<f64>,
+        observable: impl Into<String>,
+        value: f64,
+    ) {
+        let Task { closure, width, depth, seed } = self.task;
+        self.rows.push(Row {
+            closure: closure.name(),
+            parametrization: self.experiment.model.parametrization.name(),
+            engine: self.experiment.engine.name(),
+            precision: self.experiment.precision.name(),
+            width,
+            depth,
+            learning_rate: self.experiment.training.learning_rate,
+            seed,
+            step: step as u32,
+            depth_time,
+            reference: self.reference.clone(),
+            observable: observable.into(),
+            value,
+        });
+    }
+}
+
+/// Depth times of the probed layers.
+fn depth_times(experiment: &Experiment) -> Vec<f64> {
+    let horizon = experiment.model.horizon;
+    experiment.probed_quarters().into_iter().map(|i| i as f64 * horizon / 4.0).collect()
+}

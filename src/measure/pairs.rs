@@ -1,0 +1,80 @@
+//! What two trajectories of one seed show together: strong errors, signed differences of outputs,
+//! gaps between closures. Both runs read the same Brownian path (theory: section 4).
+
+use super::{Rows, depth_times, output_names};
+use crate::backend::Snapshot;
+use crate::data::Samples;
+use crate::engine::Trajectory;
+use crate::spec::Experiment;
+use crate::spec::grid::Task;
+use crate::store::results::Row;
+
+/// `run` against its partner: `difference.f.<output>` (signed), `strong.h` and `strong.g` (mean
+/// squares over the common rows and samples at equal depth time and step).
+pub fn against_reference(
+    experiment: &Experiment,
+    train: &Samples,
+    (task, run): (Task, &Trajectory),
+    (partner, reference): (Task, &Trajectory),
+) -> Vec<Row> {
+    let mut rows = Rows::new(experiment, task);
+    rows.reference = match partner.width == task.width {
+        true => format!("depth={}", partner.depth),
+        false => format!("width={} depth={}", partner.width, partner.depth),
+    };
+    let names = output_names(train);
+    for (k, (a, b)) in run.passes.iter().zip(&reference.passes).enumerate() {
+        for (name, (fa, fb)) in names.iter().zip(a.f.iter().zip(&b.f)) {
+            rows.push(k, None, format!("difference.f.{name}"), fa - fb);
+        }
+        push_gaps(&mut rows, k, "strong.h", train, &a.features, &b.features);
+        push_gaps(&mut rows, k, "strong.g", train, &a.gradients, &b.gradients);
+    }
+    rows.rows
+}
+
+/// `run` against the exact closure at the same width and depth: mean squares of the differences of
+/// f, h and g.
+pub fn closure_gap(
+    experiment: &Experiment,
+    train: &Samples,
+    (task, run): (Task, &Trajectory),
+    exact: &Trajectory,
+) -> Vec<Row> {
+    let mut rows = Rows::new(experiment, task);
+    rows.reference = "closure=exact".to_owned();
+    for (k, (a, b)) in run.passes.iter().zip(&exact.passes).enumerate() {
+        let squares: f64 = a.f.iter().zip(&b.f).map(|(a, b)| (a - b).powi(2)).sum();
+        rows.push(k, None, "closure_gap.f", squares / a.f.len() as f64);
+        push_gaps(&mut rows, k, "closure_gap.h", train, &a.features, &b.features);
+        push_gaps(&mut rows, k, "closure_gap.g", train, &a.gradients, &b.gradients);
+    }
+    rows.rows
+}
+
+fn push_gaps(
+    rows: &mut Rows,
+    step: usize,
+    observable: &str,
+    train: &Samples,
+    a: &[Snapshot],
+    b: &[Snapshot],
+) {
+    for (time, (a, b)) in depth_times(rows.experiment).into_iter().zip(a.iter().zip(b)) {
+        rows.push(step, Some(time), observable, mean_square_gap(&a.rows, &b.rows, train.len()));
+    }
+}
+
+/// Mean square difference over samples and the rows that both have; both are samples × rows with
+/// the row index fastest.
+fn mean_square_gap(a: &[f32], b: &[f32], samples: usize) -> f64 {
+    let (rows_a, rows_b) = (a.len() / samples, b.len() / samples);
+    let common = rows_a.min(rows_b);
+    let mut sum = 0.0;
+    for (a, b) in a.chunks(rows_a).zip(b.chunks(rows_b)) {
+        for (a, b) in a[..common].iter().zip(&b[..common]) {
+            sum += (f64::from(*a) - f64::from(*b)).powi(2);
+        }
+    }
+    sum / (common * samples) as f64
+}

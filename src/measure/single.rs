@@ -1,0 +1,68 @@
+//! What one trajectory shows.
+
+use nalgebra::DMatrix;
+
+use super::{Rows, depth_times, output_names};
+use crate::data::Samples;
+use crate::engine::Trajectory;
+use crate::spec::Experiment;
+use crate::spec::grid::Task;
+use crate::store::results::Row;
+
+/// The observables of one run, step by step.
+pub fn rows(
+    experiment: &Experiment,
+    task: Task,
+    train: &Samples,
+    trajectory: &Trajectory,
+) -> Vec<Row> {
+    let mut rows = Rows::new(experiment, task);
+    let times = depth_times(experiment);
+    let names = output_names(train);
+    for (k, pass) in trajectory.passes.iter().enumerate() {
+        for (name, f) in names.iter().zip(&pass.f) {
+            rows.push(k, None, format!("f.{name}"), *f);
+        }
+        rows.push(k, None, "loss.train", pass.loss);
+        if let Some(loss) = pass.test_loss {
+            rows.push(k, None, "loss.test", loss);
+        }
+        if let Some(c) = &pass.forward_coupling {
+            rows.push(k, None, "coupling.forward.layer", c.layer);
+            rows.push(k, None, "coupling.forward.accumulated", c.accumulated);
+        }
+        if let Some(c) = &pass.backward_coupling {
+            rows.push(k, None, "coupling.backward.layer.past", c.layer_past);
+            rows.push(k, None, "coupling.backward.layer.same", c.layer_same);
+            rows.push(k, None, "coupling.backward.accumulated.past", c.accumulated_past);
+            rows.push(k, None, "coupling.backward.accumulated.same", c.accumulated_same);
+        }
+        if let Some(rank) = pass.feature_rank {
+            rows.push(k, None, "rank.features", rank);
+        }
+        if let Some(rank) = pass.gradient_rank {
+            rows.push(k, None, "rank.gradients", rank);
+        }
+        rows.push(k, None, "movement.own", pass.own_movement);
+        for (&time, features) in times.iter().zip(&pass.features) {
+            rows.push(k, Some(time), "movement.total", features.movement);
+        }
+        // The covariances of the first k passes are the leading part of those of all passes.
+        let columns = (k + 1) * train.len();
+        for (&time, at) in times.iter().zip(trajectory.covariances.iter().flatten()) {
+            if let Some(value) = smallest_eigenvalue(&at.features, columns) {
+                rows.push(k, Some(time), "eigmin.features", value);
+            }
+            if let Some(value) = smallest_eigenvalue(&at.gradients, columns) {
+                rows.push(k, Some(time), "eigmin.gradients", value);
+            }
+        }
+    }
+    rows.rows
+}
+
+/// Of the leading `columns` × `columns` part, where it was recorded.
+fn smallest_eigenvalue(covariance: &Option<DMatrix<f64>>, columns: usize) -> Option<f64> {
+    let covariance = covariance.as_ref().filter(|c| c.nrows() >= columns)?;
+    Some(covariance.view((0, 0), (columns, columns)).clone_owned().symmetric_eigenvalues().min())
+}

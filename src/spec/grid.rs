@@ -1,0 +1,55 @@
+//! The grid of tasks: which runs an experiment consists of.
+
+use super::{Experiment, ReferenceKind};
+use crate::model::Closure;
+
+/// One training run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Task {
+    /// Closure
+    pub closure: Closure,
+    /// n
+    pub width: usize,
+    /// L
+    pub depth: usize,
+    /// Seed of the noise.
+    pub seed: u64,
+}
+
+/// All tasks of an experiment, ordered by closure, width, depth and seed; the reference network's
+/// among them.
+pub fn tasks(experiment: &Experiment) -> Vec<Task> {
+    let ensemble = &experiment.ensemble;
+    let mut tasks = Vec::new();
+    let mut sizes: Vec<(usize, usize)> = ensemble
+        .widths
+        .iter()
+        .flat_map(|&width| ensemble.depths.iter().map(move |&depth| (width, depth)))
+        .collect();
+    if experiment.reference.kind == ReferenceKind::Network {
+        sizes.extend(experiment.reference.width.zip(experiment.reference.depth));
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    for &closure in &ensemble.closures {
+        for &(width, depth) in &sizes {
+            for seed in 0..ensemble.seeds {
+                tasks.push(Task { closure, width, depth, seed });
+            }
+        }
+    }
+    tasks
+}
+
+/// What `task` is compared with, if that run exists in the experiment.
+pub fn partner(experiment: &Experiment, task: Task) -> Option<Task> {
+    let reference = &experiment.reference;
+    let partner = match reference.kind {
+        ReferenceKind::None => return None,
+        ReferenceKind::Doubling => Task { depth: 2 * task.depth, ..task },
+        ReferenceKind::Network => Task { width: reference.width?, depth: reference.depth?, ..task },
+    };
+    let exists = reference.kind == ReferenceKind::Network
+        || experiment.ensemble.depths.contains(&partner.depth);
+    (exists && partner != task).then_some(partner)
+}
