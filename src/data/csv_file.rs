@@ -1,5 +1,7 @@
 //! CSV: a header whose columns begin with x (inputs) or y (labels), then rows of finite numbers.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::Samples;
@@ -7,16 +9,16 @@ use crate::error::{Error, Result};
 
 /// Reads at most `wanted` rows of a file.
 pub fn load(path: &Path, wanted: usize) -> Result<Samples> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io {
+    let file = File::open(path).map_err(|source| Error::Io {
         action: "read",
         path: path.to_owned(),
         source,
     })?;
-    parse(&path.display().to_string(), &bytes, wanted)
+    parse(&path.display().to_string(), file, wanted)
 }
 
 /// Reads at most `wanted` rows; sample indices are row numbers from 0.
-pub fn parse(name: &str, bytes: &[u8], wanted: usize) -> Result<Samples> {
+pub fn parse(name: &str, file: impl Read, wanted: usize) -> Result<Samples> {
     let fail = |row: Option<u64>, problem: String, help: &str| Error::Data {
         source_name: name.to_owned(),
         row,
@@ -28,7 +30,7 @@ pub fn parse(name: &str, bytes: &[u8], wanted: usize) -> Result<Samples> {
         let row = error.position().map(csv::Position::line);
         fail(row, error.to_string(), ragged)
     };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
     let header = reader.headers().map_err(csv_error)?.clone();
     let begins =
         |letter: char| header.iter().filter(|name| name.to_lowercase().starts_with(letter)).count();

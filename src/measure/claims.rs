@@ -55,8 +55,8 @@ pub struct Point {
 pub struct Claim {
     /// Unique in the run.
     pub id: String,
-    /// In words.
-    pub statement: String,
+    /// In words, the same for all closures, sizes and steps.
+    pub statement: &'static str,
     /// Closure
     pub closure: Closure,
     /// What varies.
@@ -197,10 +197,13 @@ const WEAK: &str = "weak.f";
 /// Values of one observable at one point: one list over seeds for each output it is formed from.
 type Values = Vec<Vec<Option<f64>>>;
 
+/// Closure, width, depth, step, observable, bits of the depth time.
+type Key<'a> = (&'a str, usize, usize, u32, &'a str, Option<u64>);
+
 /// results.csv by what identifies a number.
 struct Index<'a> {
     seeds: usize,
-    rows: HashMap<(&'a str, usize, usize, u32, &'a str, Option<u64>), Vec<&'a Row>>,
+    rows: HashMap<Key<'a>, Vec<&'a Row>>,
     /// Observables named difference.f.*, in order.
     differences: Vec<&'a str>,
 }
@@ -344,11 +347,7 @@ fn claim<'a>(
     let at = if axis == Axis::Depth { format!("n={held}") } else { format!("L={held}") };
     Some(Claim {
         id: format!("{observable}/{}/{at}/k={step}", closure.name()),
-        statement: format!(
-            "{} ({}, {at}, after {step} updates)",
-            declaration.words,
-            closure.name()
-        ),
+        statement: declaration.words,
         closure,
         axis,
         held,

@@ -1,55 +1,60 @@
-//! The summary table: one line a claim.
+//! The summary table.
 
 use std::fmt::Write;
 
-use crate::measure::claims::{Claim, Family, LEAST_POINTS};
+use crate::measure::claims::{Axis, Claim, LEAST_POINTS, Point};
 
-/// The claims as a text table, one line each, grouped by observable.
+/// The claims as a text table: one block a statement, one line a closure, size and step.
 pub fn summary(claims: &[Claim]) -> String {
-    let mut lines: Vec<[String; 6]> = vec![[
-        "claim".to_owned(),
-        "first".to_owned(),
-        "last".to_owned(),
-        "exponent [95 %]".to_owned(),
-        "plateau [95 %]".to_owned(),
-        "local exponents".to_owned(),
-    ]];
-    let with_interval =
-        |value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String| match (value, ci95)
-        {
-            (Some(value), Some([low, high])) => {
-                format!("{} [{}, {}]", number(value), number(low), number(high))
-            }
-            (Some(value), None) => format!("{} (one seed)", number(value)),
-            (None, _) => String::new(),
+    let mut out = String::new();
+    for block in claims.chunk_by(|a, b| (a.statement, a.axis) == (b.statement, b.axis)) {
+        let expected = match block[0].expected {
+            Some(p) => format!(", exponent {p} by theory"),
+            None => String::new(),
         };
-    for claim in claims {
-        let end = |point: Option<&crate::measure::claims::Point>| {
-            point.map(|p| format!("{} @{}", scientific(p.value), p.x)).unwrap_or_default()
-        };
-        let exponent = match claim.exponent {
-            Some(_) => with_interval(claim.exponent, claim.ci95, short),
-            None => format!("needs {LEAST_POINTS} points, has {}", claim.points),
-        };
-        let expected = match (claim.family, claim.expected) {
-            (Family::Power, Some(p)) => format!(" (theory {})", short(p)),
-            _ => String::new(),
-        };
-        lines.push([
-            claim.statement.clone(),
-            end(claim.curve.first()),
-            end(claim.curve.last()),
-            exponent + &expected,
-            with_interval(claim.plateau, claim.plateau_ci95, scientific),
-            claim
-                .local_exponents
-                .iter()
-                .map(|p| p.map_or("-".to_owned(), short))
-                .collect::<Vec<_>>()
-                .join(" "),
-        ]);
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{} [{}]{expected}", block[0].statement, block[0].observable);
+        let header = [
+            "closure",
+            "size",
+            "step",
+            "first",
+            "last",
+            "exponent [95 %]",
+            "plateau [95 %]",
+            "local exponents",
+        ];
+        let lines: Vec<_> =
+            std::iter::once(header.map(str::to_owned)).chain(block.iter().map(line)).collect();
+        let _ = writeln!(out, "{}", align(&lines));
     }
-    align(&lines)
+    out
+}
+
+fn line(claim: &Claim) -> [String; 8] {
+    let (varied, held) = match claim.axis {
+        Axis::Depth => ("L", "n"),
+        Axis::Width => ("n", "L"),
+    };
+    let end = |point: Option<&Point>| {
+        point.map(|p| format!("{} at {varied}={}", scientific(p.value), p.x)).unwrap_or_default()
+    };
+    let interval = |value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String| {
+        let ends = ci95.map(|[low, high]| format!(" [{}, {}]", number(low), number(high)));
+        value.map(|value| number(value) + ends.as_deref().unwrap_or(" (one seed)"))
+    };
+    let too_few = || format!("needs {LEAST_POINTS} points, has {}", claim.points);
+    let local = claim.local_exponents.iter().map(|p| p.map_or("-".to_owned(), short));
+    [
+        claim.closure.name().to_owned(),
+        format!("{held}={}", claim.held),
+        claim.step.to_string(),
+        end(claim.curve.first()),
+        end(claim.curve.last()),
+        interval(claim.exponent, claim.ci95, short).unwrap_or_else(too_few),
+        interval(claim.plateau, claim.plateau_ci95, scientific).unwrap_or_default(),
+        local.collect::<Vec<_>>().join(" "),
+    ]
 }
 
 fn short(value: f64) -> String {
@@ -68,8 +73,7 @@ fn align<const N: usize>(lines: &[[String; N]]) -> String {
     for line in lines {
         let cells: Vec<String> =
             line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+        let _ = writeln!(out, "  {}", cells.join("  ").trim_end());
     }
     out
 }

@@ -9,7 +9,7 @@ pub fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let sxy: f64 = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum();
     let slope = sxy / sxx;
     let fine = points.len() >= 2 && sxx > 0.0 && slope.is_finite() && y.is_finite();
-    fine.then(|| (y - slope * x, slope))
+    fine.then_some((y - slope * x, slope))
 }
 
 /// p of y ∝ x^{−p}: the slope of log |y| on log x, sign turned.

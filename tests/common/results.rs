@@ -1,0 +1,56 @@
+//! Reads what a run of the program left.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde::Deserialize;
+
+/// A line of results.csv.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Row {
+    pub closure: String,
+    pub engine: String,
+    pub width: usize,
+    pub depth: usize,
+    pub seed: u64,
+    pub step: u32,
+    pub depth_time: Option<f64>,
+    pub reference: String,
+    pub observable: String,
+    pub value: f64,
+}
+
+/// `nfd` with the given arguments, in the repository's root.
+pub fn nfd(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nfd"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Runs a job of the repository into a fresh directory; returns the directory.
+pub fn run_job(job: &str, extra: &[&str]) -> (tempfile::TempDir, PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("run");
+    let output = directory.display().to_string();
+    let mut arguments = vec!["run", job, "--output", &output];
+    arguments.extend(extra);
+    let done = nfd(&arguments);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{job}: {stderr}");
+    (parent, directory)
+}
+
+pub fn rows(directory: &Path) -> Vec<Row> {
+    let mut reader = csv::Reader::from_path(directory.join("results.csv")).unwrap();
+    reader.deserialize().map(Result::unwrap).collect()
+}
+
+/// Mean and standard error over seeds of one number.
+pub fn moments(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt())
+}
