@@ -1,6 +1,8 @@
 //! The algebra of both engines against golden/algebra.json: explicit noise and weights, expected
 //! outputs, vectors, couplings and ranks, computed by independent readers of the theory.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,6 +1,8 @@
 //! The two plain engines against each other and against calculus: pathwise identity, invariants of
 //! conditioning, gradients by finite differences.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
@@ -321,12 +323,9 @@ fn gia_update_matches_central_differences_through_the_backward_weights() {
                     for p in 0..train.len() {
                         let mut push = vec![0.0; width];
                         push[i] = network.scales.forward * e * hidden[l][(j, p)].tanh();
-                        for m in l + 1..depth {
-                            let w = &before.backward[m];
+                        for (w, h) in before.backward.iter().zip(&hidden).skip(l + 1) {
                             let moved: Vec<f64> = (0..width)
-                                .map(|a| {
-                                    (hidden[m][(a, p)] + push[a]).tanh() - hidden[m][(a, p)].tanh()
-                                })
+                                .map(|a| (h[(a, p)] + push[a]).tanh() - h[(a, p)].tanh())
                                 .collect();
                             push = (0..width)
                                 .map(|a| {
@@ -387,5 +386,31 @@ fn covariances_from_coefficients_are_those_of_the_vectors() {
                 assert!((got - gram(history)).amax() <= 1e-9);
             }
         }
+    }
+}
+
+/// A test input that is a training input asks nothing new: its output is the training output, to
+/// rounding, at every step; and asking leaves no trace.
+#[test]
+fn a_known_test_input_gets_the_known_answer() {
+    let train = sphere(3, 5, 1);
+    for closure in Closure::ALL {
+        let network =
+            network(Parametrization::DepthMup, Activation::Tanh, closure, (60, 4), &train);
+        let noise = || Box::new(BrownianPath::new(2, 4, 4));
+        let probe = full_probe(4);
+        let mut asked =
+            Conditional::new(network.clone(), noise(), probe.clone(), train.clone(), train.clone());
+        let mut silent =
+            Conditional::new(network, noise(), probe, train.clone(), none_like(&train));
+        for k in 0..4 {
+            let f = asked.forward(k).f;
+            let known = asked.evaluate(k);
+            assert!(f.iter().zip(&known).all(|(a, b)| close(*a, *b, 1e-13)), "{f:?} {known:?}");
+            assert_eq!(f, silent.forward(k).f);
+            asked.backward(k, &chi(&f, &train), Some(rates(0.7, ALL)));
+            silent.backward(k, &chi(&f, &train), Some(rates(0.7, ALL)));
+        }
+        assert_eq!(asked.layers(), silent.layers());
     }
 }

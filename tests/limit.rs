@@ -1,6 +1,8 @@
 //! Infinite width: closed forms of Gaussian expectations, the covariance recursions against them
 //! and against the engine at finite width, and the tangent kernel.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,6 +1,8 @@
 //! Noise: the cipher against its published vectors, normals bit for bit against exact arithmetic,
 //! and their distribution with stated error levels.
 
+#![allow(clippy::unwrap_used)]
+
 use nfd::rng::noise::{BrownianPath, Direction, Noise, Purpose, Query};
 use nfd::rng::normal::{Column, Instructions, box_muller, fill};
 use nfd::rng::philox::{self, Philox};

@@ -1,0 +1,289 @@
+//! Experiment files: every kind of mistake is an error that names file, line, column and field,
+//! and writes nothing; a resolved experiment resolves to itself.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::Path;
+
+use common::results::nfd;
+use nfd::spec::resolve::resolve;
+use nfd::spec::source::Source;
+use nfd::spec::{Engine, Resolved, load};
+
+const GOOD: &str = r#"{
+  "name": "good",
+  "data": { "source": "digits", "samples": 4 },
+  "model": { "activation": "tanh", "horizon": 1.0 },
+  "training": { "steps": 1, "learning_rate": 0.5 },
+  "ensemble": {
+    "widths": [64],
+    "depths": [2, 4, 8],
+    "seeds": 4,
+    "closures": ["exact"]
+  },
+  "engine": "conditional"
+}
+"#;
+
+fn resolve_text(text: &str, overrides: &[&str]) -> Result<Resolved, String> {
+    let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
+    let source = Source::new(Path::new("e.json"), text.to_owned(), &overrides)
+        .map_err(|error| error.to_string())?;
+    source.parse().and_then(|raw| resolve(raw, &source)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_good_one_is_good() {
+    let resolved = resolve_text(GOOD, &[]).unwrap();
+    assert_eq!(resolved.experiment.finest, Some(8));
+    assert_eq!(resolved.experiment.probed_quarters(), [0, 2, 4]);
+}
+
+#[test]
+fn mistakes_are_located() {
+    // (what is replaced, by what, where, words of the message)
+    let cases: &[(&str, &str, &str, &[&str])] = &[
+        (
+            "\"steps\": 1",
+            "\"stepps\": 1",
+            "e.json:5:17",
+            &["training.stepps", "unknown key", "'steps'"],
+        ),
+        ("\"depths\"", "\"dephts\"", "e.json:8:5", &["ensemble.dephts", "'depths'"]),
+        ("\"engine\"", "\"motor\"", "e.json:13:3", &["motor", "unknown key", "known:"]),
+        ("\"tanh\"", "\"tahn\"", "e.json:4:14", &["model.activation", "'tahn'", "'tanh'"]),
+        ("\"exact\"", "\"exakt\"", "e.json:10:18", &["ensemble.closures[0]", "'exact'"]),
+        ("\"steps\": 1", "\"steps\": -1", "e.json:5:17", &["training.steps", "-1"]),
+        ("\"steps\": 1", "\"steps\": 1.5", "e.json:5:17", &["training.steps", "1.5"]),
+        ("\"steps\": 1", "\"steps\": \"one\"", "e.json:5:17", &["training.steps", "string"]),
+        ("\"steps\": 1, ", "", "e.json:5:3", &["training.steps", "required"]),
+        (
+            "\"steps\": 1",
+            "\"steps\": 99999999999",
+            "e.json:5:17",
+            &["training.steps", "99999999999"],
+        ),
+        ("0.5", "0", "e.json:5:29", &["training.learning_rate", "positive"]),
+        ("0.5", "-0.5", "e.json:5:29", &["training.learning_rate"]),
+        ("0.5", "NaN", "e.json:5:46", &["JSON", "NaN"]),
+        ("0.5", "1e999", "e.json:5:", &["JSON", "out of range"]),
+        ("0.5", "1e99", "e.json:5:29", &["training.learning_rate", "out of range"]),
+        ("[64]", "[0]", "e.json:7:16", &["ensemble.widths[0]", "too small", "at least 1"]),
+        ("[64]", "[]", "e.json:7:5", &["ensemble.widths", "empty"]),
+        ("[64]", "64", "e.json:7:5", &["ensemble.widths", "sequence"]),
+        ("[64]", "[64, 99999999999999]", "e.json:7:20", &["ensemble.widths[1]", "too large"]),
+        ("[2, 4, 8]", "[2, 4, 4]", "e.json:8:22", &["ensemble.depths[2]", "twice"]),
+        (
+            "[2, 4, 8]",
+            "[1009, 1013, 1019]",
+            "e.json:8:5",
+            &["ensemble.depths", "noise grid", "divide"],
+        ),
+        ("\"seeds\": 4", "\"seeds\": 0", "e.json:9:5", &["ensemble.seeds", "too small"]),
+        ("\"horizon\": 1.0", "\"horizon\": -1", "e.json:4:36", &["model.horizon"]),
+        ("\"good\"", "\"a/b\"", "e.json:2:3", &["name", "run directory"]),
+        ("\"samples\": 4", "\"samples\": 0", "e.json:3:33", &["data.samples", "too small"]),
+        (
+            "\"samples\": 4",
+            "\"path\": \"x\"",
+            "e.json:3:33",
+            &["data.path", "does not apply", "digits"],
+        ),
+        ("\"samples\": 4", "\"classes\": [1, 1]", "e.json:3:48", &["data.classes[1]", "twice"]),
+        (
+            "\"samples\": 4",
+            "\"classes\": [1, 10]",
+            "e.json:3:48",
+            &["data.classes[1]", "at most 9"],
+        ),
+        (
+            "\"samples\": 4",
+            "\"classes\": [1], \"labels\": \"sign\"",
+            "e.json:3:49",
+            &["data.labels", "two classes"],
+        ),
+        ("\"engine\": \"conditional\"", "\"finest\": 12", "e.json:12:3", &["finest", "depth 8"]),
+        (
+            "\"engine\": \"conditional\"",
+            "\"precision\": \"f32\"",
+            "e.json:12:3",
+            &["precision", "f64"],
+        ),
+        (
+            "\"engine\": \"conditional\"",
+            "\"reference\": \"dubling\"",
+            "e.json:12:3",
+            &["reference", "'doubling'"],
+        ),
+        (
+            "\"engine\": \"conditional\"",
+            "\"reference\": {\"row\": 1}",
+            "e.json:12:17",
+            &["reference.row", "'rows'"],
+        ),
+        (
+            "\"engine\": \"conditional\"",
+            "\"reference\": {\"rows\": \"al\"}",
+            "e.json:12:17",
+            &["reference.rows", "all"],
+        ),
+        (
+            "\"engine\": \"conditional\"",
+            "\"reference\": {\"depth\": 16}",
+            "e.json:12:17",
+            &["reference.depth", "at least 32"],
+        ),
+        (
+            "\"engine\": \"conditional\"",
+            "\"reference\": {\"width\": 100, \"depth\": 32}",
+            "e.json:12:17",
+            &["reference.width", "at least 512"],
+        ),
+        (
+            "[\"exact\"]\n  },\n  \"engine\": \"conditional\"",
+            "[\"nfd\"]\n  },\n  \"engine\": \"dense\"",
+            "e.json:10:5",
+            &["ensemble.closures", "no dense network"],
+        ),
+        ("\"seeds\": 4", "\"seeds\": 4, \"seeds\": 5", "e.json:9:17", &["seeds", "twice"]),
+        ("\"name\": \"good\",\n", "", "e.json", &["name", "required"]),
+        ("}\n}", "}", "e.json:", &["JSON"]),
+        ("\"conditional\"\n}", "\"conditional\",\n}", "e.json:13:1", &["JSON", "trailing comma"]),
+    ];
+    for (from, to, place, words) in cases {
+        assert!(GOOD.contains(from) || *from == "}\n}", "{from}");
+        let text = match *from {
+            "\"engine\"" => GOOD.replace("\"engine\": ", "\n  \"motor\": "),
+            _ => GOOD.replacen(from, to, 1),
+        };
+        let text = if *from == "}\n}" { GOOD[..GOOD.len() - 2].to_owned() } else { text };
+        let message = resolve_text(&text, &[]).map(|r| r.experiment).unwrap_err();
+        assert!(message.starts_with(place), "{to}: {message}");
+        for word in *words {
+            assert!(message.contains(word), "{to}: '{word}' is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn overrides_replace_fields_and_are_named_in_errors() {
+    let set = |pairs: &[&str]| resolve_text(GOOD, pairs);
+    let experiment =
+        set(&["ensemble.seeds=6", "model.gamma=2", "model.activation=relu"]).unwrap().experiment;
+    assert_eq!(experiment.ensemble.seeds, 6);
+    assert_eq!(experiment.model.gamma, 2.0);
+    assert_eq!(experiment.model.activation, nfd::model::Activation::Relu);
+    assert_eq!(set(&["ensemble.depths=[3,6]"]).unwrap().experiment.finest, Some(6));
+    assert_eq!(set(&["reference.depth=64"]).unwrap().experiment.reference.depth, Some(64));
+
+    for (pair, words) in [
+        ("ensemble.seeds=0", ["--set ensemble.seeds", "too small"]),
+        ("ensemble.sead=1", ["--set ensemble.sead", "'seeds'"]),
+        ("ensemble.depths=[4,4]", ["--set ensemble.depths", "twice"]),
+        ("ensemble", ["--set ensemble", "no value"]),
+        ("name.x=1", ["--set name.x", "does not lead to a field"]),
+        ("model.activation=tan", ["--set model.activation", "'tanh'"]),
+    ] {
+        let message = set(&[pair]).unwrap_err();
+        for word in words {
+            assert!(message.contains(word), "{pair}: {message}");
+        }
+    }
+}
+
+#[test]
+fn engine_auto_says_why() {
+    let auto = GOOD.replace("\"engine\": \"conditional\"", "\"engine\": \"auto\"");
+    let resolved = resolve_text(&auto, &[]).unwrap();
+    assert_eq!(resolved.experiment.engine, Engine::Conditional);
+    assert!(resolved.decisions[0].contains("8 stored columns against width 64"));
+    let resolved = resolve_text(&auto, &["training.steps=10"]).unwrap();
+    assert_eq!(resolved.experiment.engine, Engine::Dense);
+    assert!(resolved.decisions[0].contains("44 stored columns"));
+    let nfd = resolve_text(&auto, &["training.steps=10", "ensemble.closures=[\"nfd\"]"]).unwrap();
+    assert_eq!(nfd.experiment.engine, Engine::Conditional);
+}
+
+#[test]
+fn without_comparison_every_depth_has_its_own_noise() {
+    let text = GOOD.replace("\"engine\": \"conditional\"", "\"reference\": \"none\"");
+    assert_eq!(resolve_text(&text, &[]).unwrap().experiment.finest, None);
+    assert_eq!(
+        resolve_text(&text, &["ensemble.depths=[1009,1013]"]).unwrap().experiment.finest,
+        None
+    );
+}
+
+/// Every file in jobs/ resolves, and what was resolved is an experiment file that says the same.
+#[test]
+fn jobs_resolve_and_a_resolved_experiment_resolves_to_itself() {
+    let jobs = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs");
+    let mut count = 0;
+    for entry in std::fs::read_dir(jobs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "json") {
+            count += 1;
+            let first = load(&path, &[]).unwrap().experiment;
+            let text = serde_json::to_string_pretty(&first).unwrap();
+            let again = resolve_text(&text, &[]).unwrap();
+            assert_eq!(again.experiment, first, "{}", path.display());
+            assert!(again.decisions.is_empty(), "nothing is left to decide");
+        }
+    }
+    assert!(count >= 2);
+}
+
+/// Random damage to a valid file gives an error or an experiment, never a panic.
+#[test]
+fn damaged_files_never_panic() {
+    use nfd::rng::philox::Philox;
+    use rand::{RngExt, SeedableRng};
+    let mut random = Philox::seed_from_u64(1);
+    let mut refused = 0;
+    for _ in 0..5000 {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..bytes.len());
+            match random.random_range(0..3) {
+                0 => bytes[at] = random.random_range(0x20..0x7f),
+                1 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        refused += usize::from(resolve_text(&String::from_utf8(bytes).unwrap(), &[]).is_err());
+    }
+    assert!(refused > 3000, "{refused}");
+}
+
+/// Through the program: exit code 2, the message on stderr, nothing on stdout, no directory.
+#[test]
+fn bad_experiments_exit_with_2_and_write_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.json");
+    std::fs::write(&file, GOOD.replace("[64]", "[0]")).unwrap();
+    let output = folder.path().join("out");
+    let run = |extra: &[&str], file: &Path| {
+        let (file, output) = (file.display().to_string(), output.display().to_string());
+        let mut arguments = vec!["run", &file, "--output", &output];
+        arguments.extend(extra);
+        nfd(&arguments)
+    };
+    let missing = folder.path().join("absent.json");
+    let data = ["--set", "ensemble.widths=[64]", "--set", "data.samples=1000000"];
+    for (done, code, words) in [
+        (run(&[], &file), 2, "bad.json:7:16"),
+        (run(&data, &file), 2, "1000000 training"),
+        (run(&["--set", "x"], &file), 2, "no value"),
+        (run(&["--threads", "0"], &file), 2, "threads"),
+        (run(&["--backend", "abacus", "--set", "ensemble.widths=[64]"], &file), 2, "'abacus'"),
+        (run(&[], &missing), 1, "absent.json"),
+    ] {
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+        assert!(done.stdout.is_empty());
+        assert!(!output.exists(), "{words}: something was written");
+    }
+}
