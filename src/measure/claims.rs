@@ -50,6 +50,29 @@ pub struct Point {
     pub standard_error: Option<f64>,
 }
 
+/// What a rule says of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The numbers meet the rule.
+    Supported,
+    /// They exclude it.
+    Contradicted,
+    /// They do neither, or there are too few.
+    Inconclusive,
+}
+
+/// A point of a fitted curve and its jackknife band.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FittedPoint {
+    /// L or n
+    pub x: f64,
+    /// The curve.
+    pub value: f64,
+    /// Ends of the 95 % band.
+    pub ci95: Option<[f64; 2]>,
+}
+
 /// An entry of summary.json.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Claim {
@@ -81,10 +104,16 @@ pub struct Claim {
     pub plateau_ci95: Option<[f64; 2]>,
     /// The exponent that theory gives.
     pub expected: Option<f64>,
-    /// By which the verdict falls; None: no rule is declared.
-    pub rule: Option<String>,
-    /// supported, contradicted or inconclusive; None without a rule.
-    pub verdict: Option<String>,
+    /// By which the verdict falls, declared before the data.
+    pub rule: String,
+    /// What the rule says of these numbers.
+    pub verdict: Verdict,
+    /// The verdict in words, with the numbers that decided it.
+    pub reason: String,
+    /// Probability of residuals this large if the family holds; None when nothing was fitted.
+    pub goodness: Option<f64>,
+    /// The fitted family between the first and the last point, with its 95 % band.
+    pub fitted: Vec<FittedPoint>,
     /// The number of points on the curve.
     pub points: usize,
     /// Seeds.
@@ -360,8 +389,11 @@ fn claim<'a>(
         plateau: plateau.map(|e| e.value),
         plateau_ci95: plateau.and_then(|e| e.ci95),
         expected: declaration.expected,
-        rule: None,
-        verdict: None,
+        rule: String::new(),
+        verdict: Verdict::Inconclusive,
+        reason: String::new(),
+        goodness: None,
+        fitted: Vec::new(),
         points: curve.len(),
         seeds: experiment.ensemble.seeds,
         diverged: 0,
