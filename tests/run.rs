@@ -244,7 +244,7 @@ fn strong_errors_fall_with_width() {
     let folder = tempfile::tempdir().unwrap();
     let wide = [
         "--set",
-        "ensemble.widths=[64,128,256,512]",
+        "ensemble.widths=[32,64,128,256,512]",
         "--set",
         "ensemble.depths=[4]",
         "--set",

@@ -1,31 +1,30 @@
 //! What a study claims, and what the numbers say about it.
 //!
-//! Each claim names an observable, the family its dependence on depth (or width) is expected to
-//! follow, and the exponent that the theory gives (section 5). Exponents are slopes of log–log
-//! lines, plateaus the constant of c + a/L; intervals come from the delete-one-seed jackknife.
-
-use std::collections::HashMap;
+//! Each claim names an observable, the family its dependence on depth (or width) follows, and a
+//! rule, all declared here before any data (theory: section 5). Both families are fitted to every
+//! curve: a power claim is contradicted by a plateau.
 
 use serde::Serialize;
+use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::depth_times;
-use crate::model::Closure;
+use super::series::{Index, Subject, WEAK};
+use crate::model::Closure::{self, Exact, Gia, Nfd};
 use crate::spec::{Experiment, ReferenceKind};
-use crate::stats::fit::{exponent, local_exponents, plateau};
-use crate::stats::jackknife::{Estimate, jackknife};
-use crate::stats::{mean, standard_error};
+use crate::stats::curve::Curve;
+use crate::stats::fit::{self, Fit, local_exponents};
+use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
 use crate::store::results::Row;
-
-/// Fewer points say nothing about a line.
-pub const LEAST_POINTS: usize = 3;
 
 /// How an observable should depend on depth or width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Falls like a power.
+    /// Falls like a power: a x^{−p} (1 + b/x).
     Power,
-    /// Tends to a constant.
+    /// The same plus a floor e/(nL).
+    PowerAndFloor,
+    /// Tends to a constant: c + a x^{−p}.
     Plateau,
 }
 
@@ -37,29 +36,23 @@ pub enum Axis {
     Depth,
     /// n, at fixed depth.
     Width,
+    /// L at all widths together, which share all parameters.
+    Both,
 }
 
 /// A point of a claim's curve.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
-    /// L or n
+    /// L, or n on the width axis.
     pub x: usize,
+    /// n
+    pub width: usize,
+    /// L
+    pub depth: usize,
     /// The ensemble's value.
     pub value: f64,
-    /// Its standard error over seeds, where the value is a mean over seeds.
+    /// Its jackknife standard error over seeds.
     pub standard_error: Option<f64>,
-}
-
-/// What a rule says of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The numbers meet the rule.
-    Supported,
-    /// They exclude it.
-    Contradicted,
-    /// They do neither, or there are too few.
-    Inconclusive,
 }
 
 /// A point of a fitted curve and its jackknife band.
@@ -85,7 +78,7 @@ pub struct Claim {
     /// What varies.
     pub axis: Axis,
     /// The width (axis depth) or depth (axis width) that is held.
-    pub held: usize,
+    pub held: Option<usize>,
     /// Observable
     pub observable: &'static str,
     /// Updates done.
@@ -94,11 +87,11 @@ pub struct Claim {
     pub depth_time: Option<f64>,
     /// Family
     pub family: Family,
-    /// p of the log–log line; also for plateaus, where it should vanish.
+    /// p of the power family.
     pub exponent: Option<f64>,
     /// Of the exponent.
     pub ci95: Option<[f64; 2]>,
-    /// c of c + a/x, for plateaus.
+    /// c of the plateau family.
     pub plateau: Option<f64>,
     /// Of the plateau.
     pub plateau_ci95: Option<[f64; 2]>,
@@ -110,20 +103,22 @@ pub struct Claim {
     pub verdict: Verdict,
     /// The verdict in words, with the numbers that decided it.
     pub reason: String,
-    /// Probability of residuals this large if the family holds; None when nothing was fitted.
+    /// Probability of residuals this large if the family holds and points were independent; points
+    /// of one ensemble share their noise, which makes it too large rather than too small.
     pub goodness: Option<f64>,
-    /// The fitted family between the first and the last point, with its 95 % band.
-    pub fitted: Vec<FittedPoint>,
     /// The number of points on the curve.
     pub points: usize,
     /// Seeds.
     pub seeds: u64,
     /// Runs of this claim's closure that diverged, over all its points.
     pub diverged: usize,
-    /// Exponents between neighbouring points.
+    /// Exponents between neighbouring points; none on several widths at once.
     pub local_exponents: Vec<Option<f64>>,
     /// The curve.
     pub curve: Vec<Point>,
+    /// The fitted family between the first and the last point, with its 95 % band; at the largest
+    /// width on several.
+    pub fitted: Vec<FittedPoint>,
 }
 
 /// A row of the study's table of claims.
@@ -133,31 +128,37 @@ struct Declaration {
     closures: &'static [Closure],
     axis: Axis,
     first_step: u32,
-    /// Where on the horizon: 0, or 1 for its end.
-    at: Option<f64>,
+    /// Where on the horizon.
+    place: Place,
     family: Family,
+    /// p₀ of a power claim.
     expected: Option<f64>,
 }
 
-use Closure::{Exact, Gia, Nfd};
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Nowhere,
+    Input,
+    End,
+}
 
-const fn falls(
+const fn error(
     observable: &'static str,
     words: &'static str,
     axis: Axis,
     first_step: u32,
-    at: Option<f64>,
+    place: Place,
 ) -> Declaration {
-    let family = Family::Power;
+    let (closures, family, expected) = (&Closure::ALL, Family::Power, Some(1.0));
+    Declaration { observable, words, closures, axis, first_step, place, family, expected }
+}
+
+const fn coupling(observable: &'static str, words: &'static str, axis: Axis) -> Declaration {
     Declaration {
-        observable,
-        words,
-        closures: &Closure::ALL,
-        axis,
-        first_step,
-        at,
-        family,
-        expected: Some(1.0),
+        closures: &[Exact, Nfd],
+        family: Family::PowerAndFloor,
+        expected: Some(2.0),
+        ..error(observable, words, axis, 1, Place::Nowhere)
     }
 }
 
@@ -165,138 +166,79 @@ const fn stays(
     observable: &'static str,
     words: &'static str,
     closures: &'static [Closure],
-    at: Option<f64>,
+    place: Place,
 ) -> Declaration {
-    let family = Family::Plateau;
     Declaration {
-        observable,
-        words,
         closures,
-        axis: Axis::Depth,
-        first_step: 1,
-        at,
-        family,
+        family: Family::Plateau,
         expected: None,
+        ..error(observable, words, Axis::Depth, 1, place)
     }
 }
 
-const fn coupling(observable: &'static str, words: &'static str) -> Declaration {
-    Declaration {
-        observable,
-        words,
-        closures: &[Exact, Nfd],
-        axis: Axis::Depth,
-        first_step: 1,
-        at: None,
-        family: Family::Power,
-        expected: Some(2.0),
-    }
-}
+const FORWARD: &str = "forward coupling per layer falls at least like 1/L²";
+const BACKWARD: &str = "backward coupling per layer falls at least like 1/L²";
 
 /// The claims of the study training-convergence (theory: section 5; arXiv 2512.21075, theorem 5.5).
 const TRAINING_CONVERGENCE: [Declaration; 13] = [
-    falls(WEAK, "weak error of f falls like 1/L", Axis::Depth, 1, None),
-    falls("strong.h", "mean-square error of h_L falls like 1/L", Axis::Depth, 1, Some(1.0)),
-    falls("strong.g", "mean-square error of g_0 falls like 1/L", Axis::Depth, 0, Some(0.0)),
-    falls("strong.h", "mean-square error of h_L falls like 1/n", Axis::Width, 1, Some(1.0)),
-    falls("strong.g", "mean-square error of g_0 falls like 1/n", Axis::Width, 0, Some(0.0)),
-    coupling("coupling.forward.layer", "forward coupling per layer falls like 1/L²"),
-    coupling("coupling.backward.layer.past", "backward coupling per layer falls like 1/L²"),
+    error(WEAK, "weak error of f falls at least like 1/L", Axis::Depth, 1, Place::Nowhere),
+    error(
+        "strong.h",
+        "mean-square error of h_L falls at least like 1/L",
+        Axis::Depth,
+        1,
+        Place::End,
+    ),
+    error(
+        "strong.g",
+        "mean-square error of g_0 falls at least like 1/L",
+        Axis::Depth,
+        0,
+        Place::Input,
+    ),
+    error(
+        "strong.h",
+        "mean-square error of h_L falls at least like 1/n",
+        Axis::Width,
+        1,
+        Place::End,
+    ),
+    error(
+        "strong.g",
+        "mean-square error of g_0 falls at least like 1/n",
+        Axis::Width,
+        0,
+        Place::Input,
+    ),
+    coupling("coupling.forward.layer", FORWARD, Axis::Depth),
+    coupling("coupling.backward.layer.past", BACKWARD, Axis::Depth),
+    coupling("coupling.forward.layer", FORWARD, Axis::Both),
+    coupling("coupling.backward.layer.past", BACKWARD, Axis::Both),
     stays(
         "coupling.forward.accumulated",
-        "accumulated forward coupling stays",
+        "forward coupling accumulated over layers does not vanish with L",
         &[Exact, Nfd],
-        None,
+        Place::Nowhere,
     ),
     stays(
         "coupling.backward.accumulated.past",
-        "accumulated backward coupling stays",
+        "backward coupling accumulated over layers does not vanish with L",
         &[Exact, Nfd],
-        None,
+        Place::Nowhere,
     ),
-    stays("closure_gap.f", "gap of f to the exact network stays", &[Gia], None),
-    stays("closure_gap.g", "gap of g_0 to the exact network stays", &[Gia], Some(0.0)),
-    stays("closure_gap.f", "gap of f to the exact network stays", &[Nfd], None),
-    stays("closure_gap.g", "gap of g_0 to the exact network stays", &[Nfd], Some(0.0)),
+    stays(
+        "closure_gap.f",
+        "mean-square gap of f to the exact network of this width does not vanish with L",
+        &[Nfd, Gia],
+        Place::Nowhere,
+    ),
+    stays(
+        "closure_gap.g",
+        "mean-square gap of g_0 to the exact network of this width does not vanish with L",
+        &[Nfd, Gia],
+        Place::Input,
+    ),
 ];
-
-/// Formed here from the rows `difference.f.*`.
-const WEAK: &str = "weak.f";
-
-/// Values of one observable at one point: one list over seeds for each output it is formed from.
-type Values = Vec<Vec<Option<f64>>>;
-
-/// Closure, width, depth, step, observable, bits of the depth time.
-type Key<'a> = (&'a str, usize, usize, u32, &'a str, Option<u64>);
-
-/// results.csv by what identifies a number.
-struct Index<'a> {
-    seeds: usize,
-    rows: HashMap<Key<'a>, Vec<&'a Row>>,
-    /// Observables named difference.f.*, in order.
-    differences: Vec<&'a str>,
-}
-
-impl<'a> Index<'a> {
-    fn new(rows: &'a [Row], seeds: u64) -> Self {
-        let mut index = Index { seeds: seeds as usize, rows: HashMap::new(), differences: vec![] };
-        for row in rows {
-            let time = row.depth_time.map(f64::to_bits);
-            let name = row.observable.as_str();
-            let key = (row.closure, row.width, row.depth, row.step, name, time);
-            index.rows.entry(key).or_default().push(row);
-            if name.starts_with("difference.f.") && !index.differences.contains(&name) {
-                index.differences.push(name);
-            }
-        }
-        index
-    }
-
-    fn values(
-        &self,
-        closure: Closure,
-        (width, depth): (usize, usize),
-        step: u32,
-        observable: &'a str,
-        time: Option<f64>,
-    ) -> Values {
-        let single = [observable];
-        let names = if observable == WEAK { &self.differences[..] } else { &single };
-        names
-            .iter()
-            .map(|&name| {
-                let key = (closure.name(), width, depth, step, name, time.map(f64::to_bits));
-                let mut values = vec![None; self.seeds];
-                for row in self.rows.get(&key).into_iter().flatten() {
-                    values[row.seed as usize] = Some(row.value);
-                }
-                values
-            })
-            .collect()
-    }
-}
-
-/// The ensemble's value, optionally without one seed: the mean over seeds, or for several outputs
-/// the root mean square over outputs of the means over seeds (the weak error of theory, section 4).
-fn reduce(observable: &str, values: &Values, without: Option<usize>) -> Option<f64> {
-    let means: Vec<f64> = values
-        .iter()
-        .map(|seeds| {
-            let left: Vec<f64> = seeds
-                .iter()
-                .enumerate()
-                .filter(|(seed, _)| Some(*seed) != without)
-                .filter_map(|(_, value)| *value)
-                .collect();
-            mean(&left)
-        })
-        .collect();
-    let value = match observable {
-        WEAK => mean(&means.iter().map(|m| m * m).collect::<Vec<_>>()).sqrt(),
-        _ => mean(&means),
-    };
-    value.is_finite().then_some(value)
-}
 
 /// All claims of the experiment's study on its results; `diverged` counts diverged runs of a
 /// closure.
@@ -309,19 +251,18 @@ pub fn evaluate(
     let ensemble = &experiment.ensemble;
     let mut claims = Vec::new();
     for declaration in &TRAINING_CONVERGENCE {
-        let (varied, held) = match declaration.axis {
-            Axis::Depth => (&ensemble.depths, &ensemble.widths),
-            Axis::Width => (&ensemble.widths, &ensemble.depths),
-        };
-        let network = experiment.reference.kind == ReferenceKind::Network;
-        if varied.len() < 2 || (declaration.axis == Axis::Width && !network) {
-            continue;
-        }
         for &closure in ensemble.closures.iter().filter(|c| declaration.closures.contains(c)) {
-            for &held in held {
+            for (held, sizes) in curves(experiment, declaration.axis) {
                 for step in declaration.first_step..=experiment.training.steps {
-                    let claim =
-                        claim(experiment, &index, declaration, closure, (varied, held), step);
+                    let times = depth_times(experiment);
+                    let depth_time = match declaration.place {
+                        Place::Nowhere => None,
+                        Place::Input => times.first().copied(),
+                        Place::End => times.last().copied(),
+                    };
+                    let observable = declaration.observable;
+                    let subject = Subject { closure, step, observable, depth_time };
+                    let claim = claim(&index, declaration, subject, held, &sizes);
                     claims
                         .extend(claim.map(|claim| Claim { diverged: diverged(closure), ..claim }));
                 }
@@ -331,51 +272,79 @@ pub fn evaluate(
     claims
 }
 
+/// What is held, and the (width, depth) of the points.
+type Sizes = (Option<usize>, Vec<(usize, usize)>);
+
+/// The curves of an axis that the experiment has.
+fn curves(experiment: &Experiment, axis: Axis) -> Vec<Sizes> {
+    let (widths, depths) = (&experiment.ensemble.widths, &experiment.ensemble.depths);
+    let network = experiment.reference.kind == ReferenceKind::Network;
+    let at_width = |n: usize| depths.iter().map(move |&l| (n, l));
+    match axis {
+        Axis::Depth if depths.len() > 1 => {
+            widths.iter().map(|&n| (Some(n), at_width(n).collect())).collect()
+        }
+        Axis::Width if widths.len() > 1 && network => {
+            depths.iter().map(|&l| (Some(l), widths.iter().map(|&n| (n, l)).collect())).collect()
+        }
+        Axis::Both if widths.len() > 1 && depths.len() > 1 => {
+            vec![(None, widths.iter().flat_map(|&n| at_width(n)).collect())]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// None when the observable was not measured at all.
 fn claim<'a>(
-    experiment: &Experiment,
     index: &Index<'a>,
     declaration: &Declaration,
-    closure: Closure,
-    (varied, held): (&[usize], usize),
-    step: u32,
+    subject: Subject<'a>,
+    held: Option<usize>,
+    sizes: &[(usize, usize)],
 ) -> Option<Claim> {
-    let observable = declaration.observable;
-    let times = depth_times(experiment);
-    let depth_time =
-        declaration.at.and_then(|at| if at == 0.0 { times.first() } else { times.last() }).copied();
-    let curve: Vec<(usize, Values)> = varied
-        .iter()
-        .map(|&x| {
-            let size = if declaration.axis == Axis::Depth { (held, x) } else { (x, held) };
-            (x, index.values(closure, size, step, observable, depth_time))
-        })
-        .filter(|(_, values)| reduce(observable, values, None).is_some())
-        .collect();
-    if curve.is_empty() {
-        return None;
-    }
-    let points = |without| -> Option<Vec<(f64, f64)>> {
-        let reduced =
-            |(x, values): &(usize, Values)| Some((*x as f64, reduce(observable, values, without)?));
-        curve.iter().map(reduced).collect()
-    };
-    let enough = curve.len() >= LEAST_POINTS;
-    let estimate = |fit: fn(&[(f64, f64)]) -> Option<f64>| -> Option<Estimate> {
-        if !enough {
-            return None;
-        }
-        jackknife(index.seeds, |without| points(without).and_then(|points| fit(&points)))
-    };
-    let exponent = estimate(exponent);
-    let plateau = match declaration.family {
-        Family::Plateau => estimate(plateau),
-        Family::Power => None,
-    };
     let axis = declaration.axis;
-    let at = if axis == Axis::Depth { format!("n={held}") } else { format!("L={held}") };
+    let x = |(width, depth)| if axis == Axis::Width { width } else { depth };
+    let (curve, sizes) = index.curve(subject, sizes, x);
+    let values: Option<Vec<f64>> = curve.points.iter().map(|p| curve.value(p, None)).collect();
+    let values = values.filter(|values| !values.is_empty())?;
+
+    let rule = match declaration.expected {
+        Some(exponent) => Rule::AtLeast { exponent },
+        None => Rule::Plateau,
+    };
+    let power = fit::Family::Power { floor: declaration.family == Family::PowerAndFloor };
+    let own = if declaration.family == Family::Plateau { fit::Family::Plateau } else { power };
+    let refusal = refusal(&curve, own);
+    let estimate = |family, of: fn(&Fit) -> f64| {
+        if refusal.is_some() { None } else { curve.estimate(family, of) }
+    };
+    let exponent = estimate(power, |fit| fit.exponent);
+    let plateau = estimate(fit::Family::Plateau, |fit| fit.coefficients[0]);
+    let last = values[values.len() - 1];
+    let (verdict, reason) = match &refusal {
+        Some(reason) => (Verdict::Inconclusive, reason.clone()),
+        None => judge(rule, exponent, plateau, last),
+    };
+    let at = match (axis, held) {
+        (Axis::Depth, Some(n)) => format!("n={n}"),
+        (Axis::Width, Some(depth)) => format!("L={depth}"),
+        _ => "all n".to_owned(),
+    };
+    let Subject { closure, step, observable: _, depth_time } = subject;
+    let points: Vec<Point> = sizes
+        .iter()
+        .zip(values.iter().zip(curve.standard_errors()))
+        .map(|(&(width, depth), (&value, standard_error))| Point {
+            x: x((width, depth)),
+            width,
+            depth,
+            value,
+            standard_error,
+        })
+        .collect();
+    let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, p.value)).collect();
     Some(Claim {
-        id: format!("{observable}/{}/{at}/k={step}", closure.name()),
+        id: format!("{}/{}/{at}/k={step}", declaration.observable, closure.name()),
         statement: declaration.words,
         closure,
         axis,
@@ -389,26 +358,56 @@ fn claim<'a>(
         plateau: plateau.map(|e| e.value),
         plateau_ci95: plateau.and_then(|e| e.ci95),
         expected: declaration.expected,
-        rule: String::new(),
-        verdict: Verdict::Inconclusive,
-        reason: String::new(),
-        goodness: None,
-        fitted: Vec::new(),
-        points: curve.len(),
-        seeds: experiment.ensemble.seeds,
+        rule: rule.to_string(),
+        verdict,
+        reason,
+        goodness: if refusal.is_some() { None } else { goodness(&curve, own) },
+        points: points.len(),
+        seeds: curve.seeds as u64,
         diverged: 0,
-        local_exponents: local_exponents(&points(None).unwrap_or_default()),
-        curve: curve
-            .iter()
-            .filter_map(|(x, values)| {
-                let seeds: Vec<f64> = values.first()?.iter().flatten().copied().collect();
-                let error = (values.len() == 1).then(|| standard_error(&seeds));
-                Some(Point {
-                    x: *x,
-                    value: reduce(observable, values, None)?,
-                    standard_error: error.filter(|e| e.is_finite()),
-                })
-            })
-            .collect(),
+        local_exponents: if axis == Axis::Both { vec![] } else { local_exponents(&pairs) },
+        fitted: if refusal.is_some() { vec![] } else { band(&curve, own) },
+        curve: points,
     })
+}
+
+/// Why a curve is not fitted: too few points or seeds, with the minimum.
+fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
+    let (points, least) = (curve.points.len(), family.least_points());
+    let too_few = |what: &str, least: usize, has: usize| {
+        Some(format!("needs at least {least} {what}, has {has}"))
+    };
+    if curve.seeds < LEAST_SEEDS {
+        too_few("seeds", LEAST_SEEDS, curve.seeds)
+    } else if points < least {
+        too_few("points", least, points)
+    } else {
+        None
+    }
+}
+
+/// The χ² survival function of the residuals.
+fn goodness(curve: &Curve, family: fit::Family) -> Option<f64> {
+    let chi_squared = curve.fit(family, None)?.chi_squared;
+    let freedom = curve.points.len() - family.parameters();
+    Some(ChiSquared::new(freedom as f64).ok()?.sf(chi_squared))
+}
+
+/// The fitted curve on a logarithmic grid over the points, at the z of the last point scaled by x.
+fn band(curve: &Curve, family: fit::Family) -> Vec<FittedPoint> {
+    const POINTS: usize = 41;
+    let (Some(first), Some(last)) = (curve.points.first(), curve.points.last()) else {
+        return Vec::new();
+    };
+    let (low, high) = (first.x, last.x);
+    let grid: Vec<f64> =
+        (0..POINTS).map(|i| low * (high / low).powf(i as f64 / (POINTS - 1) as f64)).collect();
+    let at = |fit: &Fit| grid.iter().map(|&x| fit.at(x, last.z * last.x / x)).collect();
+    let estimates = curve.estimates(family, at).unwrap_or_default();
+    let point = |(&x, e): (&f64, &crate::stats::jackknife::Estimate)| FittedPoint {
+        x,
+        value: e.value,
+        ci95: e.ci95,
+    };
+    grid.iter().zip(&estimates).map(point).collect()
 }

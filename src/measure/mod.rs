@@ -4,6 +4,7 @@
 pub mod claims;
 pub mod limit;
 pub mod pairs;
+mod series;
 pub mod single;
 
 use crate::data::Samples;

@@ -1,30 +1,197 @@
-//! Straight lines through ensemble means.
+//! Two families of curves through ensemble values, fitted by weighted least squares.
+//!
+//! ```text
+//! power     y = a x^{−p} (1 + b/x) [+ e z]      z = 1/(nL), the floor of per-layer mean squares
+//! plateau   y = c + a x^{−p}                    the sign of a is free
+//! ```
+//!
+//! Declared with each claim before the data (theory: section 5). A bare a x^{−p} + c through power
+//! data with corrections bends into a false plateau; the power family does not.
+//!
+//! The terms keep their meaning: a > 0, e ≥ 0, and |b/x| ≤ ½ at the largest x. Without the last,
+//! a x^{−0.1} (1 + b/x) with a huge b would pass for x^{−1.1} and the exponent would be anything.
+//! For given p the curve is linear in its coefficients, so only p is searched for.
 
-/// The line y = intercept + slope · x of least squares; None for fewer than two distinct x or
-/// anything not finite.
-pub fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
-    let n = points.len() as f64;
-    let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
-    let sxx: f64 = points.iter().map(|p| (p.0 - x).powi(2)).sum();
-    let sxy: f64 = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum();
-    let slope = sxy / sxx;
-    let fine = points.len() >= 2 && sxx > 0.0 && slope.is_finite() && y.is_finite();
-    fine.then_some((y - slope * x, slope))
+use nalgebra::{DMatrix, DVector};
+
+/// Exponents are searched for between these.
+pub const EXPONENTS: [f64; 2] = [0.05, 6.0];
+/// |b/x| at the largest x.
+pub const LARGEST_CORRECTION: f64 = 0.5;
+const GRID: usize = 60;
+
+/// The form of the curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// a x^{−p} (1 + b/x), plus e z with e ≥ 0 where there is a floor.
+    Power {
+        /// Whether the floor is part of the family.
+        floor: bool,
+    },
+    /// c + a x^{−p}.
+    Plateau,
 }
 
-/// p of y ∝ x^{−p}: the slope of log |y| on log x, sign turned.
-pub fn exponent(points: &[(f64, f64)]) -> Option<f64> {
-    let logs: Vec<_> = points.iter().map(|(x, y)| (x.ln(), y.abs().ln())).collect();
-    line(&logs).map(|(_, slope)| -slope)
+/// A value to fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// The depth or width on which the power acts.
+    pub x: f64,
+    /// 1/(nL), for the floor.
+    pub z: f64,
+    /// The ensemble's value.
+    pub y: f64,
+    /// Its standard error: weights are 1/σ².
+    pub sigma: f64,
 }
 
-/// Exponents between neighbouring points, in the order of the points.
+/// A fitted curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    family: Family,
+    /// p
+    pub exponent: f64,
+    /// Power: a, ab and e (0 without a floor). Plateau: c, a, 0.
+    pub coefficients: [f64; 3],
+    /// Σ (residual/σ)².
+    pub chi_squared: f64,
+}
+
+impl Family {
+    /// The number of parameters, p included.
+    pub fn parameters(self) -> usize {
+        match self {
+            Family::Power { floor: true } => 4,
+            Family::Power { floor: false } | Family::Plateau => 3,
+        }
+    }
+
+    /// Fewer points are not fitted: two more than parameters.
+    pub fn least_points(self) -> usize {
+        self.parameters() + 2
+    }
+
+    /// The terms that are linear in the coefficients.
+    fn basis(self, p: f64, x: f64, z: f64) -> [f64; 3] {
+        match self {
+            Family::Power { .. } => [x.powf(-p), x.powf(-p - 1.0), z],
+            Family::Plateau => [1.0, x.powf(-p), 0.0],
+        }
+    }
+}
+
+impl Fit {
+    /// The curve.
+    pub fn at(&self, x: f64, z: f64) -> f64 {
+        let basis = self.family.basis(self.exponent, x, z);
+        basis.iter().zip(&self.coefficients).map(|(f, c)| f * c).sum()
+    }
+}
+
+/// Fits `family` to `samples`; None when there are fewer than [`Family::least_points`], a value or
+/// an error is not positive (all our observables are mean squares or roots of them), or the data do
+/// not determine the exponent within [`EXPONENTS`].
+pub fn fit(family: Family, samples: &[Sample]) -> Option<Fit> {
+    let usable = |s: &Sample| s.y > 0.0 && s.y.is_finite() && s.sigma > 0.0 && s.sigma.is_finite();
+    if samples.len() < family.least_points() || !samples.iter().all(usable) {
+        return None;
+    }
+    let [low, high] = EXPONENTS;
+    let at = |i: usize| low + (high - low) * i as f64 / GRID as f64;
+    let cost = |p: f64| linear(family, samples, p).map_or(f64::INFINITY, |fit| fit.chi_squared);
+    let best = (0..=GRID).min_by(|&i, &j| cost(at(i)).total_cmp(&cost(at(j))))?;
+    if best == 0 || best == GRID {
+        return None;
+    }
+    linear(family, samples, minimum(at(best - 1), at(best + 1), cost))
+}
+
+/// Golden-section search for the minimum of a function with one.
+fn minimum(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let ratio = (5_f64.sqrt() - 1.0) / 2.0;
+    let inner = |low: f64, high: f64| [high - ratio * (high - low), low + ratio * (high - low)];
+    let mut x = inner(low, high);
+    let mut y = x.map(&f);
+    // The bracket shrinks to 0.2 · 0.618^40 = 9e-10, below what y can resolve.
+    for _ in 0..40 {
+        if y[0] <= y[1] {
+            high = x[1];
+            x = inner(low, high);
+            y = [f(x[0]), y[0]];
+        } else {
+            low = x[0];
+            x = inner(low, high);
+            y = [y[1], f(x[1])];
+        }
+    }
+    0.5 * (low + high)
+}
+
+/// The best coefficients for given p within the family's bounds: the least of all solutions with
+/// each bound either inactive or met exactly.
+fn linear(family: Family, samples: &[Sample], p: f64) -> Option<Fit> {
+    let largest = samples.iter().map(|s| s.x).fold(0.0, f64::max);
+    let limit = LARGEST_CORRECTION * largest;
+    // Directions in coefficient space that are free, one list for each set of active bounds.
+    let free: Vec<Vec<[f64; 3]>> = match family {
+        Family::Plateau => vec![vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
+        Family::Power { floor } => {
+            let inner = vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+            let mut sets = vec![inner, vec![[1.0, limit, 0.0]], vec![[1.0, -limit, 0.0]]];
+            if floor {
+                let with_floor = |set: &Vec<[f64; 3]>| [&set[..], &[[0.0, 0.0, 1.0]]].concat();
+                sets.extend(sets.iter().map(with_floor).collect::<Vec<_>>());
+            }
+            sets
+        }
+    };
+    let allowed = |fit: &Fit| match (family, fit.coefficients) {
+        (Family::Plateau, _) => true,
+        (Family::Power { .. }, [a, ab, e]) => {
+            a > 0.0 && ab.abs() <= a * limit * (1.0 + 1e-9) && e >= 0.0
+        }
+    };
+    free.iter()
+        .filter_map(|directions| solve(family, samples, p, directions))
+        .filter(allowed)
+        .min_by(|a, b| a.chi_squared.total_cmp(&b.chi_squared))
+}
+
+/// Weighted least squares over the span of `directions`.
+fn solve(family: Family, samples: &[Sample], p: f64, directions: &[[f64; 3]]) -> Option<Fit> {
+    let along = |s: &Sample, direction: &[f64; 3]| {
+        let basis = family.basis(p, s.x, s.z);
+        basis.iter().zip(direction).map(|(f, d)| f * d).sum::<f64>() / s.sigma
+    };
+    let design = DMatrix::from_fn(samples.len(), directions.len(), |i, j| {
+        along(&samples[i], &directions[j])
+    });
+    let target = DVector::from_iterator(samples.len(), samples.iter().map(|s| s.y / s.sigma));
+    // Columns differ by powers of x: normalised before the QR solve.
+    let norms: Vec<f64> = design.column_iter().map(|c| c.norm()).collect();
+    let mut scaled = design.clone();
+    scaled.column_iter_mut().zip(&norms).for_each(|(mut c, norm)| c /= *norm);
+    let qr = scaled.qr();
+    let solution = qr.r().solve_upper_triangular(&qr.q().tr_mul(&target))?;
+    let amounts =
+        DVector::from_iterator(norms.len(), solution.iter().zip(&norms).map(|(c, n)| c / n));
+    let chi_squared = (design * &amounts - target).norm_squared();
+    let mut coefficients = [0.0; 3];
+    for (amount, direction) in amounts.iter().zip(directions) {
+        for (c, d) in coefficients.iter_mut().zip(direction) {
+            *c += amount * d;
+        }
+    }
+    let fine = chi_squared.is_finite() && coefficients.iter().all(|c| c.is_finite());
+    fine.then_some(Fit { family, exponent: p, coefficients, chi_squared })
+}
+
+/// Exponents between neighbouring points: −log(y'/y)/log(x'/x).
 pub fn local_exponents(points: &[(f64, f64)]) -> Vec<Option<f64>> {
-    points.windows(2).map(exponent).collect()
-}
-
-/// c of y = c + a/x: what is left at infinite x if corrections fall like 1/x.
-pub fn plateau(points: &[(f64, f64)]) -> Option<f64> {
-    let inverse: Vec<_> = points.iter().map(|(x, y)| (1.0 / x, *y)).collect();
-    line(&inverse).map(|(intercept, _)| intercept)
+    let slope = |pair: &[(f64, f64)]| {
+        let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
+        let p = -(y1 / y0).abs().ln() / (x1 / x0).ln();
+        p.is_finite().then_some(p)
+    };
+    points.windows(2).map(slope).collect()
 }

@@ -1,13 +1,17 @@
 //! Delete-one jackknife with Student's t: an interval from few seeds that covers.
+//!
+//! Percentile bootstrap over few seeds does not: 51 % at two seeds, 80 % at four (theory, section 5).
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// An estimate and its 95 % interval.
+/// An estimate, its standard error and its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// From all seeds.
     pub value: f64,
-    /// Lower and upper end; None for fewer than two seeds.
+    /// Jackknife; None for fewer than two seeds.
+    pub standard_error: Option<f64>,
+    /// value ± t · standard error, seeds − 1 degrees of freedom.
     pub ci95: Option<[f64; 2]>,
 }
 
@@ -22,13 +26,15 @@ pub fn jackknife(
     let value = estimate(None).filter(|value| value.is_finite())?;
     let n = seeds as f64;
     let left_out: Option<Vec<f64>> = (0..seeds).map(|seed| estimate(Some(seed))).collect();
-    let ci95 = left_out.filter(|_| seeds >= 2).and_then(|values| {
+    let standard_error = left_out.filter(|_| seeds >= 2).and_then(|values| {
         let mean = super::mean(&values);
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        let deviation = ((n - 1.0) / n * squares).sqrt();
-        let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975);
-        let half = t * deviation;
+        let error = ((n - 1.0) / n * squares).sqrt();
+        error.is_finite().then_some(error)
+    });
+    let ci95 = standard_error.and_then(|error| {
+        let half = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975) * error;
         half.is_finite().then_some([value - half, value + half])
     });
-    Some(Estimate { value, ci95 })
+    Some(Estimate { value, standard_error, ci95 })
 }

@@ -1,0 +1,99 @@
+//! results.csv by what identifies a number, and the curves that claims are made of.
+
+use std::collections::HashMap;
+
+use crate::model::Closure;
+use crate::stats::curve::{Curve, Point, Reduction, Values};
+use crate::store::results::Row;
+
+/// Formed here from the rows `difference.f.*`.
+pub const WEAK: &str = "weak.f";
+
+/// Closure, width, depth, step, observable, bits of the depth time.
+type Key<'a> = (&'a str, usize, usize, u32, &'a str, Option<u64>);
+
+/// An index over rows.
+pub struct Index<'a> {
+    seeds: usize,
+    rows: HashMap<Key<'a>, Vec<&'a Row>>,
+    /// Observables named difference.f.*, in order.
+    differences: Vec<&'a str>,
+}
+
+/// What a curve is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Subject<'a> {
+    /// Closure
+    pub closure: Closure,
+    /// Updates done.
+    pub step: u32,
+    /// Observable, or [`WEAK`].
+    pub observable: &'a str,
+    /// Where on the horizon.
+    pub depth_time: Option<f64>,
+}
+
+impl<'a> Index<'a> {
+    /// Over all rows of an experiment with this many seeds.
+    pub fn new(rows: &'a [Row], seeds: u64) -> Self {
+        let mut index = Index { seeds: seeds as usize, rows: HashMap::new(), differences: vec![] };
+        for row in rows {
+            let time = row.depth_time.map(f64::to_bits);
+            let name = row.observable.as_str();
+            let key = (row.closure, row.width, row.depth, row.step, name, time);
+            index.rows.entry(key).or_default().push(row);
+            if name.starts_with("difference.f.") && !index.differences.contains(&name) {
+                index.differences.push(name);
+            }
+        }
+        index
+    }
+
+    /// The curve of `subject` over `sizes` (width, depth), with `x` of each; sizes without any
+    /// number are left out.
+    pub fn curve(
+        &self,
+        subject: Subject<'a>,
+        sizes: &[(usize, usize)],
+        x: impl Fn((usize, usize)) -> usize,
+    ) -> (Curve, Vec<(usize, usize)>) {
+        let reduction = match subject.observable {
+            WEAK => Reduction::RootMeanSquareOfMeans,
+            _ => Reduction::Mean,
+        };
+        let mut curve = Curve { points: Vec::new(), reduction, seeds: self.seeds };
+        let mut present = Vec::new();
+        for &(width, depth) in sizes {
+            let point = Point {
+                x: x((width, depth)) as f64,
+                z: 1.0 / (width * depth) as f64,
+                values: self.values(subject, (width, depth)),
+            };
+            if curve.value(&point, None).is_some() {
+                curve.points.push(point);
+                present.push((width, depth));
+            }
+        }
+        (curve, present)
+    }
+
+    fn values(&self, subject: Subject<'a>, (width, depth): (usize, usize)) -> Values {
+        let Subject { closure, step, observable, depth_time } = subject;
+        let single = [observable];
+        let names = if observable == WEAK { &self.differences[..] } else { &single };
+        let seeds_of = |&name: &&'a str| {
+            let time = depth_time.map(f64::to_bits);
+            let mut values = vec![None; self.seeds];
+            for row in self
+                .rows
+                .get(&(closure.name(), width, depth, step, name, time))
+                .into_iter()
+                .flatten()
+            {
+                values[row.seed as usize] = Some(row.value);
+            }
+            values
+        };
+        names.iter().map(seeds_of).collect()
+    }
+}

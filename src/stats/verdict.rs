@@ -1,0 +1,124 @@
+//! Rules, declared before the data, and what they say of an estimate.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::jackknife::Estimate;
+
+/// Half the distance between neighbouring half-integer exponents: an interval within it of the
+/// expected exponent tells that exponent from its neighbours.
+pub const MARGIN: f64 = 0.25;
+/// The last value is called a plateau when more than this fraction of it stays. Smaller constants
+/// are not told from the power family's corrections: c + a x^{−p} through a x^{−1}(1 + b/x) has a
+/// small false c.
+pub const STAYS: f64 = 0.5;
+/// Fewer seeds give no interval worth the name.
+pub const LEAST_SEEDS: usize = 4;
+
+/// When a claim is supported and when contradicted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// Falls at least like x^{−exponent}.
+    AtLeast {
+        /// p₀
+        exponent: f64,
+    },
+    /// Tends to a positive constant.
+    Plateau,
+}
+
+/// What a rule says of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The numbers meet the rule.
+    Supported,
+    /// They exclude it.
+    Contradicted,
+    /// They do neither, or there are too few.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// As written in summary.json.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Supported => "supported",
+            Verdict::Contradicted => "contradicted",
+            Verdict::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::AtLeast { exponent } => write!(
+                out,
+                "supported if the 95 % interval of the exponent lies above {0:.2} (expected {exponent} \
+                 less {MARGIN}); contradicted if it lies below {0:.2}, or if the 95 % interval of a \
+                 fitted plateau lies above {STAYS} of the last value; inconclusive otherwise",
+                exponent - MARGIN
+            ),
+            Rule::Plateau => write!(
+                out,
+                "supported if the 95 % interval of the plateau lies above {STAYS} of the last value; \
+                 contradicted if it lies below; inconclusive otherwise"
+            ),
+        }
+    }
+}
+
+/// The verdict and the numbers that decided it. `last` is the value at the deepest (widest) point.
+///
+/// An estimate that is missing, or has no interval, is inconclusive.
+pub fn judge(
+    rule: Rule,
+    exponent: Option<Estimate>,
+    plateau: Option<Estimate>,
+    last: f64,
+) -> (Verdict, String) {
+    let interval = |estimate: Option<Estimate>| Some((estimate?.value, estimate?.ci95?));
+    match rule {
+        Rule::AtLeast { exponent: expected } => {
+            let least = expected - MARGIN;
+            if let Some((value, [low, high])) = interval(plateau)
+                && low > STAYS * last
+            {
+                return (
+                    Verdict::Contradicted,
+                    format!(
+                        "tends to {value:.2e} [{low:.2e}, {high:.2e}], not to 0; last {last:.2e}"
+                    ),
+                );
+            }
+            let Some((value, [low, high])) = interval(exponent) else {
+                return (Verdict::Inconclusive, "no interval for the exponent".to_owned());
+            };
+            let words = format!("exponent {value:.2} [{low:.2}, {high:.2}]");
+            if low > least {
+                (Verdict::Supported, format!("{words} lies above {least:.2}"))
+            } else if high < least {
+                (Verdict::Contradicted, format!("{words} lies below {least:.2}"))
+            } else {
+                (Verdict::Inconclusive, format!("{words} holds {least:.2}"))
+            }
+        }
+        Rule::Plateau => {
+            let Some((value, [low, high])) = interval(plateau) else {
+                return (Verdict::Inconclusive, "no interval for the plateau".to_owned());
+            };
+            let least = STAYS * last;
+            let words = format!("plateau {value:.2e} [{low:.2e}, {high:.2e}]");
+            let half = format!("{STAYS} of the last value, {least:.2e}");
+            if low > least {
+                (Verdict::Supported, format!("{words} lies above {half}"))
+            } else if high < least {
+                (Verdict::Contradicted, format!("{words} lies below {half}"))
+            } else {
+                (Verdict::Inconclusive, format!("{words} holds {half}"))
+            }
+        }
+    }
+}
