@@ -97,7 +97,7 @@ fn values(rows: &[Row], line: &Line, depth: usize) -> Vec<f64> {
 }
 
 #[test]
-fn toy_job_reproduces_the_table() {
+fn toy_job_reproduces_the_table_and_its_verdicts() {
     let (_guard, directory) = run_job("jobs/toy.json", &[]);
     let rows = rows(&directory);
     let mut failures = Vec::new();
@@ -138,4 +138,57 @@ fn toy_job_reproduces_the_table() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    verdicts(&directory);
+}
+
+/// The readings of theory, section 5, as the summary states them.
+fn verdicts(directory: &std::path::Path) {
+    let text = std::fs::read(directory.join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let claim = |id: &str| {
+        let claims = summary["claims"].as_array().unwrap();
+        claims.iter().find(|claim| claim["id"] == id).unwrap_or_else(|| panic!("no claim {id}"))
+    };
+    // Observable, closure, steps, exponent by theory's own fits where it gives one.
+    for (observable, closure, steps, exponent) in [
+        ("weak.f", "exact", 1..=3, None),
+        ("weak.f", "nfd", 1..=2, None),
+        ("strong.g", "exact", 0..=0, Some(1.00)),
+        ("strong.g", "exact", 1..=1, Some(1.07)),
+        ("strong.g", "nfd", 0..=3, None),
+        ("strong.g", "gia", 0..=3, None),
+        ("strong.h", "exact", 1..=3, None),
+        ("coupling.forward.layer", "exact", 1..=1, Some(1.99)),
+        ("coupling.forward.layer", "exact", 2..=3, None),
+        ("coupling.forward.layer", "nfd", 1..=3, None),
+        ("coupling.backward.layer.past", "exact", 1..=1, Some(2.00)),
+        ("coupling.backward.layer.past", "exact", 2..=3, None),
+        ("coupling.backward.layer.past", "nfd", 1..=3, None),
+        ("coupling.forward.accumulated", "exact", 1..=3, None),
+        ("coupling.backward.accumulated.past", "exact", 1..=3, None),
+        ("closure_gap.f", "gia", 1..=2, None),
+        ("closure_gap.g", "gia", 1..=3, None),
+        ("closure_gap.g", "nfd", 1..=3, None),
+        ("closure_gap.f", "nfd", 2..=2, None), // the small true plateau
+    ] {
+        for step in steps {
+            let id = format!("{observable}/{closure}/n=20000/k={step}");
+            let claim = claim(&id);
+            assert_eq!(claim["verdict"], "supported", "{id}: {}", claim["reason"]);
+            if let Some(theory) = exponent {
+                // Two fits of the same data family on independent seeds.
+                let ends = claim["ci95"].as_array().unwrap();
+                let half = (ends[1].as_f64().unwrap() - ends[0].as_f64().unwrap()) / 2.0;
+                let found = claim["exponent"].as_f64().unwrap();
+                assert!((found - theory).abs() <= 0.005 + 2.0 * half, "{id}: {found} ± {half}");
+            }
+        }
+    }
+    // Converged by k = 3, f hides what g still shows: nothing is claimed from rounding.
+    let hidden = claim("closure_gap.f/nfd/n=20000/k=3");
+    assert_eq!(hidden["verdict"], "inconclusive", "{}", hidden["reason"]);
+    // A plateau is not a power: the bare slope of the gap of gia vanishes with depth.
+    let local =
+        claim("closure_gap.f/gia/n=20000/k=1")["local_exponents"].as_array().unwrap().clone();
+    assert!(local.last().unwrap().as_f64().unwrap().abs() < 0.05);
 }

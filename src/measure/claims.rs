@@ -323,7 +323,12 @@ fn claim<'a>(
     let last = values[values.len() - 1];
     let (verdict, reason) = match &refusal {
         Some(reason) => (Verdict::Inconclusive, reason.clone()),
-        None => judge(rule, exponent, plateau, last),
+        None => {
+            let (verdict, reason) = judge(rule, exponent, plateau, last);
+            let least = curve.fit(own, None).is_some_and(|fit| fit.least);
+            let note = "; the correction b/x is at its bound, the exponent the least allowed";
+            (verdict, reason + if least { note } else { "" })
+        }
     };
     let at = match (axis, held) {
         (Axis::Depth, Some(n)) => format!("n={n}"),

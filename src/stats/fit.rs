@@ -8,7 +8,8 @@
 //! Declared with each claim before the data (theory: section 5). A bare a x^{−p} + c through power
 //! data with corrections bends into a false plateau; the power family does not.
 //!
-//! The terms keep their meaning: a > 0, e ≥ 0, and |b/x| ≤ ½ at the largest x. Without the last,
+//! The terms keep their meaning: a > 0, e ≥ 0, b/x ≥ −1 at the smallest x and ≤ ½ at the largest.
+//! Without the last,
 //! a x^{−0.1} (1 + b/x) with a huge b would pass for x^{−1.1} and the exponent would be anything.
 //! For given p the curve is linear in its coefficients, so only p is searched for.
 
@@ -16,7 +17,7 @@ use nalgebra::{DMatrix, DVector};
 
 /// Exponents are searched for between these.
 pub const EXPONENTS: [f64; 2] = [0.05, 6.0];
-/// |b/x| at the largest x.
+/// b/x at the largest x.
 pub const LARGEST_CORRECTION: f64 = 0.5;
 const GRID: usize = 60;
 
@@ -55,6 +56,9 @@ pub struct Fit {
     pub coefficients: [f64; 3],
     /// Σ (residual/σ)².
     pub chi_squared: f64,
+    /// Whether b met its upper bound: then a smaller p with a larger b would fit better, and the
+    /// exponent is the least that the family allows.
+    pub least: bool,
 }
 
 impl Family {
@@ -131,13 +135,14 @@ fn minimum(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
 /// each bound either inactive or met exactly.
 fn linear(family: Family, samples: &[Sample], p: f64) -> Option<Fit> {
     let largest = samples.iter().map(|s| s.x).fold(0.0, f64::max);
+    let smallest = samples.iter().map(|s| s.x).fold(f64::INFINITY, f64::min);
     let limit = LARGEST_CORRECTION * largest;
     // Directions in coefficient space that are free, one list for each set of active bounds.
     let free: Vec<Vec<[f64; 3]>> = match family {
         Family::Plateau => vec![vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
         Family::Power { floor } => {
             let inner = vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
-            let mut sets = vec![inner, vec![[1.0, limit, 0.0]], vec![[1.0, -limit, 0.0]]];
+            let mut sets = vec![inner, vec![[1.0, limit, 0.0]], vec![[1.0, -smallest, 0.0]]];
             if floor {
                 let with_floor = |set: &Vec<[f64; 3]>| [&set[..], &[[0.0, 0.0, 1.0]]].concat();
                 sets.extend(sets.iter().map(with_floor).collect::<Vec<_>>());
@@ -148,13 +153,20 @@ fn linear(family: Family, samples: &[Sample], p: f64) -> Option<Fit> {
     let allowed = |fit: &Fit| match (family, fit.coefficients) {
         (Family::Plateau, _) => true,
         (Family::Power { .. }, [a, ab, e]) => {
-            a > 0.0 && ab.abs() <= a * limit * (1.0 + 1e-9) && e >= 0.0
+            let slack = 1e-9 * limit; // at a bound, b is on it up to rounding
+            let b = ab / a;
+            a > 0.0 && (-smallest - slack..=limit + slack).contains(&b) && e >= 0.0
         }
     };
     free.iter()
         .filter_map(|directions| solve(family, samples, p, directions))
         .filter(allowed)
         .min_by(|a, b| a.chi_squared.total_cmp(&b.chi_squared))
+        .map(|fit| {
+            let [a, ab, _] = fit.coefficients;
+            let power = matches!(family, Family::Power { .. });
+            Fit { least: power && ab >= a * limit * (1.0 - 1e-9), ..fit }
+        })
 }
 
 /// Weighted least squares over the span of `directions`.
@@ -183,7 +195,7 @@ fn solve(family: Family, samples: &[Sample], p: f64, directions: &[[f64; 3]]) ->
         }
     }
     let fine = chi_squared.is_finite() && coefficients.iter().all(|c| c.is_finite());
-    fine.then_some(Fit { family, exponent: p, coefficients, chi_squared })
+    fine.then_some(Fit { family, exponent: p, coefficients, chi_squared, least: false })
 }
 
 /// Exponents between neighbouring points: −log(y'/y)/log(x'/x).
