@@ -2,6 +2,7 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, PI, SQRT_2};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gaussian;
@@ -10,7 +11,7 @@ use super::gaussian;
 ///
 /// Transcendental functions come from the `libm` crate, so that values do not depend on the
 /// system's C library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// φ(u) = u

@@ -1,9 +1,10 @@
 //! Losses and their derivatives χ with respect to the outputs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A loss, averaged over samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
     /// ½ mean_p Σ_o (f_po − y_po)²

@@ -10,12 +10,13 @@
 //! g is the backward feature of order one, ∂f/∂h divided by `readout`. Source: theory, section 1;
 //! depth-μP is arXiv 2310.02244, and arXiv 2512.21075 (eq. 1–4) with the rates written out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Activation;
 
 /// The named parametrizations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Parametrization {
     /// Branch L^{-1/2}, rates independent of depth.
@@ -29,7 +30,7 @@ pub enum Parametrization {
 }
 
 /// Depth exponents: branch multiplier √T·L^{-branch}, hidden rate factor L^{-rate}.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exponents {
     /// a

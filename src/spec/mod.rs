@@ -11,6 +11,7 @@ pub mod source;
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Request;
@@ -20,7 +21,7 @@ use crate::model::{
 };
 
 /// Questions the program answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Study {
     /// How fast training dynamics converge in depth, and what the closures leave out.
@@ -28,7 +29,7 @@ pub enum Study {
 }
 
 /// The form of a residual branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Block {
     /// h += m n^{-1/2} W φ(h)
@@ -36,7 +37,7 @@ pub enum Block {
 }
 
 /// A group of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
     /// U
@@ -48,7 +49,7 @@ pub enum Group {
 }
 
 /// Which samples an update uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Batch {
     /// All of them.
@@ -84,7 +85,7 @@ pub enum Backend {
 }
 
 /// The floating point format of vectors and weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// binary32
@@ -183,7 +184,7 @@ pub struct Ensemble {
 }
 
 /// What finite networks are compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReferenceKind {
     /// Depth L with depth 2L at the same width.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
@@ -12,7 +13,7 @@ use crate::data::{Labels, Source};
 use crate::model::{Activation, Closure, Exponents, Loss, Parametrization};
 
 /// An experiment file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Experiment {
@@ -22,6 +23,7 @@ pub struct Experiment {
     pub model: Option<Model>,
     pub training: Training,
     pub ensemble: Ensemble,
+    #[schemars(with = "Option<ReferenceSchema>")]
     pub reference: Option<Reference>,
     pub finest: Option<u32>,
     pub engine: Option<EngineChoice>,
@@ -30,7 +32,7 @@ pub struct Experiment {
 }
 
 /// `data`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Data {
@@ -46,7 +48,7 @@ pub struct Data {
 }
 
 /// `model`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Model {
@@ -60,7 +62,7 @@ pub struct Model {
 }
 
 /// `training`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Training {
@@ -72,7 +74,7 @@ pub struct Training {
 }
 
 /// `training.rates`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct EndRates {
@@ -81,7 +83,7 @@ pub struct EndRates {
 }
 
 /// `ensemble`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Ensemble {
@@ -99,6 +101,36 @@ pub struct Reference {
     pub width: Option<usize>,
     pub depth: Option<usize>,
     pub rows: Option<Rows>,
+}
+
+/// As the parser takes it, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum ReferenceSchema {
+    Word(ReferenceKind),
+    #[schemars(deny_unknown_fields)]
+    Object {
+        kind: Option<ReferenceKind>,
+        width: Option<usize>,
+        depth: Option<usize>,
+        rows: Option<RowsSchema>,
+    },
+}
+
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum RowsSchema {
+    Number(usize),
+    Word(All),
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(dead_code)]
+enum All {
+    All,
 }
 
 impl<'de> Deserialize<'de> for Reference {
@@ -161,7 +193,7 @@ impl<'de> Deserialize<'de> for Rows {
 }
 
 /// An engine, or "auto".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum EngineChoice {
@@ -171,7 +203,7 @@ pub enum EngineChoice {
 }
 
 /// A backend, or "auto".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum BackendChoice {
