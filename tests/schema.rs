@@ -25,7 +25,9 @@ fn jobs_meet_the_schema() {
             // And with every default filled in.
             let resolved = nfd::spec::load(&path, &[]).unwrap().experiment;
             let resolved = serde_json::to_value(resolved).unwrap();
-            schema.validate(&resolved).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            schema
+                .validate(&resolved)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             count += 1;
         }
     }

@@ -103,21 +103,27 @@ pub struct Reference {
     pub rows: Option<Rows>,
 }
 
-/// As the parser takes it, for the schema.
+/// The object that a reference may be.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReferenceObject {
+    kind: Option<ReferenceKind>,
+    width: Option<usize>,
+    depth: Option<usize>,
+    #[schemars(with = "Option<RowsSchema>")]
+    rows: Option<Rows>,
+}
+
+/// A reference as the visitor below takes it, for the schema.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code)]
 enum ReferenceSchema {
     Word(ReferenceKind),
-    #[schemars(deny_unknown_fields)]
-    Object {
-        kind: Option<ReferenceKind>,
-        width: Option<usize>,
-        depth: Option<usize>,
-        rows: Option<RowsSchema>,
-    },
+    Object(ReferenceObject),
 }
 
+/// Rows likewise.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code)]
@@ -135,14 +141,6 @@ enum All {
 
 impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Object {
-            kind: Option<ReferenceKind>,
-            width: Option<usize>,
-            depth: Option<usize>,
-            rows: Option<Rows>,
-        }
         struct WordOrObject;
         impl<'de> Visitor<'de> for WordOrObject {
             type Value = Reference;
@@ -157,8 +155,8 @@ impl<'de> Deserialize<'de> for Reference {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reference, A::Error> {
-                let Object { kind, width, depth, rows } =
-                    Object::deserialize(MapAccessDeserializer::new(map))?;
+                let ReferenceObject { kind, width, depth, rows } =
+                    ReferenceObject::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(Reference { kind, width, depth, rows })
             }
         }
