@@ -11,12 +11,16 @@ use std::sync::Arc;
 
 use common::faults::{Failing, Fault, open, run, tiny};
 use nalgebra::DMatrix;
-use nfd::backend::Covariances;
-use nfd::engine::{Divergence, Trajectory};
+use nfd::backend::{BackwardCoupling, Covariances, ForwardCoupling, Snapshot};
+use nfd::data;
+use nfd::engine::{Divergence, Pass, Trajectory};
 use nfd::error::Error;
-use nfd::spec::grid::tasks;
+use nfd::model::{Activation, Closure};
+use nfd::spec::grid::{Task, tasks};
+use nfd::spec::{Engine, Experiment, Precision, ReferenceKind, Rows};
 use nfd::store::files::Disk;
 use nfd::store::journal::{Journal, contents, encode, read};
+use nfd::store::key::Keys;
 use nfd::store::{JOURNAL, manifest};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -266,6 +270,103 @@ fn directories_of_another_program_are_refused() {
     assert_eq!(manifest::read(&path).unwrap().unwrap().numeric_path, "portable");
     assert!(!open(&path, &tiny(1), "avx2", true, files()).unwrap().has(task));
     assert_eq!(manifest::read(&path).unwrap().unwrap().numeric_path, "avx2");
+}
+
+/// A task is the same in every experiment, and another one as soon as any of its numbers could
+/// differ.
+#[test]
+fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
+    let tiny = tiny(1);
+    let samples = data::load(&tiny.data).unwrap();
+    let task = tasks(&tiny)[0];
+    let key = |experiment: &Experiment, path: &str| Keys::new(experiment, &samples, path).of(task);
+    let ours = key(&tiny, "portable");
+    let with = |change: fn(&mut Experiment)| {
+        let mut other = tiny.clone();
+        change(&mut other);
+        key(&other, "portable")
+    };
+    let mut keys = vec![
+        ours,
+        key(&tiny, "avx2"),
+        with(|e| e.data.test_samples = 1),
+        with(|e| e.data.normalize = true),
+        with(|e| e.model.activation = Activation::Relu),
+        with(|e| e.model.horizon = 2.0),
+        with(|e| e.model.gamma = 1.0 + f64::EPSILON),
+        with(|e| e.model.exponents.rate = 0.5),
+        with(|e| e.training.steps = 2),
+        with(|e| e.training.learning_rate = 0.25),
+        with(|e| e.training.rates.readout = 0.25),
+        with(|e| e.reference.rows = Rows::First(3)),
+        with(|e| e.finest = Some(8)),
+        with(|e| e.finest = None), // each depth its own: 2 here, not 4
+        with(|e| e.engine = Engine::Dense),
+        with(|e| e.precision = Precision::F32),
+    ];
+    let mut other = samples.clone();
+    other.train.inputs[0] = other.train.inputs[0].next_up();
+    keys.push(Keys::new(&tiny, &other, "portable").of(task));
+    let tasks = [
+        Task { closure: Closure::Gia, ..task },
+        Task { width: 7, ..task },
+        Task { depth: 4, ..task },
+        Task { seed: 1, ..task },
+    ];
+    keys.extend(tasks.map(|task| Keys::new(&tiny, &samples, "portable").of(task)));
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!((keys.len(), count), (21, 21));
+
+    for same in [
+        with(|e| e.name = "other".to_owned()),
+        with(|e| e.ensemble.seeds = 9),
+        with(|e| e.ensemble.widths = vec![6, 12]),
+        with(|e| e.ensemble.depths = vec![1, 2, 4]),
+        with(|e| e.ensemble.closures = vec![Closure::Exact, Closure::Nfd]),
+        with(|e| e.reference.kind = ReferenceKind::None),
+    ] {
+        assert_eq!(same, ours);
+    }
+}
+
+/// If this fails, what is recorded has changed its shape: raise the journal's VERSION, then take
+/// over the new number.
+#[test]
+fn recorded_bytes_are_those_of_this_version() {
+    let pass = Pass {
+        f: vec![1.0, -0.5],
+        loss: 0.25,
+        test_loss: Some(2.0),
+        features: vec![Snapshot { rows: vec![0.5, 3.0], movement: 0.125 }],
+        gradients: vec![],
+        own_movement: 1e-3,
+        feature_rank: Some(1.5),
+        gradient_rank: None,
+        forward_coupling: Some(ForwardCoupling { layer: 1.0, accumulated: 2.0 }),
+        backward_coupling: Some(BackwardCoupling { layer_past: 3.0, ..Default::default() }),
+    };
+    let run = Trajectory { passes: vec![pass], ..value(1) };
+    let bytes = encode(Path::new("journal"), 5, &run).unwrap();
+    assert_eq!(format!("{:016x}", xxh3_64(&bytes)), "32c03d176ac93ee4");
+}
+
+#[test]
+fn a_torn_line_of_timings_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    run(&path, &tiny(1), Arc::new(Disk)).unwrap();
+    let file = path.join("timings.csv");
+    let lines = |text: &str| text.lines().map(|line| line.matches(',').count()).collect::<Vec<_>>();
+    let before = fs::read_to_string(&file).unwrap();
+    assert_eq!(lines(&before), [7, 7, 7]);
+    fs::write(&file, &before[..before.len() - 4]).unwrap();
+    run(&path, &tiny(2), Arc::new(Disk)).unwrap();
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [7, 7, 7, 7]);
+    fs::write(&file, &before[..5]).unwrap();
+    run(&path, &tiny(3), Arc::new(Disk)).unwrap();
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [7, 7, 7]);
 }
 
 #[test]

@@ -109,10 +109,12 @@ pub fn run(
         return Err(Error::Interrupted { directory, finished, tasks: tasks.len() });
     }
 
-    let seeds: Vec<u64> = (0..experiment.ensemble.seeds).collect();
-    let measured = in_parallel(threads, &seeds, |&seed| {
+    let mut seeds: BTreeMap<u64, Vec<Task>> = BTreeMap::new();
+    tasks.iter().for_each(|&task| seeds.entry(task.seed).or_default().push(task));
+    let seeds: Vec<Vec<Task>> = seeds.into_values().collect();
+    let measured = in_parallel(threads, &seeds, |seed| {
         let mut runs = BTreeMap::new();
-        for &task in tasks.iter().filter(|task| task.seed == seed) {
+        for &task in seed {
             runs.extend(store.load::<Trajectory>(task)?.map(|run| (task, run)));
         }
         let diverged = |(&task, run): (&Task, &Trajectory)| run.diverged.map(|at| (task, at));
