@@ -76,6 +76,34 @@ pub enum Error {
         /// What to do.
         help: String,
     },
+    /// A file could not be written: the disk is full, or fails.
+    #[error(
+        "cannot write {} ({bytes} bytes needed): {source}\n  \
+         what was there before is intact; make room and repeat the command",
+        .path.display()
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What was to be written.
+        bytes: u64,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A signal asked to stop.
+    #[error(
+        "interrupted: {finished} of {tasks} tasks are finished and kept in {}\n  \
+         the same command resumes",
+        .directory.display()
+    )]
+    Interrupted {
+        /// Where they are.
+        directory: PathBuf,
+        /// Those.
+        finished: usize,
+        /// All.
+        tasks: usize,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -94,6 +122,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Whether the user's input is at fault rather than the machine.
     pub fn is_users(&self) -> bool {
-        !matches!(self, Error::Io { .. })
+        !matches!(self, Error::Io { .. } | Error::Write { .. } | Error::Interrupted { .. })
     }
 }

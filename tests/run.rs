@@ -46,7 +46,7 @@ fn any_number_of_threads_leaves_the_same_bytes() {
     let job = small(folder.path());
     let files = |threads: &str| {
         let (_guard, run) = run_job(&job, &["--threads", threads]);
-        ["results.csv", "summary.json"].map(|name| fs::read(run.join(name)).unwrap())
+        ["results.csv", "arrays.npz", "summary.json"].map(|name| fs::read(run.join(name)).unwrap())
     };
     let one = files("1");
     for threads in ["2", "3", "16"] {
@@ -318,11 +318,11 @@ fn run_directories_belong_to_one_experiment() {
     assert!(again(&[]).status.success());
     assert_eq!(fs::read(output.join("results.csv")).unwrap(), first);
 
-    let other = again(&["--set", "training.steps=1", "--set", "ensemble.seeds=2"]);
+    let other = again(&["--set", "training.steps=1", "--set", "reference.rows=7"]);
     let stderr = String::from_utf8_lossy(&other.stderr);
     assert_eq!(other.status.code(), Some(2));
     assert!(stderr.contains("training.steps (2, now 1)"), "{stderr}");
-    assert!(stderr.contains("ensemble.seeds (3, now 2)"), "{stderr}");
+    assert!(stderr.contains("reference.rows (512, now 7)"), "{stderr}");
     assert_eq!(fs::read(output.join("results.csv")).unwrap(), first);
 
     fs::write(output.join("manifest.json"), "{}").unwrap();

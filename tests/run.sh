@@ -50,6 +50,15 @@ else
   skip "lints" "clippy is missing (rustup component add clippy)"
 fi
 suite "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+# arrays.npz is checked with NumPy itself.
+if [ -z "${NFD_PYTHON:-}" ]; then
+  export NFD_PYTHON=python3
+  if $install && ! python3 -c 'import numpy' 2>/dev/null; then
+    NFD_PYTHON=$PWD/target/python/bin/python
+    [ -x "$NFD_PYTHON" ] || suite "python" python3 -m venv target/python
+    suite "numpy" "$NFD_PYTHON" -m pip install --quiet numpy
+  fi
+fi
 suite "tests" cargo test --release --quiet --no-fail-fast
 
 echo "$passed passed, $failed failed, $skipped skipped"

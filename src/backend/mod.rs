@@ -6,9 +6,11 @@
 //!
 //! * [`plain`]: short, f64, the oracle of the others.
 
+mod matrix;
 pub mod plain;
 
 use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Activation, Closure, Rates, Scales};
 
@@ -48,7 +50,7 @@ pub struct Probe {
 }
 
 /// The features (or gradients) of one pass at one probed layer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The leading rows, P × rows with the row index fastest. Rounded to f32: that adds at most
     /// 4e-15 of their mean square to a strong error.
@@ -59,7 +61,7 @@ pub struct Snapshot {
 
 /// Mean squares of the part of the forward answers that the backward queries have fixed, over rows
 /// and samples (theory: section 3, coupling in full).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ForwardCoupling {
     /// Of one layer's contribution to h, averaged over layers.
     pub layer: f64,
@@ -68,7 +70,7 @@ pub struct ForwardCoupling {
 }
 
 /// The same for the backward answers, split by when the forward columns were appended.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BackwardCoupling {
     /// Per layer, columns of earlier steps.
     pub layer_past: f64,
@@ -112,11 +114,13 @@ pub struct BackwardSweep {
 
 /// Empirical covariances over all steps and samples seen, at one layer: the entry of columns
 /// (step k, sample p) and (step k', sample p') is at (kP+p, k'P+p').
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Covariances {
     /// n^{-1} φ(h_l)ᵀφ(h_l); None at l = L, which no layer reads.
+    #[serde(with = "matrix")]
     pub features: Option<DMatrix<f64>>,
     /// n^{-1} g_lᵀ g_l; None at l = 0.
+    #[serde(with = "matrix")]
     pub gradients: Option<DMatrix<f64>>,
 }
 

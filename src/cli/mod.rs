@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::ensemble::signals;
 use crate::error::Error;
 
 /// Finite deep residual networks, their infinite-depth limit, and how fast the one becomes the
@@ -51,5 +52,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn exit_code(error: &Error) -> u8 {
-    if error.is_users() { 2 } else { 1 }
+    match error {
+        Error::Interrupted { .. } => signals::EXIT_CODE,
+        error if error.is_users() => 2,
+        _ => 1,
+    }
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -12,15 +13,21 @@ use serde::Serialize;
 use super::Ending;
 use super::progress::Display;
 use crate::data::{self, DataSet};
-use crate::ensemble::{self, Outcome};
+use crate::ensemble::{self, Outcome, signals};
 use crate::error::{Error, Result};
 use crate::measure::claims::{self, Claim};
 use crate::measure::limit::infinite_width;
 use crate::model::Closure;
 use crate::report::table;
 use crate::rng::normal::Instructions;
+use crate::spec::grid::tasks;
+use crate::spec::resolve::resolve;
+use crate::spec::settled::resolve_with;
+use crate::spec::source::Source;
 use crate::spec::{self, Experiment};
-use crate::store::{RunDirectory, results};
+use crate::store::files::Disk;
+use crate::store::key::experiment_hash;
+use crate::store::{RunDirectory, Start, arrays, manifest, results};
 
 /// Arguments of `nfd run`.
 #[derive(Args)]
@@ -39,12 +46,18 @@ pub struct Arguments {
     /// Worker threads [default: all cores]. Results do not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Take over a run directory that was begun with other vector instructions; its tasks are done
+    /// again, for no result may mix the two.
+    #[arg(long)]
+    allow_path_change: bool,
 }
 
 /// summary.json
 #[derive(Serialize)]
 struct Summary<'a> {
     experiment: &'a str,
+    /// As in manifest.json: says whether the two belong together.
+    experiment_hash: String,
     claims: &'a [Claim],
     tasks: usize,
     diverged: Vec<Diverged>,
@@ -76,7 +89,16 @@ struct InfiniteWidth {
 pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     let mut overrides = arguments.set.clone();
     overrides.extend(arguments.backend.iter().map(|backend| format!("backend={backend}")));
-    let resolved = spec::load(&arguments.file, &overrides)?;
+    let source = Source::read(&arguments.file, &overrides)?;
+    let raw = source.parse()?;
+    let mut resolved = resolve(raw.clone(), &source)?;
+    let output = match &arguments.output {
+        Some(output) => output.clone(),
+        None => PathBuf::from("runs").join(&resolved.experiment.name),
+    };
+    if let Some(manifest) = manifest::read(&output)? {
+        resolved = resolve_with(&raw, &source, manifest.settled())?;
+    }
     let experiment = &resolved.experiment;
     let data = data::load(&experiment.data)?;
     let threads = match arguments.threads {
@@ -84,24 +106,35 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
         None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
     };
 
-    let output = match &arguments.output {
-        Some(output) => output.clone(),
-        None => PathBuf::from("runs").join(&experiment.name),
-    };
+    let stop = signals::stop_flag()?;
     let typed: Vec<String> = typed.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-    let instructions = Instructions::detect().name();
-    let directory = RunDirectory::open(&output, experiment, instructions, &typed)?;
+    let start = Start {
+        experiment,
+        data: &data,
+        numeric_path: Instructions::detect().name(),
+        allow_path_change: arguments.allow_path_change,
+        arguments: &typed,
+    };
+    let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
 
     announce(&resolved, &data, threads);
+    for warning in directory.warnings() {
+        eprintln!("nfd: warning: {warning}");
+    }
+    let finished = tasks(experiment).into_iter().filter(|&task| directory.has(task)).count();
+    if finished > 0 {
+        eprintln!("nfd: {finished} tasks are finished already");
+    }
     let display = Display::new();
-    let outcome = ensemble::run(experiment, &data, threads, &|share, done, all| {
-        display.update(share, done, all)
-    });
+    let progress = |share, done, all| display.update(share, done, all);
+    let outcome = ensemble::run(experiment, &data, &directory, threads, &stop, &progress);
     display.finish();
+    let outcome = outcome?;
 
     let of = |closure| outcome.diverged.iter().filter(|(task, _)| task.closure == closure).count();
     let claims = claims::evaluate(experiment, &outcome.rows, of);
     directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
+    directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     directory.write_json("summary.json", &summary(experiment, &data, &claims, &outcome))?;
     print(&table::summary(&claims))?;
     for (task, divergence) in &outcome.diverged {
@@ -152,6 +185,7 @@ fn summary<'a>(
     };
     Summary {
         experiment: &experiment.name,
+        experiment_hash: experiment_hash(experiment),
         claims,
         tasks: outcome.tasks,
         diverged: outcome.diverged.iter().map(diverged).collect(),

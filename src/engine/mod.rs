@@ -5,6 +5,10 @@
 //! Which engine carries out a sweep (conditional or dense) and on which backend is the caller's
 //! choice; it is hidden behind [`Sweeps`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
 use crate::backend::{BackwardCoupling, Covariances, ForwardCoupling, Snapshot, Sweeps};
 use crate::model::{Loss, Rates};
 
@@ -26,7 +30,7 @@ pub struct Training {
 }
 
 /// Everything kept of one pass.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pass {
     /// P×O, output fastest.
     pub f: Vec<f64>,
@@ -51,7 +55,7 @@ pub struct Pass {
 }
 
 /// Where a run left the finite numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
     /// Updates done.
     pub step: u32,
@@ -61,7 +65,7 @@ pub struct Divergence {
 }
 
 /// One training run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trajectory {
     /// The passes with finite results, from step 0.
     pub passes: Vec<Pass>,
@@ -75,18 +79,31 @@ pub struct Trajectory {
 ///
 /// A pass with a non-finite number ends the run; nothing of it is kept.
 pub fn train(network: &mut dyn Sweeps, training: &Training) -> Trajectory {
-    let mut passes = Vec::new();
-    let mut covariances = None;
+    // Nobody else has the flag: the run is never given up.
+    train_unless(network, training, &AtomicBool::new(false)).unwrap_or_default()
+}
+
+/// [`train`], given up between two passes once `stop` is set: None then.
+pub fn train_unless(
+    network: &mut dyn Sweeps,
+    training: &Training,
+    stop: &AtomicBool,
+) -> Option<Trajectory> {
+    let mut run = Trajectory::default();
     for step in 0..=training.steps {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
         match pass(network, training, step) {
-            Ok(pass) => passes.push(pass),
+            Ok(pass) => run.passes.push(pass),
             Err(divergence) => {
-                return Trajectory { passes, covariances, diverged: Some(divergence) };
+                run.diverged = Some(divergence);
+                break;
             }
         }
-        covariances = network.covariances().or(covariances);
+        run.covariances = network.covariances().or(run.covariances);
     }
-    Trajectory { passes, covariances, diverged: None }
+    Some(run)
 }
 
 fn pass(network: &mut dyn Sweeps, training: &Training, step: u32) -> Result<Pass, Divergence> {

@@ -2,7 +2,7 @@
 //! reach. Rates are typical of one core of this decade, uncalibrated.
 
 use crate::data::DataSet;
-use crate::spec::grid::Task;
+use crate::spec::grid::{Task, quarters};
 use crate::spec::{Engine, Experiment};
 
 /// f64 flops a second in the plain products, one core.
@@ -19,7 +19,7 @@ pub struct Cost {
     pub seconds: f64,
     /// Memory while it runs.
     pub bytes: f64,
-    /// Memory of what it leaves until its seed is complete.
+    /// Memory of what it leaves, while its seed is measured; about what it takes on disk.
     pub kept_bytes: f64,
 }
 
@@ -47,7 +47,7 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         }
     };
     let rows = n.min(experiment.reference.rows.limit() as f64);
-    let probes = experiment.probed_quarters().len() as f64;
+    let probes = quarters(task.depth).len() as f64;
     let vectors = 2.0 * n * samples * (depth + 1.0) + n * data.train.dimension as f64;
     Cost {
         seconds: flops / FLOPS + normals / NORMALS + activations / ACTIVATIONS,

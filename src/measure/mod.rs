@@ -9,7 +9,7 @@ pub mod single;
 
 use crate::data::Samples;
 use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::spec::grid::{Task, quarters};
 use crate::store::results::Row;
 
 /// Names the outputs: `<sample>` with one output, `<sample>.<output>` with more, in the order of f.
@@ -65,4 +65,17 @@ impl<'a> Rows<'a> {
 fn depth_times(experiment: &Experiment) -> Vec<f64> {
     let horizon = experiment.model.horizon;
     experiment.probed_quarters().into_iter().map(|i| i as f64 * horizon / 4.0).collect()
+}
+
+/// Of what a run of `depth` kept at each of its quarters: what lies at those common to all depths of
+/// the experiment, with their depth times.
+fn common<'a, T>(
+    experiment: &Experiment,
+    depth: usize,
+    kept: &'a [T],
+) -> impl Iterator<Item = (f64, &'a T)> {
+    let horizon = experiment.model.horizon;
+    let wanted = experiment.probed_quarters();
+    let kept = quarters(depth).into_iter().zip(kept);
+    kept.filter(move |(i, _)| wanted.contains(i)).map(move |(i, x)| (i as f64 * horizon / 4.0, x))
 }

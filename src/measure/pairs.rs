@@ -1,7 +1,7 @@
 //! What two trajectories of one seed show together: strong errors, signed differences of outputs,
 //! gaps between closures. Both runs read the same Brownian path (theory: section 4).
 
-use super::{Rows, depth_times, output_names};
+use super::{Rows, common, output_names};
 use crate::backend::Snapshot;
 use crate::data::Samples;
 use crate::engine::Trajectory;
@@ -27,8 +27,8 @@ pub fn against_reference(
         for (name, (fa, fb)) in names.iter().zip(a.f.iter().zip(&b.f)) {
             rows.push(k, None, format!("difference.f.{name}"), fa - fb);
         }
-        push_gaps(&mut rows, k, "strong.h", train, &a.features, &b.features);
-        push_gaps(&mut rows, k, "strong.g", train, &a.gradients, &b.gradients);
+        push_gaps(&mut rows, k, "strong.h", train, &a.features, (partner.depth, &b.features));
+        push_gaps(&mut rows, k, "strong.g", train, &a.gradients, (partner.depth, &b.gradients));
     }
     rows.rows
 }
@@ -46,8 +46,8 @@ pub fn closure_gap(
     for (k, (a, b)) in run.passes.iter().zip(&exact.passes).enumerate() {
         let squares: f64 = a.f.iter().zip(&b.f).map(|(a, b)| (a - b).powi(2)).sum();
         rows.push(k, None, "closure_gap.f", squares / a.f.len() as f64);
-        push_gaps(&mut rows, k, "closure_gap.h", train, &a.features, &b.features);
-        push_gaps(&mut rows, k, "closure_gap.g", train, &a.gradients, &b.gradients);
+        push_gaps(&mut rows, k, "closure_gap.h", train, &a.features, (task.depth, &b.features));
+        push_gaps(&mut rows, k, "closure_gap.g", train, &a.gradients, (task.depth, &b.gradients));
     }
     rows.rows
 }
@@ -58,9 +58,11 @@ fn push_gaps(
     observable: &str,
     train: &Samples,
     a: &[Snapshot],
-    b: &[Snapshot],
+    (depth, b): (usize, &[Snapshot]),
 ) {
-    for (time, (a, b)) in depth_times(rows.experiment).into_iter().zip(a.iter().zip(b)) {
+    let experiment = rows.experiment;
+    let pairs = common(experiment, rows.task.depth, a).zip(common(experiment, depth, b));
+    for ((time, a), (_, b)) in pairs {
         rows.push(step, Some(time), observable, mean_square_gap(&a.rows, &b.rows, train.len()));
     }
 }

@@ -2,7 +2,7 @@
 
 use nalgebra::DMatrix;
 
-use super::{Rows, depth_times, output_names};
+use super::{Rows, common, output_names};
 use crate::data::Samples;
 use crate::engine::Trajectory;
 use crate::spec::Experiment;
@@ -17,7 +17,6 @@ pub fn rows(
     trajectory: &Trajectory,
 ) -> Vec<Row> {
     let mut rows = Rows::new(experiment, task);
-    let times = depth_times(experiment);
     let names = output_names(train);
     for (k, pass) in trajectory.passes.iter().enumerate() {
         for (name, f) in names.iter().zip(&pass.f) {
@@ -44,12 +43,13 @@ pub fn rows(
             rows.push(k, None, "rank.gradients", rank);
         }
         rows.push(k, None, "movement.own", pass.own_movement);
-        for (&time, features) in times.iter().zip(&pass.features) {
+        for (time, features) in common(experiment, task.depth, &pass.features) {
             rows.push(k, Some(time), "movement.total", features.movement);
         }
         // The covariances of the first k passes are the leading part of those of all passes.
         let columns = (k + 1) * train.len();
-        for (&time, at) in times.iter().zip(trajectory.covariances.iter().flatten()) {
+        let covariances = trajectory.covariances.as_deref().unwrap_or_default();
+        for (time, at) in common(experiment, task.depth, covariances) {
             if let Some(value) = smallest_eigenvalue(&at.features, columns) {
                 rows.push(k, Some(time), "eigmin.features", value);
             }

@@ -16,6 +16,12 @@ pub struct Task {
     pub seed: u64,
 }
 
+/// Quarters i of the horizon at which a network of this depth has a layer, iL/4: vectors are kept
+/// there. They depend on the depth alone, so that a task is the same in every experiment.
+pub fn quarters(depth: usize) -> Vec<usize> {
+    (0..=4).filter(|i| (i * depth).is_multiple_of(4)).collect()
+}
+
 /// All tasks of an experiment, ordered by closure, width, depth and seed; the reference network's
 /// among them.
 pub fn tasks(experiment: &Experiment) -> Vec<Task> {

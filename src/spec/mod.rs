@@ -7,9 +7,12 @@
 pub mod grid;
 pub mod raw;
 pub mod resolve;
+pub mod settled;
 pub mod source;
 
 use std::path::Path;
+
+pub use settled::Settled;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,7 @@ use crate::error::Result;
 use crate::model::{
     Activation, Closure, Exponents, Groups, Loss, Parametrization, Rates, ScaleLaw,
 };
+use grid::quarters;
 
 /// Questions the program answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -298,11 +302,11 @@ impl Experiment {
         depths
     }
 
-    /// Quarters i of the horizon at which vectors are kept: those whose layer iL/4 exists at every
-    /// depth.
+    /// Quarters i of the horizon at which vectors are compared: those whose layer iL/4 exists at
+    /// every depth.
     pub fn probed_quarters(&self) -> Vec<usize> {
         let depths = self.all_depths();
-        (0..=4).filter(|i| depths.iter().all(|depth| (i * depth).is_multiple_of(4))).collect()
+        (0..=4).filter(|i| depths.iter().all(|&depth| quarters(depth).contains(i))).collect()
     }
 }
 

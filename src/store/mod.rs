@@ -1,77 +1,110 @@
 //! The run directory: what is written, in which format, and never half.
 //!
 //! ```text
-//! manifest.json   resolved experiment, version, numeric path, argv; written first
-//! results.csv     one number a line, tidy
-//! summary.json    the claims
+//! manifest.json          resolved experiment, what computes it; written first
+//! journal/rank-0.journal finished tasks, one checksummed record each
+//! timings.csv            where and how long each task ran
+//! lock                   who is at work
+//! results.csv            one number a line, tidy
+//! arrays.npz             the same, as arrays
+//! summary.json           the claims
 //! ```
 
+pub mod arrays;
+pub mod files;
+pub mod journal;
+pub mod key;
+pub mod lock;
+pub mod machine;
+pub mod manifest;
 pub mod results;
+pub mod timings;
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
+use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::spec::Experiment;
+use crate::spec::grid::Task;
+use files::Files;
+use journal::Journal;
+use key::Keys;
+use lock::Lock;
+use manifest::Manifest;
+use timings::{Timing, Timings};
 
-/// A run directory that belongs to one experiment.
-#[derive(Clone, Debug)]
-pub struct RunDirectory {
-    path: PathBuf,
+/// Where this process's finished tasks are.
+pub const JOURNAL: &str = "journal/rank-0.journal";
+
+/// What is about to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// Resolved.
+    pub experiment: &'a Experiment,
+    /// Its samples.
+    pub data: &'a DataSet,
+    /// Which instructions compute.
+    pub numeric_path: &'a str,
+    /// Take over a directory of another numeric path; its tasks are done again.
+    pub allow_path_change: bool,
+    /// As typed.
+    pub arguments: &'a [String],
 }
 
-/// manifest.json
-#[derive(Serialize)]
-struct Manifest<'a> {
-    program: &'static str,
-    version: &'static str,
-    numeric_path: &'a str,
-    arguments: &'a [String],
-    experiment: &'a Experiment,
+/// A run directory that this process holds.
+pub struct RunDirectory {
+    path: PathBuf,
+    files: Arc<dyn Files>,
+    keys: Keys,
+    growing: Mutex<Growing>,
+    warnings: Vec<String>,
+    _lock: Lock,
+}
+
+struct Growing {
+    journal: Journal,
+    timings: Timings,
 }
 
 impl RunDirectory {
-    /// Creates `path` (and its parents) for `experiment`, or opens it when it holds the same one.
+    /// Creates `path` (and its parents) for an experiment, or opens it when what it holds does not
+    /// contradict it.
     ///
     /// # Errors
-    /// [`Error::RunDirectory`] names the fields in which an experiment already there differs;
-    /// [`Error::Io`] when the directory cannot be made or written.
-    pub fn open(
-        path: &Path,
-        experiment: &Experiment,
-        numeric_path: &str,
-        arguments: &[String],
-    ) -> Result<Self> {
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::Io { action, path, source }
-        };
-        let manifest = path.join("manifest.json");
-        let there = match fs::read_to_string(&manifest) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(io("read", &manifest)(error)),
-        };
-        if let Some(text) = there {
-            refuse_other(path, &text, experiment)?;
+    /// [`Error::RunDirectory`] names the fields in which an experiment already there differs, or the
+    /// process that is at work there, and nothing is changed; [`Error::Io`] and [`Error::Write`]
+    /// when the directory cannot be made or written.
+    pub fn open(path: &Path, start: &Start, files: Arc<dyn Files>) -> Result<Self> {
+        let manifest = Manifest::new(start);
+        refuse_other(path, start, &manifest)?;
+        let journal = path.join(JOURNAL);
+        for folder in [path, journal.parent().unwrap_or(path)] {
+            std::fs::create_dir_all(folder).map_err(|source| Error::Io {
+                action: "create",
+                path: folder.to_owned(),
+                source,
+            })?;
         }
-        fs::create_dir_all(path).map_err(io("create", path))?;
-        let directory = RunDirectory { path: path.to_owned() };
-        directory.write_json(
-            "manifest.json",
-            &Manifest {
-                program: "nfd",
-                version: env!("CARGO_PKG_VERSION"),
-                numeric_path,
-                arguments,
-                experiment,
-            },
-        )?;
-        Ok(directory)
+        let lock = Lock::take(files.clone(), path)?;
+        // Another process may have begun here just before; now none can.
+        refuse_other(path, start, &manifest)?;
+        files::sweep(path)?;
+        let (journal, warnings) = Journal::open(files.clone(), &journal)?;
+        manifest.write(&*files, path)?;
+        let timings = Timings::open(files.clone(), path)?;
+        Ok(RunDirectory {
+            path: path.to_owned(),
+            files,
+            keys: Keys::new(start.experiment, start.data, start.numeric_path),
+            growing: Mutex::new(Growing { journal, timings }),
+            warnings,
+            _lock: lock,
+        })
     }
 
     /// The directory.
@@ -79,10 +112,50 @@ impl RunDirectory {
         &self.path
     }
 
-    /// Writes `value` as indented JSON.
+    /// What was found damaged at opening, a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Whether `task` is finished.
+    pub fn has(&self, task: Task) -> bool {
+        self.growing().journal.find(self.keys.of(task)).is_some()
+    }
+
+    /// Records a finished task.
     ///
     /// # Errors
-    /// [`Error::Io`]; the file keeps its old content then.
+    /// [`Error::Write`] and [`Error::Io`]; whatever was recorded before stays.
+    pub fn finish(&self, task: Task, value: &impl Serialize, timing: Timing) -> Result<()> {
+        let key = self.keys.of(task);
+        let record = journal::encode(&self.path.join(JOURNAL), key, value)?;
+        let mut growing = self.growing();
+        growing.journal.append(key, &record)?;
+        growing.timings.append(task, timing)
+    }
+
+    /// What [`RunDirectory::finish`] recorded; None when `task` is not finished.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub fn load<T: DeserializeOwned>(&self, task: Task) -> Result<Option<T>> {
+        let key = self.keys.of(task);
+        let place = self.growing().journal.find(key);
+        place.map(|place| journal::read(&self.path.join(JOURNAL), key, place)).transpose()
+    }
+
+    /// Waits until the disk has all finished tasks.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn sync(&self) -> Result<()> {
+        self.growing().journal.sync()
+    }
+
+    /// Writes `value` as indented JSON, all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; the file keeps its old content then.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::Io {
             action: "encode",
@@ -93,60 +166,40 @@ impl RunDirectory {
         self.write(name, &bytes)
     }
 
-    /// Writes a whole file: to a temporary name, synced, then renamed, so that nobody ever sees
-    /// half of it.
+    /// Writes a whole file, all or nothing.
     ///
     /// # Errors
-    /// [`Error::Io`]; the file keeps its old content then.
+    /// [`Error::Write`]; the file keeps its old content then.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let target = self.path.join(name);
-        let temporary = self.path.join(format!(".{name}.tmp"));
-        let written = File::create(&temporary)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, &target))
-            .and_then(|()| File::open(&self.path)?.sync_all());
-        written.map_err(|source| {
-            let _ = fs::remove_file(&temporary); // nothing better to do if this fails as well
-            Error::Io { action: "write", path: target, source }
-        })
+        files::replace(&*self.files, &self.path, name, bytes)
+    }
+
+    fn growing(&self) -> MutexGuard<'_, Growing> {
+        // Poisoned: another worker panicked, which is passed on where workers are joined.
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Refuses a directory whose manifest holds another experiment.
-fn refuse_other(path: &Path, manifest: &str, experiment: &Experiment) -> Result<()> {
-    let refuse = |problem: String| {
-        Err(Error::RunDirectory {
-            directory: path.to_owned(),
-            problem,
-            help: "choose another --output, or remove the directory".to_owned(),
-        })
-    };
-    let old = serde_json::from_str::<Value>(manifest).ok();
-    let Some(old) = old.as_ref().and_then(|manifest| manifest.get("experiment")) else {
-        return refuse("its manifest.json is not one of this program's".to_owned());
-    };
-    let new = serde_json::to_value(experiment).unwrap_or_default();
-    let mut fields = Vec::new();
-    differing_fields("", old, &new, &mut fields);
+/// Refuses a directory that holds something else; one without a manifest is free.
+fn refuse_other(path: &Path, start: &Start, wanted: &Manifest) -> Result<()> {
+    let Some(mut there) = manifest::read(path)? else { return Ok(()) };
+    if start.allow_path_change {
+        there.numeric_path.clone_from(&wanted.numeric_path);
+    }
+    let fields = there.differences(wanted);
     if fields.is_empty() {
         return Ok(());
     }
-    refuse(format!("holds another experiment; they differ in {}", fields.join(", ")))
-}
-
-fn differing_fields(path: &str, old: &Value, new: &Value, fields: &mut Vec<String>) {
-    if let (Value::Object(old), Value::Object(new)) = (old, new) {
-        let mut keys: Vec<_> = old.keys().chain(new.keys()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            let null = Value::Null;
-            let value =
-                |object: &serde_json::Map<String, Value>| object.get(key).unwrap_or(&null).clone();
-            differing_fields(&path, &value(old), &value(new), fields);
+    let path_only = fields.iter().all(|field| field.starts_with("numeric path"));
+    let help = match path_only {
+        true => {
+            "resume on a machine of that kind, or add --allow-path-change to do its tasks again here"
         }
-    } else if old != new {
-        fields.push(format!("{path} ({old}, now {new})"));
-    }
+        false => "choose another --output, or remove the directory",
+    };
+    Err(Error::RunDirectory {
+        directory: path.to_owned(),
+        problem: format!("holds another experiment; they differ in {}", fields.join(", ")),
+        help: help.to_owned(),
+    })
 }

@@ -1,0 +1,49 @@
+//! Choices that an existing run directory has made already.
+
+use super::raw::{self, EngineChoice};
+use super::resolve::resolve;
+use super::source::Source;
+use super::{Engine, Resolved};
+use crate::error::Result;
+
+/// What an experiment that leaves it open takes over from its run directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The engine of the tasks there.
+    pub engine: Option<Engine>,
+    /// Their noise grid.
+    pub finest: Option<u32>,
+}
+
+/// [`resolve`], but an engine or a noise grid that was not typed is the settled one, wherever the
+/// rest of the experiment can live with it.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_with(raw: &raw::Experiment, source: &Source, settled: Settled) -> Result<Resolved> {
+    let mut raw = raw.clone();
+    let mut decisions = Vec::new();
+    let fits = |raw: &raw::Experiment| resolve(raw.clone(), source).is_ok();
+    if let (None | Some(EngineChoice::Auto), Some(engine)) = (raw.engine, settled.engine) {
+        let typed = raw.engine.replace(match engine {
+            Engine::Conditional => EngineChoice::Conditional,
+            Engine::Dense => EngineChoice::Dense,
+        });
+        if fits(&raw) {
+            decisions.push(format!("engine {}: that of the run directory", engine.name()));
+        } else {
+            raw.engine = typed;
+        }
+    }
+    if let (None, Some(finest)) = (raw.finest, settled.finest) {
+        raw.finest = Some(finest);
+        if fits(&raw) {
+            decisions.push(format!("finest {finest}: that of the run directory"));
+        } else {
+            raw.finest = None;
+        }
+    }
+    let mut resolved = resolve(raw, source)?;
+    resolved.decisions.extend(decisions);
+    Ok(resolved)
+}

@@ -1,0 +1,181 @@
+//! arrays.npz: the rows of results.csv as arrays, for `numpy.load`.
+//!
+//! Coordinates: closures, widths, depths, seeds, steps, depth_times, outputs. Every observable is
+//! one float64 array over (closure, width, depth, seed, step), then depth_time where it lives
+//! there; `f` and `difference.f` have a last axis of outputs. NaN: not measured. Members are stored
+//! uncompressed with a fixed date, so the same rows give the same bytes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, Cursor, Write};
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::results::Row;
+use crate::error::{Error, Result};
+
+/// Observables with a number for every output: `<name>.<output>`.
+const PER_OUTPUT: [&str; 2] = ["f", "difference.f"];
+
+/// The values that the rows have along each axis.
+struct Axes<'a> {
+    closures: Vec<&'a str>,
+    widths: Vec<i64>,
+    depths: Vec<i64>,
+    seeds: Vec<i64>,
+    steps: Vec<i64>,
+    depth_times: Vec<f64>,
+    outputs: Vec<&'a str>,
+}
+
+/// One observable: an axis more than (closure, width, depth, seed, step), and the values.
+struct Observable {
+    last: Option<usize>,
+    values: Vec<f64>,
+}
+
+/// The whole file.
+///
+/// # Errors
+/// [`Error::Io`] if encoding fails.
+pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
+    let fail = |source| Error::Io { action: "encode", path: "arrays.npz".into(), source };
+    let axes = Axes::of(rows);
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut member = |name: &str, bytes: Vec<u8>| {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .large_file(bytes.len() > u32::MAX as usize)
+            .last_modified_time(zip::DateTime::default())
+            .unix_permissions(0o644);
+        archive.start_file(format!("{name}.npy"), options).map_err(io::Error::from)?;
+        archive.write_all(&bytes)
+    };
+    let mut all = || {
+        member("closures", strings(&axes.closures))?;
+        for (name, values) in [
+            ("widths", &axes.widths),
+            ("depths", &axes.depths),
+            ("seeds", &axes.seeds),
+            ("steps", &axes.steps),
+        ] {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+            member(name, npy("<i8", &[values.len()], bytes))?;
+        }
+        let floats = |shape: &[usize], values: &[f64]| {
+            npy("<f8", shape, values.iter().flat_map(|value| value.to_le_bytes()))
+        };
+        member("depth_times", floats(&[axes.depth_times.len()], &axes.depth_times))?;
+        member("outputs", strings(&axes.outputs))?;
+        for (name, Observable { last, values }) in axes.observables(rows) {
+            let mut shape = axes.shape().to_vec();
+            shape.extend(last);
+            member(name, floats(&shape, &values))?;
+        }
+        Ok(())
+    };
+    all().map_err(fail)?;
+    let archive = archive.finish().map_err(|error| fail(error.into()))?;
+    Ok(archive.into_inner())
+}
+
+/// The array an observable belongs to, and its output where it has one.
+fn split(observable: &str) -> (&str, Option<&str>) {
+    PER_OUTPUT
+        .iter()
+        .find_map(|name| Some((*name, observable.strip_prefix(name)?.strip_prefix('.')?)))
+        .map_or((observable, None), |(name, output)| (name, Some(output)))
+}
+
+impl<'a> Axes<'a> {
+    fn of(rows: &'a [Row]) -> Self {
+        let sizes = |of: fn(&Row) -> i64| {
+            let mut values: Vec<i64> = rows.iter().map(of).collect();
+            values.sort_unstable();
+            values.dedup();
+            values
+        };
+        let mut depth_times: Vec<f64> = rows.iter().filter_map(|row| row.depth_time).collect();
+        depth_times.sort_unstable_by(f64::total_cmp);
+        depth_times.dedup();
+        Axes {
+            closures: in_order(rows.iter().map(|row| row.closure)),
+            widths: sizes(|row| row.width as i64),
+            depths: sizes(|row| row.depth as i64),
+            seeds: sizes(|row| row.seed as i64),
+            steps: sizes(|row| i64::from(row.step)),
+            depth_times,
+            outputs: in_order(rows.iter().filter_map(|row| split(&row.observable).1)),
+        }
+    }
+
+    fn shape(&self) -> [usize; 5] {
+        let Axes { closures, widths, depths, seeds, steps, .. } = self;
+        [closures.len(), widths.len(), depths.len(), seeds.len(), steps.len()]
+    }
+
+    /// By name.
+    fn observables(&self, rows: &'a [Row]) -> BTreeMap<&'a str, Observable> {
+        let mut observables = BTreeMap::new();
+        let outputs: HashMap<_, _> = self.outputs.iter().zip(0..).collect();
+        for row in rows {
+            let (name, output) = split(&row.observable);
+            let position = |values: &[i64], value: i64| values.binary_search(&value).unwrap_or(0);
+            let index = [
+                self.closures.iter().position(|name| *name == row.closure).unwrap_or(0),
+                position(&self.widths, row.width as i64),
+                position(&self.depths, row.depth as i64),
+                position(&self.seeds, row.seed as i64),
+                position(&self.steps, i64::from(row.step)),
+            ];
+            let last = match (row.depth_time, output) {
+                (Some(time), _) => {
+                    let at = self.depth_times.binary_search_by(|t| t.total_cmp(&time));
+                    Some((self.depth_times.len(), at.unwrap_or(0)))
+                }
+                (None, Some(output)) => {
+                    Some((self.outputs.len(), outputs.get(&output).copied().unwrap_or(0)))
+                }
+                (None, None) => None,
+            };
+            let (length, at) = last.unwrap_or((1, 0));
+            let observable = observables.entry(name).or_insert_with(|| Observable {
+                last: last.map(|(length, _)| length),
+                values: vec![f64::NAN; self.shape().iter().product::<usize>() * length],
+            });
+            let flat = self.shape().iter().zip(index).fold(0, |flat, (n, i)| flat * n + i);
+            observable.values[flat * length + at] = row.value;
+        }
+        observables
+    }
+}
+
+/// Each value once, in the order of their first appearance.
+fn in_order<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = HashSet::new();
+    values.filter(|value| seen.insert(*value)).collect()
+}
+
+fn strings(values: &[&str]) -> Vec<u8> {
+    let longest = values.iter().map(|value| value.chars().count()).max().unwrap_or(0).max(1);
+    let padded = |value: &&str| {
+        let codes: Vec<u32> = value.chars().map(u32::from).collect();
+        (0..longest).flat_map(move |i| codes.get(i).copied().unwrap_or(0).to_le_bytes())
+    };
+    let bytes: Vec<u8> = values.iter().flat_map(padded).collect();
+    npy(&format!("<U{longest}"), &[values.len()], bytes)
+}
+
+/// NumPy's array format, version 1.0: a header padded to 64 bytes, then the numbers in C order.
+fn npy(kind: &str, shape: &[usize], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+    let shape: String = shape.iter().map(|length| format!("{length},")).collect();
+    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    let mut array = b"\x93NUMPY\x01\x00".to_vec();
+    array.extend((length as u16).to_le_bytes());
+    array.extend(header.bytes());
+    array.resize(10 + length - 1, b' ');
+    array.push(b'\n');
+    array.extend(bytes);
+    array
+}

@@ -1,0 +1,189 @@
+//! How bytes reach the disk. Everything the run directory writes goes through [`Files`], so that a
+//! test can let any of it fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// The calls of the operating system that change files. The defaults are the real ones.
+pub trait Files: Send + Sync {
+    /// Makes an empty file, or empties it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        File::create(path)
+    }
+
+    /// Opens a file whose writes go to its end; makes it if it is not there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn open_to_append(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).open(path)
+    }
+
+    /// One write; may take only part of `bytes`.
+    ///
+    /// # Errors
+    /// The system's.
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        file.write(bytes)
+    }
+
+    /// Cuts a file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn truncate(&self, file: &File, length: u64) -> io::Result<()> {
+        file.set_len(length)
+    }
+
+    /// Waits until the disk has it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    /// Replaces `to` by `from`.
+    ///
+    /// # Errors
+    /// The system's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+}
+
+/// The real files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {}
+
+/// One write call, and more only if the system took less than all.
+fn write_all(files: &dyn Files, file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match files.write(file, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => bytes = &bytes[taken..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Where the new content of `name` is written before it takes its place.
+fn temporary(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!(".{name}.tmp"))
+}
+
+/// Writes a whole file: to a temporary name, synced, then renamed, so that nobody ever sees half of
+/// it.
+///
+/// # Errors
+/// [`Error::Write`]; the file keeps its old content then.
+pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = directory.join(name);
+    let temporary = temporary(directory, name);
+    let written = files
+        .create(&temporary)
+        .and_then(|mut file| {
+            write_all(files, &mut file, bytes)?;
+            files.sync(&file)
+        })
+        .and_then(|()| files.rename(&temporary, &path))
+        .and_then(|()| files.sync(&File::open(directory)?));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&temporary); // nothing better to do if this fails as well
+        Error::Write { path, bytes: bytes.len() as u64, source }
+    })
+}
+
+/// Removes what a kill between writing and renaming left.
+///
+/// # Errors
+/// [`Error::Io`]
+pub fn sweep(directory: &Path) -> Result<()> {
+    let io = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    };
+    for entry in fs::read_dir(directory).map_err(io("read", directory))? {
+        let entry = entry.map_err(io("read", directory))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            fs::remove_file(entry.path()).map_err(io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that only grows.
+pub struct Appender {
+    files: Arc<dyn Files>,
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Appender {
+    /// Opens `path`, cut to `keep` bytes: what follows them is torn.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn open(files: Arc<dyn Files>, path: &Path, keep: u64) -> Result<Self> {
+        let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+        let file = files.open_to_append(path).map_err(io("open"))?;
+        let length = file.metadata().map_err(io("read"))?.len();
+        if length > keep {
+            files.truncate(&file, keep).map_err(io("truncate"))?;
+        }
+        Ok(Appender { files, path: path.to_owned(), file, length: length.min(keep) })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its length.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Adds `bytes` in one write.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; what was there before stays.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        match write_all(&*self.files, &mut self.file, bytes) {
+            Ok(()) => {
+                self.length += bytes.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                // If this fails as well, the next start drops what was half written.
+                let _ = self.files.truncate(&self.file, self.length);
+                let bytes = bytes.len() as u64;
+                Err(Error::Write { path: self.path.clone(), bytes, source })
+            }
+        }
+    }
+
+    /// Waits until the disk has it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn sync(&self) -> Result<()> {
+        let path = || self.path.clone();
+        let failed = |source| Error::Io { action: "sync", path: path(), source };
+        self.files.sync(&self.file).map_err(failed)
+    }
+}

@@ -1,0 +1,276 @@
+//! Finished tasks, one checksummed record each, in a file that only grows.
+//!
+//! ```text
+//! record  = marker (8) · version (4) · length (8) · checksum (8) · payload
+//! payload = key (16) · value in postcard
+//! ```
+//!
+//! Integers are little-endian; the checksum is xxh3 over version, length and payload. A reader that
+//! meets a damaged record goes on at the next marker that begins a whole one. Damage with nothing
+//! whole behind it is a torn tail: the last write before a kill. Later records of a key win.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::files::{Appender, Files};
+use super::key::Key;
+use crate::error::{Error, Result};
+
+/// No text, no number: never met in a payload by accident (and if so, the checksum says no).
+const MARKER: [u8; 8] = [0xF7, b'n', b'f', b'd', 0x0D, 0x0A, 0x1A, 0x8C];
+/// Of the record, payload included. Raise it whenever a recorded type changes its shape.
+const VERSION: u32 = 1;
+const HEADER: usize = MARKER.len() + 4 + 8 + 8;
+const KEY: usize = size_of::<Key>();
+/// Read at a time: memory stays bounded whatever a damaged length says.
+const CHUNK: usize = 1 << 20;
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Where a value lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    offset: u64,
+    length: u64,
+}
+
+/// What a journal holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The latest record of each key.
+    pub index: HashMap<Key, Place>,
+    /// Bytes that belong to no whole record, with whole ones behind: (record, from, to).
+    pub damaged: Vec<(usize, u64, u64)>,
+    /// Bytes up to the end of the last whole record.
+    pub whole: u64,
+    /// Bytes behind them: a torn tail.
+    pub torn: u64,
+}
+
+struct Record {
+    version: u32,
+    key: Key,
+    place: Place,
+    end: u64,
+}
+
+/// Reads a journal, changing nothing; one that is not there is empty.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::RunDirectory`] for records of another version of the format.
+pub fn contents(path: &Path) -> Result<Contents> {
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let mut contents = Contents::default();
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(contents),
+        Err(error) => return Err(io(error)),
+    };
+    let length = file.metadata().map_err(io)?.len();
+    let (mut at, mut number) = (0, 0);
+    while at < length {
+        number += 1;
+        let record = match record(&mut file, at, length).map_err(io)? {
+            Some(record) => record,
+            None => match next(&mut file, at + 1, length).map_err(io)? {
+                Some((found, record)) => {
+                    contents.damaged.push((number, at, found));
+                    number += 1;
+                    record
+                }
+                None => break,
+            },
+        };
+        if record.version != VERSION {
+            return Err(Error::RunDirectory {
+                directory: path.to_owned(),
+                problem: format!(
+                    "record {number} has format {}, this program reads {VERSION}",
+                    record.version
+                ),
+                help: "use the program that wrote it, or another --output".to_owned(),
+            });
+        }
+        contents.index.insert(record.key, record.place);
+        at = record.end;
+    }
+    contents.whole = at;
+    contents.torn = length - at;
+    Ok(contents)
+}
+
+/// The whole record at `at`, of any version.
+fn record(file: &mut File, at: u64, length: u64) -> io::Result<Option<Record>> {
+    let mut header = [0; HEADER + KEY];
+    if length - at < header.len() as u64 {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut header)?;
+    let (marker, rest) = header.split_at(MARKER.len());
+    let (version, rest) = rest.split_at(4);
+    let (payload_length, rest) = rest.split_at(8);
+    let (checksum, key) = rest.split_at(8);
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+    let payload = number(payload_length);
+    if marker != MARKER || payload < KEY as u64 || payload > length - at - HEADER as u64 {
+        return Ok(None);
+    }
+    let mut hash = Xxh3::new();
+    [version, payload_length, key].iter().for_each(|bytes| hash.update(bytes));
+    let value = payload - KEY as u64;
+    let mut buffer = vec![0; CHUNK.min(value as usize)];
+    let mut left = value as usize;
+    while left > 0 {
+        let part = left.min(CHUNK);
+        file.read_exact(&mut buffer[..part])?;
+        hash.update(&buffer[..part]);
+        left -= part;
+    }
+    if hash.digest() != number(checksum) {
+        return Ok(None);
+    }
+    let offset = at + header.len() as u64;
+    let key = key.iter().rev().fold(0, |n, &b| n << 8 | Key::from(b));
+    let place = Place { offset, length: value };
+    Ok(Some(Record { version: number(version) as u32, key, place, end: offset + value }))
+}
+
+/// The first whole record that begins at `from` or later.
+fn next(file: &mut File, from: u64, length: u64) -> io::Result<Option<(u64, Record)>> {
+    let mut buffer = Vec::new();
+    let mut from = from;
+    while from < length {
+        file.seek(SeekFrom::Start(from))?;
+        buffer.clear();
+        file.take(CHUNK as u64).read_to_end(&mut buffer)?;
+        for (i, window) in buffer.windows(MARKER.len()).enumerate() {
+            let at = from + i as u64;
+            if window == MARKER
+                && let Some(record) = record(file, at, length)?
+            {
+                return Ok(Some((at, record)));
+            }
+        }
+        // A marker may lie across two chunks.
+        from += (buffer.len().max(MARKER.len()) - MARKER.len() + 1) as u64;
+    }
+    Ok(None)
+}
+
+/// A journal that is written to.
+pub struct Journal {
+    file: Appender,
+    index: HashMap<Key, Place>,
+    synced: Instant,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, dropping a torn tail. The messages say what was lost.
+    ///
+    /// # Errors
+    /// As [`contents`].
+    pub fn open(files: Arc<dyn Files>, path: &Path) -> Result<(Self, Vec<String>)> {
+        let Contents { index, damaged, whole, torn } = contents(path)?;
+        let shown = path.display();
+        let mut messages: Vec<String> = damaged
+            .iter()
+            .map(|(number, from, to)| {
+                format!(
+                    "{shown}: record {number} (bytes {from} to {to}) fails its checksum and is \
+                     ignored; its task is redone unless a later record holds it"
+                )
+            })
+            .collect();
+        if torn > 0 {
+            messages.push(format!(
+                "{shown}: the last record (from byte {whole}, {torn} bytes) is torn or damaged and \
+                 is dropped; its task is redone"
+            ));
+        }
+        let file = Appender::open(files, path, whole)?;
+        Ok((Journal { file, index, synced: Instant::now() }, messages))
+    }
+
+    /// Where the value of `key` lies, if it is there.
+    pub fn find(&self, key: Key) -> Option<Place> {
+        self.index.get(&key).copied()
+    }
+
+    /// Adds a record (from [`encode`]), and waits for the disk once a second.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::Io`]; all earlier records stay.
+    pub fn append(&mut self, key: Key, record: &[u8]) -> Result<()> {
+        let begin = self.file.length();
+        self.file.append(record)?;
+        let offset = begin + (HEADER + KEY) as u64;
+        let length = (record.len() - HEADER - KEY) as u64;
+        self.index.insert(key, Place { offset, length });
+        if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
+    }
+
+    /// Waits until the disk has all of it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn sync(&mut self) -> Result<()> {
+        self.synced = Instant::now();
+        self.file.sync()
+    }
+}
+
+/// The bytes of a record.
+///
+/// # Errors
+/// [`Error::Io`] when the value cannot be encoded.
+pub fn encode(path: &Path, key: Key, value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut record = MARKER.to_vec();
+    record.resize(HEADER, 0);
+    record.extend(key.to_le_bytes());
+    let mut record = postcard::to_extend(value, record).map_err(|error| Error::Io {
+        action: "encode a task for",
+        path: path.to_owned(),
+        source: io::Error::other(error),
+    })?;
+    let payload = (record.len() - HEADER) as u64;
+    record[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    record[12..20].copy_from_slice(&payload.to_le_bytes());
+    let mut hash = Xxh3::new();
+    hash.update(&record[8..20]);
+    hash.update(&record[HEADER..]);
+    record[20..HEADER].copy_from_slice(&hash.digest().to_le_bytes());
+    Ok(record)
+}
+
+/// Reads the value of `key` at `place`, checking it once more: the disk may have changed its mind.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::RunDirectory`] when it is not what was written.
+pub fn read<T: DeserializeOwned>(path: &Path, key: Key, place: Place) -> Result<T> {
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let begin = place.offset - (HEADER + KEY) as u64;
+    let mut file = File::open(path).map_err(io)?;
+    file.seek(SeekFrom::Start(begin)).map_err(io)?;
+    let mut bytes = vec![0; HEADER + KEY + place.length as usize];
+    file.read_exact(&mut bytes).map_err(io)?;
+    let mut hash = Xxh3::new();
+    hash.update(&bytes[8..20]);
+    hash.update(&bytes[HEADER..]);
+    let value = postcard::from_bytes(&bytes[HEADER + KEY..]).ok().filter(|_| {
+        bytes[20..HEADER] == hash.digest().to_le_bytes()
+            && bytes[HEADER..HEADER + KEY] == key.to_le_bytes()
+    });
+    value.ok_or_else(|| Error::RunDirectory {
+        directory: path.to_owned(),
+        problem: format!("the record at byte {begin} changed since it was written"),
+        help: "check the disk; the same command redoes this task and keeps the others".to_owned(),
+    })
+}

@@ -1,0 +1,70 @@
+//! What makes two tasks the same: everything that their numbers depend on, and nothing else.
+
+use serde::Serialize;
+use serde_json::json;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
+
+use crate::data::{DataSet, Samples};
+use crate::spec::Experiment;
+use crate::spec::grid::Task;
+
+/// Raise it whenever the same task would give other numbers: noise addresses, engines' recipes,
+/// what is recorded at which layers.
+pub const SCHEME: u32 = 1;
+
+/// The hash of what defines a task.
+pub type Key = u128;
+
+/// Keys of the tasks of one experiment.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    common: String,
+    finest: Option<u32>,
+}
+
+impl Keys {
+    /// For tasks of `experiment` on these samples, computed on `numeric_path`.
+    pub fn new(experiment: &Experiment, data: &DataSet, numeric_path: &str) -> Self {
+        let common = json!({
+            "scheme": SCHEME,
+            "numeric_path": numeric_path,
+            "data": experiment.data,
+            "samples": samples_hash(data),
+            "model": experiment.model,
+            "training": experiment.training,
+            "engine": experiment.engine,
+            "backend": experiment.backend,
+            "precision": experiment.precision,
+            "rows": experiment.reference.rows,
+        });
+        Keys { common: common.to_string(), finest: experiment.finest }
+    }
+
+    /// The key of one task.
+    pub fn of(&self, task: Task) -> Key {
+        let Task { closure, width, depth, seed } = task;
+        let finest = self.finest.unwrap_or(depth as u32);
+        let own = json!([finest, closure, width, depth, seed]);
+        xxh3_128(format!("{}{own}", self.common).as_bytes())
+    }
+}
+
+/// A hash of the loaded samples, all bits of them.
+pub fn samples_hash(data: &DataSet) -> String {
+    let mut hash = Xxh3::new();
+    for samples in [&data.train, &data.test] {
+        let Samples { dimension, outputs, inputs, labels, indices } = samples;
+        for size in [*dimension, *outputs, inputs.len(), labels.len(), indices.len()] {
+            hash.update(&(size as u64).to_le_bytes());
+        }
+        inputs.iter().chain(labels).for_each(|number| hash.update(&number.to_le_bytes()));
+        indices.iter().for_each(|index| hash.update(&index.to_le_bytes()));
+    }
+    format!("{:032x}", hash.digest128())
+}
+
+/// A hash of a resolved experiment: which one a file belongs to.
+pub fn experiment_hash(experiment: &impl Serialize) -> String {
+    let text = serde_json::to_string(experiment).unwrap_or_default();
+    format!("{:016x}", xxh3_64(text.as_bytes()))
+}

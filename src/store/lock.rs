@@ -1,0 +1,63 @@
+//! One process a run directory.
+//!
+//! The operating system holds the lock and drops it with its process, however that ends; the text
+//! in the file only says who it is. The file stays: removing it could let two processes lock two
+//! files of one name.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::files::{Appender, Files};
+use super::machine;
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+const NAME: &str = "lock";
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Locks `directory`.
+    ///
+    /// # Errors
+    /// [`Error::RunDirectory`] names the host and process that holds it; [`Error::Io`].
+    pub fn take(files: Arc<dyn Files>, directory: &Path) -> Result<Self> {
+        let path = directory.join(NAME);
+        let io = |source| Error::Io { action: "lock", path: path.clone(), source };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(directory, &path)),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let started = humantime::format_rfc3339_seconds(SystemTime::now());
+        let owner =
+            format!("host {}, pid {}, since {started}\n", machine::host(), std::process::id());
+        Appender::open(files, &path, 0)?.append(owner.as_bytes())?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn held(directory: &Path, path: &Path) -> Error {
+    let owner = fs::read_to_string(path).unwrap_or_default();
+    let owner = match owner.trim() {
+        "" => "a process that has not written its name yet",
+        owner => owner,
+    };
+    Error::RunDirectory {
+        directory: directory.to_owned(),
+        problem: format!("is in use by {owner}"),
+        help: "wait until it has ended, stop it, or choose another --output".to_owned(),
+    }
+}

@@ -1,0 +1,46 @@
+//! What a run says about where it ran.
+
+use serde::{Deserialize, Serialize};
+
+/// The host's name.
+pub fn host() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// The processor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpu {
+    /// As the system names it, where it does.
+    pub model: Option<String>,
+    /// Vector instructions that it has.
+    pub features: Vec<String>,
+}
+
+impl Cpu {
+    /// This one.
+    pub fn detect() -> Self {
+        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = text
+            .lines()
+            .find(|line| line.starts_with("model name"))
+            .and_then(|line| line.split_once(':'))
+            .map(|(_, model)| model.trim().to_owned());
+        Cpu { model, features: features().into_iter().map(str::to_owned).collect() }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<&'static str> {
+    macro_rules! detected {
+        ($($name:tt),*) => {
+            [$(($name, std::arch::is_x86_feature_detected!($name))),*]
+        };
+    }
+    let all = detected!("avx", "avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl");
+    all.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<&'static str> {
+    Vec::new()
+}

@@ -1,0 +1,67 @@
+//! timings.csv: where and how long each task ran. Nothing else depends on it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::files::{Appender, Files};
+use super::machine;
+use crate::error::{Error, Result};
+use crate::spec::grid::Task;
+
+const HEADER: &str = "closure,width,depth,seed,host,threads,started,seconds\n";
+
+/// The file, open to be added to.
+pub struct Timings {
+    file: Appender,
+    host: String,
+}
+
+/// One task's.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Workers of the process.
+    pub threads: usize,
+    /// When it began.
+    pub started: SystemTime,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Timings {
+    /// Opens or begins the file; a torn last line is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Write`]
+    pub fn open(files: Arc<dyn Files>, directory: &Path) -> Result<Self> {
+        let path = directory.join("timings.csv");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(Error::Io { action: "read", path, source }),
+        };
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let mut file = Appender::open(files, &path, whole as u64)?;
+        if whole == 0 {
+            file.append(HEADER.as_bytes())?;
+        }
+        Ok(Timings { file, host: machine::host() })
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// [`Error::Write`]
+    pub fn append(&mut self, task: Task, timing: Timing) -> Result<()> {
+        let Task { closure, width, depth, seed } = task;
+        let Timing { threads, started, seconds } = timing;
+        let started = humantime::format_rfc3339_millis(started);
+        let (closure, host) = (closure.name(), &self.host);
+        self.file.append(
+            format!("{closure},{width},{depth},{seed},{host},{threads},{started},{seconds:.6}\n")
+                .as_bytes(),
+        )
+    }
+}

@@ -1,0 +1,122 @@
+//! A disk that fails at a chosen call, and a whole run on it, in process.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use nfd::data;
+use nfd::ensemble;
+use nfd::error::Result;
+use nfd::spec::Experiment;
+use nfd::spec::resolve::resolve;
+use nfd::spec::source::Source;
+use nfd::store::files::{Disk, Files};
+use nfd::store::results::to_csv;
+use nfd::store::{RunDirectory, Start, arrays};
+
+/// How the disk fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// One call, as with EIO.
+    Once,
+    /// That call and all after it, as when the disk is full.
+    From,
+    /// A write takes half of the bytes, the rest and all later calls fail.
+    Half,
+}
+
+/// Fails at the `at`-th call, from 1.
+pub struct Failing {
+    pub fault: Fault,
+    pub at: usize,
+    pub calls: AtomicUsize,
+}
+
+impl Failing {
+    pub fn new(fault: Fault, at: usize) -> Self {
+        Failing { fault, at, calls: AtomicUsize::new(0) }
+    }
+
+    pub fn failed(&self) -> bool {
+        self.calls.load(Ordering::SeqCst) >= self.at
+    }
+
+    /// The number of this call, or the error.
+    fn call(&self) -> io::Result<usize> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let fails = match self.fault {
+            Fault::Once => call == self.at,
+            Fault::From => call >= self.at,
+            Fault::Half => call > self.at,
+        };
+        const ENOSPC: i32 = 28;
+        if fails { Err(io::Error::from_raw_os_error(ENOSPC)) } else { Ok(call) }
+    }
+}
+
+impl Files for Failing {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        self.call().and_then(|_| Disk.create(path))
+    }
+
+    fn open_to_append(&self, path: &Path) -> io::Result<File> {
+        self.call().and_then(|_| Disk.open_to_append(path))
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        let half = self.call()? == self.at && self.fault == Fault::Half;
+        Disk.write(file, if half { &bytes[..bytes.len().div_ceil(2)] } else { bytes })
+    }
+
+    fn truncate(&self, file: &File, length: u64) -> io::Result<()> {
+        self.call().and_then(|_| Disk.truncate(file, length))
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.call().and_then(|_| Disk.sync(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call().and_then(|_| Disk.rename(from, to))
+    }
+}
+
+/// A tiny experiment.
+pub fn tiny(seeds: u64) -> Experiment {
+    let text = format!(
+        r#"{{ "name": "tiny", "data": {{ "source": "toy" }},
+        "training": {{ "steps": 1, "learning_rate": 0.5 }},
+        "ensemble": {{ "widths": [6], "depths": [2, 4], "seeds": {seeds}, "closures": ["exact"] }} }}"#
+    );
+    let source = Source::new(Path::new("tiny.json"), text, &[]).unwrap();
+    resolve(source.parse().unwrap(), &source).unwrap().experiment
+}
+
+/// Opens `path` for `experiment` on `numeric_path`.
+pub fn open(
+    path: &Path,
+    experiment: &Experiment,
+    numeric_path: &str,
+    allow_path_change: bool,
+    files: Arc<dyn Files>,
+) -> Result<RunDirectory> {
+    let data = data::load(&experiment.data).unwrap();
+    let arguments = ["nfd".to_owned()];
+    let start =
+        Start { experiment, data: &data, numeric_path, allow_path_change, arguments: &arguments };
+    RunDirectory::open(path, &start, files)
+}
+
+/// What `nfd run` does, up to its summary; returns the final files' bytes.
+pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Result<[Vec<u8>; 2]> {
+    let directory = open(path, experiment, "portable", false, files)?;
+    let data = data::load(&experiment.data).unwrap();
+    let stop = AtomicBool::new(false);
+    let outcome = ensemble::run(experiment, &data, &directory, 1, &stop, &|_, _, _| {})?;
+    let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];
+    directory.write("results.csv", &files[0])?;
+    directory.write("arrays.npz", &files[1])?;
+    Ok(files)
+}
