@@ -104,6 +104,21 @@ pub enum Error {
         /// All.
         tasks: usize,
     },
+    /// The machine has less than the experiment needs.
+    #[error(
+        "not enough {what}: {:.2} GB needed, {:.2} GB free\n  {help}",
+        .needed / 1e9, .available / 1e9
+    )]
+    TooLarge {
+        /// "memory" or "disk"
+        what: &'static str,
+        /// Bytes
+        needed: f64,
+        /// Bytes
+        available: f64,
+        /// What to do.
+        help: String,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {

@@ -1,15 +1,23 @@
 //! The command line: one verb a file, exit codes, messages.
 
+mod doctor;
+mod plan;
+mod prepare;
 mod progress;
+mod publish;
+mod report;
 mod run;
+mod schema;
+mod status;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::ensemble::signals;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Finite deep residual networks, their infinite-depth limit, and how fast the one becomes the
 /// other.
@@ -22,8 +30,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Run an experiment and report what it shows.
+    /// Run an experiment and report what it shows; the same command resumes.
     Run(run::Arguments),
+    /// Say what an experiment takes, and whether it fits, without running it.
+    Plan(prepare::Typed),
+    /// Say what a run directory holds and what is left.
+    Status(status::Arguments),
+    /// Write the final files of a run directory again, from what is finished.
+    Report(report::Arguments),
+    /// Say what this build and this machine have.
+    Doctor,
+    /// Print the JSON schema of experiment files.
+    Schema,
 }
 
 /// How a verb ended, if not in an error.
@@ -32,6 +50,8 @@ enum Ending {
     Done,
     /// Some tasks diverged; the rest is reported.
     SomeFailed,
+    /// The machine computes wrongly.
+    MachineAtFault,
 }
 
 /// Parses `arguments` (the program's name first), runs, and says how it went. Usage errors exit
@@ -40,10 +60,16 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let parsed = Arguments::parse_from(&arguments);
     let result = match parsed.verb {
         Verb::Run(verb) => run::run(&verb, &arguments),
+        Verb::Plan(verb) => plan::run(&verb),
+        Verb::Status(verb) => status::run(&verb),
+        Verb::Report(verb) => report::run(&verb, &arguments),
+        Verb::Doctor => doctor::run(),
+        Verb::Schema => schema::run(),
     };
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::SomeFailed) => ExitCode::from(3),
+        Ok(Ending::MachineAtFault) => ExitCode::from(1),
         Err(error) => {
             eprintln!("nfd: {error}");
             ExitCode::from(exit_code(&error))
@@ -56,5 +82,15 @@ fn exit_code(error: &Error) -> u8 {
         Error::Interrupted { .. } => signals::EXIT_CODE,
         error if error.is_users() => 2,
         _ => 1,
+    }
+}
+
+/// Results go to stdout; a reader that has gone away is no error.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { action: "write", path: "stdout".into(), source })
+        }
+        _ => Ok(()),
     }
 }

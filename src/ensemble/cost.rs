@@ -1,57 +1,103 @@
 //! What a task costs, on paper: flops, normals and bytes from its sizes, at the largest rank it can
-//! reach. Rates are typical of one core of this decade, uncalibrated.
+//! reach, and the rates that turn them into seconds.
 
 use crate::data::DataSet;
+use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
 use crate::spec::{Engine, Experiment};
 
-/// f64 flops a second in the plain products, one core.
-const FLOPS: f64 = 2.0e9;
-/// Normals a second, one core, AVX2.
-const NORMALS: f64 = 3.0e8;
-/// Activations or derivatives a second, one core.
-const ACTIVATIONS: f64 = 5.0e7;
-
-/// An estimate.
+/// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
-    /// Time of one task on one core.
-    pub seconds: f64,
+    /// Floating point operations of the products.
+    pub flops: f64,
+    /// Gaussians drawn.
+    pub normals: f64,
+    /// Activations and derivatives evaluated.
+    pub activations: f64,
     /// Memory while it runs.
     pub bytes: f64,
-    /// Memory of what it leaves, while its seed is measured; about what it takes on disk.
-    pub kept_bytes: f64,
+    /// Vectors of its result: most of its journal record, and memory while its seed is measured.
+    pub result_bytes: f64,
+}
+
+/// What one core does in a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Flops
+    pub flops: f64,
+    /// Normals
+    pub normals: f64,
+    /// Activations
+    pub activations: f64,
+    /// Measured over estimated seconds; 1 without measurements.
+    pub factor: f64,
+    /// Timings it rests on.
+    pub timings: usize,
+}
+
+impl Rates {
+    /// Typical of one core with AVX2 and backend plain, from no measurement of this machine.
+    pub const UNCALIBRATED: Rates =
+        Rates { flops: 2.0e9, normals: 3.0e8, activations: 5.0e7, factor: 1.0, timings: 0 };
+
+    /// Scaled by the median ratio of measured to estimated seconds.
+    pub fn calibrated(measured: &[(Cost, f64)]) -> Rates {
+        let plain = Rates::UNCALIBRATED;
+        let mut ratios: Vec<f64> =
+            measured.iter().map(|(cost, seconds)| seconds / plain.seconds(cost)).collect();
+        ratios.retain(|ratio| ratio.is_finite() && *ratio > 0.0);
+        ratios.sort_by(f64::total_cmp);
+        match ratios.get(ratios.len() / 2) {
+            Some(&factor) => Rates { factor, timings: ratios.len(), ..plain },
+            None => plain,
+        }
+    }
+
+    /// The time of a task on one core.
+    pub fn seconds(&self, cost: &Cost) -> f64 {
+        self.factor
+            * (cost.flops / self.flops
+                + cost.normals / self.normals
+                + cost.activations / self.activations)
+    }
 }
 
 /// The cost of one task.
 pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     let (n, depth) = (task.width as f64, task.depth as f64);
     let samples = data.train.len() as f64;
-    let passes = f64::from(experiment.training.steps) + 1.0;
     let tests = data.test.len() as f64;
+    let passes = f64::from(experiment.training.steps) + 1.0;
     let fine = f64::from(experiment.finest.unwrap_or(task.depth as u32));
-    let mut flops = 0.0;
-    let activations = passes * depth * n * (2.0 * samples + tests);
-    let (normals, weights) = match experiment.engine {
+    let (flops, normals, weights) = match experiment.engine {
         Engine::Conditional => {
-            let mut rank = 0.0;
-            for pass in 1..=experiment.training.steps + 1 {
-                rank = n.min(samples * f64::from(pass));
-                flops += depth * n * rank * (40.0 * samples + 12.0 * tests);
-            }
-            (passes * fine * n * (2.0 * samples + tests), 4.0 * n * rank * depth)
+            // Ranks grow by at most P columns a pass, to at most n. Orthogonalisation reads the
+            // basis four times, the answer and its drift some six: 40 n r P, forward and backward.
+            let ranks = (1..=experiment.training.steps + 1).map(|k| n.min(samples * f64::from(k)));
+            let total: f64 = ranks.clone().sum();
+            let last = n.min(samples * passes);
+            let flops = depth * n * total * (40.0 * samples + 12.0 * tests);
+            let normals = passes * fine * n * (2.0 * samples + tests);
+            // QF, AF, QB, BB, and a copy of one of them while it grows.
+            (flops, normals, n * last * (4.0 * depth + 1.0))
         }
         Engine::Dense => {
-            flops += passes * depth * n * n * (8.0 * samples + 2.0 * tests);
-            (n * n * fine, 2.0 * n * n * depth)
+            let flops = passes * depth * n * n * (8.0 * samples + 2.0 * tests);
+            // W and its initial value; the drift of one layer; W̃ in gia.
+            let matrices = 2.0 + f64::from(u8::from(task.closure == Closure::Gia));
+            (flops, n * n * fine * (matrices - 1.0), n * n * (matrices * depth + 2.0))
         }
     };
     let rows = n.min(experiment.reference.rows.limit() as f64);
     let probes = quarters(task.depth).len() as f64;
-    let vectors = 2.0 * n * samples * (depth + 1.0) + n * data.train.dimension as f64;
+    // h and g of every layer; their values at step 0 where probed; U.
+    let vectors = n * samples * 2.0 * (depth + 1.0 + probes) + n * data.train.dimension as f64;
     Cost {
-        seconds: flops / FLOPS + normals / NORMALS + activations / ACTIVATIONS,
+        flops,
+        normals,
+        activations: passes * depth * n * (2.0 * samples + tests),
         bytes: 8.0 * (weights + vectors),
-        kept_bytes: 4.0 * passes * probes * 2.0 * rows * samples,
+        result_bytes: passes * (4.0 * probes * 2.0 * rows * samples + 400.0),
     }
 }

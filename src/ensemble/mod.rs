@@ -5,6 +5,7 @@
 //! the number of workers nor on how often the run was interrupted.
 
 pub mod cost;
+pub mod plan;
 pub mod signals;
 mod task;
 
@@ -23,6 +24,8 @@ use crate::spec::grid::{Task, partner, tasks};
 use crate::store::RunDirectory;
 use crate::store::results::Row;
 use crate::store::timings::Timing;
+use cost::Cost;
+use plan::Plan;
 
 /// Told after every task: the estimated share of the work of this start that is done, from 0 to 1,
 /// and the numbers of finished and of all tasks. Called from any worker.
@@ -37,84 +40,71 @@ pub struct Outcome {
     pub diverged: Vec<(Task, Divergence)>,
     /// All tasks.
     pub tasks: usize,
+    /// Those that are finished, diverged ones among them.
+    pub finished: usize,
 }
 
-/// What is estimated before starting.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// Tasks to run.
-    pub tasks: usize,
-    /// Wall time with the given workers.
-    pub seconds: f64,
-    /// Peak memory with the given workers.
-    pub bytes: f64,
-}
-
-/// Time and memory of the whole experiment on `threads` workers.
-pub fn estimate(experiment: &Experiment, data: &DataSet, threads: usize) -> Estimate {
-    let tasks = tasks(experiment);
-    let costs: Vec<_> = tasks.iter().map(|task| cost::cost(experiment, data, *task)).collect();
-    let total: f64 = costs.iter().map(|cost| cost.seconds).sum();
-    let longest = costs.iter().map(|cost| cost.seconds).fold(0.0, f64::max);
-    let largest = costs.iter().map(|cost| cost.bytes).fold(0.0, f64::max);
-    let kept: f64 = costs.iter().map(|cost| cost.kept_bytes).sum();
-    let workers = threads.min(tasks.len()).max(1) as f64;
-    // Tasks keep nothing once journalled; afterwards every worker measures one seed at a time.
-    let seeds = experiment.ensemble.seeds as f64;
-    Estimate {
-        tasks: tasks.len(),
-        seconds: longest.max(total / workers),
-        bytes: (workers * largest).max(kept / seeds * seeds.min(workers)),
-    }
-}
-
-/// Runs the tasks that `store` does not hold yet on `threads` workers, then measures all of them.
+/// Runs the tasks that `store` does not hold yet, on `plan.threads` workers.
 ///
 /// # Errors
-/// [`Error::Interrupted`] once `stop` is set and work is left; the store's when it cannot be written
-/// or read. What finished before stays.
+/// [`Error::Interrupted`] once `stop` is set and work is left; the store's when it cannot be
+/// written. What finished before stays.
 pub fn run(
     experiment: &Experiment,
     data: &DataSet,
     store: &RunDirectory,
-    threads: usize,
+    plan: &Plan,
     stop: &AtomicBool,
     progress: Progress,
-) -> Result<Outcome> {
-    let tasks = tasks(experiment);
-    let seconds = |task: &Task| cost::cost(experiment, data, *task).seconds;
-    let mut queue: Vec<Task> = tasks.iter().copied().filter(|&task| !store.has(task)).collect();
-    queue
-        .sort_by(|a, b| a.seed.cmp(&b.seed).then(seconds(b).total_cmp(&seconds(a))).then(a.cmp(b)));
+) -> Result<()> {
+    let all = plan.tasks.len();
+    let seconds = |(_, cost): &(Task, Cost)| plan.rates.seconds(cost);
+    let mut queue: Vec<(Task, Cost)> = plan.tasks.clone();
+    queue.retain(|(task, _)| !store.has(*task));
+    queue.sort_by(|a, b| {
+        (a.0.seed.cmp(&b.0.seed)).then(seconds(b).total_cmp(&seconds(a))).then(a.0.cmp(&b.0))
+    });
     let total: f64 = queue.iter().map(seconds).sum();
-    let done = Mutex::new((0.0, tasks.len() - queue.len()));
-    let complete = in_parallel(threads, &queue, |&task| {
+    let done = Mutex::new((0.0, all - queue.len()));
+    let complete = in_parallel(plan.threads, &queue, |item| {
         let (started, clock) = (SystemTime::now(), Instant::now());
-        let Some(trajectory) = task::train(experiment, data, task, stop) else {
+        let Some(trajectory) = task::train(experiment, data, item.0, stop) else {
             return Ok(None);
         };
+        let threads = plan.threads;
         let timing = Timing { threads, started, seconds: clock.elapsed().as_secs_f64() };
-        store.finish(task, &trajectory, timing)?;
+        store.finish(item.0, &trajectory, timing)?;
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-        *done = (done.0 + seconds(&task), done.1 + 1);
-        progress(done.0 / total, done.1, tasks.len());
+        *done = (done.0 + seconds(item), done.1 + 1);
+        progress(done.0 / total, done.1, all);
         Ok(Some(()))
     });
     let synced = store.sync();
     let complete = complete?;
     synced?;
     if complete.is_none() {
-        let finished = tasks.iter().filter(|&&task| store.has(task)).count();
+        let finished = plan.tasks.iter().filter(|(task, _)| store.has(*task)).count();
         let directory = store.path().to_owned();
-        return Err(Error::Interrupted { directory, finished, tasks: tasks.len() });
+        return Err(Error::Interrupted { directory, finished, tasks: all });
     }
+    Ok(())
+}
 
-    let mut seeds: BTreeMap<u64, Vec<Task>> = BTreeMap::new();
-    tasks.iter().for_each(|&task| seeds.entry(task.seed).or_default().push(task));
-    let seeds: Vec<Vec<Task>> = seeds.into_values().collect();
-    let measured = in_parallel(threads, &seeds, |seed| {
+/// Measures all finished tasks that `store` holds, seed by seed on `threads` workers.
+///
+/// # Errors
+/// The store's when it cannot be read.
+pub fn collect(
+    experiment: &Experiment,
+    data: &DataSet,
+    store: &RunDirectory,
+    threads: usize,
+) -> Result<Outcome> {
+    let tasks = tasks(experiment);
+    let seeds: Vec<u64> = (0..experiment.ensemble.seeds).collect();
+    let measured = in_parallel(threads, &seeds, |&seed| {
         let mut runs = BTreeMap::new();
-        for &task in seed {
+        for &task in tasks.iter().filter(|task| task.seed == seed) {
             runs.extend(store.load::<Trajectory>(task)?.map(|run| (task, run)));
         }
         let diverged = |(&task, run): (&Task, &Trajectory)| run.diverged.map(|at| (task, at));
@@ -127,6 +117,7 @@ pub fn run(
         diverged.extend(diverged_of_seed);
     }
     Ok(Outcome {
+        finished: rows.len(),
         rows: rows.into_values().flatten().collect(),
         diverged: diverged.into_iter().collect(),
         tasks: tasks.len(),

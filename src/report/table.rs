@@ -43,7 +43,7 @@ fn line(claim: &Claim) -> [String; 8] {
 }
 
 /// Columns as wide as their widest entry.
-fn align<const N: usize>(lines: &[[String; N]]) -> String {
+pub fn align<const N: usize>(lines: &[[String; N]]) -> String {
     let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut out = String::new();

@@ -49,12 +49,35 @@ impl Lock {
     }
 }
 
-fn held(directory: &Path, path: &Path) -> Error {
-    let owner = fs::read_to_string(path).unwrap_or_default();
-    let owner = match owner.trim() {
-        "" => "a process that has not written its name yet",
-        owner => owner,
+/// Who holds the lock of `directory`, if anybody does.
+///
+/// # Errors
+/// [`Error::Io`]
+pub fn holder(directory: &Path) -> Result<Option<String>> {
+    let path = directory.join(NAME);
+    let io = |source| Error::Io { action: "look at", path: path.clone(), source };
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(io(source)),
     };
+    // A shared lock, given back at once: only a holder's own is in its way.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(owner(&path))),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+fn owner(path: &Path) -> String {
+    match fs::read_to_string(path).unwrap_or_default().trim() {
+        "" => "a process that has not written its name yet".to_owned(),
+        owner => owner.to_owned(),
+    }
+}
+
+fn held(directory: &Path, path: &Path) -> Error {
+    let owner = owner(path);
     Error::RunDirectory {
         directory: directory.to_owned(),
         problem: format!("is in use by {owner}"),

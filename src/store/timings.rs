@@ -9,8 +9,10 @@ use std::time::SystemTime;
 use super::files::{Appender, Files};
 use super::machine;
 use crate::error::{Error, Result};
+use crate::model::Closure;
 use crate::spec::grid::Task;
 
+const NAME: &str = "timings.csv";
 const HEADER: &str = "closure,width,depth,seed,host,threads,started,seconds\n";
 
 /// The file, open to be added to.
@@ -36,7 +38,7 @@ impl Timings {
     /// # Errors
     /// [`Error::Io`], [`Error::Write`]
     pub fn open(files: Arc<dyn Files>, directory: &Path) -> Result<Self> {
-        let path = directory.join("timings.csv");
+        let path = directory.join(NAME);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -64,4 +66,21 @@ impl Timings {
                 .as_bytes(),
         )
     }
+}
+
+/// Seconds of the tasks that `directory` has timings of; lines that are no timings are passed over,
+/// and a file that cannot be read is empty: nothing but estimates rests on it.
+pub fn read(directory: &Path) -> Vec<(Task, f64)> {
+    let text = fs::read_to_string(directory.join(NAME)).unwrap_or_default();
+    let timing = |line: &str| {
+        let mut fields = line.split(',');
+        let name = fields.next()?;
+        let closure = Closure::ALL.into_iter().find(|closure| closure.name() == name)?;
+        let width = fields.next()?.parse().ok()?;
+        let depth = fields.next()?.parse().ok()?;
+        let seed = fields.next()?.parse().ok()?;
+        let seconds = fields.next_back()?.parse().ok()?;
+        Some((Task { closure, width, depth, seed }, seconds))
+    };
+    text.lines().skip(1).filter_map(timing).collect()
 }

@@ -1,0 +1,58 @@
+//! `nfd doctor`: what this build and this machine have, and what each missing piece costs.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::{Ending, print};
+use crate::ensemble::plan::free;
+use crate::error::Result;
+use crate::rng::normal::{Column, Instructions, fill};
+
+/// Prints the findings; exit code 1 if the machine computes wrong normals.
+pub fn run() -> Result<Ending> {
+    let available = Instructions::available();
+    let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let free = free(Path::new("runs"));
+    let wrong: Vec<&str> =
+        available.iter().filter(|&&set| !agrees(set)).map(|set| set.name()).collect();
+
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "nfd {}", env!("CARGO_PKG_VERSION"));
+    let profile = if cfg!(debug_assertions) {
+        "debug: tens of times slower; build with --release"
+    } else {
+        "release"
+    };
+    let _ = writeln!(out, "build          {profile}, {}", std::env::consts::ARCH);
+    let _ = writeln!(out, "cores          {cores}");
+    let _ = writeln!(out, "memory free    {:.1} GB", free.memory / 1e9);
+    let disk = free.disk.map_or("unknown".to_owned(), |disk| format!("{:.1} GB", disk / 1e9));
+    let _ = writeln!(out, "disk free      {disk} where runs/ would be");
+    let used = Instructions::detect();
+    let cost = match used {
+        Instructions::Portable => "; without FMA instructions normals are many times slower",
+        _ => "",
+    };
+    let _ = writeln!(out, "instructions   {} of {}{cost}", used.name(), names.join(", "));
+    let normals = match wrong.as_slice() {
+        [] => "bit-equal on all instruction sets".to_owned(),
+        wrong => format!("WRONG with {}: do not trust results of this machine", wrong.join(", ")),
+    };
+    let _ = writeln!(out, "normals        {normals}");
+    let _ = writeln!(out, "backends       plain (f64)");
+    let _ = writeln!(out, "GPU            none: this build has no GPU backend");
+    let _ = writeln!(out, "MPI            none: this build runs on one machine");
+    print(&out)?;
+    Ok(if wrong.is_empty() { Ending::Done } else { Ending::MachineAtFault })
+}
+
+/// Whether an instruction set gives the portable bits over a column that crosses vector ends.
+fn agrees(set: Instructions) -> bool {
+    let column = Column { key: [1, 2], address: [3, 4, 5] };
+    let (mut expected, mut found) = (vec![0.0; 4099], vec![0.0; 4099]);
+    fill(Instructions::Portable, column, 7, &mut expected);
+    fill(set, column, 7, &mut found);
+    expected.iter().zip(&found).all(|(a, b): (&f32, &f32)| a.to_bits() == b.to_bits())
+}

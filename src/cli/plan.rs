@@ -1,0 +1,63 @@
+//! `nfd plan FILE`: what an experiment takes, before it starts, and whether it fits.
+
+use std::fmt::Write;
+
+use super::prepare::{Prepared, Typed};
+use super::{Ending, print};
+use crate::ensemble::cost::{Cost, Rates};
+use crate::ensemble::plan::{Plan, free};
+use crate::error::Result;
+use crate::report::table::align;
+use crate::spec::grid::Task;
+
+/// Prints the plan; an error when it does not fit into memory or onto the disk.
+pub fn run(typed: &Typed) -> Result<Ending> {
+    let Prepared { resolved, output, plan, .. } = typed.prepare()?;
+    for decision in &resolved.decisions {
+        eprintln!("nfd: {decision}");
+    }
+    print(&describe(&plan))?;
+    plan.check(free(&output))?;
+    Ok(Ending::Done)
+}
+
+/// The table of task kinds and the totals.
+fn describe(plan: &Plan) -> String {
+    let header = ["closure", "width", "depth", "tasks", "flops", "normals", "s each", "GB each"];
+    let mut lines = vec![header.map(str::to_owned)];
+    let kind = |task: &Task| (task.closure, task.width, task.depth);
+    for group in plan.tasks.chunk_by(|a, b| kind(&a.0) == kind(&b.0)) {
+        let (task, cost): &(Task, Cost) = &group[0];
+        lines.push([
+            task.closure.name().to_owned(),
+            task.width.to_string(),
+            task.depth.to_string(),
+            group.len().to_string(),
+            format!("{:.2e}", cost.flops),
+            format!("{:.2e}", cost.normals),
+            format!("{:.2}", plan.rates.seconds(cost)),
+            format!("{:.3}", cost.bytes / 1e9),
+        ]);
+    }
+    let mut out = align(&lines);
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{}", totals(plan));
+    out
+}
+
+/// One line: tasks, time, memory, disk.
+pub fn totals(plan: &Plan) -> String {
+    let Rates { timings, .. } = plan.rates;
+    let by = match timings {
+        0 => "uncalibrated".to_owned(),
+        n => format!("calibrated by {n} timings"),
+    };
+    format!(
+        "{} tasks on {} threads, about {:.0} s ({by}), {:.2} GB of memory, {:.2} GB of disk",
+        plan.tasks.len(),
+        plan.threads,
+        plan.wall_seconds().ceil(),
+        plan.bytes() / 1e9,
+        plan.disk_bytes() / 1e9
+    )
+}

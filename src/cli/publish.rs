@@ -1,0 +1,126 @@
+//! The end of a run: results, arrays, summary and page into the run directory, the table on stdout.
+
+use serde::Serialize;
+
+use super::{Ending, print};
+use crate::data::DataSet;
+use crate::engine::Divergence;
+use crate::ensemble::Outcome;
+use crate::error::Result;
+use crate::measure::claims::{self, Claim};
+use crate::measure::limit::infinite_width;
+use crate::model::Closure;
+use crate::report::table;
+use crate::spec::Experiment;
+use crate::spec::grid::Task;
+use crate::store::key::experiment_hash;
+use crate::store::{RunDirectory, arrays, results};
+
+/// summary.json
+#[derive(Serialize)]
+struct Summary<'a> {
+    experiment: &'a str,
+    /// As in manifest.json: says whether the two belong together.
+    experiment_hash: String,
+    claims: &'a [Claim],
+    tasks: usize,
+    finished: usize,
+    diverged: Vec<Diverged>,
+    infinite_width: Vec<InfiniteWidth>,
+}
+
+/// A task that left the finite numbers.
+#[derive(Serialize)]
+struct Diverged {
+    closure: Closure,
+    width: usize,
+    depth: usize,
+    seed: u64,
+    step: u32,
+    layer: Option<usize>,
+}
+
+/// Initialisation at infinite width and one depth, P×P row by row.
+#[derive(Serialize)]
+struct InfiniteWidth {
+    depth: usize,
+    features_at_the_end: Vec<Vec<f64>>,
+    gradients_at_the_start: Vec<Vec<f64>>,
+    tangent_kernel: Vec<Vec<f64>>,
+    tangent_kernel_gia: Vec<Vec<f64>>,
+}
+
+/// Writes the final files, all of them a pure function of the experiment and its outcome.
+pub fn publish(
+    experiment: &Experiment,
+    data: &DataSet,
+    outcome: &Outcome,
+    directory: &RunDirectory,
+) -> Result<Ending> {
+    let of = |closure| outcome.diverged.iter().filter(|(task, _)| task.closure == closure).count();
+    let claims = claims::evaluate(experiment, &outcome.rows, of);
+    directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
+    directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
+    directory.write_json("summary.json", &summary(experiment, data, &claims, outcome))?;
+    print(&table::summary(&claims))?;
+    for (task, divergence) in &outcome.diverged {
+        let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
+        eprintln!(
+            "nfd: diverged: {} n={} L={} seed {}, step {}{layer}",
+            task.closure.name(),
+            task.width,
+            task.depth,
+            task.seed,
+            divergence.step
+        );
+    }
+    eprintln!("nfd: results in {}", directory.path().display());
+    Ok(if outcome.diverged.is_empty() { Ending::Done } else { Ending::SomeFailed })
+}
+
+fn summary<'a>(
+    experiment: &'a Experiment,
+    data: &DataSet,
+    claims: &'a [Claim],
+    outcome: &Outcome,
+) -> Summary<'a> {
+    let diverged = |(task, at): &(Task, Divergence)| Diverged {
+        closure: task.closure,
+        width: task.width,
+        depth: task.depth,
+        seed: task.seed,
+        step: at.step,
+        layer: at.layer,
+    };
+    Summary {
+        experiment: &experiment.name,
+        experiment_hash: experiment_hash(experiment),
+        claims,
+        tasks: outcome.tasks,
+        finished: outcome.finished,
+        diverged: outcome.diverged.iter().map(diverged).collect(),
+        infinite_width: experiment
+            .ensemble
+            .depths
+            .iter()
+            .map(|&depth| at_infinite_width(experiment, data, depth))
+            .collect(),
+    }
+}
+
+fn at_infinite_width(experiment: &Experiment, data: &DataSet, depth: usize) -> InfiniteWidth {
+    let width = experiment.ensemble.widths[0]; // drops out of every formula
+    let scales = experiment.model.scale_law().at(width, depth, data.train.dimension);
+    let activation = experiment.model.activation;
+    let limit = infinite_width(&data.train, activation, &scales, width, depth);
+    let rows = |m: &nalgebra::DMatrix<f64>| -> Vec<Vec<f64>> {
+        m.row_iter().map(|row| row.iter().copied().collect()).collect()
+    };
+    InfiniteWidth {
+        depth,
+        features_at_the_end: rows(&limit.features[depth]),
+        gradients_at_the_start: rows(&limit.gradients[0]),
+        tangent_kernel: rows(&limit.tangent_kernel(Closure::Exact, &scales, width)),
+        tangent_kernel_gia: rows(&limit.tangent_kernel(Closure::Gia, &scales, width)),
+    }
+}

@@ -1,0 +1,45 @@
+//! `nfd report DIR`: tables, arrays, summary and page once more, from what is finished.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::prepare::{Prepared, reopen};
+use super::{Ending, publish};
+use crate::ensemble;
+use crate::error::Result;
+use crate::store::files::Disk;
+use crate::store::{RunDirectory, Start, manifest};
+
+/// Arguments of `nfd report`.
+#[derive(Args)]
+pub struct Arguments {
+    /// The run directory.
+    directory: PathBuf,
+}
+
+/// Measures what is finished and writes the final files.
+pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
+    let Prepared { resolved, data, output, plan } = reopen(&arguments.directory)?;
+    let typed: Vec<String> = typed.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    // Nothing is computed: results stay on the path they were made on, whatever this machine has.
+    let numeric_path = manifest::read(&output)?.map(|m| m.numeric_path).unwrap_or_default();
+    let start = Start {
+        experiment: &resolved.experiment,
+        data: &data,
+        numeric_path: &numeric_path,
+        allow_path_change: false,
+        arguments: &typed,
+    };
+    let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
+    let outcome = ensemble::collect(&resolved.experiment, &data, &directory, plan.threads)?;
+    if outcome.finished < outcome.tasks {
+        eprintln!(
+            "nfd: {} of {} tasks are finished; the report is about those",
+            outcome.finished, outcome.tasks
+        );
+    }
+    publish::publish(&resolved.experiment, &data, &outcome, &directory)
+}

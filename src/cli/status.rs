@@ -1,0 +1,70 @@
+//! `nfd status DIR`: what a run directory holds and what is left to do. Changes nothing, and may look
+//! on while a run goes on.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::prepare::{Prepared, reopen};
+use super::{Ending, print};
+use crate::error::Result;
+use crate::report::table::align;
+use crate::spec::grid::Task;
+use crate::store::{JOURNAL, journal, key::Keys, lock, manifest};
+
+/// Arguments of `nfd status`.
+#[derive(Args)]
+pub struct Arguments {
+    /// The run directory.
+    directory: PathBuf,
+}
+
+/// Prints the state.
+pub fn run(arguments: &Arguments) -> Result<Ending> {
+    let directory = &arguments.directory;
+    let Prepared { resolved, data, plan, .. } = reopen(directory)?;
+    let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
+    let keys = Keys::new(&resolved.experiment, &data, &numeric_path);
+    let contents = journal::contents(&directory.join(JOURNAL))?;
+    let finished = |task: Task| contents.index.contains_key(&keys.of(task));
+
+    let header = ["closure", "width", "depth", "finished"];
+    let mut lines = vec![header.map(str::to_owned)];
+    let kind = |task: &Task| (task.closure, task.width, task.depth);
+    for group in plan.tasks.chunk_by(|a, b| kind(&a.0) == kind(&b.0)) {
+        let (task, done) = (group[0].0, group.iter().filter(|(task, _)| finished(*task)).count());
+        lines.push([
+            task.closure.name().to_owned(),
+            task.width.to_string(),
+            task.depth.to_string(),
+            format!("{done} of {}", group.len()),
+        ]);
+    }
+    let mut out = align(&lines);
+    let left = plan.tasks.iter().filter(|(task, _)| !finished(*task));
+    let seconds: f64 = left.clone().map(|(_, cost)| plan.rates.seconds(cost)).sum();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "{}: {} of {} tasks finished, about {:.0} core seconds left",
+        resolved.experiment.name,
+        plan.tasks.len() - left.count(),
+        plan.tasks.len(),
+        seconds.ceil()
+    );
+    if let Some(owner) = lock::holder(directory)? {
+        let _ = writeln!(out, "in use by {owner}");
+    }
+    if !contents.damaged.is_empty() || contents.torn > 0 {
+        let _ = writeln!(
+            out,
+            "the journal has {} damaged records and {} torn bytes at its end; the next run does \
+             those tasks again",
+            contents.damaged.len(),
+            contents.torn
+        );
+    }
+    print(&out)?;
+    Ok(Ending::Done)
+}

@@ -1,0 +1,154 @@
+//! `nfd plan`, `status`, `report` and `doctor`: what is said before, during and after a run.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::results::nfd;
+use nfd::data;
+use nfd::ensemble::cost::{Rates, cost};
+use nfd::ensemble::plan::{Free, plan};
+use nfd::model::Closure;
+use nfd::spec::grid::Task;
+use nfd::spec::load;
+
+const JOB: &str = r#"{
+  "name": "small",
+  "data": { "source": "digits", "samples": 3 },
+  "training": { "steps": 1, "learning_rate": 0.5 },
+  "ensemble": { "widths": [48], "depths": [4, 8], "seeds": 2, "closures": ["exact"] },
+  "engine": "conditional"
+}
+"#;
+
+fn job(folder: &Path) -> String {
+    let file = folder.join("small.json");
+    fs::write(&file, JOB).unwrap();
+    file.display().to_string()
+}
+
+fn stdout(arguments: &[&str]) -> String {
+    let done = nfd(arguments);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Closed forms at sizes where one term is known.
+#[test]
+fn costs_are_those_of_the_formulas() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = job(folder.path());
+    let experiment = load(Path::new(&file), &[]).unwrap().experiment;
+    let data = data::load(&experiment.data).unwrap();
+    let at = |width, depth| {
+        cost(&experiment, &data, Task { closure: Closure::Exact, width, depth, seed: 0 })
+    };
+    let (small, wide, deep) = (at(1000, 4), at(2000, 4), at(1000, 8));
+    // Two passes, two directions, three samples, the common grid of eight layers: at any depth.
+    assert_eq!(small.normals, 2.0 * 2.0 * 3.0 * 8.0 * 1000.0);
+    assert_eq!(deep.normals, small.normals);
+    // Rank 3, then 6: 40 n r P a layer.
+    assert_eq!(small.flops, 40.0 * 1000.0 * (3.0 + 6.0) * 3.0 * 4.0);
+    assert_eq!((deep.flops, wide.flops), (2.0 * small.flops, 2.0 * small.flops));
+    assert_eq!(wide.bytes, 2.0 * small.bytes);
+    // Ranks end at the width.
+    assert!(at(4, 4).flops < 40.0 * 4.0 * (3.0 + 4.0) * 3.0 * 4.0 + 1.0);
+}
+
+#[test]
+fn rates_are_calibrated_by_the_median_ratio() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = load(Path::new(&job(folder.path())), &[]).unwrap().experiment;
+    let data = data::load(&experiment.data).unwrap();
+    let costs: Vec<_> = [4, 8, 8]
+        .map(|depth| {
+            cost(&experiment, &data, Task { closure: Closure::Exact, width: 48, depth, seed: 0 })
+        })
+        .into();
+    let plain = Rates::UNCALIBRATED;
+    let timed = |factors: [f64; 3]| -> Vec<_> {
+        costs.iter().zip(factors).map(|(c, f)| (*c, f * plain.seconds(c))).collect()
+    };
+    // One task that was held up does not spoil the estimate.
+    let rates = Rates::calibrated(&timed([3.0, 2.5, 100.0]));
+    assert!((rates.factor - 3.0).abs() <= 1e-12 && rates.timings == 3);
+    assert!((rates.seconds(&costs[0]) / plain.seconds(&costs[0]) - 3.0).abs() <= 1e-12);
+    assert_eq!(Rates::calibrated(&[]), plain);
+
+    // Wall time: shared work, but no less than the longest task.
+    let of = |threads| plan(&experiment, &data, threads, plain);
+    let longest = of(1).tasks.iter().map(|(_, c)| plain.seconds(c)).fold(0.0, f64::max);
+    assert!((of(1).wall_seconds() - of(1).core_seconds()).abs() <= 1e-15);
+    assert_eq!(of(100).wall_seconds(), longest);
+
+    // What does not fit is refused; what fits exactly is not.
+    let (bytes, disk) = (of(2).bytes(), of(2).disk_bytes());
+    let free = |memory, disk| Free { memory, disk };
+    assert!(of(2).check(free(bytes, Some(disk))).is_ok());
+    let message = of(2).check(free(bytes * 0.999, None)).unwrap_err().to_string();
+    assert!(message.contains("not enough memory"), "{message}");
+    let message = of(2).check(free(bytes, Some(disk * 0.999))).unwrap_err().to_string();
+    assert!(message.contains("not enough disk"), "{message}");
+}
+
+#[test]
+fn what_cannot_fit_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, output) = (job(folder.path()), folder.path().join("run"));
+    let name = output.display().to_string();
+    for verb in ["plan", "run"] {
+        let done = nfd(&[verb, &file, "--output", &name, "--set", "ensemble.widths=[1000000000]"]);
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{stderr}");
+        assert!(
+            stderr.contains("not enough memory") && stderr.contains("ensemble.widths"),
+            "{stderr}"
+        );
+        assert!(!output.exists());
+    }
+}
+
+#[test]
+fn plan_status_and_report_follow_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, output) = (job(folder.path()), folder.path().join("run"));
+    let name = output.display().to_string();
+    let planned = stdout(&["plan", &file, "--output", &name]);
+    assert!(planned.contains("4 tasks") && planned.contains("uncalibrated"), "{planned}");
+    assert!(!output.exists(), "a plan writes nothing");
+    let early = nfd(&["status", &name]);
+    assert_eq!(early.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&early.stderr).contains("not a run directory"));
+
+    let table = stdout(&["run", &file, "--output", &name]);
+    let planned = stdout(&["plan", &file, "--output", &name]);
+    assert!(planned.contains("calibrated by 4 timings"), "{planned}");
+    let status = stdout(&["status", &name]);
+    assert!(status.contains("small: 4 of 4 tasks finished, about 0 core seconds left"), "{status}");
+    assert!(status.contains("2 of 2"), "{status}");
+
+    // The final files are a function of the journal: lost ones come back as they were.
+    let files = ["results.csv", "summary.json", "arrays.npz"];
+    let before = files.map(|file| fs::read(output.join(file)).unwrap());
+    for file in files {
+        fs::remove_file(output.join(file)).unwrap();
+    }
+    assert_eq!(stdout(&["report", &name]), table);
+    assert!(files.map(|file| fs::read(output.join(file)).unwrap()) == before);
+
+    // With more seeds asked for, the directory holds half of what is left to do.
+    let more = nfd(&["plan", &file, "--output", &name, "--set", "ensemble.seeds=4"]);
+    assert!(String::from_utf8_lossy(&more.stdout).contains("8 tasks"));
+}
+
+#[test]
+fn doctor_finds_this_machine_well() {
+    let findings = stdout(&["doctor"]);
+    for words in ["instructions", "bit-equal on all instruction sets", "memory free", "GPU"] {
+        assert!(findings.contains(words), "{findings}");
+    }
+}
