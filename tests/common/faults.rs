@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nfd::data;
-use nfd::ensemble;
+use nfd::ensemble::{self, cost::Rates, plan::plan};
 use nfd::error::Result;
 use nfd::spec::Experiment;
 use nfd::spec::resolve::resolve;
@@ -114,7 +114,9 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     let directory = open(path, experiment, "portable", false, files)?;
     let data = data::load(&experiment.data).unwrap();
     let stop = AtomicBool::new(false);
-    let outcome = ensemble::run(experiment, &data, &directory, 1, &stop, &|_, _, _| {})?;
+    let plan = plan(experiment, &data, 1, Rates::UNCALIBRATED);
+    ensemble::run(experiment, &data, &directory, &plan, &stop, &|_, _, _| {})?;
+    let outcome = ensemble::collect(experiment, &data, &directory, 1)?;
     let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];
     directory.write("results.csv", &files[0])?;
     directory.write("arrays.npz", &files[1])?;
