@@ -2,9 +2,10 @@
 //! summary.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::measure::claims::{self, Claim};
 use crate::measure::limit::infinite_width;
 use crate::model::Closure;
-use crate::report::table;
+use crate::report::{Report, page, table};
 use crate::rng::normal::Instructions;
 use crate::spec::{self, Experiment};
 use crate::store::{RunDirectory, results};
@@ -103,6 +104,16 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     let claims = claims::evaluate(experiment, &outcome.rows, of);
     directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
     directory.write_json("summary.json", &summary(experiment, &data, &claims, &outcome))?;
+    let report = Report {
+        experiment,
+        decisions: &resolved.decisions,
+        claims: &claims,
+        rows: &outcome.rows,
+        diverged: &outcome.diverged,
+        tasks: outcome.tasks,
+    };
+    directory.write("report.html", page::html(&report).as_bytes())?;
+    write_plots(&directory.path().join("plots"), &page::plots(&report))?;
     print(&table::summary(&claims))?;
     for (task, divergence) in &outcome.diverged {
         let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
@@ -117,6 +128,19 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     }
     eprintln!("nfd: results in {}", directory.path().display());
     Ok(if outcome.diverged.is_empty() { Ending::Done } else { Ending::SomeFailed })
+}
+
+fn write_plots(folder: &Path, plots: &[(String, String)]) -> Result<()> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { action: "write", path, source }
+    };
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    for (name, svg) in plots {
+        let file = folder.join(name);
+        fs::write(&file, svg).map_err(failed(&file))?;
+    }
+    Ok(())
 }
 
 /// The resolved experiment and what it will cost, on stderr.
