@@ -54,7 +54,7 @@ pub fn measured(value: f64) -> String {
     let text = format!("{value:.2e}");
     let Some((mantissa, power)) = text.split_once('e') else { return text };
     match power.parse::<i32>() {
-        Ok(power @ -2..=3) => minus(format!("{value:.*}", (2 - power).max(0) as usize)),
+        Ok(power @ -1..=3) => minus(format!("{value:.*}", (2 - power).max(0) as usize)),
         Ok(power) => minus(format!("{mantissa}×{}", power_of_ten(power))),
         Err(_) => text,
     }
@@ -112,7 +112,7 @@ mod tests {
             (6.084e-3, "6.08×10⁻³"),
             (-6.1234e-12, "−6.12×10⁻¹²"),
             (0.5111, "0.511"),
-            (0.01234, "0.0123"),
+            (0.01234, "1.23×10⁻²"),
             (9.999, "10.0"),
             (31.8125, "31.8"),
             (4096.0, "4096"),

@@ -81,8 +81,9 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
             Some(plot) => out.push_str(&plot::embedded(plot)),
             None => out.push_str("<p class=\"empty\">No point to draw.</p>"),
         }
+        caption(&mut out, report, group, drawn.as_ref());
         out.push_str("</figure>\n<div class=\"reading\">");
-        reading(&mut out, report, group, drawn.as_ref());
+        reading(&mut out, group);
         out.push_str("</div></div>\n");
         if group.claims.len() > group.shown.len() {
             all_steps(&mut out, group);
@@ -92,16 +93,27 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
     out
 }
 
-fn reading(out: &mut String, report: &Report, group: &Group, plot: Option<&Plot>) {
+fn caption(out: &mut String, report: &Report, group: &Group, plot: Option<&Plot>) {
     let Some(first) = group.shown.first() else { return };
     let (_, meaning) = words::observable(first.observable, report);
     let _ = write!(
         out,
-        "<p class=\"meaning\">{meaning} Shown {} at {}, {}.</p>\n<ul class=\"claims\">",
+        "<figcaption>{meaning} Shown {} at {}, {}.",
         words::step(first.step),
         words::held(first),
         count(first.seeds, "seed")
     );
+    if group.shown.iter().any(|claim| claim.plateau.is_some_and(|plateau| plateau > 0.0)) {
+        out.push_str(" Dotted: plateaus.");
+    }
+    if let Some(hidden) = plot.map(Plot::hidden).filter(|hidden| *hidden > 0) {
+        let _ = write!(out, " Not drawn, as not positive: {}.", count(hidden as u64, "point"));
+    }
+    out.push_str("</figcaption>");
+}
+
+fn reading(out: &mut String, group: &Group) {
+    out.push_str("<ul class=\"claims\">");
     for claim in &group.shown {
         let _ = write!(
             out,
@@ -142,10 +154,6 @@ fn reading(out: &mut String, report: &Report, group: &Group, plot: Option<&Plot>
             "<p class=\"small\"><b>Rule, declared before the data:</b> {}</p>\n",
             sentence(&escape(rule))
         );
-    }
-    if let Some(hidden) = plot.map(Plot::hidden).filter(|hidden| *hidden > 0) {
-        let points = count(hidden as u64, "point");
-        let _ = write!(out, "<p class=\"small\">Not drawn, as not positive: {points}.</p>\n");
     }
 }
 

@@ -24,6 +24,7 @@ pub fn claim_plot(report: &Report, id: &str, statement: &str, claims: &[&Claim])
         description: format!("{name} against {label} for {}", closures.join(", ")),
         x: plot::Axis { label: label.to_owned(), scale: Scale::Sizes },
         y: plot::Axis { label: name.to_owned(), scale: Scale::Log },
+        legend: String::new(),
         series: claims.iter().map(|claim| series(claim)).collect(),
         guides: theory(claims).into_iter().collect(),
     }

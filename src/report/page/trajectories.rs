@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::words;
-use crate::model::Closure;
+use crate::model::{Closure, Parametrization};
 use crate::report::Report;
 use crate::report::plot::{self, Axis, Look, Mark, Plot, Scale, Series};
-use crate::report::text::{escape, plain};
+use crate::report::text::plain;
 use crate::stats::{mean, standard_error};
 use crate::store::results::Row;
 
-/// A plot with its heading and caption, both HTML.
+/// A plot with its caption, HTML.
 pub struct Figure {
-    heading: String,
     caption: String,
     /// The plot.
     pub plot: Plot,
@@ -75,10 +74,88 @@ fn six<T: Copy>(all: &[T]) -> Vec<T> {
     }
 }
 
-fn line(label: String, look: Look, points: Vec<Mark>) -> Series {
+fn line((look, label, points): (Look, String, Vec<Mark>)) -> Series {
     let (curve, band) = (vec![], vec![]);
     Series { label, look, points, joined: true, curve, band, level: None }
 }
+
+/// How a figure's series differ.
+#[derive(Clone, Copy)]
+enum By {
+    Depth,
+    Closure,
+    /// Over depth time, from this step on.
+    Step(u32),
+}
+
+/// What can be drawn: name, heading, observable, vertical axis, series, caption.
+const FIGURES: [(&str, &str, &str, &str, By, &str); 11] = [
+    ("loss-by-depth", "Training loss by depth", "loss.train", "training loss", By::Depth, ""),
+    ("loss-by-closure", "Training loss by closure", "loss.train", "training loss", By::Closure, ""),
+    (
+        "test-loss-by-closure",
+        "Test loss by closure",
+        "loss.test",
+        "test loss",
+        By::Closure,
+        "Each step is exact in law; steps are not jointly consistent.",
+    ),
+    ("output-by-depth", "Output by depth", OUTPUT, "f", By::Depth, "One sample, the first."),
+    ("output-by-closure", "Output by closure", OUTPUT, "f", By::Closure, "One sample, the first."),
+    (
+        "movement-along-depth",
+        "How far features move",
+        "movement.total",
+        "movement of h, mean square",
+        By::Step(1),
+        "Mean square of h<sup>(k)</sup> − h<sup>(0)</sup> along depth time t = lT/L.",
+    ),
+    (
+        "own-movement",
+        "Movement by a layer’s own weights",
+        "movement.own",
+        "own movement, mean square",
+        By::Depth,
+        "Mean square of n<sup>−1/2</sup>(W − W<sup>(0)</sup>)φ(h) over layers.",
+    ),
+    (
+        "rank-features",
+        "Rank of stored features",
+        "rank.features",
+        "columns kept",
+        By::Closure,
+        RANK,
+    ),
+    (
+        "rank-gradients",
+        "Rank of stored gradients",
+        "rank.gradients",
+        "columns kept",
+        By::Closure,
+        RANK,
+    ),
+    (
+        "eigmin-features",
+        "Smallest eigenvalue, features",
+        "eigmin.features",
+        SPECTRUM,
+        By::Step(0),
+        "Of the covariance of features over samples and the first k + 1 passes.",
+    ),
+    (
+        "eigmin-gradients",
+        "Smallest eigenvalue, gradients",
+        "eigmin.gradients",
+        SPECTRUM,
+        By::Step(0),
+        "Of the covariance of backward features over samples and the first k + 1 passes.",
+    ),
+];
+
+/// Stands for the first output's observable.
+const OUTPUT: &str = "f";
+const SPECTRUM: &str = "smallest eigenvalue";
+const RANK: &str = "Directions kept a layer, mean over layers.";
 
 /// All that have points.
 pub fn figures(report: &Report) -> Vec<Figure> {
@@ -92,177 +169,65 @@ pub fn figures(report: &Report) -> Vec<Figure> {
         return vec![];
     };
     let index = Index::new(report, width);
-    let by_depth = |observable: &str| -> Vec<Series> {
-        let depths = six(&ensemble.depths).into_iter().enumerate();
-        let curve = |(i, depth)| {
-            let points = index.curve(closure, depth, observable, Over::Steps);
-            line(format!("L = {depth}"), Look::Rank(i), points)
-        };
-        depths.map(curve).collect()
-    };
-    let by_closure = |observable: &str| -> Vec<Series> {
-        let curve = |&closure: &Closure| {
-            let points = index.curve(closure, deepest, observable, Over::Steps);
-            line(closure.name().to_owned(), Look::Kind(closure as usize), points)
-        };
-        closures.iter().map(curve).collect()
-    };
-    let along_depth = |observable: &str, first: u32| -> Vec<Series> {
-        let steps: Vec<u32> = (first..=report.experiment.training.steps).collect();
-        let curve = |(i, step)| {
-            let points = index.curve(closure, deepest, observable, Over::Depth(step));
-            line(format!("k = {step}"), Look::Rank(i), points)
-        };
-        six(&steps).into_iter().enumerate().map(curve).collect()
-    };
     let output = report.rows.iter().map(|row| &row.observable).find(|name| name.starts_with("f."));
-    let output = output.map_or("f", String::as_str);
-    let sample = escape(output.strip_prefix("f.").unwrap_or(output));
-    let of = format!("<code>{}</code>, n = {width}", closure.name());
-    let deep = format!("L = {deepest}, n = {width}");
+    let steps = report.experiment.training.steps;
+    let depth_mup = report.experiment.model.parametrization == Parametrization::DepthMup;
 
-    let candidates = [
-        (
-            "loss-by-depth",
-            "Training loss by depth",
-            format!(
-                "{of}. Under depth-μP the curves of all \
-          depths approach one another."
-            ),
-            "training loss",
-            by_depth("loss.train"),
-            None,
-        ),
-        (
-            "loss-by-closure",
-            "Training loss by closure",
-            deep.clone(),
-            "training loss",
-            by_closure("loss.train"),
-            None,
-        ),
-        (
-            "test-loss-by-closure",
-            "Test loss by closure",
-            format!(
-                "{deep}. Each step is exact in \
-          law; steps are not jointly consistent."
-            ),
-            "test loss",
-            by_closure("loss.test"),
-            None,
-        ),
-        (
-            "output-by-depth",
-            "Output by depth",
-            format!("f of sample {sample}; {of}."),
-            "f",
-            by_depth(output),
-            None,
-        ),
-        (
-            "output-by-closure",
-            "Output by closure",
-            format!("f of sample {sample}; {deep}."),
-            "f",
-            by_closure(output),
-            None,
-        ),
-        (
-            "movement-along-depth",
-            "How far features move",
-            format!(
-                "Mean square of \
-          h<sup>(k)</sup> − h<sup>(0)</sup> along depth time t = lT/L; {of}, L = {deepest}."
-            ),
-            "movement of h, mean square",
-            along_depth("movement.total", 1),
-            Some("depth time t"),
-        ),
-        (
-            "own-movement",
-            "Movement by a layer’s own weights",
-            format!(
-                "Mean square of \
-          n<sup>−1/2</sup>(W − W<sup>(0)</sup>)φ(h) over layers; {of}."
-            ),
-            "own movement, mean square",
-            by_depth("movement.own"),
-            None,
-        ),
-        (
-            "rank-features",
-            "Rank of stored features",
-            format!(
-                "Directions kept a layer, mean over \
-          layers; {deep}."
-            ),
-            "columns kept",
-            by_closure("rank.features"),
-            None,
-        ),
-        (
-            "rank-gradients",
-            "Rank of stored gradients",
-            format!(
-                "Directions kept a layer, mean over \
-          layers; {deep}."
-            ),
-            "columns kept",
-            by_closure("rank.gradients"),
-            None,
-        ),
-        (
-            "eigmin-features",
-            "Smallest eigenvalue, features",
-            format!(
-                "Of the covariance of features \
-          over samples and the first k + 1 passes; {of}, L = {deepest}."
-            ),
-            "smallest eigenvalue",
-            along_depth("eigmin.features", 0),
-            Some("depth time t"),
-        ),
-        (
-            "eigmin-gradients",
-            "Smallest eigenvalue, gradients",
-            format!(
-                "Of the covariance of \
-          backward features over samples and the first k + 1 passes; {of}, L = {deepest}."
-            ),
-            "smallest eigenvalue",
-            along_depth("eigmin.gradients", 0),
-            Some("depth time t"),
-        ),
-    ];
-    let figure = |(name, heading, caption, y, series, x): (
-        _,
-        &str,
-        String,
-        &str,
-        Vec<Series>,
-        Option<&str>,
-    )| {
-        let x = match x {
-            Some(label) => Axis { label: label.to_owned(), scale: Scale::Linear },
-            None => Axis { label: "updates k".to_owned(), scale: Scale::Count },
+    let figure = |&(name, heading, observable, y, by, caption): &(_, &str, _, &str, By, &str)| {
+        let observable = match observable {
+            OUTPUT => output.map_or(OUTPUT, String::as_str),
+            other => other,
         };
-        let y = Axis { label: y.to_owned(), scale: scale_for(&series, y == "smallest eigenvalue") };
-        Figure {
-            heading: heading.to_owned(),
-            caption,
-            plot: Plot {
-                name: String::from(name),
-                title: heading.to_owned(),
-                description: format!("{} against {}", y.label, x.label),
-                x,
-                y,
-                series,
-                guides: vec![],
-            },
-        }
+        let curve = |closure, depth, over| index.curve(closure, depth, observable, over);
+        let depths = six(&ensemble.depths).into_iter().enumerate();
+        let series: Vec<Series> = match by {
+            By::Depth => depths
+                .map(|(i, l)| (Look::Rank(i), l.to_string(), curve(closure, l, Over::Steps)))
+                .map(line)
+                .collect(),
+            By::Closure => closures
+                .iter()
+                .map(|&c| {
+                    (Look::Kind(c as usize), c.name().to_owned(), curve(c, deepest, Over::Steps))
+                })
+                .map(line)
+                .collect(),
+            By::Step(first) => six(&(first..=steps).collect::<Vec<_>>())
+                .into_iter()
+                .enumerate()
+                .map(|(i, k)| {
+                    (Look::Rank(i), k.to_string(), curve(closure, deepest, Over::Depth(k)))
+                })
+                .map(line)
+                .collect(),
+        };
+        let legend = match by {
+            By::Depth => "L =",
+            By::Closure => "",
+            By::Step(_) => "k =",
+        };
+        let x = match by {
+            By::Step(_) => Axis { label: "depth time t".to_owned(), scale: Scale::Linear },
+            _ => Axis { label: "updates k".to_owned(), scale: Scale::Count },
+        };
+        let y = Axis { label: y.to_owned(), scale: scale_for(&series, y == SPECTRUM) };
+        let code = format!("<code>{}</code>", closure.name());
+        let of = match by {
+            By::Depth => format!("{code}, n\u{a0}=\u{a0}{width}."),
+            By::Closure => format!("L\u{a0}=\u{a0}{deepest}, n\u{a0}=\u{a0}{width}."),
+            By::Step(_) => format!("{code}, L\u{a0}=\u{a0}{deepest}, n\u{a0}=\u{a0}{width}."),
+        };
+        let remark = match name {
+            "loss-by-depth" if depth_mup => " Under depth-μP the curves approach a limit.",
+            _ => "",
+        };
+        let caption = format!("{caption} {of}{remark}").trim().to_owned();
+        let (name, title) = (String::from(name), heading.to_owned());
+        let description = format!("{} against {}", y.label, x.label);
+        let (legend, guides) = (legend.to_owned(), vec![]);
+        Figure { caption, plot: Plot { name, title, description, x, y, legend, series, guides } }
     };
-    candidates.into_iter().map(figure).filter(|figure| figure.plot.has_points()).collect()
+    FIGURES.iter().map(figure).filter(|figure| figure.plot.has_points()).collect()
 }
 
 /// Logarithmic where all is positive and spreads far; spectra always are.
@@ -282,9 +247,13 @@ pub fn section(report: &Report, figures: &[Figure]) -> String {
         seeds => format!("Means over {seeds} seeds, bars of one standard error."),
     };
     let mut out = format!("<p>{bars}</p>\n<div class=\"grid\">\n");
-    for Figure { heading, caption, plot } in figures {
-        let _ =
-            write!(out, "<figure><h3>{heading}</h3>{}<figcaption>{caption}", plot::embedded(plot));
+    for Figure { caption, plot } in figures {
+        let _ = write!(
+            out,
+            "<figure><h3>{}</h3>{}<figcaption>{caption}",
+            plot.title,
+            plot::embedded(plot)
+        );
         if plot.hidden() > 0 {
             let _ = write!(out, " Points not drawn, as not positive: {}.", plot.hidden());
         }

@@ -77,8 +77,8 @@ pub fn step(step: u32) -> String {
 /// "n = 4096": what is held along the axis.
 pub fn held(claim: &Claim) -> String {
     match claim.axis {
-        Axis::Depth => format!("n = {}", claim.held),
-        Axis::Width => format!("L = {}", claim.held),
+        Axis::Depth => format!("n = {}", claim.held),
+        Axis::Width => format!("L = {}", claim.held),
     }
 }
 
@@ -114,7 +114,7 @@ pub fn observable(name: &str, report: &Report) -> (&'static str, String) {
             format!("Last features minus those of {pair}; mean square over rows and samples."),
         ),
         "strong.g" => (
-            "mean-square error of g₀",
+            "mean-square error of g_0",
             format!(
                 "First backward features minus those of {pair}; mean square over rows and samples."
             ),
@@ -147,7 +147,7 @@ pub fn observable(name: &str, report: &Report) -> (&'static str, String) {
                 .to_owned(),
         ),
         "closure_gap.g" => (
-            "gap of g₀ to exact, mean square",
+            "gap of g_0 to exact, mean square",
             "First backward features of the closure minus those of the exact network of the same \
              size and noise. What stays as L grows is what the closure leaves out."
                 .to_owned(),

@@ -3,15 +3,16 @@
 use std::fmt::Write;
 
 use super::scale::{Range, Ticks};
-use super::{DARK, LIGHT, Look, Mark, Plot, RULES, Series};
+use super::{DARK, LIGHT, Look, Mark, Plot, RULES};
 use crate::report::text::{escape, measured, plain};
 
 const WIDTH: f64 = 440.0;
-const FIELD: f64 = 216.0;
-const SIDE: f64 = 10.0;
+const FIELD: f64 = 236.0;
+const SIDE: f64 = 2.0;
 const ROW: f64 = 19.0;
-/// Width of a character, estimated from above for the widest usual fonts at 12 px.
-const CHARACTER: f64 = 7.4;
+/// Size of letters; titles are larger.
+const LETTER: f64 = 12.0;
+const TITLE: f64 = 14.0;
 /// Room of a legend entry's sample.
 const SAMPLE: f64 = 26.0;
 
@@ -63,17 +64,36 @@ fn px(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
+/// From above, for the widest usual fonts at 12 px.
 fn text_width(text: &str) -> f64 {
-    text.chars().count() as f64 * CHARACTER
+    let share = |c: char| match c {
+        ' ' | '\u{a0}' | '.' | ',' | ':' | 'i' | 'l' | 'j' | '(' | ')' | 't' | 'f' => 0.42,
+        '⁰'..='⁹' | '¹' | '²' | '³' | '⁻' => 0.46,
+        'm' | 'w' | 'M' | 'W' | '=' | '+' | '−' | '×' | '…' => 0.98,
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' => 0.65,
+        c if c.is_ascii_uppercase() => 0.8,
+        _ => 1.0,
+    };
+    text.chars().map(share).sum::<f64>() * LETTER
 }
+
+/// Bold letters are wider.
+const BOLD: f64 = 1.13;
 
 /// `text`, cut so that it fits into `room`.
 fn fitted(text: &str, room: f64) -> String {
-    let most = (room / CHARACTER).floor().max(1.0) as usize;
-    match text.chars().count() > most {
-        true => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
-        false => text.to_owned(),
+    if text_width(text) <= room {
+        return text.to_owned();
     }
+    let mut kept = String::new();
+    for c in text.chars() {
+        kept.push(c);
+        if text_width(&kept) + LETTER > room {
+            kept.pop();
+            break;
+        }
+    }
+    kept + "…"
 }
 
 fn draw(plot: &Plot, alone: bool) -> String {
@@ -81,12 +101,11 @@ fn draw(plot: &Plot, alone: bool) -> String {
     let mut top = 0.0;
     if alone {
         top += 24.0;
-        // The title's letters are larger than the others by a sixth.
-        let title = fitted(&plot.title, (WIDTH - 2.0 * SIDE) / 1.3);
+        let title = fitted(&plot.title, (WIDTH - 2.0 * SIDE) / BOLD * LETTER / TITLE);
         label(&mut body, (SIDE, top - 4.0), "start", "title", &title);
     }
     top += 16.0;
-    let name = fitted(&plot.y.label, WIDTH - 2.0 * SIDE);
+    let name = fitted(&plot.y.label, (WIDTH - 2.0 * SIDE) / BOLD);
     label(&mut body, (SIDE, top - 3.0), "start", "name", &name);
     top = legend(&mut body, plot, top);
     let bottom = top + 10.0 + FIELD;
@@ -95,7 +114,7 @@ fn draw(plot: &Plot, alone: bool) -> String {
         Some((x, y)) => {
             let y_ticks = y.ticks(&[], |_| 20.0 / FIELD);
             let widest = y_ticks.major.iter().map(|(_, l)| text_width(l)).fold(20.0, f64::max);
-            let (left, right) = (SIDE + widest + 6.0, WIDTH - SIDE - 12.0);
+            let (left, right) = (SIDE + widest + 6.0, WIDTH - 16.0);
             let field = Field { left, right, top: top + 10.0, bottom, x, y };
             let sizes = all(plot, |mark| mark.x);
             let x_ticks = x.ticks(&sizes, |l| (text_width(l) + 6.0) / (right - left));
@@ -107,7 +126,7 @@ fn draw(plot: &Plot, alone: bool) -> String {
             label(&mut body, middle, "middle", "empty", "Nothing to draw");
         }
     }
-    let axis = fitted(&plot.x.label, WIDTH - 2.0 * SIDE);
+    let axis = fitted(&plot.x.label, (WIDTH - 2.0 * SIDE) / BOLD);
     label(&mut body, (WIDTH / 2.0, height - 8.0), "middle", "name", &axis);
 
     let (title, description) = (escape(&plot.title), escape(&plot.description));
@@ -128,11 +147,31 @@ fn draw(plot: &Plot, alone: bool) -> String {
 }
 
 fn label(out: &mut String, (x, y): (f64, f64), anchor: &str, class: &str, text: &str) {
-    let (x, y, text) = (px(x), px(y), escape(text));
+    let (x, y) = (px(x), px(y));
+    let text = match class {
+        "name" | "title" => lowered(text),
+        _ => escape(text),
+    };
     let _ = write!(
         out,
         "<text class=\"{class}\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{text}</text>"
     );
+}
+
+/// h_L and the like with the index lowered, escaped.
+fn lowered(text: &str) -> String {
+    let mut parts = text.split('_');
+    let mut out = escape(parts.next().unwrap_or_default());
+    for part in parts {
+        let mut letters = part.chars();
+        let index: String = letters.next().into_iter().collect();
+        let (index, rest) = (escape(&index), escape(letters.as_str()));
+        let _ = write!(
+            out,
+            "<tspan dy=\"3\" font-size=\"9\">{index}</tspan><tspan dy=\"-3\">{rest}</tspan>"
+        );
+    }
+    out
 }
 
 /// Distinct finite coordinates of the points, ascending.
@@ -244,19 +283,22 @@ fn data(out: &mut String, plot: &Plot, field: &Field) {
     }
     out.push_str("</g>");
     for series in &plot.series {
+        let name = [plot.legend.as_str(), &series.label].join(" ");
+        let name = name.trim();
         let _ = write!(out, "<g class=\"{}\">", class(series.look));
         for mark in series.points.iter().filter(|mark| plot.can_show(mark)) {
-            point(out, series, mark, field);
+            point(out, (name, series.look), mark, field);
         }
         out.push_str("</g>");
     }
 }
 
-fn point(out: &mut String, series: &Series, mark: &Mark, field: &Field) {
+/// A marker with its bar; `series` is its name and look.
+fn point(out: &mut String, (series, look): (&str, Look), mark: &Mark, field: &Field) {
     let Some((x, y)) = field.at(mark.x, mark.y) else { return };
     let error = mark.error.filter(|e| e.is_finite());
     let spread = error.map(|e| format!(" ± {}", measured(e))).unwrap_or_default();
-    let words = format!("{} at {}: {}{spread}", series.label, plain(mark.x), measured(mark.y));
+    let words = format!("{series} at {}: {}{spread}", plain(mark.x), measured(mark.y));
     let _ = write!(out, "<g><title>{}</title>", escape(&words));
     if let Some(error) = error {
         let inside = |y: f64| y.clamp(field.top, field.bottom);
@@ -272,7 +314,7 @@ fn point(out: &mut String, series: &Series, mark: &Mark, field: &Field) {
             );
         }
     }
-    marker(out, series.look, x, y);
+    marker(out, look, x, y);
     out.push_str("</g>");
 }
 
@@ -321,8 +363,12 @@ fn marker(out: &mut String, look: Look, x: f64, y: f64) {
 /// Entries in rows from the left; returns where the last row ends.
 fn legend(out: &mut String, plot: &Plot, top: f64) -> f64 {
     let (mut x, mut row) = (SIDE, top + ROW - 3.0);
+    if !plot.legend.is_empty() {
+        label(out, (x, row), "start", "key", &plot.legend);
+        x += text_width(&plot.legend) + 8.0;
+    }
     let mut place = |text: &str| {
-        let width = SAMPLE + text_width(text) + 12.0;
+        let width = SAMPLE + text_width(text) + 10.0;
         if x > SIDE && x + width > WIDTH - SIDE {
             (x, row) = (SIDE, row + ROW);
         }

@@ -22,6 +22,8 @@ pub struct Plot {
     pub x: Axis,
     /// Vertical.
     pub y: Axis,
+    /// What all entries of the legend begin with, e.g. "L ="; may be empty.
+    pub legend: String,
     /// What is shown, in the order of the legend.
     pub series: Vec<Series>,
     /// Drawn behind, in grey.
@@ -31,7 +33,7 @@ pub struct Plot {
 /// An axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// With its symbol.
+    /// With its symbol; `_` lowers the next letter.
     pub label: String,
     /// How numbers become places.
     pub scale: Scale,
