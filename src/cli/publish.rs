@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::measure::claims::{self, Claim};
 use crate::measure::limit::infinite_width;
 use crate::model::Closure;
-use crate::report::table;
+use crate::report::{Report, page, table};
 use crate::spec::Experiment;
 use crate::spec::grid::Task;
 use crate::store::key::experiment_hash;
@@ -62,6 +62,15 @@ pub fn publish(
     directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     directory.write_json("summary.json", &summary(experiment, data, &claims, outcome))?;
+    let report = Report {
+        experiment,
+        claims: &claims,
+        rows: &outcome.rows,
+        diverged: &outcome.diverged,
+        tasks: outcome.tasks,
+    };
+    directory.write("report.html", page::html(&report).as_bytes())?;
+    directory.write_plots(&page::plots(&report))?;
     print(&table::summary(&claims))?;
     for (task, divergence) in &outcome.diverged {
         let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();

@@ -1,3 +1,27 @@
-//! What people read: tables on the terminal. Reads results, computes nothing itself.
+//! What people read: tables on the terminal, and the report with its plots. Reads results, computes
+//! nothing itself but means over seeds for drawing.
 
+pub mod page;
+pub mod plot;
 pub mod table;
+pub mod text;
+
+use crate::engine::Divergence;
+use crate::measure::claims::Claim;
+use crate::spec::Experiment;
+use crate::spec::grid::Task;
+use crate::store::results::Row;
+
+/// Everything the report shows.
+pub struct Report<'a> {
+    /// What was asked.
+    pub experiment: &'a Experiment,
+    /// What the numbers say about the study's claims.
+    pub claims: &'a [Claim],
+    /// results.csv
+    pub rows: &'a [Row],
+    /// Runs that left the finite numbers.
+    pub diverged: &'a [(Task, Divergence)],
+    /// The number of runs.
+    pub tasks: usize,
+}

@@ -8,6 +8,7 @@
 //! results.csv            one number a line, tidy
 //! arrays.npz             the same, as arrays
 //! summary.json           the claims
+//! report.html            the page, and its plots by themselves in plots/
 //! ```
 
 pub mod arrays;
@@ -40,6 +41,9 @@ use timings::{Timing, Timings};
 
 /// Where this process's finished tasks are.
 pub const JOURNAL: &str = "journal/rank-0.journal";
+
+/// Where the standalone plots are.
+const PLOTS: &str = "plots";
 
 /// What is about to run.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +87,8 @@ impl RunDirectory {
         let manifest = Manifest::new(start);
         refuse_other(path, start, &manifest)?;
         let journal = path.join(JOURNAL);
-        for folder in [path, journal.parent().unwrap_or(path)] {
+        let plots = path.join(PLOTS);
+        for folder in [path, journal.parent().unwrap_or(path), &plots] {
             std::fs::create_dir_all(folder).map_err(|source| Error::Io {
                 action: "create",
                 path: folder.to_owned(),
@@ -94,6 +99,7 @@ impl RunDirectory {
         // Another process may have begun here just before; now none can.
         refuse_other(path, start, &manifest)?;
         files::sweep(path)?;
+        files::sweep(&plots)?;
         let (journal, warnings) = Journal::open(files.clone(), &journal)?;
         manifest.write(&*files, path)?;
         let timings = Timings::open(files.clone(), path)?;
@@ -172,6 +178,18 @@ impl RunDirectory {
     /// [`Error::Write`]; the file keeps its old content then.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         files::replace(&*self.files, &self.path, name, bytes)
+    }
+
+    /// Writes the plots, each all or nothing, by name.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; [`Error::Io`]
+    pub fn write_plots(&self, plots: &[(String, String)]) -> Result<()> {
+        let folder = self.path.join(PLOTS);
+        for (name, svg) in plots {
+            files::replace(&*self.files, &folder, name, svg.as_bytes())?;
+        }
+        Ok(())
     }
 
     fn growing(&self) -> MutexGuard<'_, Growing> {

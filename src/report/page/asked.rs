@@ -1,0 +1,186 @@
+//! What was asked, in plain words.
+
+use std::fmt::Write;
+
+use super::words;
+use crate::data::{Labels, Source};
+use crate::model::Closure;
+use crate::report::Report;
+use crate::report::text::{count, escape, list, plain};
+use crate::spec::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows, Study};
+
+/// The question in a sentence.
+pub fn lead(report: &Report) -> String {
+    let Experiment { study, ensemble, training, .. } = report.experiment;
+    match study {
+        Study::TrainingConvergence => format!(
+            "How fast do residual networks become their infinite-depth limit while they train? {} \
+             of depth {} and width {}, {} each, {} of noise.",
+            count(report.tasks as u64, "training run"),
+            sizes(&ensemble.depths),
+            sizes(&ensemble.widths),
+            count(u64::from(training.steps), "update"),
+            count(ensemble.seeds, "seed")
+        ),
+    }
+}
+
+/// "4 to 128"
+fn sizes(sizes: &[usize]) -> String {
+    match sizes {
+        [first, .., last] => format!("{first} to {last}"),
+        [one] => one.to_string(),
+        [] => "none".to_owned(),
+    }
+}
+
+pub fn section(report: &Report) -> String {
+    let experiment = report.experiment;
+    let mut out = "<dl class=\"asked\">".to_owned();
+    let mut item = |name: &str, words: String| {
+        let _ = write!(out, "<div><dt>{name}</dt><dd>{words}</dd></div>\n");
+    };
+    item("Data", data(experiment));
+    item("Network", network(experiment));
+    item("Training", training(experiment));
+    item("Grid", grid(experiment));
+    item("Compared with", comparison(experiment));
+    item("Computed", computed(report));
+    out.push_str("</dl>\n<h3>Closures</h3>\n<dl class=\"closures\">");
+    for &closure in &experiment.ensemble.closures {
+        let _ = write!(
+            out,
+            "<div><dt class=\"k{}\">{}</dt><dd>{}</dd></div>\n",
+            closure as usize,
+            closure.name(),
+            words::closure(closure)
+        );
+    }
+    out.push_str("</dl>\n");
+    out
+}
+
+fn data(experiment: &Experiment) -> String {
+    let request = &experiment.data;
+    let mut words = count(request.samples as u64, "training sample");
+    if request.test_samples > 0 {
+        let _ = write!(words, " and {}", count(request.test_samples as u64, "test sample"));
+    }
+    match request.source {
+        Source::Digits => {
+            let classes: Vec<String> =
+                request.classes.iter().flatten().map(ToString::to_string).collect();
+            let _ = write!(words, ", 8×8 images of handwritten digits {}", list(&classes));
+        }
+        Source::Toy => words.push_str(": the bundled pair of vectors of dimension 8"),
+        Source::Csv => {
+            let path = request.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+            let _ = write!(words, " from <code>{}</code>", escape(&path));
+        }
+        Source::Synthetic => {
+            let dimension = request.dimension.unwrap_or(0);
+            let _ = write!(words, ", Gaussian directions in dimension {dimension}");
+        }
+    }
+    words.push_str(match request.labels {
+        Labels::Sign => "; labels −1 and +1",
+        Labels::OneHot => "; one output a class",
+        Labels::Values => "; labels as in the file",
+    });
+    if request.normalize {
+        words.push_str("; inputs scaled to ‖x‖ = √d");
+    }
+    words
+}
+
+fn network(experiment: &Experiment) -> String {
+    let model = &experiment.model;
+    let block = match model.block {
+        Block::OneLayer => "one matrix a residual block",
+    };
+    let mut words = format!(
+        "{}; activation {}; {block}; depth horizon T = {}",
+        words::parametrization(model.parametrization),
+        words::activation(model.activation),
+        plain(model.horizon)
+    );
+    if model.exponents != model.parametrization.exponents() {
+        let (a, c) = (plain(model.exponents.branch), plain(model.exponents.rate));
+        let _ = write!(words, "; own exponents: branch L<sup>−{a}</sup>, rate L<sup>−{c}</sup>");
+    }
+    if model.gamma != 1.0 {
+        let _ = write!(words, "; output divided by γ = {}", plain(model.gamma));
+    }
+    words
+}
+
+fn training(experiment: &Experiment) -> String {
+    let training = &experiment.training;
+    let batch = match training.batch {
+        Batch::Full => "full-batch gradient descent",
+    };
+    let groups: Vec<String> = experiment
+        .model
+        .train
+        .iter()
+        .map(|group| match group {
+            Group::Input => format!("input (η = {})", plain(training.rates.input)),
+            Group::Hidden => format!("hidden (η = {})", plain(training.learning_rate)),
+            Group::Readout => format!("readout (η = {})", plain(training.rates.readout)),
+        })
+        .collect();
+    let trained = if groups.is_empty() { "no".to_owned() } else { list(&groups) };
+    format!(
+        "{} of {batch} on the squared loss; {trained} weights are trained",
+        count(u64::from(training.steps), "step")
+    )
+}
+
+fn grid(experiment: &Experiment) -> String {
+    let numbers =
+        |sizes: &[usize]| sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let ensemble = &experiment.ensemble;
+    format!(
+        "depths L = {}; widths n = {}; {} a point",
+        numbers(&ensemble.depths),
+        numbers(&ensemble.widths),
+        count(ensemble.seeds, "seed")
+    )
+}
+
+fn comparison(experiment: &Experiment) -> String {
+    let reference = &experiment.reference;
+    let rows = match reference.rows {
+        Rows::All => "all rows".to_owned(),
+        Rows::First(rows) => format!("the first {rows} rows"),
+    };
+    let mut words = match (reference.kind, reference.width, reference.depth) {
+        (ReferenceKind::None, ..) => {
+            return "nothing: every depth has its own noise".to_owned();
+        }
+        (ReferenceKind::Network, Some(width), Some(depth)) => {
+            format!("one network of width {width} and depth {depth}")
+        }
+        _ => "the network of twice the depth, at the same width".to_owned(),
+    };
+    let _ = write!(words, "; strong errors over {rows} of h and g");
+    if let Some(finest) = experiment.finest {
+        let _ = write!(words, "; one Brownian path a seed, in {finest} blocks");
+    }
+    if experiment.ensemble.closures.contains(&Closure::Exact)
+        && experiment.ensemble.closures.len() > 1
+    {
+        words.push_str("; closures with <code>exact</code> of the same size");
+    }
+    words
+}
+
+fn computed(report: &Report) -> String {
+    let engine = match report.experiment.engine {
+        Engine::Conditional => {
+            "matrix-free, by conditioning on answers already given (exact in law)"
+        }
+        Engine::Dense => "with explicit weight matrices",
+    };
+    format!("{engine}; {}", report.experiment.precision.name())
+}

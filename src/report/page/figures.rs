@@ -1,0 +1,78 @@
+//! Plots of claims.
+
+use super::verdicts::exponent_of_theory;
+use super::words;
+use crate::measure::claims::{Axis, Claim, Family};
+use crate::report::Report;
+use crate::report::plot::{self, Guide, Look, Mark, Plot, Scale, Series};
+
+/// One observable, one series a closure: points, fitted family with band, slope of theory.
+pub fn claim_plot(report: &Report, id: &str, statement: &str, claims: &[&Claim]) -> Plot {
+    let observable = claims.first().map_or("", |claim| claim.observable);
+    let (name, _) = words::observable(observable, report);
+    let axis = claims.first().map_or(Axis::Depth, |claim| claim.axis);
+    let label = match axis {
+        Axis::Depth | Axis::Both => "depth L",
+        Axis::Width => "width n",
+    };
+    let at =
+        claims.first().map(|claim| format!("{}, {}", words::held(claim), words::step(claim.step)));
+    let closures: Vec<&str> = claims.iter().map(|claim| claim.closure.name()).collect();
+    Plot {
+        name: id.to_owned(),
+        title: format!("{} ({})", capital(statement), at.unwrap_or_default()),
+        description: format!("{name} against {label} for {}", closures.join(", ")),
+        x: plot::Axis { label: label.to_owned(), scale: Scale::Sizes },
+        y: plot::Axis { label: name.to_owned(), scale: Scale::Log },
+        legend: String::new(),
+        series: claims.iter().map(|claim| series(claim)).collect(),
+        guides: theory(claims).into_iter().collect(),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    first + letters.as_str()
+}
+
+fn series(claim: &Claim) -> Series {
+    let mark = |p: &crate::measure::claims::Point| Mark {
+        x: p.x as f64,
+        y: p.value,
+        error: p.standard_error,
+    };
+    Series {
+        label: claim.closure.name().to_owned(),
+        look: Look::Kind(claim.closure as usize),
+        points: claim.curve.iter().map(mark).collect(),
+        // Without a fit a plain line leads the eye.
+        joined: claim.fitted.is_empty(),
+        curve: claim.fitted.iter().map(|p| (p.x, p.value)).collect(),
+        band: claim
+            .fitted
+            .iter()
+            .filter_map(|p| p.ci95.map(|[low, high]| (p.x, low, high)))
+            .collect(),
+        level: claim.plateau.filter(|c| claim.family == Family::Plateau && *c > 0.0),
+    }
+}
+
+/// The slope of theory, just below all points.
+fn theory(claims: &[&Claim]) -> Option<Guide> {
+    let p = claims.iter().find_map(|claim| claim.expected)?;
+    let points = claims.iter().flat_map(|claim| &claim.curve);
+    let mut ends = (f64::INFINITY, 0.0_f64);
+    let mut height = f64::INFINITY;
+    for point in points.filter(|point| point.value > 0.0 && point.value.is_finite()) {
+        let x = point.x as f64;
+        ends = (ends.0.min(x), ends.1.max(x));
+        height = height.min(point.value * libm::pow(x, p));
+    }
+    let curve = [ends.0, ends.1].map(|x| (x, height / 1.7 * libm::pow(x, -p)));
+    let fine = ends.0 < ends.1 && height.is_finite();
+    fine.then(|| Guide {
+        label: format!("slope −{} (theory)", exponent_of_theory(p)),
+        curve: curve.to_vec(),
+    })
+}

@@ -1,0 +1,192 @@
+//! Names and symbols in words.
+
+use crate::measure::claims::{Axis, Claim, Family};
+use crate::model::{Activation, Closure, Parametrization};
+use crate::report::Report;
+use crate::report::text::{escape, exponent, measured};
+use crate::spec::{ReferenceKind, Study};
+use crate::stats::verdict::Verdict;
+
+pub fn study(study: Study) -> &'static str {
+    match study {
+        Study::TrainingConvergence => "convergence of training in depth",
+    }
+}
+
+pub fn activation(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Identity => "identity (a linear network)",
+        Activation::Tanh => "tanh",
+        Activation::Relu => "relu",
+        Activation::Erf => "erf",
+        Activation::Gelu => "gelu",
+        Activation::Softplus => "softplus",
+    }
+}
+
+pub fn parametrization(parametrization: Parametrization) -> &'static str {
+    match parametrization {
+        Parametrization::DepthMup => {
+            "depth-μP: branches scaled by L<sup>−1/2</sup>, learning rates free of depth"
+        }
+        Parametrization::Mup => "μP: branches of order one at every depth",
+        Parametrization::Vanilla => "vanilla: no skip connection",
+        Parametrization::Ntk => {
+            "NTK, the lazy control: branches scaled by L<sup>−1/2</sup>, \
+             f = n<sup>−1/2</sup>V<sup>⊤</sup>h<sub>L</sub>"
+        }
+    }
+}
+
+pub fn closure(closure: Closure) -> &'static str {
+    match closure {
+        Closure::Exact => "the finite network itself",
+        Closure::Nfd => {
+            "Neural Feature Dynamics: backward weights of each pass drawn freshly, the covariances \
+             made by training kept"
+        }
+        Closure::Gia => {
+            "gradient-independence assumption: independent backward weights that receive the same \
+             updates"
+        }
+    }
+}
+
+pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Supported => ("supported", "✓"),
+        Verdict::Contradicted => ("contradicted", "✗"),
+        Verdict::Inconclusive => ("inconclusive", "?"),
+    }
+}
+
+/// A verdict as a chip: a word and a sign, not a colour alone.
+pub fn chip(of: Verdict) -> String {
+    let (word, sign) = verdict(of);
+    format!("<span class=\"chip {word}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
+}
+
+/// "after 3 updates"
+pub fn step(step: u32) -> String {
+    match step {
+        0 => "at initialisation".to_owned(),
+        1 => "after one update".to_owned(),
+        k => format!("after {k} updates"),
+    }
+}
+
+/// "n = 4096": what is held along the axis.
+pub fn held(claim: &Claim) -> String {
+    match (claim.axis, claim.held) {
+        (Axis::Depth, Some(width)) => format!("n = {width}"),
+        (Axis::Width, Some(depth)) => format!("L = {depth}"),
+        _ => "all n".to_owned(),
+    }
+}
+
+/// A statement with its indices lowered.
+pub fn statement(text: &str) -> String {
+    let mut capital = escape(text);
+    if let Some(first) = capital.get(..1).map(str::to_uppercase) {
+        capital.replace_range(..1, &first);
+    }
+    capital.replace("h_L", "h<sub>L</sub>").replace("g_0", "g<sub>0</sub>")
+}
+
+/// Title of the vertical axis, and what was measured, as HTML.
+pub fn observable(name: &str, report: &Report) -> (&'static str, String) {
+    let reference = &report.experiment.reference;
+    let partner = match (reference.kind, reference.width, reference.depth) {
+        (ReferenceKind::Network, Some(width), Some(depth)) => {
+            format!("the reference network (n = {width}, L = {depth})")
+        }
+        _ => "the network of twice the depth".to_owned(),
+    };
+    let pair = format!("{partner} of the same seed, on the same Brownian path");
+    match name {
+        "weak.f" => (
+            "weak error of f",
+            format!(
+                "The output minus that of {pair}: averaged over seeds, then root mean square over \
+                 outputs. A weak error: what is left when noise is averaged away."
+            ),
+        ),
+        "strong.h" => (
+            "mean-square error of h_L",
+            format!("Last features minus those of {pair}; mean square over rows and samples."),
+        ),
+        "strong.g" => (
+            "mean-square error of g_0",
+            format!(
+                "First backward features minus those of {pair}; mean square over rows and samples."
+            ),
+        ),
+        "coupling.forward.layer" => (
+            "forward coupling per layer, mean square",
+            "What a layer’s forward product W<sub>l</sub>φ(h) owes to answers that W<sub>l</sub> \
+             gave in backward passes; mean square over rows and samples, then over layers."
+                .to_owned(),
+        ),
+        "coupling.backward.layer.past" => (
+            "backward coupling per layer, mean square",
+            "What a layer’s backward product W<sub>l</sub><sup>⊤</sup>g owes to forward answers of \
+             earlier steps; mean square over rows and samples, then over layers. At finite width it \
+             has a floor of order 1/(nL)."
+                .to_owned(),
+        ),
+        "coupling.forward.accumulated" => (
+            "forward coupling summed over layers, mean square",
+            "The forward coupling summed along depth: small terms of one sign add up.".to_owned(),
+        ),
+        "coupling.backward.accumulated.past" => (
+            "backward coupling summed over layers, mean square",
+            "The backward coupling to earlier steps summed along depth.".to_owned(),
+        ),
+        "closure_gap.f" => (
+            "gap of f to exact, mean square",
+            "Output of the closure minus output of the exact network of the same size and noise. \
+             What stays as L grows is what the closure leaves out."
+                .to_owned(),
+        ),
+        "closure_gap.g" => (
+            "gap of g_0 to exact, mean square",
+            "First backward features of the closure minus those of the exact network of the same \
+             size and noise. What stays as L grows is what the closure leaves out."
+                .to_owned(),
+        ),
+        _ => ("value", String::new()),
+    }
+}
+
+/// The number a claim is about, with its interval, as HTML.
+pub fn estimate(claim: &Claim) -> String {
+    let with =
+        |name: &str, value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String| {
+            let interval = match ci95 {
+                Some([low, high]) => {
+                    format!(", 95 % interval {} to {}", number(low), number(high))
+                }
+                None => ", no interval".to_owned(),
+            };
+            value.map(|value| format!("{name} <b>{}</b>{interval}", number(value)))
+        };
+    let words = match claim.family {
+        Family::Power | Family::PowerAndFloor => {
+            with("exponent", claim.exponent, claim.ci95, exponent)
+        }
+        Family::Plateau => with("plateau", claim.plateau, claim.plateau_ci95, measured),
+    };
+    words.unwrap_or_else(|| "not fitted".to_owned())
+}
+
+/// The same in a cell of a table: "0.93 [0.89, 0.97]".
+pub fn cell(value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String) -> String {
+    let interval = ci95.map(|[low, high]| format!(" [{}, {}]", number(low), number(high)));
+    value.map_or("–".to_owned(), |value| number(value) + interval.as_deref().unwrap_or(""))
+}
+
+/// Exponents between neighbouring points.
+pub fn local_slopes(claim: &Claim) -> String {
+    let slopes = claim.local_exponents.iter().map(|p| p.map_or("–".to_owned(), exponent));
+    slopes.collect::<Vec<_>>().join(" · ")
+}
