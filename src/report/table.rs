@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::measure::claims::{Axis, Claim, Point};
+use crate::measure::claims::{Axis, Claim, Family, Point};
 
 /// The claims as a text table: one block a statement, one line a closure, size and step.
 pub fn summary(claims: &[Claim]) -> String {
@@ -10,8 +10,17 @@ pub fn summary(claims: &[Claim]) -> String {
     for block in claims.chunk_by(|a, b| (a.statement, a.axis) == (b.statement, b.axis)) {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{} [{}]", block[0].statement, block[0].observable);
-        let header =
-            ["closure", "size", "step", "verdict", "because", "from", "to", "local exponents"];
+        let header = [
+            "closure",
+            "size",
+            "step",
+            "verdict",
+            "estimate [95 %]",
+            "because",
+            "from",
+            "to",
+            "local exponents",
+        ];
         let lines: Vec<_> =
             std::iter::once(header.map(str::to_owned)).chain(block.iter().map(line)).collect();
         let _ = writeln!(out, "{}", align(&lines));
@@ -19,7 +28,7 @@ pub fn summary(claims: &[Claim]) -> String {
     out
 }
 
-fn line(claim: &Claim) -> [String; 8] {
+fn line(claim: &Claim) -> [String; 9] {
     let (varied, size) = match (claim.axis, claim.held) {
         (Axis::Width, Some(depth)) => ("n", format!("L={depth}")),
         (Axis::Depth, Some(width)) => ("L", format!("n={width}")),
@@ -35,6 +44,7 @@ fn line(claim: &Claim) -> [String; 8] {
         size,
         claim.step.to_string(),
         claim.verdict.name().to_owned(),
+        estimate.unwrap_or_default(),
         claim.reason.clone(),
         end(claim.curve.first()),
         end(claim.curve.last()),

@@ -70,7 +70,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The verdict and the numbers that decided it. `last` is the value at the deepest (widest) point.
+/// The verdict and what decided it. `last` is the value at the deepest (widest) point.
 ///
 /// An estimate that is missing, or has no interval, is inconclusive.
 pub fn judge(
@@ -93,31 +93,29 @@ pub fn judge(
                     ),
                 );
             }
-            let Some((value, [low, high])) = interval(exponent) else {
+            let Some((_, [low, high])) = interval(exponent) else {
                 return (Verdict::Inconclusive, "no interval for the exponent".to_owned());
             };
-            let words = format!("exponent {value:.2} [{low:.2}, {high:.2}]");
             if low > least {
-                (Verdict::Supported, format!("{words} lies above {least:.2}"))
+                (Verdict::Supported, format!("the interval lies above {least:.2}"))
             } else if high < least {
-                (Verdict::Contradicted, format!("{words} lies below {least:.2}"))
+                (Verdict::Contradicted, format!("the interval lies below {least:.2}"))
             } else {
-                (Verdict::Inconclusive, format!("{words} holds {least:.2}"))
+                (Verdict::Inconclusive, format!("the interval holds {least:.2}"))
             }
         }
         Rule::Plateau => {
-            let Some((value, [low, high])) = interval(plateau) else {
+            let Some((_, [low, high])) = interval(plateau) else {
                 return (Verdict::Inconclusive, "no interval for the plateau".to_owned());
             };
             let least = STAYS * last;
-            let words = format!("plateau {value:.2e} [{low:.2e}, {high:.2e}]");
             let half = format!("{STAYS} of the last value, {least:.2e}");
             if low > least {
-                (Verdict::Supported, format!("{words} lies above {half}"))
+                (Verdict::Supported, format!("the interval lies above {half}"))
             } else if high < least {
-                (Verdict::Contradicted, format!("{words} lies below {half}"))
+                (Verdict::Contradicted, format!("the interval lies below {half}"))
             } else {
-                (Verdict::Inconclusive, format!("{words} holds {half}"))
+                (Verdict::Inconclusive, format!("the interval holds {half}"))
             }
         }
     }
