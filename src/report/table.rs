@@ -37,6 +37,14 @@ fn line(claim: &Claim) -> [String; 9] {
     let end = |point: Option<&Point>| {
         point.map(|p| format!("{:.2e} at {varied}={}", p.value, p.x)).unwrap_or_default()
     };
+    let (name, value, ci95, digits): (_, _, _, fn(f64) -> String) = match claim.family {
+        Family::Plateau => ("c", claim.plateau, claim.plateau_ci95, |v| format!("{v:.2e}")),
+        _ => ("p", claim.exponent, claim.ci95, |v| format!("{v:.2}")),
+    };
+    let estimate = value.map(|value| {
+        let ends = ci95.map(|[low, high]| format!(" [{}, {}]", digits(low), digits(high)));
+        format!("{name} = {}{}", digits(value), ends.unwrap_or_default())
+    });
     let local =
         claim.local_exponents.iter().map(|p| p.map_or("-".to_owned(), |p| format!("{p:.2}")));
     [
