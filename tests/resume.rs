@@ -222,7 +222,7 @@ fn two_processes_do_not_share_a_directory() {
     let second = place.run("run", &[]);
     let said = stderr(&second);
     assert_eq!(second.status.code(), Some(2), "{said}");
-    assert!(said.contains(&"is in use by host "), "{said}");
+    assert!(said.contains("is in use by host "), "{said}");
     assert!(said.contains(&format!("pid {}", first.id())), "{said}");
     first.kill().unwrap();
     first.wait().unwrap();
@@ -257,8 +257,6 @@ fn experiments_grow_and_shrink_in_one_directory() {
         "engine=auto",
     ]);
     let fresh = [large.clone(), set(&["finest=16"])].concat();
-    let as_str =
-        |list: &[String]| list.iter().map(|s| s.clone().leak() as &str).collect::<Vec<_>>();
     place.finish("grown", &small);
     let before = place.finals("grown");
     assert_eq!(place.timings("grown"), 4);
