@@ -20,7 +20,8 @@ pub fn claim_plot(report: &Report, id: &str, statement: &str, claims: &[&Claim])
     let closures: Vec<&str> = claims.iter().map(|claim| claim.closure.name()).collect();
     Plot {
         name: id.to_owned(),
-        title: format!("{} ({})", capital(statement), at.unwrap_or_default()),
+        title: capital(statement),
+        note: at.unwrap_or_default(),
         description: format!("{name} against {label} for {}", closures.join(", ")),
         x: plot::Axis { label: label.to_owned(), scale: Scale::Sizes },
         y: plot::Axis { label: name.to_owned(), scale: Scale::Log },

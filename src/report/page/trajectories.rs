@@ -212,11 +212,12 @@ pub fn figures(report: &Report) -> Vec<Figure> {
         };
         let y = Axis { label: y.to_owned(), scale: scale_for(&series, y == SPECTRUM) };
         let code = format!("<code>{}</code>", closure.name());
-        let of = match by {
-            By::Depth => format!("{code}, n\u{a0}=\u{a0}{width}."),
-            By::Closure => format!("L\u{a0}=\u{a0}{deepest}, n\u{a0}=\u{a0}{width}."),
-            By::Step(_) => format!("{code}, L\u{a0}=\u{a0}{deepest}, n\u{a0}=\u{a0}{width}."),
+        let size = match by {
+            By::Depth => format!("{}, n = {width}", closure.name()),
+            By::Closure => format!("L = {deepest}, n = {width}"),
+            By::Step(_) => format!("{}, L = {deepest}, n = {width}", closure.name()),
         };
+        let of = size.replace(" = ", "\u{a0}=\u{a0}").replace(closure.name(), &code) + ".";
         let remark = match name {
             "loss-by-depth" if depth_mup => " Under depth-μP the curves approach a limit.",
             _ => "",
@@ -225,7 +226,10 @@ pub fn figures(report: &Report) -> Vec<Figure> {
         let (name, title) = (String::from(name), heading.to_owned());
         let description = format!("{} against {}", y.label, x.label);
         let (legend, guides) = (legend.to_owned(), vec![]);
-        Figure { caption, plot: Plot { name, title, description, x, y, legend, series, guides } }
+        Figure {
+            caption,
+            plot: Plot { name, title, note: size, description, x, y, legend, series, guides },
+        }
     };
     FIGURES.iter().map(figure).filter(|figure| figure.plot.has_points()).collect()
 }

@@ -181,7 +181,9 @@ pub fn estimate(claim: &Claim) -> String {
 
 /// The same in a cell of a table: "0.93 [0.89, 0.97]".
 pub fn cell(value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String) -> String {
-    let interval = ci95.map(|[low, high]| format!(" [{}, {}]", number(low), number(high)));
+    let interval = ci95.map(|[low, high]| {
+        format!(" <span class=\"ci\">[{}, {}]</span>", number(low), number(high))
+    });
     value.map_or("–".to_owned(), |value| number(value) + interval.as_deref().unwrap_or(""))
 }
 

@@ -9,10 +9,12 @@ use crate::report::text::{escape, measured, plain};
 const WIDTH: f64 = 440.0;
 const FIELD: f64 = 236.0;
 const SIDE: f64 = 2.0;
-const ROW: f64 = 19.0;
-/// Size of letters; titles are larger.
-const LETTER: f64 = 12.0;
-const TITLE: f64 = 14.0;
+/// Margin of a file of its own.
+const PAPER: f64 = 14.0;
+const ROW: f64 = 20.0;
+/// Size of letters, as in [`RULES`]; titles are larger.
+const LETTER: f64 = 13.0;
+const TITLE: f64 = 15.0;
 /// Room of a legend entry's sample.
 const SAMPLE: f64 = 26.0;
 
@@ -64,7 +66,7 @@ fn px(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// From above, for the widest usual fonts at 12 px.
+/// From above, for the widest usual fonts.
 fn text_width(text: &str) -> f64 {
     let share = |c: char| match c {
         ' ' | '\u{a0}' | '.' | ',' | ':' | 'i' | 'l' | 'j' | '(' | ')' | 't' | 'f' => 0.42,
@@ -102,7 +104,13 @@ fn draw(plot: &Plot, alone: bool) -> String {
     if alone {
         top += 24.0;
         let title = fitted(&plot.title, (WIDTH - 2.0 * SIDE) / BOLD * LETTER / TITLE);
-        label(&mut body, (SIDE, top - 4.0), "start", "title", &title);
+        label(&mut body, (SIDE, top - 8.0), "start", "title", &title);
+        if !plot.note.is_empty() {
+            top += ROW;
+            let note = fitted(&plot.note, WIDTH - 2.0 * SIDE);
+            label(&mut body, (SIDE, top - 8.0), "start", "tick", &note);
+        }
+        top += 4.0;
     }
     top += 16.0;
     let name = fitted(&plot.y.label, (WIDTH - 2.0 * SIDE) / BOLD);
@@ -130,17 +138,22 @@ fn draw(plot: &Plot, alone: bool) -> String {
     label(&mut body, (WIDTH / 2.0, height - 8.0), "middle", "name", &axis);
 
     let (title, description) = (escape(&plot.title), escape(&plot.description));
-    let height = px(height);
+    let (from, width, tall) = match alone {
+        true => (px(-PAPER), px(WIDTH + 2.0 * PAPER), px(height + 2.0 * PAPER)),
+        false => (px(0.0), px(WIDTH), px(height)),
+    };
+    let size = if alone { format!("width=\"{width}\" height=\"{tall}\" ") } else { String::new() };
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {WIDTH} {height}\" \
-         role=\"img\" aria-label=\"{title}. {description}\"><title>{title}</title>"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" {size}\
+         viewBox=\"{from} {from} {width} {tall}\" role=\"img\" \
+         aria-label=\"{title}. {description}\"><title>{title}</title>"
     );
     if alone {
         let _ = write!(
             out,
             "<style>svg{{{LIGHT}}}@media (prefers-color-scheme:dark){{svg{{{DARK}}}}}{RULES}\
-             .paper{{fill:var(--surface)}}</style>\
-             <rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\"/>"
+             .paper{{fill:var(--surface)}}</style><rect class=\"paper\" x=\"{from}\" y=\"{from}\" \
+             width=\"{width}\" height=\"{tall}\"/>"
         );
     }
     out + &body + "</svg>"
@@ -168,7 +181,7 @@ fn lowered(text: &str) -> String {
         let (index, rest) = (escape(&index), escape(letters.as_str()));
         let _ = write!(
             out,
-            "<tspan dy=\"3\" font-size=\"9\">{index}</tspan><tspan dy=\"-3\">{rest}</tspan>"
+            "<tspan dy=\"3\" font-size=\"10\">{index}</tspan><tspan dy=\"-3\">{rest}</tspan>"
         );
     }
     out

@@ -16,6 +16,8 @@ pub struct Plot {
     pub name: String,
     /// Above the plot in its file; the page has its own heading.
     pub title: String,
+    /// Below the title in its file.
+    pub note: String,
     /// For those who do not see it.
     pub description: String,
     /// Horizontal.
@@ -137,11 +139,10 @@ pub const DARK: &str = "--ink:#e9e7e2;--muted:#a2a8b0;--line:#3d4248;--grid:#2a2
     --r0:#f5d547;--r1:#a9d65a;--r2:#54cb92;--r3:#45b7c4;--r4:#7fa3ee;--r5:#c29cf5;";
 
 /// The rules that plots need wherever they stand.
-pub const RULES: &str = ".plot{display:block;width:100%;height:auto;\
-    font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;\
-    font-size:12px}\
+pub const RULES: &str = ".plot{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;\
+    font-size:13px}\
     .plot text{fill:var(--muted)}.plot .name,.plot .title{fill:var(--ink);font-weight:600}\
-    .plot .title{font-size:14px}.plot .key{fill:var(--ink)}\
+    .plot .title{font-size:15px}.plot .key{fill:var(--ink)}\
     .plot .grid{stroke:var(--grid);fill:none}.plot .frame{stroke:var(--line);fill:none}\
     .plot .guide{stroke:var(--muted);fill:none;stroke-width:1.4;stroke-dasharray:2 4;\
     stroke-linecap:round}\

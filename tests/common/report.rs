@@ -1,0 +1,175 @@
+//! A report of made-up numbers in which every part of the page has something to show.
+
+use nfd::engine::Divergence;
+use nfd::measure::claims::{Axis, Claim, Family, FittedPoint, Point, Verdict};
+use nfd::model::Closure;
+use nfd::report::Report;
+use nfd::spec::grid::Task;
+use nfd::spec::{self, Experiment};
+use nfd::store::results::Row;
+
+/// Owns what a [`Report`] borrows.
+pub struct Made {
+    pub experiment: Experiment,
+    pub decisions: Vec<String>,
+    pub claims: Vec<Claim>,
+    pub rows: Vec<Row>,
+    pub diverged: Vec<(Task, Divergence)>,
+}
+
+impl Made {
+    pub fn report(&self) -> Report<'_> {
+        Report {
+            experiment: &self.experiment,
+            decisions: &self.decisions,
+            claims: &self.claims,
+            rows: &self.rows,
+            diverged: &self.diverged,
+            tasks: 72,
+        }
+    }
+}
+
+/// The quickstart experiment without any result.
+pub fn empty() -> Made {
+    let job = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/quickstart.json");
+    let resolved = spec::load(&job, &[]).unwrap();
+    let (claims, rows, diverged) = (vec![], vec![], vec![]);
+    Made { experiment: resolved.experiment, decisions: resolved.decisions, claims, rows, diverged }
+}
+
+/// With claims of every family and verdict, trajectories, and a diverged run.
+pub fn full() -> Made {
+    let mut made = empty();
+    let closures = Closure::ALL;
+    for (i, closure) in closures.into_iter().enumerate() {
+        for step in 1..=3 {
+            let verdict =
+                [Verdict::Supported, Verdict::Contradicted, Verdict::Inconclusive][(i + step) % 3];
+            let height = 0.02 / (i + 1) as f64;
+            let step = step as u32;
+            made.claims.push(power(closure, step, height, verdict));
+            made.claims.push(plateau(closure, step, 10f64.powi(-3 * (i as i32 + 1)), verdict));
+        }
+    }
+    made.claims.sort_by_key(|claim| claim.observable);
+    for closure in closures {
+        for &depth in &made.experiment.ensemble.depths {
+            for seed in 0..4 {
+                trajectory(&mut made.rows, closure, depth, seed);
+            }
+        }
+    }
+    let task = Task { closure: Closure::Gia, width: 4096, depth: 64, seed: 3 };
+    made.diverged.push((task, Divergence { step: 2, layer: Some(17) }));
+    made
+}
+
+fn power(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim {
+    let value = |x: f64| height * x.powf(-0.95) * (1.0 + 0.3 / x);
+    let mut claim = claim("weak error of f falls like 1/L", "weak.f", closure, step, verdict);
+    claim.exponent = Some(0.95);
+    claim.ci95 = Some([0.91, 1.02]);
+    claim.expected = Some(1.0);
+    fill(&mut claim, value);
+    claim
+}
+
+fn plateau(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim {
+    let value = |x: f64| height * (1.0 - 1.5 / x);
+    let statement = "gap of f to the exact network stays";
+    let mut claim = claim(statement, "closure_gap.f", closure, step, verdict);
+    claim.family = Family::Plateau;
+    claim.plateau = Some(height);
+    claim.plateau_ci95 = Some([0.8 * height, 1.2 * height]);
+    fill(&mut claim, value);
+    claim
+}
+
+pub fn claim(
+    statement: &'static str,
+    observable: &'static str,
+    closure: Closure,
+    step: u32,
+    verdict: Verdict,
+) -> Claim {
+    Claim {
+        id: format!("{observable}/{}/n=4096/k={step}", closure.name()),
+        statement,
+        closure,
+        axis: Axis::Depth,
+        held: 4096,
+        observable,
+        step,
+        depth_time: None,
+        family: Family::Power,
+        exponent: None,
+        ci95: None,
+        plateau: None,
+        plateau_ci95: None,
+        expected: None,
+        rule: "supported if the interval lies above 0.9".to_owned(),
+        verdict,
+        reason: format!("because of {} at step {step}", closure.name()),
+        goodness: Some(0.31),
+        fitted: vec![],
+        points: 0,
+        seeds: 4,
+        diverged: usize::from(closure == Closure::Gia),
+        local_exponents: vec![],
+        curve: vec![],
+    }
+}
+
+fn fill(claim: &mut Claim, value: impl Fn(f64) -> f64) {
+    let sizes = [4, 8, 16, 32, 64, 128];
+    claim.points = sizes.len();
+    claim.local_exponents = vec![Some(0.93); sizes.len() - 1];
+    for (i, x) in sizes.into_iter().enumerate() {
+        let wobble = 1.0 + 0.05 * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let value = value(x as f64) * wobble;
+        claim.curve.push(Point { x, value, standard_error: Some(0.25 * value) });
+    }
+    for i in 0..=32 {
+        let x = 4.0 * 32f64.powf(f64::from(i) / 32.0);
+        let value = value(x);
+        let ci95 = Some([0.85 * value, 1.15 * value]);
+        claim.fitted.push(FittedPoint { x, value, ci95 });
+    }
+}
+
+fn trajectory(rows: &mut Vec<Row>, closure: Closure, depth: usize, seed: u64) {
+    let mut push = |step: u32, depth_time, observable: &str, value| {
+        rows.push(Row {
+            closure: closure.name(),
+            parametrization: "depth-mup",
+            engine: "conditional",
+            precision: "f64",
+            width: 4096,
+            depth,
+            learning_rate: 1.0,
+            seed,
+            step,
+            depth_time,
+            reference: String::new(),
+            observable: observable.to_owned(),
+            value,
+        });
+    };
+    let tilt = 1.0 + 1.0 / depth as f64 + 0.01 * seed as f64;
+    for step in 0..=3 {
+        let k = f64::from(step);
+        push(step, None, "f.0", -0.2 * k * tilt);
+        push(step, None, "loss.train", 0.5 * (-0.3 * k * tilt).exp());
+        push(step, None, "loss.test", 0.6 * (-0.2 * k * tilt).exp());
+        push(step, None, "movement.own", 1e-4 * k * k * tilt);
+        push(step, None, "rank.features", 8.0 * (k + 1.0));
+        push(step, None, "rank.gradients", 7.9 * (k + 1.0));
+        for quarter in 0..=4 {
+            let t = f64::from(quarter) / 4.0;
+            push(step, Some(t), "movement.total", 0.05 * k * t * t * tilt);
+            push(step, Some(t), "eigmin.features", 1e-3 * 10f64.powf(-3.0 * k) * (0.1 + t));
+            push(step, Some(t), "eigmin.gradients", 1e-2 * 10f64.powf(-3.0 * k) * (1.1 - t));
+        }
+    }
+}
