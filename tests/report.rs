@@ -7,9 +7,10 @@ mod made;
 
 use std::collections::HashSet;
 
-use nfd::measure::claims::{FittedPoint, Point, Verdict};
+use nfd::measure::claims::{FittedPoint, Point};
 use nfd::model::Closure;
 use nfd::report::page::{html, plots};
+use nfd::stats::verdict::Verdict;
 use roxmltree::{Document, Node, ParsingOptions};
 
 fn parse(text: &str) -> Document<'_> {
@@ -136,7 +137,6 @@ fn hostile_names_stay_text() {
     made.experiment.name = hostile.to_owned();
     made.experiment.data.source = nfd::data::Source::Csv;
     made.experiment.data.path = Some(hostile.into());
-    made.decisions = vec![hostile.to_owned()];
     for claim in &mut made.claims {
         claim.rule = hostile.to_owned();
         claim.reason = hostile.to_owned();
@@ -198,7 +198,8 @@ fn little_or_nothing_to_show_is_no_reason_to_fail() {
     check(&html(&made.report()));
 
     // Claims with no points, one point, nothing finite, nothing positive, a band around zero.
-    let point = |x, value, standard_error| Point { x, value, standard_error };
+    let point =
+        |x, value, standard_error| Point { x, width: 4096, depth: x, value, standard_error };
     let fitted = |x, value, ci95| FittedPoint { x, value, ci95 };
     let curves = [
         vec![],

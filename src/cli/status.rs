@@ -43,7 +43,8 @@ pub fn run(arguments: &Arguments) -> Result<Ending> {
     }
     let mut out = align(&lines);
     let left = plan.tasks.iter().filter(|(task, _)| !finished(*task));
-    let seconds: f64 = left.clone().map(|(_, cost)| plan.rates.seconds(cost)).sum();
+    // From +0: an empty sum is −0.
+    let seconds = left.clone().fold(0.0, |sum, (_, cost)| sum + plan.rates.seconds(cost));
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,

@@ -1,17 +1,17 @@
 //! A report of made-up numbers in which every part of the page has something to show.
 
 use nfd::engine::Divergence;
-use nfd::measure::claims::{Axis, Claim, Family, FittedPoint, Point, Verdict};
+use nfd::measure::claims::{Axis, Claim, Family, FittedPoint, Point};
 use nfd::model::Closure;
 use nfd::report::Report;
 use nfd::spec::grid::Task;
 use nfd::spec::{self, Experiment};
+use nfd::stats::verdict::Verdict;
 use nfd::store::results::Row;
 
 /// Owns what a [`Report`] borrows.
 pub struct Made {
     pub experiment: Experiment,
-    pub decisions: Vec<String>,
     pub claims: Vec<Claim>,
     pub rows: Vec<Row>,
     pub diverged: Vec<(Task, Divergence)>,
@@ -21,7 +21,6 @@ impl Made {
     pub fn report(&self) -> Report<'_> {
         Report {
             experiment: &self.experiment,
-            decisions: &self.decisions,
             claims: &self.claims,
             rows: &self.rows,
             diverged: &self.diverged,
@@ -35,7 +34,7 @@ pub fn empty() -> Made {
     let job = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/quickstart.json");
     let resolved = spec::load(&job, &[]).unwrap();
     let (claims, rows, diverged) = (vec![], vec![], vec![]);
-    Made { experiment: resolved.experiment, decisions: resolved.decisions, claims, rows, diverged }
+    Made { experiment: resolved.experiment, claims, rows, diverged }
 }
 
 /// With claims of every family and verdict, trajectories, and a diverged run.
@@ -98,7 +97,7 @@ pub fn claim(
         statement,
         closure,
         axis: Axis::Depth,
-        held: 4096,
+        held: Some(4096),
         observable,
         step,
         depth_time: None,
@@ -128,7 +127,13 @@ fn fill(claim: &mut Claim, value: impl Fn(f64) -> f64) {
     for (i, x) in sizes.into_iter().enumerate() {
         let wobble = 1.0 + 0.05 * if i % 2 == 0 { 1.0 } else { -1.0 };
         let value = value(x as f64) * wobble;
-        claim.curve.push(Point { x, value, standard_error: Some(0.25 * value) });
+        claim.curve.push(Point {
+            x,
+            width: 4096,
+            depth: x,
+            value,
+            standard_error: Some(0.25 * value),
+        });
     }
     for i in 0..=32 {
         let x = 4.0 * 32f64.powf(f64::from(i) / 32.0);
