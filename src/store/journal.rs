@@ -195,7 +195,14 @@ impl Journal {
                  is dropped; its task is redone"
             ));
         }
-        let file = Appender::open(files, path, whole)?;
+        let file = Appender::open(files.clone(), path, whole)?;
+        // The file's name must be on the disk before what is in it counts.
+        let folder = path.parent().unwrap_or(path);
+        File::open(folder).and_then(|folder| files.sync(&folder)).map_err(|source| Error::Io {
+            action: "sync",
+            path: folder.to_owned(),
+            source,
+        })?;
         Ok((Journal { file, index, synced: Instant::now() }, messages))
     }
 
