@@ -118,6 +118,7 @@ fn draw(plot: &Plot, alone: bool) -> String {
     top = legend(&mut body, plot, top);
     let bottom = top + 10.0 + FIELD;
     let height = bottom + 44.0;
+    let mut middle = WIDTH / 2.0;
     match ranges(plot) {
         Some((x, y)) => {
             let y_ticks = y.ticks(&[], |_| 20.0 / FIELD);
@@ -126,16 +127,17 @@ fn draw(plot: &Plot, alone: bool) -> String {
             let field = Field { left, right, top: top + 10.0, bottom, x, y };
             let sizes = all(plot, |mark| mark.x);
             let x_ticks = x.ticks(&sizes, |l| (text_width(l) + 6.0) / (right - left));
+            middle = (left + right) / 2.0;
             axes(&mut body, &field, &x_ticks, &y_ticks);
             data(&mut body, plot, &field);
         }
         None => {
-            let middle = (WIDTH / 2.0, (top + bottom) / 2.0);
-            label(&mut body, middle, "middle", "empty", "Nothing to draw");
+            let centre = (middle, (top + bottom) / 2.0);
+            label(&mut body, centre, "middle", "empty", "Nothing to draw");
         }
     }
-    let axis = fitted(&plot.x.label, (WIDTH - 2.0 * SIDE) / BOLD);
-    label(&mut body, (WIDTH / 2.0, height - 8.0), "middle", "name", &axis);
+    let axis = fitted(&plot.x.label, FIELD / BOLD);
+    label(&mut body, (middle, height - 8.0), "middle", "name", &axis);
 
     let (title, description) = (escape(&plot.title), escape(&plot.description));
     let (from, width, tall) = match alone {
