@@ -2,7 +2,7 @@
 //! width, labels inside their plots and clear of each other, text that can be read, in light and in
 //! dark. Needs Chromium, so `tests/run.sh` asks for it.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/report.rs"]
 mod made;

@@ -31,6 +31,17 @@ component() { # a part of the Rust toolchain that cargo calls, e.g. rustfmt
   $install && rustup component add "$1"
 }
 
+browser() { # Chromium, under one of the names that tests/report_browser.rs knows
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" >/dev/null && return 0
+  done
+  $install && command -v apt-get >/dev/null || return 1
+  local as=()
+  [ "$(id -u)" -eq 0 ] || as=(sudo)
+  "${as[@]}" apt-get update -qq && "${as[@]}" apt-get install -y -qq chromium >/dev/null
+}
+
 if ! command -v cargo >/dev/null; then
   echo "cargo is missing: install Rust 1.89 or newer" >&2
   exit 1
@@ -60,6 +71,13 @@ if [ -z "${NFD_PYTHON:-}" ]; then
   fi
 fi
 suite "tests" cargo test --release --quiet --no-fail-fast
+if browser; then
+  suite "report in a browser" cargo test --release --quiet --test report_browser -- --ignored
+elif $install; then
+  suite "report in a browser" false
+else
+  skip "report in a browser" "Chromium is missing (apt-get install chromium)"
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -38,7 +38,7 @@ pub fn section(report: &Report) -> String {
     let experiment = report.experiment;
     let mut out = "<dl class=\"asked\">".to_owned();
     let mut item = |name: &str, words: String| {
-        let _ = write!(out, "<div><dt>{name}</dt><dd>{words}</dd></div>\n");
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{words}</dd></div>");
     };
     item("Data", data(experiment));
     item("Network", network(experiment));
@@ -48,9 +48,9 @@ pub fn section(report: &Report) -> String {
     item("Computed", computed(report));
     out.push_str("</dl>\n<h3>Closures</h3>\n<dl class=\"closures\">");
     for &closure in &experiment.ensemble.closures {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<div><dt class=\"k{}\">{}</dt><dd>{}</dd></div>\n",
+            "<div><dt class=\"k{}\">{}</dt><dd>{}</dd></div>",
             closure as usize,
             closure.name(),
             words::closure(closure)

@@ -154,9 +154,9 @@ fn reading(out: &mut String, group: &Group) {
     rules.retain(|rule| !rule.is_empty());
     rules.dedup();
     for rule in rules {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<p class=\"small\"><b>Rule, declared before the data:</b> {}</p>\n",
+            "<p class=\"small\"><b>Rule, declared before the data:</b> {}</p>",
             sentence(&escape(rule))
         );
     }
@@ -182,12 +182,12 @@ fn all_steps(out: &mut String, group: &Group) {
     }
     let plateaus = group.claims.iter().any(|claim| claim.plateau.is_some());
     let plateau = if plateaus { "<th>plateau [95 %]</th>" } else { "" };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<details><summary>All steps and sizes<small>{tally}</small></summary><div class=\"scroll\">\
          <table><thead><tr><th>closure</th><th>size</th><th class=\"n\">updates</th>\
          <th>verdict</th><th>exponent [95 %]</th>{plateau}<th>local exponents</th>\
-         <th class=\"n\">fit prob.</th><th>reason</th></tr></thead><tbody>\n"
+         <th class=\"n\">fit prob.</th><th>reason</th></tr></thead><tbody>"
     );
     for claim in &group.claims {
         let plateau = match plateaus {
@@ -196,10 +196,10 @@ fn all_steps(out: &mut String, group: &Group) {
             }
             false => String::new(),
         };
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<tr><td class=\"k{}\">{}</td><td>{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td>\
-             {plateau}<td>{}</td><td class=\"n\">{}</td><td class=\"why\">{}</td></tr>\n",
+             {plateau}<td>{}</td><td class=\"n\">{}</td><td class=\"why\">{}</td></tr>",
             claim.closure as usize,
             claim.closure.name(),
             words::held(claim),

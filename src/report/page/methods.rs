@@ -108,7 +108,7 @@ pub fn data(report: &Report) -> String {
     let attribution = if report.experiment.data.source == Source::Digits { DIGITS } else { "" };
     [
         FILES,
-        "<div class=\"grid\">\n",
+        "<div class=\"codes\">\n",
         &code("pandas", &super::escape(PANDAS)),
         &code("NumPy", &super::escape(NUMPY)),
         &code("JAX and PyTorch", &super::escape(JAX)),

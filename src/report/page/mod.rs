@@ -23,9 +23,9 @@ pub fn html(report: &Report) -> String {
     let curves = trajectories::figures(report);
 
     let mut body = String::new();
-    let _ = write!(
+    let _ = writeln!(
         body,
-        "<header><p class=\"over\">nfd · {}</p><h1>{name}</h1><p class=\"lead\">{}</p></header>\n",
+        "<header><p class=\"over\">nfd · {}</p><h1>{name}</h1><p class=\"lead\">{}</p></header>",
         words::study(experiment.study),
         asked::lead(report)
     );
@@ -48,10 +48,10 @@ pub fn html(report: &Report) -> String {
         let _ = write!(body, "<section id=\"{id}\"><h2>{title}</h2>\n{content}</section>\n");
     }
     body.push_str("</main>\n");
-    let _ = write!(
+    let _ = writeln!(
         body,
         "<footer><p>Made by nfd {} from the experiment and the results alone: the same experiment \
-         gives the same page.</p></footer>\n",
+         gives the same page.</p></footer>",
         env!("CARGO_PKG_VERSION")
     );
 

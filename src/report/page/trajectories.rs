@@ -266,10 +266,10 @@ pub fn section(report: &Report, figures: &[Figure]) -> String {
     out.push_str("</div>\n");
     let horizon = plain(report.experiment.model.horizon);
     let last = words::step(report.experiment.training.steps);
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<p class=\"note\">k counts updates; pass k uses the weights after k of them, the last is {last}. \
-         Depth time runs from 0 to T = {horizon}.</p>\n"
+         Depth time runs from 0 to T = {horizon}.</p>"
     );
     out
 }

@@ -63,11 +63,11 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
     }
     out.push_str("</tbody></table></div>\n");
     let steps = report.experiment.training.steps;
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<p class=\"note\">The table shows the last step ({}); the tally counts the claims of every \
          step and size. p is the exponent of a fall like L<sup>−p</sup>, c a plateau; brackets hold \
-         95 % intervals.</p>\n",
+         95 % intervals.</p>",
         words::step(steps)
     );
     out

@@ -135,11 +135,11 @@ pub fn observable(name: &str, report: &Report) -> (&'static str, String) {
                 .to_owned(),
         ),
         "coupling.forward.accumulated" => (
-            "forward coupling summed over layers, mean square",
+            "forward coupling summed, mean square",
             "The forward coupling summed along depth: small terms of one sign add up.".to_owned(),
         ),
         "coupling.backward.accumulated.past" => (
-            "backward coupling summed over layers, mean square",
+            "backward coupling summed, mean square",
             "The backward coupling to earlier steps summed along depth.".to_owned(),
         ),
         "closure_gap.f" => (

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::letters::{BOLD, LETTER, TITLE, fitted, label, text_width};
 use super::scale::{Range, Ticks};
 use super::{DARK, LIGHT, Look, Mark, Plot, RULES};
 use crate::report::text::{escape, measured, plain};
@@ -12,9 +13,6 @@ const SIDE: f64 = 2.0;
 /// Margin of a file of its own.
 const PAPER: f64 = 14.0;
 const ROW: f64 = 20.0;
-/// Size of letters, as in [`RULES`]; titles are larger.
-const LETTER: f64 = 13.0;
-const TITLE: f64 = 15.0;
 /// Room of a legend entry's sample.
 const SAMPLE: f64 = 26.0;
 
@@ -60,42 +58,10 @@ impl Field {
 }
 
 /// A length, to a tenth.
-fn px(value: f64) -> String {
+pub fn px(value: f64) -> String {
     let text = format!("{:.1}", value + 0.0);
     let text = text.strip_suffix(".0").unwrap_or(&text);
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
-/// From above, for the widest usual fonts.
-fn text_width(text: &str) -> f64 {
-    let share = |c: char| match c {
-        ' ' | '\u{a0}' | '.' | ',' | ':' | 'i' | 'l' | 'j' | '(' | ')' | 't' | 'f' => 0.42,
-        '⁰'..='⁹' | '¹' | '²' | '³' | '⁻' => 0.46,
-        'm' | 'w' | 'M' | 'W' | '=' | '+' | '−' | '×' | '…' => 0.98,
-        c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' => 0.65,
-        c if c.is_ascii_uppercase() => 0.8,
-        _ => 1.0,
-    };
-    text.chars().map(share).sum::<f64>() * LETTER
-}
-
-/// Bold letters are wider.
-const BOLD: f64 = 1.13;
-
-/// `text`, cut so that it fits into `room`.
-fn fitted(text: &str, room: f64) -> String {
-    if text_width(text) <= room {
-        return text.to_owned();
-    }
-    let mut kept = String::new();
-    for c in text.chars() {
-        kept.push(c);
-        if text_width(&kept) + LETTER > room {
-            kept.pop();
-            break;
-        }
-    }
-    kept + "…"
 }
 
 fn draw(plot: &Plot, alone: bool) -> String {
@@ -118,6 +84,7 @@ fn draw(plot: &Plot, alone: bool) -> String {
     top = legend(&mut body, plot, top);
     let bottom = top + 10.0 + FIELD;
     let height = bottom + 44.0;
+    let mut middle = WIDTH / 2.0;
     match ranges(plot) {
         Some((x, y)) => {
             let y_ticks = y.ticks(&[], |_| 20.0 / FIELD);
@@ -126,16 +93,17 @@ fn draw(plot: &Plot, alone: bool) -> String {
             let field = Field { left, right, top: top + 10.0, bottom, x, y };
             let sizes = all(plot, |mark| mark.x);
             let x_ticks = x.ticks(&sizes, |l| (text_width(l) + 6.0) / (right - left));
+            middle = (left + right) / 2.0;
             axes(&mut body, &field, &x_ticks, &y_ticks);
             data(&mut body, plot, &field);
         }
         None => {
-            let middle = (WIDTH / 2.0, (top + bottom) / 2.0);
-            label(&mut body, middle, "middle", "empty", "Nothing to draw");
+            let centre = (middle, (top + bottom) / 2.0);
+            label(&mut body, centre, "middle", "empty", "Nothing to draw");
         }
     }
-    let axis = fitted(&plot.x.label, (WIDTH - 2.0 * SIDE) / BOLD);
-    label(&mut body, (WIDTH / 2.0, height - 8.0), "middle", "name", &axis);
+    let axis = fitted(&plot.x.label, FIELD / BOLD);
+    label(&mut body, (middle, height - 8.0), "middle", "name", &axis);
 
     let (title, description) = (escape(&plot.title), escape(&plot.description));
     let (from, width, tall) = match alone {
@@ -157,34 +125,6 @@ fn draw(plot: &Plot, alone: bool) -> String {
         );
     }
     out + &body + "</svg>"
-}
-
-fn label(out: &mut String, (x, y): (f64, f64), anchor: &str, class: &str, text: &str) {
-    let (x, y) = (px(x), px(y));
-    let text = match class {
-        "name" | "title" => lowered(text),
-        _ => escape(text),
-    };
-    let _ = write!(
-        out,
-        "<text class=\"{class}\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{text}</text>"
-    );
-}
-
-/// h_L and the like with the index lowered, escaped.
-fn lowered(text: &str) -> String {
-    let mut parts = text.split('_');
-    let mut out = escape(parts.next().unwrap_or_default());
-    for part in parts {
-        let mut letters = part.chars();
-        let index: String = letters.next().into_iter().collect();
-        let (index, rest) = (escape(&index), escape(letters.as_str()));
-        let _ = write!(
-            out,
-            "<tspan dy=\"3\" font-size=\"10\">{index}</tspan><tspan dy=\"-3\">{rest}</tspan>"
-        );
-    }
-    out
 }
 
 /// Distinct finite coordinates of the points, ascending.

@@ -5,6 +5,7 @@
 //! measured by a browser: widths are estimated from above, so that nothing overlaps.
 
 mod draw;
+mod letters;
 mod scale;
 
 pub use draw::{embedded, standalone};

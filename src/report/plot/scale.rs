@@ -70,7 +70,7 @@ impl Range {
 
     fn label(&self, value: f64) -> String {
         match self.scale {
-            Scale::Log if self.span() >= 1.2 => power_of_ten(value.log10().round() as i32),
+            Scale::Log if self.span() >= 1.2 => power_of_ten(libm::log10(value).round() as i32),
             Scale::Log => short(measured(value)),
             Scale::Linear => {
                 // All labels of an axis have the decimals of its step.
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(labels(Scale::Sizes, &[4.0, 8.0, 16.0]), ["4", "8", "16"]);
         assert_eq!(labels(Scale::Count, &[0.0, 3.0]), ["0", "1", "2", "3"]);
         assert_eq!(labels(Scale::Log, &[3e-6, 2e-3]), ["10⁻⁵", "10⁻⁴", "10⁻³"]);
-        assert_eq!(labels(Scale::Log, &[1.0e-3, 4.0e-3]), ["1×10⁻³", "2×10⁻³"]);
+        assert_eq!(labels(Scale::Log, &[1.0e-3, 4.0e-3]), ["1×10⁻³", "2×10⁻³", "3×10⁻³", "4×10⁻³"]);
         assert_eq!(labels(Scale::Linear, &[0.0, 0.19]), ["0", "0.05", "0.10", "0.15"]);
         assert_eq!(labels(Scale::Linear, &[-0.5, 0.5]), ["−0.5", "0", "0.5"]);
         for scale in [Scale::Linear, Scale::Log, Scale::Count, Scale::Sizes] {
