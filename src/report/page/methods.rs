@@ -69,8 +69,8 @@ pub fn section(report: &Report) -> String {
 
 const FILES: &str = "<p>Next to this page lie <code>results.csv</code> (one number a line), \
 <code>arrays.npz</code> (the same as arrays), <code>summary.json</code> (the claims), \
-<code>manifest.json</code> (the resolved experiment; a valid experiment file itself is its \
-<code>experiment</code> field) and <code>plots/</code> (the figures as SVG).</p>\n";
+<code>manifest.json</code> (the resolved \
+experiment, and how it was started) and <code>plots/</code> (the figures as SVG).</p>\n";
 
 const PANDAS: &str = "import pandas as pd
 
