@@ -43,7 +43,9 @@ rows, samples and seeds of (h − h<sub>ref</sub>)<sup>2</sup>; the weak error i
 
 const FITS: &str = "<p>Families and rules are declared with each claim before there are data: the \
 power a·L<sup>−p</sup>(1 + b/L), with a floor e/(nL) for mean-square observables of single layers, and \
-the plateau c + a·L<sup>−p</sup>. Intervals hold 95 %: a jackknife that leaves out one seed at a time, \
+the plateau c + a·L<sup>−p</sup>. They are fitted by weighted least squares, with e ≥ 0 and b/L at \
+most ½ at the largest L; relative errors are shrunk towards those of all points, as single ones from \
+few seeds are uncertain. Intervals hold 95 %: a jackknife that leaves out one seed at a time, \
 with Student’s t quantiles; a percentile bootstrap over few seeds would cover too little. Local \
 exponents are slopes between neighbouring points on logarithmic axes. Bars are one standard error over \
 seeds, bands 95 %.</p>\n";
