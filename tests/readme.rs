@@ -34,7 +34,7 @@ fn the_two_commands_are_there_and_the_first_runs() {
     for observable in ["weak.f", "strong.h", "coupling.forward.layer", "closure_gap.f"] {
         assert!(table.contains(observable), "{observable}");
     }
-    for file in ["results.csv", "summary.json", "manifest.json"] {
+    for file in ["results.csv", "arrays.npz", "summary.json", "manifest.json", "report.html"] {
         assert!(output.join(file).is_file() && README.contains(&format!("`{file}`")), "{file}");
     }
     let tasks: std::collections::BTreeSet<_> =
