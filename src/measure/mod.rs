@@ -2,6 +2,7 @@
 //! infinite width predicts, and what the numbers say about the study's claims.
 
 pub mod claims;
+mod declared;
 pub mod limit;
 pub mod pairs;
 mod series;

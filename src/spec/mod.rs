@@ -4,6 +4,7 @@
 //! [`Experiment`] in which nothing is left open. A resolved experiment is itself a valid experiment
 //! file, and resolving it again changes nothing. [`source`] knows where in the file a field stands.
 
+mod check;
 pub mod grid;
 pub mod raw;
 pub mod resolve;
