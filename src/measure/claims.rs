@@ -1,6 +1,6 @@
 //! What a study claims, and what the numbers say about it.
 //!
-//! What is claimed is declared in [`super::declared`], before any data. Both families are fitted to
+//! What is claimed is declared in `declared`, before any data. Both families are fitted to
 //! every curve: a power claim is contradicted by a plateau.
 
 use serde::Serialize;
