@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::figures::claim_plot;
-use super::verdicts::exponent_of_theory;
 use super::words;
 use crate::measure::claims::{Axis, Claim, Family};
 use crate::report::Report;
@@ -129,7 +128,7 @@ fn reading(out: &mut String, group: &Group) {
             sentence(&words::estimate(claim))
         );
         if let Some(expected) = claim.expected {
-            let _ = write!(out, " Theory: {}.", exponent_of_theory(expected));
+            let _ = write!(out, " Theory: {}.", words::exponent_of_theory(expected));
         }
         if !claim.reason.is_empty() {
             let _ = write!(out, " {}", sentence(&escape(&claim.reason)));

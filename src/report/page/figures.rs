@@ -1,6 +1,5 @@
 //! Plots of claims.
 
-use super::verdicts::exponent_of_theory;
 use super::words;
 use crate::measure::claims::{Axis, Claim, Family};
 use crate::report::Report;
@@ -73,7 +72,7 @@ fn theory(claims: &[&Claim]) -> Option<Guide> {
     let curve = [ends.0, ends.1].map(|x| (x, height / 1.7 * libm::pow(x, -p)));
     let fine = ends.0 < ends.1 && height.is_finite();
     fine.then(|| Guide {
-        label: format!("slope −{} (theory)", exponent_of_theory(p)),
+        label: format!("slope −{} (theory)", words::exponent_of_theory(p)),
         curve: curve.to_vec(),
     })
 }

@@ -39,7 +39,11 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
         let statement = words::statement(group.statement);
         let _ = write!(out, "<tr><th scope=\"row\"><a href=\"#{}\">{statement}</a>", group.id);
         if let Some(expected) = group.expected {
-            let _ = write!(out, "<small>theory: exponent {}</small>", exponent_of_theory(expected));
+            let _ = write!(
+                out,
+                "<small>theory: exponent {}</small>",
+                words::exponent_of_theory(expected)
+            );
         }
         out.push_str("</th>");
         for &closure in closures {
@@ -71,9 +75,4 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
         words::step(steps)
     );
     out
-}
-
-/// Theory gives whole numbers: 1, not 1.00.
-pub fn exponent_of_theory(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value}") } else { exponent(value) }
 }

@@ -192,3 +192,8 @@ pub fn local_slopes(claim: &Claim) -> String {
     let slopes = claim.local_exponents.iter().map(|p| p.map_or("–".to_owned(), exponent));
     slopes.collect::<Vec<_>>().join(" · ")
 }
+
+/// Theory gives whole numbers: 1, not 1.00.
+pub fn exponent_of_theory(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value}") } else { exponent(value) }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::letters::{BOLD, LETTER, TITLE, fitted, label, text_width};
+use super::letters::{BOLD, LETTER, TITLE, fitted, label, px, text_width};
 use super::scale::{Range, Ticks};
 use super::{DARK, LIGHT, Look, Mark, Plot, RULES};
 use crate::report::text::{escape, measured, plain};
@@ -55,13 +55,6 @@ impl Field {
         }
         path
     }
-}
-
-/// A length, to a tenth.
-pub fn px(value: f64) -> String {
-    let text = format!("{:.1}", value + 0.0);
-    let text = text.strip_suffix(".0").unwrap_or(&text);
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 fn draw(plot: &Plot, alone: bool) -> String {

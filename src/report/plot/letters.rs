@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::draw::px;
 use crate::report::text::escape;
 
 /// Size of letters, as in [`super::RULES`].
@@ -68,4 +67,11 @@ fn lowered(text: &str) -> String {
         );
     }
     out
+}
+
+/// A length, to a tenth.
+pub fn px(value: f64) -> String {
+    let text = format!("{:.1}", value + 0.0);
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
