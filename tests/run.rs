@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::results::{Row, moments, nfd, rows, run_job};
+use common::results::{Row, final_files, moments, nfd, rows, run_job};
 use serde_json::Value;
 
 const SMALL: &str = r#"{
@@ -46,9 +46,10 @@ fn any_number_of_threads_leaves_the_same_bytes() {
     let job = small(folder.path());
     let files = |threads: &str| {
         let (_guard, run) = run_job(&job, &["--threads", threads]);
-        ["results.csv", "arrays.npz", "summary.json"].map(|name| fs::read(run.join(name)).unwrap())
+        final_files(&run)
     };
     let one = files("1");
+    assert!(one.keys().filter(|name| name.ends_with(".svg")).count() >= 10, "{:?}", one.keys());
     for threads in ["2", "3", "16"] {
         assert!(files(threads) == one, "{threads} threads");
     }
@@ -391,4 +392,29 @@ fn digits_have_the_couplings_of_the_theory() {
             assert!(bound < 0.8 * table, "{name} at {depth}: the bound {bound:e} says nothing");
         }
     }
+}
+
+/// A path that is no text, and a report in it that loses the plots it no longer has.
+#[cfg(unix)]
+#[test]
+fn paths_need_not_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let job = small(folder.path());
+    let output = folder.path().join(OsStr::from_bytes(b"run-\xff"));
+    let run = |extra: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nfd"));
+        command.args(["run", &job, "--output"]).arg(&output).args(extra);
+        let done = command.env("NO_COLOR", "1").output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        done
+    };
+    let done = run(&[]);
+    assert!(!done.stderr.contains(&0x1b) && !done.stdout.contains(&0x1b), "escapes, no terminal");
+    assert!(final_files(&output).contains_key("plots/closure-gap-f-depth.svg"));
+    run(&["--set", "ensemble.closures=[\"exact\"]"]);
+    let plots = final_files(&output);
+    assert!(!plots.contains_key("plots/closure-gap-f-depth.svg"), "{:?}", plots.keys());
+    assert!(plots.contains_key("plots/strong-h-depth.svg"));
 }

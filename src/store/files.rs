@@ -110,15 +110,21 @@ pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) ->
 /// # Errors
 /// [`Error::Io`]
 pub fn sweep(directory: &Path) -> Result<()> {
+    remove(directory, |name| name.starts_with('.') && name.ends_with(".tmp"))
+}
+
+/// Removes the files of `directory` with such names.
+///
+/// # Errors
+/// [`Error::Io`]
+pub fn remove(directory: &Path, such: impl Fn(&str) -> bool) -> Result<()> {
     let io = |action, path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { action, path, source }
     };
     for entry in fs::read_dir(directory).map_err(io("read", directory))? {
         let entry = entry.map_err(io("read", directory))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".tmp") {
+        if such(&entry.file_name().to_string_lossy()) {
             fs::remove_file(entry.path()).map_err(io("remove", &entry.path()))?;
         }
     }

@@ -180,7 +180,8 @@ impl RunDirectory {
         files::replace(&*self.files, &self.path, name, bytes)
     }
 
-    /// Writes the plots, each all or nothing, by name.
+    /// Writes the plots, each all or nothing, by name; plots of an earlier report that are not among
+    /// them go.
     ///
     /// # Errors
     /// [`Error::Write`]; [`Error::Io`]
@@ -189,7 +190,9 @@ impl RunDirectory {
         for (name, svg) in plots {
             files::replace(&*self.files, &folder, name, svg.as_bytes())?;
         }
-        Ok(())
+        files::remove(&folder, |name| {
+            name.ends_with(".svg") && plots.iter().all(|(kept, _)| kept != name)
+        })
     }
 
     fn growing(&self) -> MutexGuard<'_, Growing> {

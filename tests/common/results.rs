@@ -1,5 +1,6 @@
 //! Reads what a run of the program left.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -45,6 +46,17 @@ pub fn run_job(job: &str, extra: &[&str]) -> (tempfile::TempDir, PathBuf) {
 pub fn rows(directory: &Path) -> Vec<Row> {
     let mut reader = csv::Reader::from_path(directory.join("results.csv")).unwrap();
     reader.deserialize().map(Result::unwrap).collect()
+}
+
+/// Everything that is a pure function of the experiment: name and bytes, plots included.
+pub fn final_files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = ["results.csv", "arrays.npz", "summary.json", "report.html"].map(str::to_owned);
+    let plots = std::fs::read_dir(directory.join("plots")).unwrap();
+    let plot = |entry: std::io::Result<std::fs::DirEntry>| {
+        format!("plots/{}", entry.unwrap().file_name().display())
+    };
+    let names = names.into_iter().chain(plots.map(plot));
+    names.map(|name| (name.clone(), std::fs::read(directory.join(&name)).unwrap())).collect()
 }
 
 /// Mean and standard error over seeds of one number.
