@@ -13,6 +13,7 @@ use nfd::measure::claims::{Axis, Claim, Family, evaluate};
 use nfd::model::Closure;
 use nfd::rng::philox::Philox;
 use nfd::spec::Experiment;
+use nfd::spec::grid::Task;
 use nfd::spec::resolve::resolve;
 use nfd::spec::source::Source;
 use nfd::stats::verdict::Verdict;
@@ -85,7 +86,7 @@ fn find<'a>(claims: &'a [Claim], id: &str) -> &'a Claim {
 #[test]
 fn planted_laws_get_their_verdicts() {
     let experiment = experiment(&[]);
-    let claims = evaluate(&experiment, &plant(&experiment, &laws), |_| 0);
+    let claims = evaluate(&experiment, &plant(&experiment, &laws), &[]);
     let ids: BTreeSet<_> = claims.iter().map(|claim| &claim.id).collect();
     assert_eq!(ids.len(), claims.len(), "ids are not unique");
 
@@ -128,10 +129,10 @@ fn planted_laws_get_their_verdicts() {
 #[test]
 fn too_little_is_refused_with_the_minimum() {
     let few_depths = experiment(&["ensemble.depths=[4,8,16,32]"]);
-    let claims = evaluate(&few_depths, &plant(&few_depths, &laws), |_| 0);
+    let claims = evaluate(&few_depths, &plant(&few_depths, &laws), &[]);
     for (id, least) in [
-        ("strong.g/exact/n=20000/k=1", "needs at least 5 points, has 4"),
-        ("coupling.forward.layer/exact/n=20000/k=1", "needs at least 6 points, has 4"),
+        ("strong.g/exact/n=20000/k=1", "needs at least 5 sizes, has 4"),
+        ("coupling.forward.layer/exact/n=20000/k=1", "needs at least 5 sizes, has 4"),
     ] {
         let claim = find(&claims, id);
         assert_eq!((claim.verdict, claim.reason.as_str()), (Verdict::Inconclusive, least));
@@ -139,23 +140,64 @@ fn too_little_is_refused_with_the_minimum() {
         assert_eq!(claim.curve.len(), 4, "what was measured is still shown");
     }
     let few_seeds = experiment(&["ensemble.seeds=3"]);
-    let claims = evaluate(&few_seeds, &plant(&few_seeds, &laws), |_| 0);
+    let claims = evaluate(&few_seeds, &plant(&few_seeds, &laws), &[]);
     let claim = find(&claims, "strong.g/exact/n=20000/k=1");
-    assert_eq!(claim.reason, "needs at least 4 seeds, has 3");
+    assert_eq!(claim.reason, "needs at least 4 seeds at every point, has 3");
 }
 
+/// Seeds that some depth lost are left out at all of them: survivors are not compared with all.
 #[test]
 fn lost_runs_are_left_out_and_counted() {
-    let experiment = experiment(&[]);
+    let experiment = experiment(&["ensemble.seeds=6"]);
     let mut rows = plant(&experiment, &laws);
     // One seed lost at one depth, and all seeds at another.
     rows.retain(|row| !(row.depth == 8 && row.seed == 2) && row.depth != 64);
-    let claims = evaluate(&experiment, &rows, |closure| usize::from(closure == Closure::Exact) * 5);
+    let task = |closure, depth, seed| Task { closure, width: 20_000, depth, seed };
+    let mut lost: Vec<Task> = (0..6).map(|seed| task(Closure::Exact, 64, seed)).collect();
+    lost.push(task(Closure::Exact, 8, 2));
+    lost.push(task(Closure::Gia, 8, 2));
+    lost.push(Task { width: 5000, ..task(Closure::Exact, 8, 2) });
+    let claims = evaluate(&experiment, &rows, &lost);
     let claim = find(&claims, "strong.g/exact/n=20000/k=1");
-    assert_eq!((claim.points, claim.diverged), (5, 5));
+    assert_eq!((claim.points, claim.seeds, claim.diverged), (5, 5, 7));
     assert_eq!(claim.curve.iter().map(|p| p.depth).collect::<Vec<_>>(), [4, 8, 16, 32, 128]);
     assert_eq!(claim.verdict, Verdict::Supported);
     // Five points are too few for the family with a floor.
     let coupling = find(&claims, "coupling.forward.layer/exact/n=20000/k=1");
     assert_eq!(coupling.reason, "needs at least 6 points, has 5");
+
+    // Five of six seeds lost at the last depth: whatever the others say, nothing is claimed.
+    let mut rows = plant(&experiment, &laws);
+    rows.retain(|row| row.depth != 128 || row.seed == 0);
+    let claims = evaluate(&experiment, &rows, &[]);
+    let claim = find(&claims, "coupling.forward.layer/exact/n=20000/k=1");
+    assert_eq!(claim.reason, "needs at least 4 seeds at every point, has 1");
+}
+
+/// Many widths do not make up for few depths: p and b are told apart by depth alone.
+#[test]
+fn widths_do_not_stand_in_for_depths() {
+    let experiment = experiment(&["ensemble.depths=[16,32]", "ensemble.widths=[1000,2000,4000]"]);
+    let claims = evaluate(&experiment, &plant(&experiment, &laws), &[]);
+    let claim = find(&claims, "coupling.forward.layer/exact/all n/k=1");
+    assert_eq!((claim.points, claim.exponent), (6, None));
+    assert_eq!(claim.reason, "needs at least 5 sizes, has 2");
+}
+
+/// Against one wide and deep network an error is a/n + b/L: no rate in L away from its width, and
+/// none in n away from its depth. Couplings compare with nothing and stay.
+#[test]
+fn one_reference_network_gives_rates_only_along_its_own_lines() {
+    let claims = |overrides: &[&str]| {
+        let experiment = experiment(overrides);
+        evaluate(&experiment, &plant(&experiment, &laws), &[])
+    };
+    let of = |claims: &[Claim], observable: &str, axis: Axis| {
+        claims.iter().any(|claim| claim.observable == observable && claim.axis == axis)
+    };
+    let far = claims(&["reference.width=160000", "reference.depth=512"]);
+    assert!(!of(&far, "strong.g", Axis::Depth) && !of(&far, "strong.g", Axis::Width));
+    assert!(!of(&far, "weak.f", Axis::Depth) && of(&far, "coupling.forward.layer", Axis::Depth));
+    let deep = claims(&["ensemble.widths=[20000]", "reference.width=20000", "reference.depth=512"]);
+    assert!(of(&deep, "strong.g", Axis::Depth) && of(&deep, "weak.f", Axis::Depth));
 }

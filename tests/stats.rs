@@ -84,6 +84,9 @@ fn what_cannot_be_fitted_is_refused() {
     assert!(fit(POWER, &good).is_some());
     assert_eq!(fit(POWER, &good[..4]), None, "two more points than parameters");
     assert_eq!(fit(FLOOR, &good[..5]), None);
+    let two_depths: Vec<Sample> =
+        (0..8).map(|i| Sample { z: 1e-3 / f64::from(i + 1), ..good[(i % 2) as usize] }).collect();
+    assert_eq!(fit(FLOOR, &two_depths), None, "eight points at two depths");
     for y in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let mut bad = good.clone();
         bad[2].y = y;

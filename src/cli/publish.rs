@@ -57,8 +57,8 @@ pub fn publish(
     outcome: &Outcome,
     directory: &RunDirectory,
 ) -> Result<Ending> {
-    let of = |closure| outcome.diverged.iter().filter(|(task, _)| task.closure == closure).count();
-    let claims = claims::evaluate(experiment, &outcome.rows, of);
+    let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
+    let claims = claims::evaluate(experiment, &outcome.rows, &lost);
     directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     directory.write_json("summary.json", &summary(experiment, data, &claims, outcome))?;

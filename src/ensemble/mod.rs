@@ -101,10 +101,14 @@ pub fn collect(
     threads: usize,
 ) -> Result<Outcome> {
     let tasks = tasks(experiment);
-    let seeds: Vec<u64> = (0..experiment.ensemble.seeds).collect();
-    let measured = in_parallel(threads, &seeds, |&seed| {
+    let mut seeds: BTreeMap<u64, Vec<Task>> = BTreeMap::new();
+    for &task in &tasks {
+        seeds.entry(task.seed).or_default().push(task);
+    }
+    let seeds: Vec<Vec<Task>> = seeds.into_values().collect();
+    let measured = in_parallel(threads, &seeds, |tasks_of_seed| {
         let mut runs = BTreeMap::new();
-        for &task in tasks.iter().filter(|task| task.seed == seed) {
+        for &task in tasks_of_seed {
             runs.extend(store.load::<Trajectory>(task)?.map(|run| (task, run)));
         }
         let diverged = |(&task, run): (&Task, &Trajectory)| run.diverged.map(|at| (task, at));
@@ -148,7 +152,10 @@ fn in_parallel<I: Sync, O: Send>(
         }
     });
     // A poisoned lock means that a worker panicked, which the scope has passed on.
-    results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // An error before a None, whichever came first: it says more than "interrupted".
+    let results: Vec<Option<O>> = results.into_iter().collect::<Result<_>>()?;
+    Ok(results.into_iter().collect())
 }
 
 /// All rows of one seed, by task.

@@ -11,6 +11,7 @@ use super::declared::{Declaration, Place, TRAINING_CONVERGENCE};
 use super::depth_times;
 use super::series::{Index, Subject};
 use crate::model::Closure;
+use crate::spec::grid::Task;
 use crate::spec::{Experiment, ReferenceKind};
 use crate::stats::curve::Curve;
 use crate::stats::fit::{self, Fit, local_exponents};
@@ -85,9 +86,9 @@ pub struct Claim {
     pub goodness: Option<f64>,
     /// The number of points on the curve.
     pub points: usize,
-    /// Seeds.
+    /// Seeds that have a value at every point.
     pub seeds: u64,
-    /// Runs of this claim's closure that diverged, over all its points.
+    /// Runs of this claim's closure and sizes that diverged.
     pub diverged: usize,
     /// Exponents between neighbouring points; none on several widths at once.
     pub local_exponents: Vec<Option<f64>>,
@@ -98,19 +99,18 @@ pub struct Claim {
     pub fitted: Vec<FittedPoint>,
 }
 
-/// All claims of the experiment's study on its results; `diverged` counts diverged runs of a
-/// closure.
-pub fn evaluate(
-    experiment: &Experiment,
-    rows: &[Row],
-    diverged: impl Fn(Closure) -> usize,
-) -> Vec<Claim> {
+/// All claims of the experiment's study on its results; `diverged` are the runs that did.
+pub fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec<Claim> {
     let index = Index::new(rows, experiment.ensemble.seeds);
     let ensemble = &experiment.ensemble;
     let mut claims = Vec::new();
     for declaration in &TRAINING_CONVERGENCE {
         for &closure in ensemble.closures.iter().filter(|c| declaration.closures.contains(c)) {
-            for (held, sizes) in curves(experiment, declaration.axis) {
+            for (held, sizes) in curves(experiment, declaration) {
+                let lost = diverged.iter().filter(|task| {
+                    task.closure == closure && sizes.contains(&(task.width, task.depth))
+                });
+                let lost = lost.count();
                 for step in declaration.first_step..=experiment.training.steps {
                     let times = depth_times(experiment);
                     let depth_time = match declaration.place {
@@ -121,8 +121,7 @@ pub fn evaluate(
                     let observable = declaration.observable;
                     let subject = Subject { closure, step, observable, depth_time };
                     let claim = claim(&index, declaration, subject, held, &sizes);
-                    claims
-                        .extend(claim.map(|claim| Claim { diverged: diverged(closure), ..claim }));
+                    claims.extend(claim.map(|claim| Claim { diverged: lost, ..claim }));
                 }
             }
         }
@@ -133,18 +132,27 @@ pub fn evaluate(
 /// What is held, and the (width, depth) of the points.
 type Sizes = (Option<usize>, Vec<(usize, usize)>);
 
-/// The curves of an axis that the experiment has.
-fn curves(experiment: &Experiment, axis: Axis) -> Vec<Sizes> {
+/// The curves of a declaration that the experiment has.
+///
+/// Errors against one reference network are a/n + b/L^q: they fall with L only at the reference's
+/// own width, and with n only at its depth.
+fn curves(experiment: &Experiment, declaration: &Declaration) -> Vec<Sizes> {
     let (widths, depths) = (&experiment.ensemble.widths, &experiment.ensemble.depths);
-    let network = experiment.reference.kind == ReferenceKind::Network;
+    let reference = &experiment.reference;
+    let network = reference.kind == ReferenceKind::Network;
+    let compares = network && declaration.compares;
     let at_width = |n: usize| depths.iter().map(move |&l| (n, l));
-    match axis {
-        Axis::Depth if depths.len() > 1 => {
-            widths.iter().map(|&n| (Some(n), at_width(n).collect())).collect()
-        }
-        Axis::Width if widths.len() > 1 && network => {
-            depths.iter().map(|&l| (Some(l), widths.iter().map(|&n| (n, l)).collect())).collect()
-        }
+    match declaration.axis {
+        Axis::Depth if depths.len() > 1 => widths
+            .iter()
+            .filter(|&&n| !compares || reference.width == Some(n))
+            .map(|&n| (Some(n), at_width(n).collect()))
+            .collect(),
+        Axis::Width if widths.len() > 1 && network => depths
+            .iter()
+            .filter(|&&l| reference.depth == Some(l))
+            .map(|&l| (Some(l), widths.iter().map(|&n| (n, l)).collect()))
+            .collect(),
         Axis::Both if widths.len() > 1 && depths.len() > 1 => {
             vec![(None, widths.iter().flat_map(|&n| at_width(n)).collect())]
         }
@@ -240,8 +248,13 @@ fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
     let too_few = |what: &str, least: usize, has: usize| {
         Some(format!("needs at least {least} {what}, has {has}"))
     };
+    let mut distinct: Vec<f64> = curve.points.iter().map(|point| point.x).collect();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
     if curve.seeds < LEAST_SEEDS {
-        too_few("seeds", LEAST_SEEDS, curve.seeds)
+        too_few("seeds at every point", LEAST_SEEDS, curve.seeds)
+    } else if distinct.len() < fit::Family::LEAST_DISTINCT {
+        too_few("sizes", fit::Family::LEAST_DISTINCT, distinct.len())
     } else if points < least {
         too_few("points", least, points)
     } else {

@@ -49,8 +49,9 @@ impl<'a> Index<'a> {
         index
     }
 
-    /// The curve of `subject` over `sizes` (width, depth), with `x` of each; sizes without any
-    /// number are left out.
+    /// The curve of `subject` over `sizes` (width, depth), with `x` of each. Sizes without any number
+    /// are left out, then seeds that lack one at any of the others: every point is of the same
+    /// seeds, or survivors of the deepest networks would be compared with all of the shallow ones.
     pub fn curve(
         &self,
         subject: Subject<'a>,
@@ -74,6 +75,14 @@ impl<'a> Index<'a> {
                 present.push((width, depth));
             }
         }
+        let whole = |seed: &usize| {
+            curve.points.iter().flat_map(|p| &p.values).all(|seeds| seeds[*seed].is_some())
+        };
+        let kept: Vec<usize> = (0..self.seeds).filter(whole).collect();
+        for values in curve.points.iter_mut().flat_map(|point| &mut point.values) {
+            *values = kept.iter().map(|&seed| values[seed]).collect();
+        }
+        curve.seeds = kept.len();
         (curve, present)
     }
 

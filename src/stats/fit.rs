@@ -75,6 +75,10 @@ impl Family {
         self.parameters() + 2
     }
 
+    /// Fewer distinct x are not fitted either, however many points share them: two more than the
+    /// parameters that x has to tell apart, which are p and two coefficients.
+    pub const LEAST_DISTINCT: usize = 5;
+
     /// The terms that are linear in the coefficients.
     fn basis(self, p: f64, x: f64, z: f64) -> [f64; 3] {
         match self {
@@ -92,12 +96,17 @@ impl Fit {
     }
 }
 
-/// Fits `family` to `samples`; None when there are fewer than [`Family::least_points`], a value or
+/// Fits `family` to `samples`; None when there are fewer than [`Family::least_points`] or
+/// [`Family::LEAST_DISTINCT`], a value or
 /// an error is not positive (all our observables are mean squares or roots of them), or the data do
 /// not determine the exponent within [`EXPONENTS`].
 pub fn fit(family: Family, samples: &[Sample]) -> Option<Fit> {
     let usable = |s: &Sample| s.y > 0.0 && s.y.is_finite() && s.sigma > 0.0 && s.sigma.is_finite();
-    if samples.len() < family.least_points() || !samples.iter().all(usable) {
+    let mut distinct: Vec<f64> = samples.iter().map(|s| s.x).collect();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    let enough = samples.len() >= family.least_points() && distinct.len() >= Family::LEAST_DISTINCT;
+    if !enough || !samples.iter().all(usable) {
         return None;
     }
     let [low, high] = EXPONENTS;

@@ -31,7 +31,10 @@ pub struct Conditional {
     hidden: Vec<DMatrix<f64>>,
     /// g_0 … g_L (δ when O > 1) of the last backward pass.
     signals: Vec<DMatrix<f64>>,
-    /// Coefficients of every forward and backward query, by layer − 1 and step.
+    /// Passes so far.
+    passes: usize,
+    /// Coefficients of forward and backward queries, by layer − 1 and step; only the last ones once
+    /// the covariances are no longer followed.
     forward_queries: Vec<Vec<DMatrix<f64>>>,
     backward_queries: Vec<Vec<DMatrix<f64>>>,
     features: Recorder,
@@ -58,6 +61,7 @@ impl Conditional {
             layers: vec![layer; network.depth],
             hidden: Vec::new(),
             signals: Vec::new(),
+            passes: 0,
             forward_queries: vec![Vec::new(); network.depth],
             backward_queries: vec![Vec::new(); network.depth],
             features: Recorder::default(),
@@ -84,6 +88,11 @@ impl Conditional {
     /// U and V.
     pub fn ends(&self) -> &Ends {
         &self.ends
+    }
+
+    /// Whether the covariances over all passes so far have few enough columns.
+    fn follows_covariances(&self) -> bool {
+        self.passes * self.train.len() <= self.probe.covariance_columns
     }
 
     /// Factor on QB M C and QF Mᵀ C.
@@ -119,6 +128,8 @@ impl Sweeps for Conditional {
         let Network { width, depth, activation, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
         let samples = self.train.len();
+        self.passes += 1;
+        let follows = self.follows_covariances();
         let mut h = self.ends.embed(&columns(&self.train));
         let mut hidden = vec![h.clone()];
         let mut coupling = ForwardCoupling::default();
@@ -139,7 +150,11 @@ impl Sweeps for Conditional {
             own_movement += mean_square(&drift) / (scales.forward.powi(2) * (width * depth) as f64);
 
             self.layers[l - 1].remember_forward(&answer);
-            self.forward_queries[l - 1].push(answer.expansion.coefficients());
+            let queries = &mut self.forward_queries[l - 1];
+            if !follows {
+                queries.clear();
+            }
+            queries.push(answer.expansion.coefficients());
             hidden.push(h.clone());
         }
         coupling.accumulated = mean_square(&accumulated);
@@ -173,6 +188,7 @@ impl Sweeps for Conditional {
         let Network { width, depth, activation, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let Signal { mut g, weights } = self.ends.signal(chi);
+        let follows = self.follows_covariances();
         self.signals = vec![g.clone(); depth + 1];
         let mut coupling = BackwardCoupling::default();
         let (mut past, mut same) =
@@ -201,7 +217,11 @@ impl Sweeps for Conditional {
             same += layer_same;
 
             self.layers[l - 1].remember_backward(&answer);
-            self.backward_queries[l - 1].push(answer.expansion.coefficients());
+            let queries = &mut self.backward_queries[l - 1];
+            if !follows {
+                queries.clear();
+            }
+            queries.push(answer.expansion.coefficients());
             self.signals[l - 1] = g.clone();
         }
         coupling.accumulated_past = mean_square(&past);
@@ -210,11 +230,10 @@ impl Sweeps for Conditional {
         if let Some(rates) = update {
             if rates.hidden != 0.0 {
                 for (l, memory) in self.layers.iter_mut().enumerate() {
-                    let (forward, backward) = (
-                        &self.forward_queries[l][step as usize],
-                        &self.backward_queries[l][step as usize],
-                    );
-                    memory.update(rates.hidden, &weights, forward, backward);
+                    let queries = (self.forward_queries[l].last(), self.backward_queries[l].last());
+                    if let (Some(forward), Some(backward)) = queries {
+                        memory.update(rates.hidden, &weights, forward, backward);
+                    }
                 }
             }
             let x = columns(&self.train);
@@ -229,8 +248,7 @@ impl Sweeps for Conditional {
     }
 
     fn covariances(&self) -> Option<Vec<Covariances>> {
-        let steps = self.backward_queries.first()?.len();
-        if steps * self.train.len() > self.probe.covariance_columns {
+        if !self.follows_covariances() {
             return None;
         }
         // Both bases are orthonormal: inner products of queries are those of their coefficients.

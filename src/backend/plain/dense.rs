@@ -57,7 +57,9 @@ pub struct Dense {
     initial: Vec<DMatrix<f64>>,
     hidden: Vec<DMatrix<f64>>,
     signals: Vec<DMatrix<f64>>,
-    /// φ(h_l) and g_l of every pass at the probed layers.
+    /// Passes so far.
+    passes: usize,
+    /// φ(h_l) and g_l of every pass at the probed layers, while the covariances are followed.
     feature_history: Vec<Vec<DMatrix<f64>>>,
     gradient_history: Vec<Vec<DMatrix<f64>>>,
     features: Recorder,
@@ -91,6 +93,7 @@ impl Dense {
             initial: weights.forward.clone(),
             hidden: Vec::new(),
             signals: Vec::new(),
+            passes: 0,
             feature_history: vec![Vec::new(); probe.layers.len()],
             gradient_history: vec![Vec::new(); probe.layers.len()],
             features: Recorder::default(),
@@ -124,6 +127,11 @@ impl Dense {
         &self.ends
     }
 
+    /// Whether the covariances over all passes so far have few enough columns.
+    fn follows_covariances(&self) -> bool {
+        self.passes * self.train.len() <= self.probe.covariance_columns
+    }
+
     /// h_0 … h_L of the given inputs.
     fn propagate(&self, samples: &Samples) -> Vec<DMatrix<f64>> {
         let Network { activation, scales, .. } = self.network;
@@ -147,7 +155,13 @@ impl Sweeps for Dense {
             let moved = (w - initial) * self.hidden[l].map(|u| activation.value(u));
             own_movement += mean_square(&moved) / (width * depth) as f64;
         }
+        self.passes += 1;
+        let follows = self.follows_covariances();
         for (history, &layer) in self.feature_history.iter_mut().zip(&self.probe.layers) {
+            if !follows {
+                history.clear();
+                continue;
+            }
             history.push(self.hidden[layer].map(|u| activation.value(u)));
         }
         ForwardSweep {
@@ -179,7 +193,12 @@ impl Sweeps for Dense {
             let branch = slope.component_mul(&(transposed[l - 1].tr_mul(g) * scales.forward));
             self.signals[l - 1] = if scales.skip { g + branch } else { branch };
         }
+        let follows = self.follows_covariances();
         for (history, &layer) in self.gradient_history.iter_mut().zip(&self.probe.layers) {
+            if !follows {
+                history.clear();
+                continue;
+            }
             history.push(self.signals[layer].clone());
         }
         if let Some(rates) = update {
@@ -216,8 +235,7 @@ impl Sweeps for Dense {
     }
 
     fn covariances(&self) -> Option<Vec<Covariances>> {
-        let steps = self.gradient_history.first()?.len();
-        if steps * self.train.len() > self.probe.covariance_columns {
+        if !self.follows_covariances() {
             return None;
         }
         let gram = |history: &[DMatrix<f64>]| {

@@ -49,7 +49,8 @@ pub fn expand(basis: &DMatrix<f64>, x: &DMatrix<f64>, tolerance: f64) -> Expansi
             }
         }
         let rest = v.norm();
-        if rest > tolerance * norm {
+        // A column that overflowed is kept, so that what comes of it is not finite and is noticed.
+        if rest > tolerance * norm || !rest.is_finite() {
             fresh[(new.len(), p)] = rest;
             new.push(v / rest);
             kept.push(p);
