@@ -135,8 +135,13 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Whether the user's input is at fault rather than the machine.
+    /// Whether the user's input is at fault rather than the machine: what it names may not be there.
     pub fn is_users(&self) -> bool {
+        if let Error::Io { action: "read", source, .. } = self
+            && source.kind() == std::io::ErrorKind::NotFound
+        {
+            return true;
+        }
         !matches!(self, Error::Io { .. } | Error::Write { .. } | Error::Interrupted { .. })
     }
 }

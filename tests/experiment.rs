@@ -278,7 +278,7 @@ fn bad_experiments_exit_with_2_and_write_nothing() {
         (run(&["--set", "x"], &file), 2, "no value"),
         (run(&["--threads", "0"], &file), 2, "threads"),
         (run(&["--backend", "abacus", "--set", "ensemble.widths=[64]"], &file), 2, "'abacus'"),
-        (run(&[], &missing), 1, "absent.json"),
+        (run(&[], &missing), 2, "absent.json"),
     ] {
         let stderr = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(code), "{stderr}");

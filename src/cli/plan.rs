@@ -8,16 +8,19 @@ use crate::ensemble::cost::{Cost, Rates};
 use crate::ensemble::plan::{Plan, free};
 use crate::error::Result;
 use crate::report::table::align;
+use crate::rng::normal::Instructions;
 use crate::spec::grid::Task;
 
 /// Prints the plan; an error when it does not fit into memory or onto the disk.
 pub fn run(typed: &Typed) -> Result<Ending> {
-    let Prepared { resolved, output, plan, .. } = typed.prepare()?;
-    for decision in &resolved.decisions {
+    let prepared = typed.prepare()?;
+    for decision in &prepared.resolved.decisions {
         eprintln!("nfd: {decision}");
     }
+    let (_, finished) = prepared.finished(Instructions::detect().name())?;
+    let Prepared { output, plan, .. } = prepared;
     print(&describe(&plan))?;
-    plan.check(free(&output))?;
+    plan.check(free(&output), &|task| finished.contains(&task))?;
     Ok(Ending::Done)
 }
 
@@ -58,6 +61,6 @@ pub fn totals(plan: &Plan) -> String {
         plan.threads,
         plan.wall_seconds().ceil(),
         plan.bytes() / 1e9,
-        plan.disk_bytes() / 1e9
+        plan.disk_bytes(&|_| false) / 1e9
     )
 }

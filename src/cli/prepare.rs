@@ -1,5 +1,6 @@
 //! From what was typed to an experiment with its data, and back from a run directory.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +11,13 @@ use crate::ensemble::cost::{Rates, cost};
 use crate::ensemble::plan::{Plan, plan};
 use crate::error::{Error, Result};
 use crate::spec::Resolved;
+use crate::spec::grid::Task;
 use crate::spec::resolve::resolve;
 use crate::spec::settled::resolve_with;
 use crate::spec::source::Source;
-use crate::store::{manifest, timings};
+use crate::store::journal::{self, Contents};
+use crate::store::key::Keys;
+use crate::store::{JOURNAL, manifest, timings};
 
 /// What `run` and `plan` take.
 #[derive(Args)]
@@ -62,6 +66,18 @@ impl Typed {
             resolved = resolve_with(&raw, &source, manifest.settled())?;
         }
         prepared(resolved, output, self.threads)
+    }
+}
+
+impl Prepared {
+    /// What the run directory's journal holds, read without touching it, and which tasks of the
+    /// experiment are among that if computed on `numeric_path`.
+    pub fn finished(&self, numeric_path: &str) -> Result<(Contents, HashSet<Task>)> {
+        let contents = journal::contents(&self.output.join(JOURNAL))?;
+        let keys = Keys::new(&self.resolved.experiment, &self.data, numeric_path);
+        let tasks = self.plan.tasks.iter().map(|(task, _)| *task);
+        let finished = tasks.filter(|task| contents.index.contains_key(&keys.of(*task))).collect();
+        Ok((contents, finished))
     }
 }
 

@@ -27,16 +27,19 @@ pub struct Arguments {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
-    let Prepared { resolved, data, output, plan } = arguments.typed.prepare()?;
+    let prepared = arguments.typed.prepare()?;
+    let numeric_path = Instructions::detect().name();
+    let (_, finished) = prepared.finished(numeric_path)?;
+    let Prepared { resolved, data, output, plan } = prepared;
     let experiment = &resolved.experiment;
-    plan.check(ensemble::plan::free(&output))?;
+    plan.check(ensemble::plan::free(&output), &|task| finished.contains(&task))?;
 
     let stop = signals::stop_flag()?;
     let typed: Vec<String> = typed.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let start = Start {
         experiment,
         data: &data,
-        numeric_path: Instructions::detect().name(),
+        numeric_path,
         allow_path_change: arguments.allow_path_change,
         arguments: &typed,
     };

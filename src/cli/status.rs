@@ -11,7 +11,7 @@ use super::{Ending, print};
 use crate::error::Result;
 use crate::report::table::align;
 use crate::spec::grid::Task;
-use crate::store::{JOURNAL, journal, key::Keys, lock, manifest};
+use crate::store::{lock, manifest};
 
 /// Arguments of `nfd status`.
 #[derive(Args)]
@@ -23,11 +23,11 @@ pub struct Arguments {
 /// Prints the state.
 pub fn run(arguments: &Arguments) -> Result<Ending> {
     let directory = &arguments.directory;
-    let Prepared { resolved, data, plan, .. } = reopen(directory)?;
+    let prepared = reopen(directory)?;
     let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
-    let keys = Keys::new(&resolved.experiment, &data, &numeric_path);
-    let contents = journal::contents(&directory.join(JOURNAL))?;
-    let finished = |task: Task| contents.index.contains_key(&keys.of(task));
+    let (contents, finished) = prepared.finished(&numeric_path)?;
+    let Prepared { resolved, plan, .. } = prepared;
+    let finished = |task: Task| finished.contains(&task);
 
     let header = ["closure", "width", "depth", "finished"];
     let mut lines = vec![header.map(str::to_owned)];

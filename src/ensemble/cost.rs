@@ -1,6 +1,7 @@
 //! What a task costs, on paper: flops, normals and bytes from its sizes, at the largest rank it can
 //! reach, and the rates that turn them into seconds.
 
+use super::task::COVARIANCE_COLUMNS;
 use crate::data::DataSet;
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
@@ -17,8 +18,10 @@ pub struct Cost {
     pub activations: f64,
     /// Memory while it runs.
     pub bytes: f64,
-    /// Vectors of its result: most of its journal record, and memory while its seed is measured.
+    /// Its result: its journal record, and memory while its seed is measured.
     pub result_bytes: f64,
+    /// Its lines in results.csv.
+    pub rows: f64,
 }
 
 /// What one core does in a second.
@@ -75,13 +78,13 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         Engine::Conditional => {
             // Ranks grow by at most P columns a pass, to at most n. Orthogonalisation reads the
             // basis four times, the answer and its drift some six: 40 n r P, forward and backward.
-            let ranks = (1..=experiment.training.steps + 1).map(|k| n.min(samples * f64::from(k)));
-            let total: f64 = ranks.clone().sum();
+            let growing = passes.min((n / samples).floor());
+            let total = samples * growing * (growing + 1.0) / 2.0 + n * (passes - growing);
             let last = n.min(samples * passes);
             let flops = depth * n * total * (40.0 * samples + 12.0 * tests);
             let normals = passes * fine * n * (2.0 * samples + tests);
-            // QF, AF, QB, BB, and a copy of one of them while it grows.
-            (flops, normals, n * last * (4.0 * depth + 1.0))
+            // QF, AF, QB, BB, and a copy of one of them while it grows; M and both Θ.
+            (flops, normals, n * last * (4.0 * depth + 1.0) + 3.0 * depth * last * last)
         }
         Engine::Dense => {
             let flops = passes * depth * n * n * (8.0 * samples + 2.0 * tests);
@@ -92,14 +95,21 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     };
     let rows = n.min(experiment.reference.rows.limit() as f64);
     let probes = quarters(task.depth).len() as f64;
+    let outputs = samples * data.train.outputs as f64;
+    let covariance = (passes * samples).min(COVARIANCE_COLUMNS as f64);
     // h and g of every layer; their values at step 0 where probed; U.
-    let vectors = n * samples * 2.0 * (depth + 1.0 + probes) + n * data.train.dimension as f64;
+    let vectors = n * samples * 2.0 * (depth + 1.0 + probes)
+        + n * data.train.dimension as f64
+        + samples * samples;
     Cost {
         flops,
         normals,
         activations: passes * depth * n * (2.0 * samples + tests),
         // Measured: 8 % over the arrays, for what lives for one layer and the allocator.
         bytes: 1.1 * 8.0 * (weights + vectors),
-        result_bytes: passes * (4.0 * probes * 2.0 * rows * samples + 400.0),
+        result_bytes: passes * (8.0 * (probes * rows * samples + outputs) + 400.0)
+            + 8.0 * 2.0 * probes * covariance * covariance,
+        // f and its difference, and at most nine numbers with and sixteen without a depth time.
+        rows: passes * (2.0 * outputs + 9.0 * probes + 16.0),
     }
 }

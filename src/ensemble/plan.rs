@@ -45,27 +45,35 @@ impl Plan {
     }
 
     /// Peak memory: the largest tasks at once, one a worker; afterwards every worker measures the
-    /// results of one seed at a time.
+    /// results of one seed at a time, and all lines of results are held.
     pub fn bytes(&self) -> f64 {
+        /// A line in memory, as text and in the arrays.
+        const LINE: f64 = 400.0;
         let mut running: Vec<f64> = self.tasks.iter().map(|(_, cost)| cost.bytes).collect();
         running.sort_by(|a, b| b.total_cmp(a));
         let of_a_seed = self.tasks.iter().filter(|(task, _)| task.seed == 0);
         let of_a_seed: f64 = of_a_seed.map(|(_, cost)| cost.result_bytes).sum();
         let working: f64 = running.iter().take(self.workers()).sum();
-        working.max(of_a_seed * self.workers() as f64)
+        working.max(of_a_seed * self.workers() as f64 + LINE * self.rows())
     }
 
-    /// What the run directory will hold: journal, and results as text and as arrays.
-    pub fn disk_bytes(&self) -> f64 {
-        const ROWS_OF_A_TASK: f64 = 60_000.0;
-        self.tasks.iter().map(|(_, cost)| cost.result_bytes + ROWS_OF_A_TASK).sum()
+    fn rows(&self) -> f64 {
+        self.tasks.iter().map(|(_, cost)| cost.rows).sum()
+    }
+
+    /// What the run directory grows by: records of the tasks that are not finished, and all lines of
+    /// results, as text and as arrays.
+    pub fn disk_bytes(&self, finished: &dyn Fn(Task) -> bool) -> f64 {
+        const LINE: f64 = 120.0;
+        let left = self.tasks.iter().filter(|(task, _)| !finished(*task));
+        left.map(|(_, cost)| cost.result_bytes).sum::<f64>() + LINE * self.rows()
     }
 
     /// Refuses what cannot fit into `free` memory and disk.
     ///
     /// # Errors
     /// [`Error::TooLarge`] with what is needed and what there is.
-    pub fn check(&self, free: Free) -> Result<()> {
+    pub fn check(&self, free: Free, finished: &dyn Fn(Task) -> bool) -> Result<()> {
         let refuse = |what, needed: f64, available: f64, help: &str| {
             Err(Error::TooLarge { what, needed, available, help: help.to_owned() })
         };
@@ -73,9 +81,10 @@ impl Plan {
             let help = "lower ensemble.widths, reference.rows or --threads";
             return refuse("memory", self.bytes(), free.memory, help);
         }
-        if let Some(disk) = free.disk.filter(|&disk| self.disk_bytes() > disk) {
+        let needed = self.disk_bytes(finished);
+        if let Some(disk) = free.disk.filter(|&disk| needed > disk) {
             let help = "lower reference.rows or ensemble.seeds, or choose another --output";
-            return refuse("disk", self.disk_bytes(), disk, help);
+            return refuse("disk", needed, disk, help);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::spec::{Backend, Engine, Experiment};
 
 /// Covariances over steps and samples are followed up to this many columns: beyond, their
 /// eigenvalues would cost more than the run.
-const COVARIANCE_COLUMNS: usize = 128;
+pub const COVARIANCE_COLUMNS: usize = 128;
 
 /// Trains the network of `task`; None when `stop` was set before it was done.
 pub fn train(

@@ -19,6 +19,9 @@ const WIDEST: usize = 1 << 30;
 const FINEST: usize = 1 << 20;
 const MOST_SAMPLES: usize = 1 << 20;
 const MOST_SEEDS: u64 = 1 << 20;
+/// Inputs of synthetic samples, 1 GB of them.
+const MOST_NUMBERS: usize = 1 << 27;
+const MOST_TASKS: usize = 1 << 20;
 /// Matrix-free beats dense while the rank is below about this fraction of n (measured; theory,
 /// section 3).
 const CONDITIONAL_BELOW: f64 = 0.2;
@@ -76,6 +79,14 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
         precision,
     };
     experiment.finest = finest(&experiment, &check)?;
+    let Ensemble { widths, depths, seeds, closures } = &experiment.ensemble;
+    let tasks = (widths.len() * depths.len() + 1)
+        .saturating_mul(closures.len())
+        .saturating_mul(*seeds as usize);
+    if tasks > MOST_TASKS {
+        let help = format!("take fewer seeds, widths or depths: at most {MOST_TASKS} runs");
+        return check.fail("ensemble.seeds", format!("makes {tasks} runs"), &help);
+    }
     Ok(Resolved { experiment, decisions })
 }
 
@@ -127,7 +138,8 @@ fn data(raw: raw::Data, check: &Check) -> Result<Request> {
     };
     let dimension = (source == Synthetic).then(|| raw.dimension.unwrap_or(16));
     if let Some(dimension) = dimension {
-        check.within("data.dimension", dimension, 1, MOST_SAMPLES)?;
+        let all = samples.saturating_add(raw.test_samples.unwrap_or(0)).max(1);
+        check.within("data.dimension", dimension, 1, MOST_NUMBERS / all)?;
     }
     Ok(Request {
         source,

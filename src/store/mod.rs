@@ -101,7 +101,14 @@ impl RunDirectory {
         files::sweep(path)?;
         files::sweep(&plots)?;
         let (journal, warnings) = Journal::open(files.clone(), &journal)?;
-        manifest.write(&*files, path)?;
+        // The manifest says with what its experiment was begun, not who last looked.
+        let begun = manifest::read(path)?.is_some_and(|there| {
+            (&there.experiment_hash, &there.numeric_path)
+                == (&manifest.experiment_hash, &manifest.numeric_path)
+        });
+        if !begun {
+            manifest.write(&*files, path)?;
+        }
         let timings = Timings::open(files.clone(), path)?;
         Ok(RunDirectory {
             path: path.to_owned(),
@@ -201,9 +208,22 @@ impl RunDirectory {
     }
 }
 
-/// Refuses a directory that holds something else; one without a manifest is free.
+/// Refuses a directory that holds something else. One without a manifest is free when it is empty,
+/// or has a journal: the manifest was lost or removed.
 fn refuse_other(path: &Path, start: &Start, wanted: &Manifest) -> Result<()> {
-    let Some(mut there) = manifest::read(path)? else { return Ok(()) };
+    let Some(mut there) = manifest::read(path)? else {
+        let empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+        let journal = path.join(JOURNAL);
+        if empty || journal.parent().is_some_and(Path::is_dir) {
+            return Ok(());
+        }
+        return Err(Error::RunDirectory {
+            directory: path.to_owned(),
+            problem: "is not empty and not a run directory".to_owned(),
+            help: "choose a new or empty directory, so that no file of yours is replaced"
+                .to_owned(),
+        });
+    };
     if start.allow_path_change {
         there.numeric_path.clone_from(&wanted.numeric_path);
     }
