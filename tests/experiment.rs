@@ -81,6 +81,13 @@ fn mistakes_are_located() {
             "e.json:8:5",
             &["ensemble.depths", "noise grid", "divide"],
         ),
+        ("\"seeds\": 4", "\"seeds\": 1000000", "e.json:9:5", &["ensemble.seeds", "runs"]),
+        (
+            "\"digits\", \"samples\": 4",
+            "\"synthetic\", \"samples\": 1000000, \"dimension\": 1000000",
+            "e.json:3:56",
+            &["data.dimension", "too large"],
+        ),
         ("\"seeds\": 4", "\"seeds\": 0", "e.json:9:5", &["ensemble.seeds", "too small"]),
         ("\"horizon\": 1.0", "\"horizon\": -1", "e.json:4:36", &["model.horizon"]),
         ("\"good\"", "\"a/b\"", "e.json:2:3", &["name", "run directory"]),

@@ -418,3 +418,25 @@ fn paths_need_not_be_text() {
     assert!(!plots.contains_key("plots/closure-gap-f-depth.svg"), "{:?}", plots.keys());
     assert!(plots.contains_key("plots/strong-h-depth.svg"));
 }
+
+/// A folder that is somebody else's keeps its files.
+#[test]
+fn foreign_folders_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = small(folder.path());
+    let theirs = folder.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    for name in ["results.csv", ".editor.tmp"] {
+        fs::write(theirs.join(name), "mine").unwrap();
+    }
+    let done = nfd(&["run", &job, "--output", &theirs.display().to_string()]);
+    assert_eq!(done.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(stderr.contains("not empty and not a run directory"), "{stderr}");
+    assert_eq!(fs::read_dir(&theirs).unwrap().count(), 2);
+    assert_eq!(fs::read_to_string(theirs.join("results.csv")).unwrap(), "mine");
+    // An empty one is free.
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    assert!(nfd(&["run", &job, "--output", &empty.display().to_string()]).status.success());
+}

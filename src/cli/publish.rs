@@ -26,6 +26,7 @@ struct Summary<'a> {
     tasks: usize,
     finished: usize,
     diverged: Vec<Diverged>,
+    /// Depths at which it is affordable: few samples, moderate variances.
     infinite_width: Vec<InfiniteWidth>,
 }
 
@@ -108,28 +109,35 @@ fn summary<'a>(
         tasks: outcome.tasks,
         finished: outcome.finished,
         diverged: outcome.diverged.iter().map(diverged).collect(),
-        infinite_width: experiment
-            .ensemble
-            .depths
-            .iter()
-            .map(|&depth| at_infinite_width(experiment, data, depth))
-            .collect(),
+        infinite_width: at_infinite_width(experiment, data),
     }
 }
 
-fn at_infinite_width(experiment: &Experiment, data: &DataSet, depth: usize) -> InfiniteWidth {
+/// Initialisation at infinite width for every depth where it is affordable.
+fn at_infinite_width(experiment: &Experiment, data: &DataSet) -> Vec<InfiniteWidth> {
+    /// Kernels of pairs, over all depths: seconds of quadrature.
+    const MOST_KERNELS: usize = 20_000;
+    let depths = &experiment.ensemble.depths;
+    let samples = data.train.len();
+    let kernels = depths.iter().sum::<usize>().saturating_mul(samples * (samples + 1));
+    if kernels > MOST_KERNELS {
+        return Vec::new();
+    }
     let width = experiment.ensemble.widths[0]; // drops out of every formula
-    let scales = experiment.model.scale_law().at(width, depth, data.train.dimension);
-    let activation = experiment.model.activation;
-    let limit = infinite_width(&data.train, activation, &scales, width, depth);
     let rows = |m: &nalgebra::DMatrix<f64>| -> Vec<Vec<f64>> {
         m.row_iter().map(|row| row.iter().copied().collect()).collect()
     };
-    InfiniteWidth {
-        depth,
-        features_at_the_end: rows(&limit.features[depth]),
-        gradients_at_the_start: rows(&limit.gradients[0]),
-        tangent_kernel: rows(&limit.tangent_kernel(Closure::Exact, &scales, width)),
-        tangent_kernel_gia: rows(&limit.tangent_kernel(Closure::Gia, &scales, width)),
-    }
+    let at = |&depth: &usize| {
+        let scales = experiment.model.scale_law().at(width, depth, data.train.dimension);
+        let activation = experiment.model.activation;
+        let limit = infinite_width(&data.train, activation, &scales, width, depth)?;
+        Some(InfiniteWidth {
+            depth,
+            features_at_the_end: rows(&limit.features[depth]),
+            gradients_at_the_start: rows(&limit.gradients[0]),
+            tangent_kernel: rows(&limit.tangent_kernel(Closure::Exact, &scales, width)),
+            tangent_kernel_gia: rows(&limit.tangent_kernel(Closure::Gia, &scales, width)),
+        })
+    };
+    depths.iter().filter_map(at).collect()
 }

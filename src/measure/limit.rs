@@ -12,7 +12,7 @@
 use nalgebra::DMatrix;
 
 use crate::data::Samples;
-use crate::model::gaussian::{Covariance, derivative_kernel, feature_kernel};
+use crate::model::gaussian::{Covariance, derivative_kernel, feature_kernel, is_affordable};
 use crate::model::{Activation, Closure, Scales};
 
 /// The state of a network of infinite width and finite depth at initialisation, P×P matrices.
@@ -30,20 +30,24 @@ fn branch_squared(scales: &Scales, width: usize) -> f64 {
     scales.forward.powi(2) * width as f64
 }
 
-/// Runs both recursions at `depth`. `scales` are those of any `width`, which drops out.
+/// Runs both recursions at `depth`. `scales` are those of any `width`, which drops out. None when a
+/// variance grows beyond what quadrature affords ([`is_affordable`]).
 pub fn infinite_width(
     samples: &Samples,
     activation: Activation,
     scales: &Scales,
     width: usize,
     depth: usize,
-) -> InfiniteWidth {
+) -> Option<InfiniteWidth> {
     let count = samples.len();
     let branch = branch_squared(scales, width);
     let x = DMatrix::from_column_slice(samples.dimension, count, &samples.inputs);
     let mut features = vec![x.tr_mul(&x) / samples.dimension as f64];
     let mut kernels = Vec::new();
     for l in 0..depth {
+        if !features[l].diagonal().iter().all(|&v| is_affordable(activation, v)) {
+            return None;
+        }
         let kernel = pairwise(&features[l], |c| feature_kernel(activation, c));
         let carried = if scales.skip { features[l].clone() } else { DMatrix::zeros(count, count) };
         features.push(carried + &kernel * branch);
@@ -55,7 +59,7 @@ pub fn infinite_width(
         let slope = pairwise(&features[l], |c| derivative_kernel(activation, c));
         gradients[l] = gradients[l + 1].component_mul(&slope.map(|s| carried + branch * s));
     }
-    InfiniteWidth { features, gradients, kernels }
+    Some(InfiniteWidth { features, gradients, kernels })
 }
 
 impl InfiniteWidth {

@@ -12,6 +12,15 @@ use super::Activation;
 /// Standard deviations beyond which the Gaussian weight is below rounding: e^{−8.5²/2} = 2e-16.
 const RANGE: f64 = 8.5;
 
+/// Standard deviations up to which the rule is affordable: 200 points an axis.
+pub const LARGEST_DEVIATION: f64 = 3.9;
+
+/// Whether the kernels of this activation are affordable at such variances: closed forms always.
+pub fn is_affordable(activation: Activation, variance: f64) -> bool {
+    let closed = matches!(activation, Activation::Identity | Activation::Relu | Activation::Erf);
+    closed || variance <= LARGEST_DEVIATION * LARGEST_DEVIATION
+}
+
 fn step(deviation: f64) -> f64 {
     0.25_f64.min(PI * PI / (30.0 * deviation.max(1.0)))
 }
