@@ -5,6 +5,7 @@
 mod common;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use common::{close, full_probe, network, none_like, sphere};
 use nfd::backend::Probe;
@@ -46,7 +47,8 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
             test_labels: vec![],
             outputs: 1,
         };
-        (Task { closure, width, depth, seed: 0 }, train(&mut engine, &training))
+        let run = train(&mut engine, &training, &AtomicBool::new(false)).unwrap();
+        (Task { closure, width, depth, seed: 0 }, run)
     };
     let (small, wide) = (run(Closure::Nfd, 5, 2), run(Closure::Nfd, 40, 8));
     let exact = run(Closure::Exact, 5, 2);

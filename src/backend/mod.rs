@@ -49,6 +49,13 @@ pub struct Probe {
     pub covariance_columns: usize,
 }
 
+impl Probe {
+    /// Whether the covariances over this many passes of this many samples are kept.
+    pub fn follows_covariances(&self, passes: usize, samples: usize) -> bool {
+        passes * samples <= self.covariance_columns
+    }
+}
+
 /// The features (or gradients) of one pass at one probed layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {

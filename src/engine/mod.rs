@@ -75,16 +75,10 @@ pub struct Trajectory {
     pub diverged: Option<Divergence>,
 }
 
-/// Trains a network at initialisation.
+/// Trains a network at initialisation; None when given up between two passes because `stop` is set.
 ///
 /// A pass with a non-finite number ends the run; nothing of it is kept.
-pub fn train(network: &mut dyn Sweeps, training: &Training) -> Trajectory {
-    // Nobody else has the flag: the run is never given up.
-    train_unless(network, training, &AtomicBool::new(false)).unwrap_or_default()
-}
-
-/// [`train`], given up between two passes once `stop` is set: None then.
-pub fn train_unless(
+pub fn train(
     network: &mut dyn Sweeps,
     training: &Training,
     stop: &AtomicBool,

@@ -51,11 +51,11 @@ pub fn train(
     match experiment.engine {
         Engine::Conditional => {
             let mut run = Conditional::new(network, Box::new(noise), probe, train, test);
-            engine::train_unless(&mut run, &training, stop)
+            engine::train(&mut run, &training, stop)
         }
         Engine::Dense => {
             let mut run = Dense::new(network, &noise, probe, train, test);
-            engine::train_unless(&mut run, &training, stop)
+            engine::train(&mut run, &training, stop)
         }
     }
 }

@@ -248,13 +248,11 @@ fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
     let too_few = |what: &str, least: usize, has: usize| {
         Some(format!("needs at least {least} {what}, has {has}"))
     };
-    let mut distinct: Vec<f64> = curve.points.iter().map(|point| point.x).collect();
-    distinct.sort_by(f64::total_cmp);
-    distinct.dedup();
+    let distinct = fit::distinct(curve.points.iter().map(|point| point.x));
     if curve.seeds < LEAST_SEEDS {
         too_few("seeds at every point", LEAST_SEEDS, curve.seeds)
-    } else if distinct.len() < fit::Family::LEAST_DISTINCT {
-        too_few("sizes", fit::Family::LEAST_DISTINCT, distinct.len())
+    } else if distinct < fit::Family::LEAST_DISTINCT {
+        too_few("sizes", fit::Family::LEAST_DISTINCT, distinct)
     } else if points < least {
         too_few("points", least, points)
     } else {

@@ -102,10 +102,8 @@ impl Fit {
 /// not determine the exponent within [`EXPONENTS`].
 pub fn fit(family: Family, samples: &[Sample]) -> Option<Fit> {
     let usable = |s: &Sample| s.y > 0.0 && s.y.is_finite() && s.sigma > 0.0 && s.sigma.is_finite();
-    let mut distinct: Vec<f64> = samples.iter().map(|s| s.x).collect();
-    distinct.sort_by(f64::total_cmp);
-    distinct.dedup();
-    let enough = samples.len() >= family.least_points() && distinct.len() >= Family::LEAST_DISTINCT;
+    let distinct = distinct(samples.iter().map(|s| s.x));
+    let enough = samples.len() >= family.least_points() && distinct >= Family::LEAST_DISTINCT;
     if !enough || !samples.iter().all(usable) {
         return None;
     }
@@ -117,6 +115,14 @@ pub fn fit(family: Family, samples: &[Sample]) -> Option<Fit> {
         return None;
     }
     linear(family, samples, minimum(at(best - 1), at(best + 1), cost))
+}
+
+/// How many different numbers there are.
+pub fn distinct(numbers: impl Iterator<Item = f64>) -> usize {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.dedup();
+    sorted.len()
 }
 
 /// Golden-section search for the minimum of a function with one.

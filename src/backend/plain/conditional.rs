@@ -92,7 +92,7 @@ impl Conditional {
 
     /// Whether the covariances over all passes so far have few enough columns.
     fn follows_covariances(&self) -> bool {
-        self.passes * self.train.len() <= self.probe.covariance_columns
+        self.probe.follows_covariances(self.passes, self.train.len())
     }
 
     /// Factor on QB M C and QF Mᵀ C.
@@ -256,9 +256,7 @@ impl Sweeps for Conditional {
             let rank = queries.last().map_or(0, |last| last.nrows());
             let padded: Vec<_> =
                 queries.iter().map(|q| q.clone().resize_vertically(rank, 0.0)).collect();
-            let blocks: Vec<_> = padded.iter().flat_map(|q| q.column_iter()).collect();
-            let all = DMatrix::from_columns(&blocks);
-            all.tr_mul(&all) / self.network.width as f64
+            super::gram(&padded, self.network.width)
         };
         let at = |&layer: &usize| Covariances {
             features: self.forward_queries.get(layer).map(|queries| gram(queries)),

@@ -129,7 +129,7 @@ impl Dense {
 
     /// Whether the covariances over all passes so far have few enough columns.
     fn follows_covariances(&self) -> bool {
-        self.passes * self.train.len() <= self.probe.covariance_columns
+        self.probe.follows_covariances(self.passes, self.train.len())
     }
 
     /// h_0 … h_L of the given inputs.
@@ -238,11 +238,7 @@ impl Sweeps for Dense {
         if !self.follows_covariances() {
             return None;
         }
-        let gram = |history: &[DMatrix<f64>]| {
-            let blocks: Vec<_> = history.iter().flat_map(|x| x.column_iter()).collect();
-            let all = DMatrix::from_columns(&blocks);
-            all.tr_mul(&all) / self.network.width as f64
-        };
+        let gram = |history: &[DMatrix<f64>]| super::gram(history, self.network.width);
         let at = |(i, &layer): (usize, &usize)| Covariances {
             features: (layer < self.network.depth).then(|| gram(&self.feature_history[i])),
             gradients: (layer > 0).then(|| gram(&self.gradient_history[i])),
