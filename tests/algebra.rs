@@ -12,7 +12,7 @@ use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
 use nfd::backend::plain::ends::Ends;
 use nfd::model::{Activation, Closure, Groups, Parametrization, Rates};
-use nfd::rng::noise::{Direction, Noise, Query};
+use nfd::rng::noise::{Entry, Noise, Query};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -77,22 +77,23 @@ fn golden() -> Golden {
 struct Given(Golden);
 
 impl Noise for Given {
-    fn input(&self, coordinate: u32, out: &mut [f64]) {
-        for (out, row) in out.iter_mut().zip(&self.0.U) {
-            *out = row[coordinate as usize];
-        }
+    fn fill(&self, entry: Entry, first: usize, out: &mut [f64]) {
+        let Given(golden) = self;
+        let row = |i: usize| match entry {
+            Entry::Input { coordinate } => golden.U[i][coordinate as usize],
+            Entry::Readout { .. } => golden.V[i],
+            Entry::Weight { .. } => unreachable!("the conditional engine has no weights"),
+            Entry::Answer { query: Query { step, direction, .. }, layer, sample } => {
+                let z = &golden.Z[step as usize][direction as usize][layer as usize - 1];
+                z[i][sample as usize]
+            }
+        };
+        let there = first..golden.n;
+        out.iter_mut().zip(there).for_each(|(out, i)| *out = row(i));
     }
-    fn readout(&self, _output: u32, out: &mut [f64]) {
-        out.copy_from_slice(&self.0.V);
-    }
-    fn weight(&self, _direction: Direction, _layer: u32, _column: u32, _out: &mut [f64]) {
-        unreachable!("the conditional engine has no weights")
-    }
-    fn answer(&self, query: Query, layer: u32, sample: u32, out: &mut [f64]) {
-        let z = &self.0.Z[query.step as usize][query.direction as usize][layer as usize - 1];
-        for (out, row) in out.iter_mut().zip(z) {
-            *out = row[sample as usize];
-        }
+
+    fn fill_f32(&self, _entry: Entry, _first: usize, _out: &mut [f32]) {
+        unreachable!("the golden file holds f64")
     }
 }
 

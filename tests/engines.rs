@@ -13,7 +13,7 @@ use nfd::backend::plain::memory::Memory;
 use nfd::backend::{Network, Sweeps};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
-use nfd::rng::noise::{BrownianPath, Direction, Noise};
+use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 
 const PARAMETRIZATIONS: [Parametrization; 4] = [
     Parametrization::DepthMup,
@@ -34,8 +34,9 @@ fn assemble(memory: &Memory, seed: u64, layer: u32) -> DMatrix<f64> {
     let n = memory.forward.basis.nrows();
     let mut w = DMatrix::zeros(n, n);
     let noise = BrownianPath::new(seed, layer, layer);
-    for (j, column) in w.as_mut_slice().chunks_mut(n).enumerate() {
-        noise.weight(Direction::Forward, layer, j as u32, column);
+    for (j, out) in w.as_mut_slice().chunks_mut(n).enumerate() {
+        let (direction, column) = (Direction::Forward, j as u32);
+        noise.fill(Entry::Weight { direction, layer, column }, 0, out);
     }
     let off = |q: &DMatrix<f64>| DMatrix::identity(n, n) - q * q.transpose();
     let (qf, qb) = (&memory.forward.basis, &memory.backward.basis);

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nfd::rng::noise::{BrownianPath, Direction, Noise, Purpose, Query};
+use nfd::rng::noise::{Entry, BrownianPath, Direction, Noise, Purpose, Query};
 use nfd::rng::normal::{Column, Instructions, box_muller, fill};
 use nfd::rng::philox::{self, Philox};
 use rand::{Rng, SeedableRng};
@@ -187,7 +187,7 @@ fn normals_have_gaussian_moments_and_tails() {
 fn answer(seed: u64, finest: u32, depth: u32, layer: u32, width: usize) -> Vec<f64> {
     let query = Query { purpose: Purpose::Answer, step: 2, direction: Direction::Backward };
     let mut out = vec![f64::NAN; width];
-    BrownianPath::new(seed, finest, depth).answer(query, layer, 9, &mut out);
+    BrownianPath::new(seed, finest, depth).fill(Entry::Answer { query, layer, sample: 9 }, 0, &mut out);
     out
 }
 
@@ -220,21 +220,21 @@ fn addresses_do_not_collide() {
     let path = BrownianPath::new(1, 4, 4);
     let width = 64;
     let mut columns: Vec<Vec<f64>> = Vec::new();
-    let mut draw = |f: &dyn Fn(&mut [f64])| {
+    let mut draw = |entry| {
         let mut out = vec![0.0; width];
-        f(&mut out);
+        path.fill(entry, 0, &mut out);
         columns.push(out);
     };
     for column in 0..3 {
-        draw(&|out| path.input(column, out));
-        draw(&|out| path.readout(column, out));
+        draw(Entry::Input { coordinate: column });
+        draw(Entry::Readout { output: column });
         for layer in 1..=4 {
             for direction in [Direction::Forward, Direction::Backward] {
-                draw(&|out| path.weight(direction, layer, column, out));
+                draw(Entry::Weight { direction, layer, column });
                 for step in 0..3 {
                     for purpose in [Purpose::Answer, Purpose::TestAnswer] {
                         let query = Query { purpose, step, direction };
-                        draw(&|out| path.answer(query, layer, column, out));
+                        draw(Entry::Answer { query, layer, sample: column });
                     }
                 }
             }

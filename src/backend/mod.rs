@@ -4,8 +4,11 @@
 //! each returning its statistics. A backend knows networks, samples and noise; it does not know
 //! what an experiment is.
 //!
-//! * [`plain`]: short, f64, the oracle of the others.
+//! * [`plain`]: short, f64, the oracle of the others;
+//! * [`cpu`]: the conditional engine at the speed of memory, f32 or f64.
 
+mod coefficients;
+pub mod cpu;
 mod matrix;
 pub mod plain;
 

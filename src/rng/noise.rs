@@ -8,6 +8,8 @@
 //! Row i is the same number at every width. A layer of a depth-L network sums a block of
 //! finest/L fine layers, so all depths of a seed are discretisations of one Brownian path.
 
+use std::ops::{AddAssign, MulAssign};
+
 use super::normal::{self, Column, Instructions};
 use super::philox;
 
@@ -56,17 +58,46 @@ pub struct Query {
     pub direction: Direction,
 }
 
-/// A source of the Gaussians of one training run. Every method overwrites `out`, whose length is
-/// the width, with independent N(0,1) entries.
-pub trait Noise: Send {
+/// One column of Gaussians, by what it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
     /// Column `coordinate` of U.
-    fn input(&self, coordinate: u32, out: &mut [f64]);
+    Input {
+        /// Input coordinate.
+        coordinate: u32,
+    },
     /// Column `output` of V.
-    fn readout(&self, output: u32, out: &mut [f64]);
-    /// Column `column` of the dense W (or W̃, backward) of layer `layer` = 1..=L.
-    fn weight(&self, direction: Direction, layer: u32, column: u32, out: &mut [f64]);
-    /// Column `sample` of the conditional engine's Z of layer `layer` = 1..=L.
-    fn answer(&self, query: Query, layer: u32, sample: u32, out: &mut [f64]);
+    Readout {
+        /// Output.
+        output: u32,
+    },
+    /// A column of the dense W (or W̃, backward) of layer 1..=L.
+    Weight {
+        /// W or W̃.
+        direction: Direction,
+        /// Layer
+        layer: u32,
+        /// Column of the matrix.
+        column: u32,
+    },
+    /// A column of the conditional engine's Z of layer 1..=L.
+    Answer {
+        /// Who asks.
+        query: Query,
+        /// Layer
+        layer: u32,
+        /// Position of the sample in its data set.
+        sample: u32,
+    },
+}
+
+/// A source of the Gaussians of one training run.
+pub trait Noise: Send + Sync {
+    /// Writes rows `first..` of a column, as many as `out` holds; `first` is a multiple of four.
+    fn fill(&self, entry: Entry, first: usize, out: &mut [f64]);
+
+    /// The same in f32.
+    fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]);
 }
 
 /// The noise of one seed at one depth: layer l sums fine layers (l−1)r+1 ..= lr in ascending order,
@@ -92,29 +123,45 @@ impl BrownianPath {
         }
     }
 
-    fn single(&self, address: [u32; 3], out: &mut [f64]) {
-        self.sum(|_| address, 1, out);
+    /// The fine layers of an entry: their number, and the address of the first, whose second word
+    /// counts them.
+    fn address(&self, entry: Entry) -> (u32, [u32; 3]) {
+        let forward = Direction::Forward;
+        let fine = self.fine_per_layer;
+        let layers = |layer: u32, column, tag| (fine, [column, (layer - 1) * fine + 1, tag]);
+        match entry {
+            Entry::Input { coordinate } => (1, [coordinate, 0, tag(Purpose::Input, 0, forward)]),
+            Entry::Readout { output } => (1, [output, 0, tag(Purpose::Readout, 0, forward)]),
+            Entry::Weight { direction, layer, column } => {
+                layers(layer, column, tag(Purpose::Weight, 0, direction))
+            }
+            Entry::Answer { query, layer, sample } => {
+                layers(layer, sample, tag(query.purpose, query.step, query.direction))
+            }
+        }
     }
 
-    fn layer(&self, column: u32, layer: u32, tag: u32, out: &mut [f64]) {
-        let first = (layer - 1) * self.fine_per_layer + 1;
-        self.sum(|fine| [column, first + fine, tag], self.fine_per_layer, out);
-    }
-
-    /// Sums `count` columns in ascending order and scales by count^{-1/2}.
-    fn sum(&self, address: impl Fn(u32) -> [u32; 3], count: u32, out: &mut [f64]) {
+    /// Adds the fine layers of `entry` in ascending order and scales by count^{-1/2}, in the
+    /// format of `out`.
+    fn sum<T>(&self, entry: Entry, first: usize, out: &mut [T], scale: impl Fn(f64) -> T)
+    where
+        T: Copy + From<f32> + AddAssign + MulAssign,
+    {
         const ROWS: usize = 1024; // the buffer stays in the first-level cache
         let mut buffer = [0.0_f32; ROWS];
-        let scale = f64::from(count).sqrt().recip();
+        let (count, [column, layer, tag]) = self.address(entry);
+        let scale = scale(f64::from(count).sqrt().recip());
         for (chunk, out) in out.chunks_mut(ROWS).enumerate() {
             let buffer = &mut buffer[..out.len()];
-            let first_block = (chunk * ROWS / 4) as u32;
-            out.fill(0.0);
+            let first_block = ((first + chunk * ROWS) / 4) as u32;
             for fine in 0..count {
-                let column = Column { key: self.key, address: address(fine) };
+                let column = Column { key: self.key, address: [column, layer + fine, tag] };
                 normal::fill(self.instructions, column, first_block, buffer);
-                for (sum, z) in out.iter_mut().zip(&*buffer) {
-                    *sum += f64::from(*z);
+                let normals = out.iter_mut().zip(buffer.iter().map(|z| T::from(*z)));
+                if fine == 0 {
+                    normals.for_each(|(sum, z)| *sum = z);
+                } else {
+                    normals.for_each(|(sum, z)| *sum += z);
                 }
             }
             if count > 1 {
@@ -125,19 +172,11 @@ impl BrownianPath {
 }
 
 impl Noise for BrownianPath {
-    fn input(&self, coordinate: u32, out: &mut [f64]) {
-        self.single([coordinate, 0, tag(Purpose::Input, 0, Direction::Forward)], out);
+    fn fill(&self, entry: Entry, first: usize, out: &mut [f64]) {
+        self.sum(entry, first, out, |scale| scale);
     }
 
-    fn readout(&self, output: u32, out: &mut [f64]) {
-        self.single([output, 0, tag(Purpose::Readout, 0, Direction::Forward)], out);
-    }
-
-    fn weight(&self, direction: Direction, layer: u32, column: u32, out: &mut [f64]) {
-        self.layer(column, layer, tag(Purpose::Weight, 0, direction), out);
-    }
-
-    fn answer(&self, query: Query, layer: u32, sample: u32, out: &mut [f64]) {
-        self.layer(sample, layer, tag(query.purpose, query.step, query.direction), out);
+    fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]) {
+        self.sum(entry, first, out, |scale| scale as f32);
     }
 }

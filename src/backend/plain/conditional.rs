@@ -10,13 +10,14 @@ use super::ends::{Ends, Signal};
 use super::memory::Memory;
 use super::record::Recorder;
 use super::{columns, finite, mean_square};
+use crate::backend::coefficients::Queries;
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
     Sweeps,
 };
 use crate::data::Samples;
 use crate::model::Rates;
-use crate::rng::noise::{Direction, Noise, Purpose, Query};
+use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
 
 /// One run of the conditional engine.
 pub struct Conditional {
@@ -33,10 +34,9 @@ pub struct Conditional {
     signals: Vec<DMatrix<f64>>,
     /// Passes so far.
     passes: usize,
-    /// Coefficients of forward and backward queries, by layer − 1 and step; only the last ones once
-    /// the covariances are no longer followed.
-    forward_queries: Vec<Vec<DMatrix<f64>>>,
-    backward_queries: Vec<Vec<DMatrix<f64>>>,
+    /// Only the last ones once the covariances are no longer followed.
+    forward_queries: Queries,
+    backward_queries: Queries,
     features: Recorder,
     gradients: Recorder,
 }
@@ -62,8 +62,8 @@ impl Conditional {
             hidden: Vec::new(),
             signals: Vec::new(),
             passes: 0,
-            forward_queries: vec![Vec::new(); network.depth],
-            backward_queries: vec![Vec::new(); network.depth],
+            forward_queries: Queries::new(network.depth),
+            backward_queries: Queries::new(network.depth),
             features: Recorder::default(),
             gradients: Recorder::default(),
             network,
@@ -117,7 +117,8 @@ fn draw<'a>(
     move |kept| {
         let mut z = DMatrix::zeros(width, kept.len());
         for (column, &p) in z.as_mut_slice().chunks_mut(width).zip(kept) {
-            noise.answer(query, layer as u32, samples.indices[p], column);
+            let (layer, sample) = (layer as u32, samples.indices[p]);
+            noise.fill(Entry::Answer { query, layer, sample }, 0, column);
         }
         z
     }
@@ -150,11 +151,7 @@ impl Sweeps for Conditional {
             own_movement += mean_square(&drift) / (scales.forward.powi(2) * (width * depth) as f64);
 
             self.layers[l - 1].remember_forward(&answer);
-            let queries = &mut self.forward_queries[l - 1];
-            if !follows {
-                queries.clear();
-            }
-            queries.push(answer.expansion.coefficients());
+            self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             hidden.push(h.clone());
         }
         coupling.accumulated = mean_square(&accumulated);
@@ -217,11 +214,7 @@ impl Sweeps for Conditional {
             same += layer_same;
 
             self.layers[l - 1].remember_backward(&answer);
-            let queries = &mut self.backward_queries[l - 1];
-            if !follows {
-                queries.clear();
-            }
-            queries.push(answer.expansion.coefficients());
+            self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             self.signals[l - 1] = g.clone();
         }
         coupling.accumulated_past = mean_square(&past);
@@ -230,9 +223,9 @@ impl Sweeps for Conditional {
         if let Some(rates) = update {
             if rates.hidden != 0.0 {
                 for (l, memory) in self.layers.iter_mut().enumerate() {
-                    let queries = (self.forward_queries[l].last(), self.backward_queries[l].last());
+                    let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
                     if let (Some(forward), Some(backward)) = queries {
-                        memory.update(rates.hidden, &weights, forward, backward);
+                        memory.drift.update(rates.hidden, &weights, forward, backward);
                     }
                 }
             }
@@ -251,16 +244,12 @@ impl Sweeps for Conditional {
         if !self.follows_covariances() {
             return None;
         }
-        // Both bases are orthonormal: inner products of queries are those of their coefficients.
-        let gram = |queries: &[DMatrix<f64>]| {
-            let rank = queries.last().map_or(0, |last| last.nrows());
-            let padded: Vec<_> =
-                queries.iter().map(|q| q.clone().resize_vertically(rank, 0.0)).collect();
-            super::gram(&padded, self.network.width)
-        };
+        let width = self.network.width;
         let at = |&layer: &usize| Covariances {
-            features: self.forward_queries.get(layer).map(|queries| gram(queries)),
-            gradients: layer.checked_sub(1).map(|l| gram(&self.backward_queries[l])),
+            features: self.forward_queries.covariance(layer, width),
+            gradients: layer
+                .checked_sub(1)
+                .and_then(|index| self.backward_queries.covariance(index, width)),
         };
         Some(self.probe.layers.iter().map(at).collect())
     }

@@ -6,10 +6,11 @@ use nalgebra::DMatrix;
 use super::ends::{Ends, Signal};
 use super::record::Recorder;
 use super::{columns, finite, mean_square};
+use crate::backend::coefficients::covariance;
 use crate::backend::{BackwardSweep, Covariances, ForwardSweep, Network, Probe, Sweeps};
 use crate::data::Samples;
 use crate::model::{Closure, Rates};
-use crate::rng::noise::{Direction, Noise};
+use crate::rng::noise::{Direction, Entry, Noise};
 
 /// The hidden weights: W_1 … W_L, and for `gia` the independent W̃_l whose transposes carry the
 /// gradients.
@@ -30,8 +31,9 @@ impl Weights {
         let draw = |direction| {
             let layer = |l| {
                 let mut w = DMatrix::zeros(network.width, network.width);
-                for (j, column) in w.as_mut_slice().chunks_mut(network.width).enumerate() {
-                    noise.weight(direction, l as u32, j as u32, column);
+                for (j, out) in w.as_mut_slice().chunks_mut(network.width).enumerate() {
+                    let (layer, column) = (l as u32, j as u32);
+                    noise.fill(Entry::Weight { direction, layer, column }, 0, out);
                 }
                 w
             };
@@ -238,7 +240,7 @@ impl Sweeps for Dense {
         if !self.follows_covariances() {
             return None;
         }
-        let gram = |history: &[DMatrix<f64>]| super::gram(history, self.network.width);
+        let gram = |history: &[DMatrix<f64>]| covariance(history, self.network.width);
         let at = |(i, &layer): (usize, &usize)| Covariances {
             features: (layer < self.network.depth).then(|| gram(&self.feature_history[i])),
             gradients: (layer > 0).then(|| gram(&self.gradient_history[i])),

@@ -4,7 +4,7 @@
 use nalgebra::DMatrix;
 
 use crate::model::{Rates, Scales};
-use crate::rng::noise::Noise;
+use crate::rng::noise::{Entry, Noise};
 
 /// U and V.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,11 +32,11 @@ impl Ends {
     pub fn sample(noise: &dyn Noise, width: usize, dimension: usize, outputs: usize) -> Self {
         let mut u = DMatrix::zeros(width, dimension);
         for (j, column) in u.as_mut_slice().chunks_mut(width).enumerate() {
-            noise.input(j as u32, column);
+            noise.fill(Entry::Input { coordinate: j as u32 }, 0, column);
         }
         let mut v = DMatrix::zeros(width, outputs);
         for (o, column) in v.as_mut_slice().chunks_mut(width).enumerate() {
-            noise.readout(o as u32, column);
+            noise.fill(Entry::Readout { output: o as u32 }, 0, column);
         }
         Ends { u, v }
     }

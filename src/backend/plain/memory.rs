@@ -14,6 +14,7 @@
 use nalgebra::DMatrix;
 
 use super::expansion::{Expansion, expand};
+use crate::backend::coefficients::Drift;
 use crate::model::Closure;
 
 /// The queries of one direction, orthonormalised, and the answers to them.
@@ -98,8 +99,8 @@ pub struct Memory {
     pub forward: Side,
     /// QB, BB, Θ_B.
     pub backward: Side,
-    /// M: W − W⁽⁰⁾ = −(drift scale) QB M QFᵀ over the columns present at the last update.
-    pub drift: DMatrix<f64>,
+    /// W − W⁽⁰⁾.
+    pub drift: Drift,
     /// Forward columns that were there before this step.
     pub earlier: usize,
 }
@@ -111,7 +112,7 @@ impl Memory {
             closure,
             forward: Side::new(width, drop_tolerance),
             backward: Side::new(width, drop_tolerance),
-            drift: DMatrix::zeros(0, 0),
+            drift: Drift::new(),
             earlier: 0,
         }
     }
@@ -149,29 +150,13 @@ impl Memory {
 
     /// QB M C: the drift applied to a forward query with coefficients `along` the basis.
     pub fn drift_forward(&self, along: &DMatrix<f64>) -> DMatrix<f64> {
-        let (rows, columns) = self.drift.shape();
-        self.backward.basis.columns(0, rows) * (&self.drift * along.rows(0, columns))
+        let along = self.drift.forward(along);
+        self.backward.basis.columns(0, along.nrows()) * along
     }
 
     /// QF Mᵀ C: the transposed drift applied to a backward query.
     pub fn drift_backward(&self, along: &DMatrix<f64>) -> DMatrix<f64> {
-        let (rows, columns) = self.drift.shape();
-        self.forward.basis.columns(0, columns) * self.drift.tr_mul(&along.rows(0, rows))
-    }
-
-    /// M ← pad(M) + η `backward` diag(weights) `forward`ᵀ, from the coefficients of this pass.
-    pub fn update(
-        &mut self,
-        rate: f64,
-        weights: &[f64],
-        forward: &DMatrix<f64>,
-        backward: &DMatrix<f64>,
-    ) {
-        let mut weighted = backward.clone();
-        for (mut column, weight) in weighted.column_iter_mut().zip(weights) {
-            column *= rate * weight;
-        }
-        self.drift.resize_mut(self.backward.rank(), self.forward.rank(), 0.0);
-        self.drift += weighted * forward.transpose();
+        let along = self.drift.backward(along);
+        self.forward.basis.columns(0, along.nrows()) * along
     }
 }

@@ -19,13 +19,6 @@ fn columns(samples: &Samples) -> DMatrix<f64> {
     DMatrix::from_column_slice(samples.dimension, samples.len(), &samples.inputs)
 }
 
-/// n^{-1} AᵀA, A the columns of all blocks side by side.
-fn gram(blocks: &[DMatrix<f64>], width: usize) -> DMatrix<f64> {
-    let columns: Vec<_> = blocks.iter().flat_map(|block| block.column_iter()).collect();
-    let all = DMatrix::from_columns(&columns);
-    all.tr_mul(&all) / width as f64
-}
-
 /// Mean square over rows and columns; 0 for an empty matrix.
 fn mean_square(x: &DMatrix<f64>) -> f64 {
     if x.is_empty() { 0.0 } else { x.norm_squared() / x.len() as f64 }

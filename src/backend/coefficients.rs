@@ -1,0 +1,94 @@
+//! Queries of the conditional engine by their coefficients along the stored columns: what is left
+//! to know of them once the columns are orthonormal.
+
+use nalgebra::DMatrix;
+
+/// The coefficients of one direction's queries, by layer − 1 and step.
+#[derive(Clone, Debug)]
+pub struct Queries {
+    layers: Vec<Vec<DMatrix<f64>>>,
+}
+
+impl Queries {
+    /// No queries yet of `depth` layers.
+    pub fn new(depth: usize) -> Self {
+        Queries { layers: vec![Vec::new(); depth] }
+    }
+
+    /// Adds a query of layer − 1 = `index`, r×P; earlier ones are kept only while `all` are wanted.
+    pub fn push(&mut self, index: usize, query: DMatrix<f64>, all: bool) {
+        let queries = &mut self.layers[index];
+        if !all {
+            queries.clear();
+        }
+        queries.push(query);
+    }
+
+    /// The last query of layer − 1 = `index`.
+    pub fn last(&self, index: usize) -> Option<&DMatrix<f64>> {
+        self.layers[index].last()
+    }
+
+    /// n^{-1} times the inner products of all queries of layer − 1 = `index`, columns ordered by
+    /// step, then sample; None where there is no such layer.
+    pub fn covariance(&self, index: usize, width: usize) -> Option<DMatrix<f64>> {
+        let queries = self.layers.get(index)?;
+        let rank = queries.last().map_or(0, |last| last.nrows());
+        let padded: Vec<_> =
+            queries.iter().map(|q| q.clone().resize_vertically(rank, 0.0)).collect();
+        Some(covariance(&padded, width))
+    }
+}
+
+/// n^{-1} AᵀA, A the columns of all blocks side by side.
+pub fn covariance(blocks: &[DMatrix<f64>], width: usize) -> DMatrix<f64> {
+    let columns: Vec<_> = blocks.iter().flat_map(|block| block.column_iter()).collect();
+    let all = DMatrix::from_columns(&columns);
+    all.tr_mul(&all) / width as f64
+}
+
+/// The trained part of one weight matrix of the conditional engine: M in
+/// W − W⁽⁰⁾ = −(drift scale) QB M QFᵀ, over the columns present at the last update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    matrix: DMatrix<f64>,
+}
+
+impl Drift {
+    /// Nothing trained yet.
+    pub fn new() -> Self {
+        Drift { matrix: DMatrix::zeros(0, 0) }
+    }
+
+    /// M C: what a forward query with coefficients `along` (r×P) meets, along QB.
+    pub fn forward(&self, along: &DMatrix<f64>) -> DMatrix<f64> {
+        &self.matrix * along.rows(0, self.matrix.ncols())
+    }
+
+    /// Mᵀ C: what a backward query meets, along QF.
+    pub fn backward(&self, along: &DMatrix<f64>) -> DMatrix<f64> {
+        self.matrix.tr_mul(&along.rows(0, self.matrix.nrows()))
+    }
+
+    /// M ← pad(M) + η `backward` diag(weights) `forward`ᵀ, from the coefficients of one pass.
+    pub fn update(
+        &mut self,
+        rate: f64,
+        weights: &[f64],
+        forward: &DMatrix<f64>,
+        backward: &DMatrix<f64>,
+    ) {
+        let mut weighted = backward.clone();
+        for (mut column, weight) in weighted.column_iter_mut().zip(weights) {
+            column *= rate * weight;
+        }
+        self.matrix.resize_mut(backward.nrows(), forward.nrows(), 0.0);
+        self.matrix += weighted * forward.transpose();
+    }
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Drift::new()
+    }
+}

@@ -1,0 +1,519 @@
+//! The conditional engine; see [`crate::backend::plain::conditional`] for what it computes.
+//!
+//! U is never kept: h_0 is drawn once, column by column, and trained through its own update
+//! Δh_0(x) = −η_in c Σ_p w_p ⟨x_p, x⟩ d^{-1/2} g_0(x_p). Couplings and movements that are sums of
+//! squares along orthonormal columns come from coefficients; only what φ' or a sum over layers
+//! mixes is formed row by row.
+
+use nalgebra::DMatrix;
+
+use super::kernels;
+use super::memory::{Answer, Image, Memory};
+use super::orthogonal::{Expansion, expand, rows_of};
+use super::panel::{CHUNK, Column, Columns, Panel, TileMut, chunks_of, clear_padding, tiles_of};
+use super::real::Real;
+use super::record::Recorder;
+use super::tiles;
+use crate::backend::coefficients::Queries;
+use crate::backend::{
+    BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
+    Sweeps,
+};
+use crate::data::Samples;
+use crate::model::Rates;
+use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
+use crate::rng::normal::Instructions;
+
+/// One run of the conditional engine, columns in `T`.
+pub struct Conditional<T: Real> {
+    network: Network,
+    noise: Box<dyn Noise>,
+    probe: Probe,
+    train: Samples,
+    test: Samples,
+    set: Instructions,
+    /// V, n×O.
+    readout: Panel<T>,
+    layers: Vec<Memory<T>>,
+    /// h_0 … h_L of the training samples, n×P; h_0 is there from the start.
+    hidden: Vec<Panel<T>>,
+    /// h_0 of the test samples.
+    test_input: Panel<T>,
+    /// g (δ when O > 1) of the layer at hand.
+    signal: Panel<T>,
+    /// A query, and what is left of it.
+    residual: Panel<T>,
+    /// Couplings added up over layers.
+    accumulated: [Panel<T>; 2],
+    /// Passes so far.
+    passes: usize,
+    forward_queries: Queries,
+    backward_queries: Queries,
+    features: Recorder<T>,
+    gradients: Recorder<T>,
+}
+
+impl<T: Real> Conditional<T> {
+    /// A network at initialisation, computed with `set`.
+    pub fn new(
+        network: Network,
+        noise: Box<dyn Noise>,
+        probe: Probe,
+        (train, test): (Samples, Samples),
+        set: Instructions,
+    ) -> Self {
+        let n = network.width;
+        let vectors = || Panel::zeros(n, train.len());
+        let mut hidden: Vec<Panel<T>> = (0..=network.depth).map(|_| vectors()).collect();
+        hidden[0] = embed(set, &*noise, n, &train);
+        Conditional {
+            readout: readout(&*noise, n, network.outputs),
+            layers: vec![Memory::new(network.closure); network.depth],
+            hidden,
+            test_input: embed(set, &*noise, n, &test),
+            signal: vectors(),
+            residual: vectors(),
+            accumulated: [vectors(), vectors()],
+            passes: 0,
+            forward_queries: Queries::new(network.depth),
+            backward_queries: Queries::new(network.depth),
+            features: Recorder::new(&probe),
+            gradients: Recorder::new(&probe),
+            network,
+            noise,
+            probe,
+            train,
+            test,
+            set,
+        }
+    }
+
+    /// The memories of layers 1..=L, for tests of their invariants.
+    pub fn layers(&self) -> &[Memory<T>] {
+        &self.layers
+    }
+
+    /// Factor on QB M C and QF Mᵀ C.
+    fn drift_scale(&self) -> f64 {
+        self.network.scales.forward * self.network.scales.update_hidden
+    }
+
+    /// Mean over rows and samples of a sum of squares of an n×P matrix.
+    fn mean(&self, squares: f64) -> f64 {
+        squares / (self.network.width * self.train.len()) as f64
+    }
+
+    fn follows_covariances(&self) -> bool {
+        self.probe.follows_covariances(self.passes, self.train.len())
+    }
+
+    /// Vᵀh, P×O with the output index fastest, times the readout scale.
+    fn read(&self, h: &Panel<T>) -> Vec<f64> {
+        let (n, outputs, samples) = (self.network.width, self.network.outputs, h.columns());
+        let f = tiles::sum(n, samples * outputs, |tile, out| {
+            for chunk in chunks_of(tile, n) {
+                let h: Columns<T> = h.chunk(chunk).iter().collect();
+                kernels::dots(self.set, &h, self.readout.chunk(chunk), out);
+            }
+        });
+        f.iter().map(|f| f * self.network.scales.readout).collect()
+    }
+
+    /// φ(h) of one layer as a query, expanded along its memory.
+    fn query_forward(&self, l: usize, h: &Panel<T>, residual: &mut Panel<T>) -> Expansion<T> {
+        let Network { width, activation, drop_tolerance, .. } = self.network;
+        let write = |chunk, x: &mut [Column<T>]| {
+            x.copy_from_slice(h.chunk(chunk));
+            kernels::value(self.set, activation, x);
+            clear_padding(x, chunk, width); // φ(0) need not be 0
+        };
+        expand(self.set, &self.layers[l - 1].forward.basis, residual, write, drop_tolerance)
+    }
+
+    /// Z of one query of one layer, by sample and first row.
+    fn draw<'a>(
+        &'a self,
+        query: Query,
+        l: usize,
+        samples: &'a Samples,
+    ) -> impl Fn(usize, usize, &mut [T]) + Sync + 'a {
+        move |p, first, out| {
+            let entry = Entry::Answer { query, layer: l as u32, sample: samples.indices[p] };
+            T::draw(&*self.noise, entry, first, out);
+        }
+    }
+}
+
+/// h_0 = U x d^{-1/2}, U drawn and forgotten a coordinate at a time.
+fn embed<T: Real>(
+    set: Instructions,
+    noise: &dyn Noise,
+    width: usize,
+    samples: &Samples,
+) -> Panel<T> {
+    let (d, count) = (samples.dimension, samples.len());
+    let scale = (d as f64).sqrt().recip();
+    let x: Vec<T> = (0..d)
+        .flat_map(|j| (0..count).map(move |p| (j, p)))
+        .map(|(j, p)| T::of(samples.inputs[p * d + j] * scale))
+        .collect();
+    let mut h = Panel::zeros(width, count);
+    tiles::sum_with(h.tiles_mut(), 0, |tile, mut h, _| {
+        if count == 0 {
+            return;
+        }
+        let mut u = [T::ZERO; CHUNK];
+        for (place, chunk) in chunks_of(tile, width).enumerate() {
+            let h = h.chunk(place);
+            for (j, x) in x.chunks(count).enumerate() {
+                T::draw(noise, Entry::Input { coordinate: j as u32 }, chunk * CHUNK, &mut u);
+                kernels::combine(set, &[&u], x, h);
+            }
+            clear_padding(h, chunk, width);
+        }
+    });
+    h
+}
+
+/// V.
+fn readout<T: Real>(noise: &dyn Noise, width: usize, outputs: usize) -> Panel<T> {
+    let mut v = Panel::zeros(width, outputs);
+    tiles::sum_with(v.tiles_mut(), 0, |tile, mut v, _| {
+        for (place, chunk) in chunks_of(tile, width).enumerate() {
+            for (o, column) in v.chunk(place).iter_mut().enumerate() {
+                T::draw(noise, Entry::Readout { output: o as u32 }, chunk * CHUNK, column);
+            }
+            clear_padding(v.chunk(place), chunk, width);
+        }
+    });
+    v
+}
+
+/// y += columns of `x` times `k`, row by row; `k` has a row for each column of `x`.
+fn add_combination<T: Real>(set: Instructions, x: &Panel<T>, k: &DMatrix<f64>, y: &mut Panel<T>) {
+    let (n, k) = (x.rows(), rows_of::<T>(k, 1.0));
+    tiles::sum_with(y.tiles_mut(), 0, |tile, mut y, _| {
+        for (place, chunk) in chunks_of(tile, n).enumerate() {
+            let x: Columns<T> = x.chunk(chunk).iter().collect();
+            kernels::combine(set, &x, &k, y.chunk(place));
+        }
+    });
+}
+
+/// Whether there is anything but zeros.
+fn nonzero(matrix: &DMatrix<f64>) -> bool {
+    matrix.iter().any(|x| *x != 0.0)
+}
+
+/// All rows zero.
+fn clear<T: Real>(panel: &mut Panel<T>) {
+    let rows = panel.rows();
+    tiles::sum_with(panel.tiles_mut(), 0, |tile, mut panel, _| {
+        for place in 0..chunks_of(tile, rows).len() {
+            panel.chunk(place).as_flattened_mut().fill(T::ZERO);
+        }
+    });
+}
+
+/// The rows of a forward answer: `to` = \[`from`\] + the image, and A_new of Z. With `coupling`, its
+/// coefficients along QB are followed by what they are added up in. Whether all of `to` is finite.
+fn advance<T: Real>(
+    set: Instructions,
+    (memory, image, fresh): (&Memory<T>, &Image<T>, &mut Panel<T>),
+    from: Option<&Panel<T>>,
+    to: &mut Panel<T>,
+    coupling: Option<(&[T], &mut Panel<T>)>,
+) -> bool {
+    let n = to.rows();
+    let (coefficients, accumulated) = coupling.unzip();
+    let accumulated = optional_tiles(accumulated, n);
+    let tiles = fresh.tiles_mut().into_iter().zip(to.tiles_mut()).zip(accumulated).collect();
+    let sums = tiles::sum_with(tiles, 1, |tile, ((mut fresh, mut to), mut accumulated), out| {
+        for (place, chunk) in chunks_of(tile, n).enumerate() {
+            let to = to.chunk(place);
+            match from {
+                Some(from) => to.copy_from_slice(from.chunk(chunk)),
+                None => to.as_flattened_mut().fill(T::ZERO),
+            }
+            let basis: Columns<T> = memory.backward.basis.chunk(chunk).collect();
+            let answers = memory.forward.answers.chunk(chunk);
+            image.add(&basis, answers, fresh.chunk(place), to);
+            if let (Some(k), Some(sum)) = (coefficients, &mut accumulated) {
+                kernels::combine(set, &basis, k, sum.chunk(place));
+            }
+            out[0] += f64::from(u8::from(!kernels::all_finite(set, to)));
+        }
+    });
+    sums[0] == 0.0
+}
+
+/// Tiles of a panel that need not be there.
+fn optional_tiles<T: Real>(panel: Option<&mut Panel<T>>, rows: usize) -> Vec<Option<TileMut<'_, T>>> {
+    match panel {
+        Some(panel) => panel.tiles_mut().into_iter().map(Some).collect(),
+        None => (0..tiles_of(rows)).map(|_| None).collect(),
+    }
+}
+
+impl<T: Real> Sweeps for Conditional<T> {
+    fn forward(&mut self, step: u32) -> ForwardSweep {
+        let Network { width, depth, scales, .. } = self.network;
+        let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
+        self.passes += 1;
+        let follows = self.follows_covariances();
+        let mut residual = std::mem::take(&mut self.residual);
+        let mut accumulated = std::mem::take(&mut self.accumulated[0]);
+        clear(&mut accumulated);
+        let mut coupling = ForwardCoupling::default();
+        let mut own_movement = 0.0;
+        let mut nonfinite = None;
+        for l in 1..=depth {
+            let expansion = self.query_forward(l, &self.hidden[l - 1], &mut residual);
+            let memory = &self.layers[l - 1];
+            let draw = self.draw(query, l, &self.train);
+            let mut answer = memory.ask_forward(self.set, (width, expansion), draw);
+            let drift = memory.drift.forward(&answer.expansion.along);
+            // ‖QB M C‖² = ‖M C‖²; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
+            own_movement += self.mean(drift.norm_squared())
+                * (scales.update_hidden.powi(2) / (width * depth) as f64);
+            let squares = answer.coupling.norm_squared() * scales.forward.powi(2);
+            coupling.layer += self.mean(squares) / depth as f64;
+
+            let image =
+                Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
+            let coupled = nonzero(&answer.coupling);
+            let coupled = coupled.then(|| rows_of(&answer.coupling, scales.forward));
+            let (from, to) = self.hidden.split_at_mut(l);
+            let finite = advance(
+                self.set,
+                (memory, &image, &mut answer.fresh),
+                scales.skip.then_some(&from[l - 1]),
+                &mut to[0],
+                coupled.as_deref().map(|k| (k, &mut accumulated)),
+            );
+            if !finite {
+                nonfinite = nonfinite.or(Some(l));
+            }
+            self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
+            self.layers[l - 1].remember_forward(answer);
+        }
+        coupling.accumulated = self.mean(self.squares(&accumulated));
+        self.residual = residual;
+        self.accumulated[0] = accumulated;
+        let look = |(l, h): (usize, &Panel<T>)| self.features.look(self.set, &self.probe, l, h);
+        ForwardSweep {
+            features: self.hidden.iter().enumerate().filter_map(look).collect(),
+            f: self.read(&self.hidden[depth]),
+            own_movement,
+            ranks: self.layers.iter().map(|layer| layer.forward.rank()).collect(),
+            coupling: Some(coupling),
+            nonfinite,
+        }
+    }
+
+    fn evaluate(&mut self, step: u32) -> Vec<f64> {
+        let Network { width, depth, scales, .. } = self.network;
+        let query = Query { purpose: Purpose::TestAnswer, step, direction: Direction::Forward };
+        let samples = self.test.len();
+        let mut residual = Panel::zeros(width, samples);
+        let (mut from, mut to) = (self.test_input.clone(), Panel::zeros(width, samples));
+        for l in 1..=depth {
+            let expansion = self.query_forward(l, &from, &mut residual);
+            let memory = &self.layers[l - 1];
+            let draw = self.draw(query, l, &self.test);
+            let mut answer = memory.ask_forward(self.set, (width, expansion), draw);
+            let drift = memory.drift.forward(&answer.expansion.along);
+            let image =
+                Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
+            let carried = scales.skip.then_some(&from);
+            advance(self.set, (memory, &image, &mut answer.fresh), carried, &mut to, None);
+            std::mem::swap(&mut from, &mut to);
+        }
+        self.read(&from)
+    }
+
+    fn backward(&mut self, step: u32, chi: &[f64], update: Option<Rates>) -> BackwardSweep {
+        let Network { width, depth, outputs, scales, drop_tolerance, .. } = self.network;
+        let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
+        let (set, follows) = (self.set, self.follows_covariances());
+        let chi = DMatrix::from_column_slice(outputs, self.train.len(), chi);
+        // With one output G = V for every sample and enters updates times χ; else G = V χᵀ.
+        let (signal, weights) = match outputs {
+            1 => (DMatrix::from_element(1, self.train.len(), 1.0), chi.as_slice().to_vec()),
+            _ => (chi.clone(), vec![1.0; self.train.len()]),
+        };
+        let mut g = std::mem::take(&mut self.signal);
+        let mut residual = std::mem::take(&mut self.residual);
+        let mut accumulated = std::mem::take(&mut self.accumulated);
+        accumulated.iter_mut().chain([&mut g]).for_each(clear);
+        add_combination(set, &self.readout, &signal, &mut g);
+
+        let mut coupling = BackwardCoupling::default();
+        let mut nonfinite = (!self.finite(&g)).then_some(depth);
+        let mut gradients: Vec<_> =
+            self.gradients.look(set, &self.probe, depth, &g).into_iter().collect();
+        for l in (1..=depth).rev() {
+            let memory = &self.layers[l - 1];
+            let write = |chunk, x: &mut [Column<T>]| x.copy_from_slice(g.chunk(chunk));
+            let expansion = expand(set, &memory.backward.basis, &mut residual, write, drop_tolerance);
+            let draw = self.draw(query, l, &self.train);
+            let mut answer = memory.ask_backward(set, (width, expansion), draw);
+            let drift = memory.drift.backward(&answer.expansion.along);
+            let image = Image::new(set, &answer, scales.forward, (&drift, self.drift_scale()));
+            let sums = self.descend(l, (&image, &mut answer), &mut g, &mut accumulated);
+            coupling.layer_past += self.mean(sums.past) / depth as f64;
+            coupling.layer_same += self.mean(sums.same) / depth as f64;
+            if !sums.finite {
+                nonfinite = nonfinite.or(Some(l - 1));
+            }
+            gradients.extend(self.gradients.look(set, &self.probe, l - 1, &g));
+            self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
+            self.layers[l - 1].remember_backward(answer);
+        }
+        gradients.reverse();
+        let [past, same] = &accumulated;
+        coupling.accumulated_past = self.mean(self.squares(past));
+        coupling.accumulated_same = self.mean(self.squares(same));
+        if let Some(rates) = update {
+            self.update(rates, &chi, &weights, &g);
+        }
+        self.signal = g;
+        self.residual = residual;
+        self.accumulated = accumulated;
+        BackwardSweep {
+            gradients,
+            ranks: self.layers.iter().map(|layer| layer.backward.rank()).collect(),
+            coupling: Some(coupling),
+            nonfinite,
+        }
+    }
+
+    fn covariances(&self) -> Option<Vec<Covariances>> {
+        if !self.follows_covariances() {
+            return None;
+        }
+        let width = self.network.width;
+        let at = |&layer: &usize| Covariances {
+            features: self.forward_queries.covariance(layer, width),
+            gradients: layer
+                .checked_sub(1)
+                .and_then(|index| self.backward_queries.covariance(index, width)),
+        };
+        Some(self.probe.layers.iter().map(at).collect())
+    }
+}
+
+/// What one backward layer gives besides its rows.
+struct Descent {
+    /// Sum of squares of the coupling with columns of earlier steps.
+    past: f64,
+    /// With those of this step.
+    same: f64,
+    /// Whether all of g is.
+    finite: bool,
+}
+
+impl<T: Real> Conditional<T> {
+    /// The rows of a backward answer: g ← \[g\] + φ'(h) ∘ the image, B_new of Z, and the couplings,
+    /// which are added up in `accumulated`.
+    fn descend(
+        &self,
+        l: usize,
+        (image, answer): (&Image<T>, &mut Answer<T>),
+        g: &mut Panel<T>,
+        accumulated: &mut [Panel<T>; 2],
+    ) -> Descent {
+        let Network { width, activation, scales, .. } = self.network;
+        let (set, samples) = (self.set, self.train.len());
+        let (memory, h) = (&self.layers[l - 1], &self.hidden[l - 1]);
+        let earlier = memory.earlier;
+        let part = |first: usize, count: usize| {
+            let t = answer.coupling.rows(first, count).into_owned();
+            nonzero(&t).then(|| (first..first + count, rows_of::<T>(&t, scales.forward)))
+        };
+        let parts = [part(0, earlier), part(earlier, memory.forward.rank() - earlier)];
+        let [past, same] = accumulated;
+        let past = optional_tiles(parts[0].is_some().then_some(past), width);
+        let same = optional_tiles(parts[1].is_some().then_some(same), width);
+        let coupled = past.into_iter().zip(same).map(|(past, same)| [past, same]);
+        let own = answer.fresh.tiles_mut().into_iter().zip(g.tiles_mut()).zip(coupled);
+        let sums = tiles::sum_with(own.collect(), 3, |tile, ((mut fresh, mut g), mut sum), out| {
+            let mut slope = vec![[T::ZERO; CHUNK]; samples];
+            let mut y = slope.clone();
+            for (place, chunk) in chunks_of(tile, width).enumerate() {
+                slope.copy_from_slice(h.chunk(chunk));
+                kernels::slope(set, activation, &mut slope);
+                let basis: Columns<T> = memory.forward.basis.chunk(chunk).collect();
+                for (i, part) in parts.iter().enumerate() {
+                    if let (Some((columns, k)), Some(sum)) = (part, &mut sum[i]) {
+                        y.as_flattened_mut().fill(T::ZERO);
+                        kernels::combine(set, &basis[columns.clone()], k, &mut y);
+                        out[1 + i] += kernels::add_product(set, &slope, &y, sum.chunk(place));
+                    }
+                }
+                y.as_flattened_mut().fill(T::ZERO);
+                let answers = memory.backward.answers.chunk(chunk);
+                image.add(&basis, answers, fresh.chunk(place), &mut y);
+                let g = g.chunk(place);
+                if !scales.skip {
+                    g.as_flattened_mut().fill(T::ZERO);
+                }
+                kernels::add_product(set, &slope, &y, g);
+                out[0] += f64::from(u8::from(!kernels::all_finite(set, g)));
+            }
+        });
+        Descent { past: sums[1], same: sums[2], finite: sums[0] == 0.0 }
+    }
+
+    /// All updates of a pass, from χ (O×P), g_0 and the factors with which its columns enter.
+    fn update(&mut self, rates: Rates, chi: &DMatrix<f64>, weights: &[f64], g: &Panel<T>) {
+        let Network { depth, scales, .. } = self.network;
+        if rates.hidden != 0.0 {
+            for (l, memory) in self.layers.iter_mut().enumerate() {
+                let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
+                if let (Some(forward), Some(backward)) = queries {
+                    memory.drift.update(rates.hidden, weights, forward, backward);
+                }
+            }
+        }
+        if rates.input != 0.0 {
+            let rate = -rates.input * scales.update_input;
+            for (samples, h) in
+                [(&self.train, &mut self.hidden[0]), (&self.test, &mut self.test_input)]
+            {
+                // Row p: what sample p's column of g_0 does to the h_0 of each of the others.
+                let (train, d) = (&self.train, self.train.dimension);
+                let product = |p: usize, q: usize| {
+                    let (x, y) = (&train.inputs[p * d..][..d], &samples.inputs[q * d..][..d]);
+                    x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>() / (d as f64).sqrt()
+                };
+                let k = |p, q| rate * weights[p] * product(p, q);
+                let k = DMatrix::from_fn(train.len(), samples.len(), k);
+                add_combination(self.set, g, &k, h);
+            }
+        }
+        if rates.readout != 0.0 {
+            let k = chi.transpose() * (-rates.readout * scales.update_readout);
+            add_combination(self.set, &self.hidden[depth], &k, &mut self.readout);
+        }
+    }
+
+    fn squares(&self, x: &Panel<T>) -> f64 {
+        let n = x.rows();
+        let zero = vec![[T::ZERO; CHUNK]; x.columns()];
+        tiles::sum(n, 1, |tile, out| {
+            for chunk in chunks_of(tile, n) {
+                out[0] += kernels::squared_distance(self.set, x.chunk(chunk), &zero);
+            }
+        })[0]
+    }
+
+    fn finite(&self, x: &Panel<T>) -> bool {
+        let n = x.rows();
+        tiles::sum(n, 1, |tile, out| {
+            for chunk in chunks_of(tile, n) {
+                out[0] += f64::from(u8::from(!kernels::all_finite(self.set, x.chunk(chunk))));
+            }
+        })[0] == 0.0
+    }
+}

@@ -1,0 +1,27 @@
+//! The conditional engine at the speed of memory, in f32 or f64.
+//!
+//! The formulas are those of [`super::plain`]; what differs is how often columns are read. A query
+//! of r stored columns reads seven arrays of n·r numbers: the basis three times to orthogonalise
+//! ([`orthogonal`]), then the other side's basis and answers ([`memory`]), then the own answers and
+//! once more the other side's basis ([`conditional`]); no row is touched by two threads.
+//!
+//! From the bottom:
+//! * [`real`]: f32 and f64; [`panel`]: how columns lie in memory;
+//! * [`activation`], [`kernels`]: what is done to 256 rows, on every instruction set;
+//! * [`tiles`]: sums over rows that do not depend on threads;
+//! * [`cholesky`], [`orthogonal`]: which columns of a query are new;
+//! * [`memory`]: one weight matrix by its answers; [`record`]: what is kept of a pass;
+//! * [`conditional`]: the sweeps.
+//!
+//! Threads are those of the `rayon` pool that calls; results do not depend on their number.
+
+pub mod activation;
+pub mod cholesky;
+pub mod conditional;
+pub mod kernels;
+pub mod memory;
+pub mod orthogonal;
+pub mod panel;
+pub mod real;
+mod record;
+mod tiles;
