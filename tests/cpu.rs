@@ -58,8 +58,7 @@ struct Passes {
 }
 
 fn run(case: &Case, sweeps: &mut dyn Sweeps) -> Passes {
-    let mut passes =
-        Passes { forward: vec![], test: vec![], backward: vec![], covariances: None };
+    let mut passes = Passes { forward: vec![], test: vec![], backward: vec![], covariances: None };
     for k in 0..=case.steps {
         let forward = sweeps.forward(k);
         let test = if case.test.is_empty() { vec![] } else { sweeps.evaluate(k) };
@@ -82,7 +81,9 @@ fn first_look() {
             let mut network =
                 network(Parametrization::DepthMup, Activation::Tanh, closure, (n, 4), &train);
             for fast32 in [false, true] {
-                if fast32 { network.drop_tolerance = 5e-7; }
+                if fast32 {
+                    network.drop_tolerance = 5e-7;
+                }
                 let case = Case {
                     network: network.clone(),
                     train: train.clone(),
@@ -99,7 +100,11 @@ fn first_look() {
                     run(&case, &mut case.fast::<f64>(set))
                 };
                 let mut worst = [0.0f64; 8];
-                let mut note = |i: usize, a: f64, b: f64| { if !((a-b).abs() <= worst[i]) { worst[i] = (a-b).abs(); } };
+                let mut note = |i: usize, a: f64, b: f64| {
+                    if !((a - b).abs() <= worst[i]) {
+                        worst[i] = (a - b).abs();
+                    }
+                };
                 let mut ranks = true;
                 for k in 0..=4 {
                     let (x, y) = (&a.forward[k], &b.forward[k]);
@@ -107,22 +112,35 @@ fn first_look() {
                     a.test[k].iter().zip(&b.test[k]).for_each(|(a, b)| note(1, *a, *b));
                     for (x, y) in x.features.iter().zip(&y.features) {
                         note(2, x.movement, y.movement);
-                        x.rows.iter().zip(&y.rows).for_each(|(a, b)| note(3, f64::from(*a), f64::from(*b)));
+                        x.rows
+                            .iter()
+                            .zip(&y.rows)
+                            .for_each(|(a, b)| note(3, f64::from(*a), f64::from(*b)));
                     }
                     let (c, d) = (x.coupling.unwrap(), y.coupling.unwrap());
-                    note(4, c.layer, d.layer); note(4, c.accumulated, d.accumulated); note(5, x.own_movement, y.own_movement);
+                    note(4, c.layer, d.layer);
+                    note(4, c.accumulated, d.accumulated);
+                    note(5, x.own_movement, y.own_movement);
                     ranks &= x.ranks == y.ranks;
                     let (x, y) = (&a.backward[k], &b.backward[k]);
                     ranks &= x.ranks == y.ranks;
                     for (x, y) in x.gradients.iter().zip(&y.gradients) {
                         note(2, x.movement, y.movement);
-                        x.rows.iter().zip(&y.rows).for_each(|(a, b)| note(3, f64::from(*a), f64::from(*b)));
+                        x.rows
+                            .iter()
+                            .zip(&y.rows)
+                            .for_each(|(a, b)| note(3, f64::from(*a), f64::from(*b)));
                     }
                     let (c, d) = (x.coupling.unwrap(), y.coupling.unwrap());
-                    note(6, c.layer_past, d.layer_past); note(6, c.layer_same, d.layer_same);
-                    note(7, c.accumulated_past, d.accumulated_past); note(7, c.accumulated_same, d.accumulated_same);
+                    note(6, c.layer_past, d.layer_past);
+                    note(6, c.layer_same, d.layer_same);
+                    note(7, c.accumulated_past, d.accumulated_past);
+                    note(7, c.accumulated_same, d.accumulated_same);
                 }
-                println!("{n} {p} {closure:?} f32={fast32} ranks {ranks} {}", worst.map(|w| format!("{w:.0e}")).join(" "));
+                println!(
+                    "{n} {p} {closure:?} f32={fast32} ranks {ranks} {}",
+                    worst.map(|w| format!("{w:.0e}")).join(" ")
+                );
             }
         }
     }

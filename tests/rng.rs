@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use nfd::rng::noise::{Entry, BrownianPath, Direction, Noise, Purpose, Query};
+use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise, Purpose, Query};
 use nfd::rng::normal::{Column, Instructions, box_muller, fill};
 use nfd::rng::philox::{self, Philox};
 use rand::{Rng, SeedableRng};
@@ -187,7 +187,11 @@ fn normals_have_gaussian_moments_and_tails() {
 fn answer(seed: u64, finest: u32, depth: u32, layer: u32, width: usize) -> Vec<f64> {
     let query = Query { purpose: Purpose::Answer, step: 2, direction: Direction::Backward };
     let mut out = vec![f64::NAN; width];
-    BrownianPath::new(seed, finest, depth).fill(Entry::Answer { query, layer, sample: 9 }, 0, &mut out);
+    BrownianPath::new(seed, finest, depth).fill(
+        Entry::Answer { query, layer, sample: 9 },
+        0,
+        &mut out,
+    );
     out
 }
 

@@ -41,7 +41,7 @@ pub fn run() -> Result<Ending> {
         wrong => format!("WRONG with {}: do not trust results of this machine", wrong.join(", ")),
     };
     let _ = writeln!(out, "normals        {normals}");
-    let _ = writeln!(out, "backends       plain (f64)");
+    let _ = writeln!(out, "backends       cpu (f32, f64; conditional engine), plain (f64)");
     let _ = writeln!(out, "GPU            none: this build has no GPU backend");
     let _ = writeln!(out, "MPI            none: this build runs on one machine");
     print(&out)?;

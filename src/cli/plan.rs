@@ -18,9 +18,11 @@ pub fn run(typed: &Typed) -> Result<Ending> {
         eprintln!("nfd: {decision}");
     }
     let (_, finished) = prepared.finished(Instructions::detect().name())?;
-    let Prepared { output, plan, .. } = prepared;
+    let Prepared { output, mut plan, .. } = prepared;
+    let free = free(&output);
+    plan.fit(free.memory);
     print(&describe(&plan))?;
-    plan.check(free(&output), &|task| finished.contains(&task))?;
+    plan.check(free, &|task| finished.contains(&task))?;
     Ok(Ending::Done)
 }
 
@@ -56,8 +58,9 @@ pub fn totals(plan: &Plan) -> String {
         n => format!("calibrated by {n} timings"),
     };
     format!(
-        "{} tasks on {} threads, about {:.0} s ({by}), {:.2} GB of memory, {:.2} GB of disk",
+        "{} tasks, {} at once on {} threads, about {:.0} s ({by}), {:.2} GB of memory, {:.2} GB of disk",
         plan.tasks.len(),
+        plan.workers(),
         plan.threads,
         plan.wall_seconds().ceil(),
         plan.bytes() / 1e9,

@@ -111,6 +111,7 @@ fn prepared(
         .into_iter()
         .map(|(task, seconds)| (cost(experiment, &data, task), seconds))
         .collect();
-    let plan = plan(experiment, &data, threads, Rates::calibrated(&timed));
+    let rates = Rates::uncalibrated(experiment.backend, experiment.precision);
+    let plan = plan(experiment, &data, threads, rates.calibrated(&timed));
     Ok(Prepared { resolved, data, output, plan })
 }

@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
         arguments: &typed,
     };
     let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
-    let outcome = ensemble::collect(&resolved.experiment, &data, &directory, plan.threads)?;
+    let outcome = ensemble::collect(&resolved.experiment, &data, &directory, plan.workers())?;
     if outcome.finished < outcome.tasks {
         eprintln!(
             "nfd: {} of {} tasks are finished; the report is about those",

@@ -30,9 +30,11 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     let prepared = arguments.typed.prepare()?;
     let numeric_path = Instructions::detect().name();
     let (_, finished) = prepared.finished(numeric_path)?;
-    let Prepared { resolved, data, output, plan } = prepared;
+    let Prepared { resolved, data, output, mut plan } = prepared;
     let experiment = &resolved.experiment;
-    plan.check(ensemble::plan::free(&output), &|task| finished.contains(&task))?;
+    let free = ensemble::plan::free(&output);
+    plan.fit(free.memory);
+    plan.check(free, &|task| finished.contains(&task))?;
 
     let stop = signals::stop_flag()?;
     let typed: Vec<String> = typed.iter().map(|a| a.to_string_lossy().into_owned()).collect();
@@ -62,6 +64,6 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     let ran = ensemble::run(experiment, &data, &directory, &plan, &stop, &progress);
     display.finish();
     ran?;
-    let outcome = ensemble::collect(experiment, &data, &directory, plan.threads)?;
+    let outcome = ensemble::collect(experiment, &data, &directory, plan.workers())?;
     publish::publish(experiment, &data, &outcome, &directory)
 }

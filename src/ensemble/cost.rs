@@ -2,10 +2,11 @@
 //! reach, and the rates that turn them into seconds.
 
 use super::task::COVARIANCE_COLUMNS;
+use crate::backend::cpu::panel::CHUNK;
 use crate::data::DataSet;
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
-use crate::spec::{Engine, Experiment};
+use crate::spec::{Backend, Engine, Experiment, Precision};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,21 +41,27 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Of backend plain on one core of an AVX-512 server processor of 2023; no measurement of the
-    /// machine at hand.
-    pub const UNCALIBRATED: Rates =
-        Rates { flops: 6.0e9, normals: 8.0e8, activations: 5.0e7, factor: 1.0, timings: 0 };
+    /// Of one core of a server processor with AVX2 (2021), no measurement of the machine at hand;
+    /// benches/NOTES.md has the runs. Backend plain takes tens of nanoseconds an activation.
+    pub fn uncalibrated(backend: Backend, precision: Precision) -> Rates {
+        let (flops, normals, activations) = match (backend, precision) {
+            (Backend::Plain, _) => (6.0e9, 3.5e8, 5.0e7),
+            (Backend::Cpu, Precision::F32) => (2.5e10, 3.5e8, 2.0e8),
+            (Backend::Cpu, Precision::F64) => (1.2e10, 3.0e8, 1.0e8),
+        };
+        Rates { flops, normals, activations, factor: 1.0, timings: 0 }
+    }
 
     /// Scaled by the median ratio of measured to estimated seconds.
-    pub fn calibrated(measured: &[(Cost, f64)]) -> Rates {
-        let plain = Rates::UNCALIBRATED;
+    pub fn calibrated(self, measured: &[(Cost, f64)]) -> Rates {
+        let plain = Rates { factor: 1.0, ..self };
         let mut ratios: Vec<f64> =
             measured.iter().map(|(cost, seconds)| seconds / plain.seconds(cost)).collect();
         ratios.retain(|ratio| ratio.is_finite() && *ratio > 0.0);
         ratios.sort_by(f64::total_cmp);
         match ratios.get(ratios.len() / 2) {
             Some(&factor) => Rates { factor, timings: ratios.len(), ..plain },
-            None => plain,
+            None => self,
         }
     }
 
@@ -74,42 +81,119 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     let tests = data.test.len() as f64;
     let passes = f64::from(experiment.training.steps) + 1.0;
     let fine = f64::from(experiment.finest.unwrap_or(task.depth as u32));
-    let (flops, normals, weights) = match experiment.engine {
+    let (flops, normals) = match experiment.engine {
         Engine::Conditional => {
-            // Ranks grow by at most P columns a pass, to at most n. Orthogonalisation reads the
-            // basis four times, the answer and its drift some six: 40 n r P, forward and backward.
-            let growing = passes.min((n / samples).floor());
-            let total = samples * growing * (growing + 1.0) / 2.0 + n * (passes - growing);
-            let last = n.min(samples * passes);
-            let flops = depth * n * total * (40.0 * samples + 12.0 * tests);
-            let normals = passes * fine * n * (2.0 * samples + tests);
-            // QF, AF, QB, BB, and a copy of one of them while it grows; M and both Θ.
-            (flops, normals, n * last * (4.0 * depth + 1.0) + 3.0 * depth * last * last)
+            let ranks = Ranks::of(experiment, data, task);
+            // A query of r columns is projected three times or four, its answer and drift read some
+            // five arrays more, and the couplings one: 20 n r P.
+            let flops = n * ranks.asked * (20.0 * samples + 6.0 * tests);
+            (flops, passes * fine * n * (2.0 * samples + tests))
         }
         Engine::Dense => {
+            let matrices = if task.closure == Closure::Gia { 2.0 } else { 1.0 };
             let flops = passes * depth * n * n * (8.0 * samples + 2.0 * tests);
-            // W and its initial value; the drift of one layer; W̃ in gia.
-            let matrices = 2.0 + f64::from(u8::from(task.closure == Closure::Gia));
-            (flops, n * n * fine * (matrices - 1.0), n * n * (matrices * depth + 2.0))
+            (flops, n * n * fine * matrices)
         }
     };
     let rows = n.min(experiment.reference.rows.limit() as f64);
     let probes = quarters(task.depth).len() as f64;
     let outputs = samples * data.train.outputs as f64;
     let covariance = (passes * samples).min(COVARIANCE_COLUMNS as f64);
-    // h and g of every layer; their values at step 0 where probed; U.
-    let vectors = n * samples * 2.0 * (depth + 1.0 + probes)
-        + n * data.train.dimension as f64
-        + samples * samples;
     Cost {
         flops,
         normals,
         activations: passes * depth * n * (2.0 * samples + tests),
-        // Measured: 8 % over the arrays, for what lives for one layer and the allocator.
-        bytes: 1.1 * 8.0 * (weights + vectors),
+        bytes: memory(experiment, data, task),
         result_bytes: passes * (8.0 * (probes * rows * samples + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
         // f and its difference, and at most nine numbers with and sixteen without a depth time.
         rows: passes * (2.0 * outputs + 9.0 * probes + 16.0),
     }
 }
+
+/// Columns of the conditional engine, the most there can be.
+struct Ranks {
+    /// Stored columns after the last pass, both directions, all layers.
+    stored: f64,
+    /// Of one layer and direction.
+    largest: f64,
+    /// The sum over all queries of the columns that each meets, its own included.
+    asked: f64,
+}
+
+impl Ranks {
+    fn of(experiment: &Experiment, data: &DataSet, task: Task) -> Self {
+        let (n, samples) = (task.width as f64, data.train.len() as f64);
+        let passes = f64::from(experiment.training.steps) + 1.0;
+        let groups = experiment.model.groups();
+        // Every pass brings P columns at most, until all together are `limit`.
+        let growing = |limit: f64| {
+            let growing = passes.min((limit / samples).floor());
+            let sum = samples * growing * (growing + 1.0) / 2.0 + limit * (passes - growing);
+            (limit.min(passes * samples), sum)
+        };
+        let (largest, inner) = growing(n);
+        // Layer 1 reads h_0 and layer L is asked about combinations of V: nothing new while these
+        // are frozen.
+        let (first, first_asked) = growing(if groups.input { n } else { n.min(samples) });
+        let outputs = data.train.outputs as f64;
+        let (last, last_asked) = growing(if groups.readout { n } else { n.min(outputs) });
+        let others = 2.0 * (task.depth as f64 - 1.0);
+        Ranks {
+            stored: others * largest + first + last,
+            largest,
+            asked: others * inner + first_asked + last_asked,
+        }
+    }
+}
+
+/// Peak memory of a task, bytes.
+fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
+    let (n, depth) = (task.width as f64, task.depth as f64);
+    let (samples, tests) = (data.train.len() as f64, data.test.len() as f64);
+    let (dimension, outputs) = (data.train.dimension as f64, data.train.outputs as f64);
+    let passes = f64::from(experiment.training.steps) + 1.0;
+    let probes = quarters(task.depth).len() as f64;
+    // h and g where probed at step 0, h of every layer.
+    let vectors = samples * (depth + 1.0 + 2.0 * probes);
+    match (experiment.backend, experiment.engine) {
+        (Backend::Cpu, _) => {
+            let Ranks { stored, largest, .. } = Ranks::of(experiment, data, task);
+            let rows = task.width.next_multiple_of(CHUNK) as f64;
+            // g, the residual and two sums of couplings; V; h_0 of the test samples, and while they
+            // are evaluated two layers, a residual, its new columns and their answers.
+            let working = 4.0 * samples + outputs + 6.0 * tests;
+            let columns = 2.0 * stored + vectors + working;
+            // M and both Θ, with a copy of one while it grows, and all queries in coefficients.
+            let small = 8.0 * (depth * (4.0 * largest * largest) + largest * largest);
+            let size = match experiment.precision {
+                Precision::F32 => 4.0,
+                Precision::F64 => 8.0,
+            };
+            // Tiles, threads, and what lives for one chunk.
+            columns * rows * size + small + SMALL_THINGS
+        }
+        (Backend::Plain, engine) => {
+            let weights = match engine {
+                Engine::Conditional => {
+                    // QF, AF, QB, BB, and a copy of one of them while it grows; M and both Θ.
+                    let last = n.min(samples * passes);
+                    n * last * (4.0 * depth + 1.0) + 3.0 * depth * last * last
+                }
+                Engine::Dense => {
+                    // W and its initial value; the drift of one layer; W̃ in gia.
+                    let matrices = 2.0 + f64::from(u8::from(task.closure == Closure::Gia));
+                    n * n * (matrices * depth + 2.0)
+                }
+            };
+            // g of every layer too; U.
+            let vectors =
+                n * (vectors + samples * (depth + 1.0)) + n * dimension + samples * samples;
+            // Measured: 8 % over the arrays, for what lives for one layer and the allocator.
+            1.1 * 8.0 * (weights + vectors)
+        }
+    }
+}
+
+/// Bytes of a task that do not grow with it.
+const SMALL_THINGS: f64 = 1e6;

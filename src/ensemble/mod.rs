@@ -44,7 +44,8 @@ pub struct Outcome {
     pub finished: usize,
 }
 
-/// Runs the tasks that `store` does not hold yet, on `plan.threads` workers.
+/// Runs the tasks that `store` does not hold yet, on `plan.threads` threads: as many tasks at once
+/// as the plan has workers, and the threads that are left over share the rows of a task.
 ///
 /// # Errors
 /// [`Error::Interrupted`] once `stop` is set and work is left; the store's when it cannot be
@@ -66,12 +67,21 @@ pub fn run(
     });
     let total: f64 = queue.iter().map(seconds).sum();
     let done = Mutex::new((0.0, all - queue.len()));
-    let complete = in_parallel(plan.threads, &queue, |item| {
+    let taken = AtomicUsize::new(0);
+    let complete = in_parallel(plan.workers(), &queue, |item| {
         let (started, clock) = (SystemTime::now(), Instant::now());
-        let Some(trajectory) = task::train(experiment, data, item.0, stop) else {
+        let left = queue.len() - taken.fetch_add(1, Ordering::Relaxed).min(queue.len() - 1);
+        let threads = plan.threads_of(item.0, left);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| Error::Io {
+            action: "start",
+            path: "worker threads".into(),
+            source: std::io::Error::other(error),
+        })?;
+        let trained = pool.install(|| task::train(experiment, data, item.0, stop));
+        let Some(trajectory) = trained else {
             return Ok(None);
         };
-        let threads = plan.threads;
         let timing = Timing { threads, started, seconds: clock.elapsed().as_secs_f64() };
         store.finish(item.0, &trajectory, timing)?;
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,32 +5,59 @@ use std::path::Path;
 use sysinfo::{Disks, System};
 
 use super::cost::{Cost, Rates, cost};
+use crate::backend::cpu::panel::{CHUNK, TILE};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
-use crate::spec::Experiment;
 use crate::spec::grid::{Task, tasks};
+use crate::spec::{Backend, Experiment};
 
 /// The whole of an experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Every task and its cost.
     pub tasks: Vec<(Task, Cost)>,
-    /// Worker threads.
+    /// Threads, all together.
     pub threads: usize,
     /// What turns costs into seconds.
     pub rates: Rates,
+    /// Tasks at once, at most.
+    workers: usize,
+    /// Rows that are one thread's least share of a task; None where threads cannot share one.
+    least_share: Option<usize>,
 }
 
-/// Plans the experiment for `threads` workers.
+/// Plans the experiment for `threads` threads.
 pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, rates: Rates) -> Plan {
     let tasks = tasks(experiment).into_iter().map(|task| (task, cost(experiment, data, task)));
-    Plan { tasks: tasks.collect(), threads, rates }
+    let tasks: Vec<_> = tasks.collect();
+    // Each thread has two tiles of rows or more, so that none waits long for another.
+    let least_share = match experiment.backend {
+        Backend::Cpu => Some(2 * CHUNK * TILE),
+        Backend::Plain => None,
+    };
+    let workers = threads.clamp(1, tasks.len().max(1));
+    Plan { tasks, threads, rates, workers, least_share }
 }
 
 impl Plan {
-    /// Workers that have something to do.
-    fn workers(&self) -> usize {
-        self.threads.clamp(1, self.tasks.len().max(1))
+    /// Tasks at once, at most.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Threads for `task`, taken when it and `left` − 1 more tasks are left to take: an even share,
+    /// or fewer where the task has too few rows.
+    pub fn threads_of(&self, task: Task, left: usize) -> usize {
+        let most = self.least_share.map_or(1, |rows| task.width / rows);
+        (self.threads / self.workers.min(left).max(1)).clamp(1, most.max(1))
+    }
+
+    /// Runs fewer tasks at once where so many do not fit into `memory` bytes: threads then share
+    /// the rows of a task.
+    pub fn fit(&mut self, memory: f64) {
+        while self.workers > 1 && self.bytes() > memory {
+            self.workers -= 1;
+        }
     }
 
     /// Seconds on one core, all tasks together.
@@ -38,10 +65,13 @@ impl Plan {
         self.tasks.iter().map(|(_, cost)| self.rates.seconds(cost)).sum()
     }
 
-    /// Wall time: the work shared evenly, but no less than the longest task.
+    /// Wall time: the work shared evenly, but no less than the longest task on its threads.
     pub fn wall_seconds(&self) -> f64 {
-        let longest = self.tasks.iter().map(|(_, cost)| self.rates.seconds(cost));
-        longest.fold(self.core_seconds() / self.workers() as f64, f64::max)
+        let seconds = |(task, cost): &(Task, Cost)| {
+            self.rates.seconds(cost) / self.threads_of(*task, self.tasks.len()) as f64
+        };
+        let total: f64 = self.tasks.iter().map(seconds).sum();
+        self.tasks.iter().map(seconds).fold(total / self.workers as f64, f64::max)
     }
 
     /// Peak memory: the largest tasks at once, one a worker; afterwards every worker measures the

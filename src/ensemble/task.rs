@@ -2,42 +2,29 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::backend::cpu::{self, real::Real};
 use crate::backend::plain::conditional::Conditional;
 use crate::backend::plain::dense::Dense;
-use crate::backend::{DROP_TOLERANCE, Network, Probe};
-use crate::data::DataSet;
+use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
+use crate::data::{DataSet, Samples};
 use crate::engine::{self, Trajectory};
 use crate::rng::noise::BrownianPath;
+use crate::rng::normal::Instructions;
 use crate::spec::grid::{Task, quarters};
-use crate::spec::{Backend, Engine, Experiment};
+use crate::spec::{Backend, Engine, Experiment, Precision};
 
 /// Covariances over steps and samples are followed up to this many columns: beyond, their
 /// eigenvalues would cost more than the run.
 pub const COVARIANCE_COLUMNS: usize = 128;
 
-/// Trains the network of `task`; None when `stop` was set before it was done.
+/// Trains the network of `task`, on the threads of the pool that calls; None when `stop` was set
+/// before it was done.
 pub fn train(
     experiment: &Experiment,
     data: &DataSet,
     task: Task,
     stop: &AtomicBool,
 ) -> Option<Trajectory> {
-    let Task { closure, width, depth, seed } = task;
-    let network = Network {
-        width,
-        depth,
-        outputs: data.train.outputs,
-        activation: experiment.model.activation,
-        closure,
-        scales: experiment.model.scale_law().at(width, depth, data.train.dimension),
-        drop_tolerance: DROP_TOLERANCE,
-    };
-    let noise = BrownianPath::new(seed, experiment.finest.unwrap_or(depth as u32), depth as u32);
-    let probe = Probe {
-        layers: quarters(depth).into_iter().map(|i| i * depth / 4).collect(),
-        rows: experiment.reference.rows.limit(),
-        covariance_columns: COVARIANCE_COLUMNS,
-    };
     let training = engine::Training {
         loss: experiment.training.loss,
         steps: experiment.training.steps,
@@ -46,16 +33,51 @@ pub fn train(
         test_labels: data.test.labels.clone(),
         outputs: data.train.outputs,
     };
+    engine::train(&mut *network(experiment, data, task), &training, stop)
+}
+
+/// The network of `task` at initialisation.
+fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweeps> {
+    let Task { closure, width, depth, seed } = task;
+    let network = Network {
+        width,
+        depth,
+        outputs: data.train.outputs,
+        activation: experiment.model.activation,
+        closure,
+        scales: experiment.model.scale_law().at(width, depth, data.train.dimension),
+        drop_tolerance: match experiment.precision {
+            Precision::F32 => DROP_TOLERANCE_F32,
+            Precision::F64 => DROP_TOLERANCE,
+        },
+    };
+    let noise = BrownianPath::new(seed, experiment.finest.unwrap_or(depth as u32), depth as u32);
+    let probe = Probe {
+        layers: quarters(depth).into_iter().map(|i| i * depth / 4).collect(),
+        rows: experiment.reference.rows.limit(),
+        covariance_columns: COVARIANCE_COLUMNS,
+    };
     let (train, test) = (data.train.clone(), data.test.clone());
-    let Backend::Plain = experiment.backend;
-    match experiment.engine {
-        Engine::Conditional => {
-            let mut run = Conditional::new(network, Box::new(noise), probe, train, test);
-            engine::train(&mut run, &training, stop)
+    match (experiment.backend, experiment.engine) {
+        (Backend::Cpu, _) => match experiment.precision {
+            Precision::F32 => fast::<f32>(network, noise, probe, (train, test)),
+            Precision::F64 => fast::<f64>(network, noise, probe, (train, test)),
+        },
+        (Backend::Plain, Engine::Conditional) => {
+            Box::new(Conditional::new(network, Box::new(noise), probe, train, test))
         }
-        Engine::Dense => {
-            let mut run = Dense::new(network, &noise, probe, train, test);
-            engine::train(&mut run, &training, stop)
+        (Backend::Plain, Engine::Dense) => {
+            Box::new(Dense::new(network, &noise, probe, train, test))
         }
     }
+}
+
+fn fast<T: Real>(
+    network: Network,
+    noise: BrownianPath,
+    probe: Probe,
+    samples: (Samples, Samples),
+) -> Box<dyn Sweeps> {
+    let set = Instructions::detect();
+    Box::new(cpu::conditional::Conditional::<T>::new(network, Box::new(noise), probe, samples, set))
 }

@@ -87,6 +87,18 @@ impl Engine {
 pub enum Backend {
     /// The f64 oracle.
     Plain,
+    /// The conditional engine at the speed of memory, f32 or f64.
+    Cpu,
+}
+
+impl Backend {
+    /// Its name in experiments.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Plain => "plain",
+            Backend::Cpu => "cpu",
+        }
+    }
 }
 
 /// The floating point format of vectors and weights.

@@ -207,4 +207,5 @@ pub enum EngineChoice {
 pub enum BackendChoice {
     Auto,
     Plain,
+    Cpu,
 }

@@ -26,6 +26,10 @@ const MOST_TASKS: usize = 1 << 20;
 /// section 3).
 const CONDITIONAL_BELOW: f64 = 0.2;
 
+/// Rates from which on f32 columns suffice (measured; theory, section 3). Below, differences between
+/// steps are of the size of rounding; outputs themselves stay right to 2e-6.
+const SLOWEST_IN_F32: f64 = 1e-4;
+
 /// Fills in defaults and checks everything that can be checked without loading data.
 ///
 /// # Errors
@@ -49,20 +53,9 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
             "take engine conditional, or closures exact and gia",
         ));
     }
-    match raw.backend.unwrap_or(BackendChoice::Auto) {
-        BackendChoice::Auto => {
-            decisions.push("backend plain: the only one in this build".to_owned())
-        }
-        BackendChoice::Plain => {}
-    }
-    let precision = raw.precision.unwrap_or(Precision::F64);
-    if precision == Precision::F32 {
-        return Err(source.error(
-            "precision",
-            "backend plain computes in f64 only",
-            "set precision to f64, or leave it out",
-        ));
-    }
+    let backend =
+        backend(raw.backend.unwrap_or(BackendChoice::Auto), engine, &check, &mut decisions)?;
+    let precision = precision(raw.precision, backend, &model, &training, &check, &mut decisions)?;
 
     let reference = reference(raw.reference.unwrap_or_default(), &ensemble, engine, &check)?;
     let mut experiment = Experiment {
@@ -75,7 +68,7 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
         reference,
         finest: raw.finest,
         engine,
-        backend: Backend::Plain,
+        backend,
         precision,
     };
     experiment.finest = finest(&experiment, &check)?;
@@ -241,6 +234,74 @@ fn engine(
             Engine::Dense
         }
     }
+}
+
+/// What carries out the sweeps of `engine`.
+fn backend(
+    choice: BackendChoice,
+    engine: Engine,
+    check: &Check,
+    decisions: &mut Vec<String>,
+) -> Result<Backend> {
+    match (choice, engine) {
+        (BackendChoice::Plain, _) => Ok(Backend::Plain),
+        (BackendChoice::Cpu, Engine::Dense) => check.fail(
+            "backend",
+            "backend cpu has no dense engine",
+            "take engine conditional, or backend plain",
+        ),
+        (BackendChoice::Cpu, Engine::Conditional) => Ok(Backend::Cpu),
+        (BackendChoice::Auto, Engine::Conditional) => {
+            decisions.push("backend cpu: the fast one of the conditional engine".to_owned());
+            Ok(Backend::Cpu)
+        }
+        (BackendChoice::Auto, Engine::Dense) => {
+            decisions.push("backend plain: the only one with a dense engine".to_owned());
+            Ok(Backend::Plain)
+        }
+    }
+}
+
+/// The format of vectors: f32 where that is known to be enough.
+fn precision(
+    typed: Option<Precision>,
+    backend: Backend,
+    model: &Model,
+    training: &Training,
+    check: &Check,
+    decisions: &mut Vec<String>,
+) -> Result<Precision> {
+    if backend == Backend::Plain {
+        let help = "take backend cpu, set precision to f64, or leave it out";
+        return match typed {
+            Some(Precision::F32) => {
+                check.fail("precision", "backend plain computes in f64 only", help)
+            }
+            _ => Ok(Precision::F64),
+        };
+    }
+    if let Some(precision) = typed {
+        return Ok(precision);
+    }
+    let groups = model.groups();
+    let rates = [
+        (groups.hidden, training.learning_rate),
+        (groups.input, training.rates.input),
+        (groups.readout, training.rates.readout),
+    ];
+    let slow = rates.into_iter().find(|&(trained, rate)| trained && rate < SLOWEST_IN_F32);
+    Ok(match slow {
+        Some((_, rate)) => {
+            let reason = format!("learning rate {rate} moves features by less than f32 resolves");
+            decisions.push(format!("precision f64: {reason}"));
+            Precision::F64
+        }
+        None => {
+            let reason = format!("all learning rates are at least {SLOWEST_IN_F32}");
+            decisions.push(format!("precision f32: {reason}"));
+            Precision::F32
+        }
+    })
 }
 
 fn reference(

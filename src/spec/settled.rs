@@ -1,9 +1,9 @@
 //! Choices that an existing run directory has made already.
 
-use super::raw::{self, EngineChoice};
+use super::raw::{self, BackendChoice, EngineChoice};
 use super::resolve::resolve;
 use super::source::Source;
-use super::{Engine, Resolved};
+use super::{Backend, Engine, Precision, Resolved};
 use crate::error::Result;
 
 /// What an experiment that leaves it open takes over from its run directory.
@@ -11,11 +11,15 @@ use crate::error::Result;
 pub struct Settled {
     /// The engine of the tasks there.
     pub engine: Option<Engine>,
+    /// What carried out their sweeps.
+    pub backend: Option<Backend>,
+    /// Their floating point format.
+    pub precision: Option<Precision>,
     /// Their noise grid.
     pub finest: Option<u32>,
 }
 
-/// [`resolve`], but an engine or a noise grid that was not typed is the settled one, wherever the
+/// [`resolve`], but an engine, backend, precision or noise grid that was not typed is the settled one, wherever the
 /// rest of the experiment can live with it.
 ///
 /// # Errors
@@ -33,6 +37,25 @@ pub fn resolve_with(raw: &raw::Experiment, source: &Source, settled: Settled) ->
             decisions.push(format!("engine {}: that of the run directory", engine.name()));
         } else {
             raw.engine = typed;
+        }
+    }
+    if let (None | Some(BackendChoice::Auto), Some(backend)) = (raw.backend, settled.backend) {
+        let typed = raw.backend.replace(match backend {
+            Backend::Plain => BackendChoice::Plain,
+            Backend::Cpu => BackendChoice::Cpu,
+        });
+        if fits(&raw) {
+            decisions.push(format!("backend {}: that of the run directory", backend.name()));
+        } else {
+            raw.backend = typed;
+        }
+    }
+    if let (None, Some(precision)) = (raw.precision, settled.precision) {
+        raw.precision = Some(precision);
+        if fits(&raw) {
+            decisions.push(format!("precision {}: that of the run directory", precision.name()));
+        } else {
+            raw.precision = None;
         }
     }
     if let (None, Some(finest)) = (raw.finest, settled.finest) {

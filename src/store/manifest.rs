@@ -16,7 +16,7 @@ use super::key::{SCHEME, experiment_hash, samples_hash};
 use super::machine::Cpu;
 use super::{Start, files};
 use crate::error::{Error, Result};
-use crate::spec::{Engine, Settled};
+use crate::spec::{Backend, Engine, Precision, Settled};
 
 /// The file's name.
 pub const NAME: &str = "manifest.json";
@@ -98,10 +98,12 @@ impl Manifest {
         files::replace(files, directory, NAME, &self.encode()?)
     }
 
-    /// What an experiment that leaves engine or noise grid open takes over.
+    /// What an experiment that leaves engine, backend, precision or noise grid open takes over.
     pub fn settled(&self) -> Settled {
         Settled {
             engine: Engine::deserialize(&self.experiment["engine"]).ok(),
+            backend: Backend::deserialize(&self.experiment["backend"]).ok(),
+            precision: Precision::deserialize(&self.experiment["precision"]).ok(),
             finest: self.experiment["finest"].as_u64().and_then(|grid| u32::try_from(grid).ok()),
         }
     }

@@ -24,7 +24,7 @@ pub struct Timings {
 /// One task's.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Workers of the process.
+    /// Threads that shared the task.
     pub threads: usize,
     /// When it began.
     pub started: SystemTime,
@@ -68,7 +68,7 @@ impl Timings {
     }
 }
 
-/// Seconds of the tasks that `directory` has timings of; lines that are no timings are passed over,
+/// Core seconds of the tasks that `directory` has timings of; lines that are no timings are passed over,
 /// and a file that cannot be read is empty: nothing but estimates rests on it.
 pub fn read(directory: &Path) -> Vec<(Task, f64)> {
     let text = fs::read_to_string(directory.join(NAME)).unwrap_or_default();
@@ -79,8 +79,9 @@ pub fn read(directory: &Path) -> Vec<(Task, f64)> {
         let width = fields.next()?.parse().ok()?;
         let depth = fields.next()?.parse().ok()?;
         let seed = fields.next()?.parse().ok()?;
-        let seconds = fields.next_back()?.parse().ok()?;
-        Some((Task { closure, width, depth, seed }, seconds))
+        let threads: f64 = fields.nth(1)?.parse().ok()?;
+        let seconds: f64 = fields.next_back()?.parse().ok()?;
+        Some((Task { closure, width, depth, seed }, threads * seconds))
     };
     text.lines().skip(1).filter_map(timing).collect()
 }

@@ -114,7 +114,8 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     let directory = open(path, experiment, "portable", false, files)?;
     let data = data::load(&experiment.data).unwrap();
     let stop = AtomicBool::new(false);
-    let plan = plan(experiment, &data, 1, Rates::UNCALIBRATED);
+    let plan =
+        plan(experiment, &data, 1, Rates::uncalibrated(experiment.backend, experiment.precision));
     ensemble::run(experiment, &data, &directory, &plan, &stop, &|_, _, _| {})?;
     let outcome = ensemble::collect(experiment, &data, &directory, 1)?;
     let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];

@@ -248,7 +248,10 @@ fn advance<T: Real>(
 }
 
 /// Tiles of a panel that need not be there.
-fn optional_tiles<T: Real>(panel: Option<&mut Panel<T>>, rows: usize) -> Vec<Option<TileMut<'_, T>>> {
+fn optional_tiles<T: Real>(
+    panel: Option<&mut Panel<T>>,
+    rows: usize,
+) -> Vec<Option<TileMut<'_, T>>> {
     match panel {
         Some(panel) => panel.tiles_mut().into_iter().map(Some).collect(),
         None => (0..tiles_of(rows)).map(|_| None).collect(),
@@ -279,8 +282,7 @@ impl<T: Real> Sweeps for Conditional<T> {
             let squares = answer.coupling.norm_squared() * scales.forward.powi(2);
             coupling.layer += self.mean(squares) / depth as f64;
 
-            let image =
-                Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
+            let image = Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
             let coupled = nonzero(&answer.coupling);
             let coupled = coupled.then(|| rows_of(&answer.coupling, scales.forward));
             let (from, to) = self.hidden.split_at_mut(l);
@@ -323,8 +325,7 @@ impl<T: Real> Sweeps for Conditional<T> {
             let draw = self.draw(query, l, &self.test);
             let mut answer = memory.ask_forward(self.set, (width, expansion), draw);
             let drift = memory.drift.forward(&answer.expansion.along);
-            let image =
-                Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
+            let image = Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
             let carried = scales.skip.then_some(&from);
             advance(self.set, (memory, &image, &mut answer.fresh), carried, &mut to, None);
             std::mem::swap(&mut from, &mut to);
@@ -355,7 +356,8 @@ impl<T: Real> Sweeps for Conditional<T> {
         for l in (1..=depth).rev() {
             let memory = &self.layers[l - 1];
             let write = |chunk, x: &mut [Column<T>]| x.copy_from_slice(g.chunk(chunk));
-            let expansion = expand(set, &memory.backward.basis, &mut residual, write, drop_tolerance);
+            let expansion =
+                expand(set, &memory.backward.basis, &mut residual, write, drop_tolerance);
             let draw = self.draw(query, l, &self.train);
             let mut answer = memory.ask_backward(set, (width, expansion), draw);
             let drift = memory.drift.backward(&answer.expansion.along);
@@ -514,6 +516,7 @@ impl<T: Real> Conditional<T> {
             for chunk in chunks_of(tile, n) {
                 out[0] += f64::from(u8::from(!kernels::all_finite(self.set, x.chunk(chunk))));
             }
-        })[0] == 0.0
+        })[0]
+            == 0.0
     }
 }

@@ -212,16 +212,17 @@ impl<T: Real> Block<'_, T> {
         let split = self.rank() * count;
         let length = split + count * count;
         let tiles = new.tiles_mut();
-        let sums = self.over_chunks(residual.rows(), tiles, length, |chunk, (tile, place), q, out| {
-            let x = &residual.chunk(chunk)[self.first..];
-            let kept: Columns<T> = factor.kept.iter().map(|&p| &x[p]).collect();
-            let n = tile.chunk(place);
-            let (defect, gram) = out.split_at_mut(split);
-            kernels::combine(self.set, &kept, &inverse, n);
-            kernels::combine(self.set, q, &again, n);
-            kernels::dots(self.set, q, n, defect);
-            kernels::gram(self.set, n, gram);
-        });
+        let sums =
+            self.over_chunks(residual.rows(), tiles, length, |chunk, (tile, place), q, out| {
+                let x = &residual.chunk(chunk)[self.first..];
+                let kept: Columns<T> = factor.kept.iter().map(|&p| &x[p]).collect();
+                let n = tile.chunk(place);
+                let (defect, gram) = out.split_at_mut(split);
+                kernels::combine(self.set, &kept, &inverse, n);
+                kernels::combine(self.set, q, &again, n);
+                kernels::dots(self.set, q, n, defect);
+                kernels::gram(self.set, n, gram);
+            });
         let (defect, gram) = self.split(&sums, count);
         (new, defect, gram)
     }
