@@ -85,6 +85,27 @@ fn normals_match_exact_arithmetic_bit_for_bit_on_every_path() {
     }
 }
 
+/// Every length up to past two vectors of blocks, with the row counter wrapping in between.
+#[test]
+fn fill_is_box_muller_of_consecutive_blocks() {
+    let column = Column { key: [0x89ab_cdef, 0xfedc_ba98], address: [u32::MAX, 7, 0x3000_0001] };
+    let [sample, layer, tag] = column.address;
+    for first in [0, u32::MAX - 20] {
+        let blocks = (0..36).map(|i| [first.wrapping_add(i), sample, layer, tag]);
+        let expected: Vec<u32> = blocks
+            .flat_map(|counter| box_muller(philox::block(column.key, counter)).map(f32::to_bits))
+            .collect();
+        for instructions in Instructions::available() {
+            for len in 0..=expected.len() {
+                let mut rows = vec![f32::NAN; len];
+                fill(instructions, column, first, &mut rows);
+                let bits: Vec<u32> = rows.iter().map(|z| z.to_bits()).collect();
+                assert_eq!(bits, expected[..len], "{instructions:?} {first} {len}");
+            }
+        }
+    }
+}
+
 /// Against f64 Box–Muller with the standard library's functions: relative error below 3e-7 of the
 /// radius, over words that cover every octave and quarter.
 #[test]

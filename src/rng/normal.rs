@@ -13,7 +13,7 @@
 //! `u = (word + ½) 2⁻³²`, so |z| reaches √(−2 ln 2⁻³³) = 6.76 and the tail beyond, of probability
 //! 1e-11, is cut. Relative error of one normal: below 3e-7.
 
-use super::philox;
+use super::philox::{self, BLOCKS};
 
 /// −2 ln(1+t)/t on [√½−1, √2−1], relative error 5e-9; the constant term is exactly −2.
 const LOG: [f32; 10] = [
@@ -39,6 +39,8 @@ const TWO_POW_M33: f32 = TWO_POW_M32 / 2.0;
 const SQRT_HALF_BITS: u32 = 0x3F35_04F3;
 
 /// Four normals from four random words.
+// Like all that `fill` calls it must be inlined, to be compiled for the instruction set of its caller.
+#[inline(always)]
 pub fn box_muller(words: [u32; 4]) -> [f32; 4] {
     let [w0, w1, w2, w3] = words;
     let (z0, z1) = pair(w0, w1);
@@ -70,11 +72,11 @@ fn pair(radius_word: u32, angle_word: u32) -> (f32, f32) {
     let sine = y * polynomial(&SIN, square);
     let cosine = polynomial(&COS, square);
     let quarter = angle_word >> 30;
-    let (x, y) = if quarter & 1 == 0 { (cosine, sine) } else { (sine, cosine) };
-    // cos(q+y) = c, −s, −c, s and sin(q+y) = s, c, −s, −c for q = 0..3 quarter turns.
-    let sign_x = (quarter.wrapping_add(1) & 2) << 30;
-    let sign_y = (quarter & 2) << 30;
-    (radius * f32::from_bits(x.to_bits() ^ sign_x), radius * f32::from_bits(y.to_bits() ^ sign_y))
+    // cos(q+y) = c, −s, −c, s and sin(q+y) = s, c, −s, −c for q = 0..3 quarter turns. The upper bit
+    // of q is the sign of both, which the radius takes to both at once.
+    let (x, y) = if quarter & 1 == 0 { (cosine, sine) } else { (-sine, cosine) };
+    let signed = f32::from_bits(radius.to_bits() ^ (quarter >> 1 << 31));
+    (signed * x, signed * y)
 }
 
 /// The instruction set that normals are generated with. All three give the same bits; the name is
@@ -144,7 +146,7 @@ pub struct Column {
 /// Writes the normals of rows `4·first_block ..` of `column`, as many as `out` holds.
 pub fn fill(instructions: Instructions, column: Column, first_block: u32, out: &mut [f32]) {
     match instructions {
-        Instructions::Portable => fill_lanes::<4>(column, first_block, out),
+        Instructions::Portable => fill_vectors(column, first_block, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a value other than Portable comes from `available`, which has seen the features.
         Instructions::Avx2 => unsafe { fill_avx2(column, first_block, out) },
@@ -152,41 +154,47 @@ pub fn fill(instructions: Instructions, column: Column, first_block: u32, out: &
         // SAFETY: as above.
         Instructions::Avx512 => unsafe { fill_avx512(column, first_block, out) },
         #[cfg(not(target_arch = "x86_64"))]
-        _ => fill_lanes::<4>(column, first_block, out),
+        _ => fill_vectors(column, first_block, out),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn fill_avx2(column: Column, first_block: u32, out: &mut [f32]) {
-    fill_lanes::<8>(column, first_block, out);
+    fill_vectors(column, first_block, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
 fn fill_avx512(column: Column, first_block: u32, out: &mut [f32]) {
-    fill_lanes::<16>(column, first_block, out);
+    fill_vectors(column, first_block, out);
 }
 
-/// `N` blocks (4N rows) at a time, in arrays that the compiler turns into vector registers of the
-/// instruction set of its caller.
+/// The rows of [`BLOCKS`] blocks at a time, in arrays that the compiler turns into vector registers
+/// of the instruction set of its caller.
 #[inline(always)]
-fn fill_lanes<const N: usize>(column: Column, first_block: u32, out: &mut [f32]) {
-    let [sample, layer, tag] = column.address;
+fn fill_vectors(column: Column, first_block: u32, out: &mut [f32]) {
+    let keys = philox::round_keys(column.key);
     let mut block = first_block;
-    for chunk in out.chunks_mut(4 * N) {
-        let mut rows = [0; N];
-        for (i, row) in rows.iter_mut().enumerate() {
-            *row = block.wrapping_add(i as u32);
-        }
-        let words = philox::blocks(column.key, [rows, [sample; N], [layer; N], [tag; N]]);
-        let mut normals = [[0.0; 4]; N];
-        for i in 0..N {
-            let (z0, z1) = pair(words[0][i], words[1][i]);
-            let (z2, z3) = pair(words[2][i], words[3][i]);
-            normals[i] = [z0, z1, z2, z3];
-        }
-        chunk.copy_from_slice(&normals.as_flattened()[..chunk.len()]);
-        block = block.wrapping_add(N as u32);
+    let mut chunks = out.chunks_exact_mut(4 * BLOCKS);
+    for chunk in &mut chunks {
+        let normals = normals(philox::blocks(&keys, block, column.address));
+        chunk.copy_from_slice(normals.as_flattened());
+        block = block.wrapping_add(BLOCKS as u32);
     }
+    // Apart from the others, because a copy of unknown length would make each of them pass memory.
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        let normals = normals(philox::blocks(&keys, block, column.address));
+        rest.copy_from_slice(&normals.as_flattened()[..rest.len()]);
+    }
+}
+
+#[inline(always)]
+fn normals(words: [[u32; BLOCKS]; 4]) -> [[f32; 4]; BLOCKS] {
+    let mut normals = [[0.0; 4]; BLOCKS];
+    for i in 0..BLOCKS {
+        normals[i] = box_muller([words[0][i], words[1][i], words[2][i], words[3][i]]);
+    }
+    normals
 }
