@@ -7,7 +7,7 @@
 
 use nalgebra::DMatrix;
 
-use super::kernels;
+use super::kernels::{self, Stored};
 use super::memory::{Answer, Image, Memory};
 use super::orthogonal::{Expansion, expand, rows_of};
 use super::panel::{CHUNK, Column, Columns, Panel, TileMut, chunks_of, clear_padding, tiles_of};
@@ -113,7 +113,7 @@ impl<T: Real> Conditional<T> {
         let f = tiles::sum(n, samples * outputs, |tile, out| {
             for chunk in chunks_of(tile, n) {
                 let h: Columns<T> = h.chunk(chunk).iter().collect();
-                kernels::dots(self.set, &h, self.readout.chunk(chunk), out);
+                kernels::dots(self.set, Stored::near(&h), self.readout.chunk(chunk), out);
             }
         });
         f.iter().map(|f| f * self.network.scales.readout).collect()
@@ -167,7 +167,7 @@ fn embed<T: Real>(
             let h = h.chunk(place);
             for (j, x) in x.chunks(count).enumerate() {
                 T::draw(noise, Entry::Input { coordinate: j as u32 }, chunk * CHUNK, &mut u);
-                kernels::combine(set, &[&u], x, h);
+                kernels::combine(set, Stored::near(&[&u]), x, h);
             }
             clear_padding(h, chunk, width);
         }
@@ -195,7 +195,7 @@ fn add_combination<T: Real>(set: Instructions, x: &Panel<T>, k: &DMatrix<f64>, y
     tiles::sum_with(y.tiles_mut(), 0, |tile, mut y, _| {
         for (place, chunk) in chunks_of(tile, n).enumerate() {
             let x: Columns<T> = x.chunk(chunk).iter().collect();
-            kernels::combine(set, &x, &k, y.chunk(place));
+            kernels::combine(set, Stored::near(&x), &k, y.chunk(place));
         }
     });
 }
@@ -229,17 +229,21 @@ fn advance<T: Real>(
     let accumulated = optional_tiles(accumulated, n);
     let tiles = fresh.tiles_mut().into_iter().zip(to.tiles_mut()).zip(accumulated).collect();
     let sums = tiles::sum_with(tiles, 1, |tile, ((mut fresh, mut to), mut accumulated), out| {
-        for (place, chunk) in chunks_of(tile, n).enumerate() {
+        let chunks = chunks_of(tile, n);
+        for (place, chunk) in chunks.clone().enumerate() {
             let to = to.chunk(place);
             match from {
                 Some(from) => to.copy_from_slice(from.chunk(chunk)),
                 None => to.as_flattened_mut().fill(T::ZERO),
             }
-            let basis: Columns<T> = memory.backward.basis.chunk(chunk).collect();
-            let answers = memory.forward.answers.chunk(chunk);
-            image.add(&basis, answers, fresh.chunk(place), to);
+            let next = (chunk + 1).min(chunks.end - 1);
+            let basis = |chunk| -> Columns<T> { memory.backward.basis.chunk(chunk).collect() };
+            let answers = |chunk| -> Columns<T> { memory.forward.answers.chunk(chunk).collect() };
+            let (here, ahead) = (basis(chunk), basis(next));
+            let basis = Stored { here: &here, ahead: &ahead };
+            image.add(basis, (answers(chunk), answers(next)), fresh.chunk(place), to);
             if let (Some(k), Some(sum)) = (coefficients, &mut accumulated) {
-                kernels::combine(set, &basis, k, sum.chunk(place));
+                kernels::combine(set, Stored::near(&here), k, sum.chunk(place));
             }
             out[0] += f64::from(u8::from(!kernels::all_finite(set, to)));
         }
@@ -442,20 +446,25 @@ impl<T: Real> Conditional<T> {
         let sums = tiles::sum_with(own.collect(), 3, |tile, ((mut fresh, mut g), mut sum), out| {
             let mut slope = vec![[T::ZERO; CHUNK]; samples];
             let mut y = slope.clone();
-            for (place, chunk) in chunks_of(tile, width).enumerate() {
+            let chunks = chunks_of(tile, width);
+            for (place, chunk) in chunks.clone().enumerate() {
                 slope.copy_from_slice(h.chunk(chunk));
                 kernels::slope(set, activation, &mut slope);
-                let basis: Columns<T> = memory.forward.basis.chunk(chunk).collect();
+                let next = (chunk + 1).min(chunks.end - 1);
+                let basis = |chunk| -> Columns<T> { memory.forward.basis.chunk(chunk).collect() };
+                let answers =
+                    |chunk| -> Columns<T> { memory.backward.answers.chunk(chunk).collect() };
+                let (here, ahead) = (basis(chunk), basis(next));
                 for (i, part) in parts.iter().enumerate() {
                     if let (Some((columns, k)), Some(sum)) = (part, &mut sum[i]) {
                         y.as_flattened_mut().fill(T::ZERO);
-                        kernels::combine(set, &basis[columns.clone()], k, &mut y);
+                        kernels::combine(set, Stored::near(&here[columns.clone()]), k, &mut y);
                         out[1 + i] += kernels::add_product(set, &slope, &y, sum.chunk(place));
                     }
                 }
                 y.as_flattened_mut().fill(T::ZERO);
-                let answers = memory.backward.answers.chunk(chunk);
-                image.add(&basis, answers, fresh.chunk(place), &mut y);
+                let basis = Stored { here: &here, ahead: &ahead };
+                image.add(basis, (answers(chunk), answers(next)), fresh.chunk(place), &mut y);
                 let g = g.chunk(place);
                 if !scales.skip {
                     g.as_flattened_mut().fill(T::ZERO);

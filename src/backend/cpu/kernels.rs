@@ -1,8 +1,7 @@
 //! What is done to one chunk of some columns, 256 rows, once for every instruction set.
 //!
-//! Plain array code: the compiler turns an array of `N` lanes into a vector register of the
-//! instruction set of its caller. The products keep a tile of results in registers: C columns by
-//! four samples in [`dots`], four samples by R registers in [`combine`].
+//! The products keep a tile of results in registers: C columns by four samples in [`dots`], four
+//! samples by two registers of rows in [`combine`].
 //!
 //! | kernel | result | flops |
 //! |---|---|---|
@@ -11,51 +10,74 @@
 //! | [`combine`] | Y += Q K | 512 c P |
 
 use super::activation;
+use super::lanes::{PORTABLE_FUSED, Register};
 use super::panel::{CHUNK, Column};
 use super::real::Real;
 use crate::model::Activation;
 use crate::rng::normal::Instructions;
 
-/// Whether the processor without any extension has the fused instruction.
-const PORTABLE_FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+/// A chunk of stored columns, and what is to be brought into the cache while they are read: the next
+/// chunk of the same columns, or nothing.
+#[derive(Clone, Copy)]
+pub struct Stored<'a, T> {
+    /// The chunk.
+    pub here: &'a [&'a Column<T>],
+    /// As many, or none.
+    pub ahead: &'a [&'a Column<T>],
+}
 
-/// A function for every instruction set, from one body with parameters T, N (lanes), C (columns of
-/// a tile of dots, by the number of registers) and FUSED.
+impl<'a, T> Stored<'a, T> {
+    /// The first `count` columns.
+    pub fn first(self, count: usize) -> Self {
+        let ahead = &self.ahead[..count.min(self.ahead.len())];
+        Stored { here: &self.here[..count], ahead }
+    }
+
+    /// Columns that are in the cache.
+    pub fn near(here: &'a [&'a Column<T>]) -> Self {
+        Stored { here, ahead: &[] }
+    }
+}
+
+/// Asks for the line that holds row `row` of `column`.
+#[inline(always)]
+fn prefetch<T>(column: &Column<T>, row: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let line: *const T = &column[row];
+        // SAFETY: a prefetch reads nothing that could be seen, and its address is a valid one.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (column, row);
+}
+
+/// A function for every instruction set, from one body with parameters R (registers of T), C (columns
+/// of a tile of dots, by the number of registers) and FUSED.
 macro_rules! kernel {
     ($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? = $body:ident) => {
         $(#[$doc])*
         pub fn $name<T: Real>(set: Instructions, $($argument: $type),*) $(-> $result)? {
-            #[inline(always)]
-            fn lanes<T: Real, const SINGLE: usize, const DOUBLE: usize, const C: usize, const FUSED: bool>(
-                $($argument: $type),*
-            ) $(-> $result)? {
-                if size_of::<T>() == 4 {
-                    $body::<T, SINGLE, C, FUSED>($($argument),*)
-                } else {
-                    $body::<T, DOUBLE, C, FUSED>($($argument),*)
-                }
-            }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2<T: Real>($($argument: $type),*) $(-> $result)? {
-                lanes::<T, 8, 4, 3, true>($($argument),*)
+                $body::<T::Avx2, 3, true>($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
             fn avx512<T: Real>($($argument: $type),*) $(-> $result)? {
-                lanes::<T, 16, 8, 4, true>($($argument),*)
+                $body::<T::Avx512, 4, true>($($argument),*)
             }
             match set {
-                Instructions::Portable => lanes::<T, 4, 2, 3, PORTABLE_FUSED>($($argument),*),
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: a value other than Portable comes from `Instructions::available`, which
                 // has seen the features.
-                Instructions::Avx2 => unsafe { avx2($($argument),*) },
+                Instructions::Avx2 => unsafe { avx2::<T>($($argument),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                Instructions::Avx512 => unsafe { avx512($($argument),*) },
-                #[cfg(not(target_arch = "x86_64"))]
-                _ => lanes::<T, 4, 2, 3, PORTABLE_FUSED>($($argument),*),
+                Instructions::Avx512 => unsafe { avx512::<T>($($argument),*) },
+                _ => $body::<T::Portable, 3, PORTABLE_FUSED>($($argument),*),
             }
         }
     };
@@ -63,315 +85,296 @@ macro_rules! kernel {
 
 kernel! {
     /// out\[c P + p\] += Σ q_c x_p over the rows of the chunk, summed there in T.
-    dots(q: &[&Column<T>], x: &[Column<T>], out: &mut [f64]) = dots_lanes
+    dots(q: Stored<T>, x: &[Column<T>], out: &mut [f64]) = dots_body
 }
 kernel! {
     /// out\[i P + j\] += Σ x_i x_j for j ≥ i (and some below), products and sums in f64: exact
     /// products of f32 columns, so that the pivots of nearly dependent ones can be told from noise.
-    gram(x: &[Column<T>], out: &mut [f64]) = gram_lanes
+    gram(x: &[Column<T>], out: &mut [f64]) = gram_body
 }
 kernel! {
     /// y_p += Σ_c q_c k\[c P + p\]
-    combine(q: &[&Column<T>], k: &[T], y: &mut [Column<T>]) = combine_lanes
+    combine(q: Stored<T>, k: &[T], y: &mut [Column<T>]) = combine_body
 }
 kernel! {
     /// x ← φ(x)
-    value(activation: Activation, x: &mut [Column<T>]) = value_lanes
+    value(activation: Activation, x: &mut [Column<T>]) = value_body
 }
 kernel! {
     /// x ← φ'(x)
-    slope(activation: Activation, x: &mut [Column<T>]) = slope_lanes
+    slope(activation: Activation, x: &mut [Column<T>]) = slope_body
 }
 kernel! {
     /// y ← y + a ∘ x; the sum of (a ∘ x)².
-    add_product(a: &[Column<T>], x: &[Column<T>], y: &mut [Column<T>]) -> f64 = add_product_lanes
+    add_product(a: &[Column<T>], x: &[Column<T>], y: &mut [Column<T>]) -> f64 = add_product_body
 }
 kernel! {
     /// The sum of (x − y)², in f64.
-    squared_distance(x: &[Column<T>], y: &[Column<T>]) -> f64 = squared_distance_lanes
+    squared_distance(x: &[Column<T>], y: &[Column<T>]) -> f64 = squared_distance_body
 }
 kernel! {
     /// Whether all entries are finite.
-    all_finite(x: &[Column<T>]) -> bool = all_finite_lanes
+    all_finite(x: &[Column<T>]) -> bool = all_finite_body
+}
+
+/// Whether the `at`-th register of a column begins a line of the cache.
+#[inline(always)]
+fn begins_line<R: Register>(at: usize) -> bool {
+    (at * size_of::<R>()).is_multiple_of(64)
 }
 
 #[inline(always)]
-fn load<T: Real, const N: usize>(column: &Column<T>, at: usize) -> [T; N] {
-    let mut lanes = [T::ZERO; N];
-    lanes.copy_from_slice(&column[at * N..(at + 1) * N]);
-    lanes
-}
-
-/// a b + c
-#[inline(always)]
-fn fma<T: Real, const N: usize, const FUSED: bool>(a: [T; N], b: [T; N], c: [T; N]) -> [T; N] {
-    let mut lanes = [T::ZERO; N];
-    for i in 0..N {
-        lanes[i] = a[i].mul_add::<FUSED>(b[i], c[i]);
-    }
-    lanes
-}
-
-/// Halves added to each other, until one is left.
-#[inline(always)]
-fn sum<T: Real, const N: usize>(mut lanes: [T; N]) -> f64 {
-    let mut width = N / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0].widen()
-}
-
-#[inline(always)]
-fn dots_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
-    q: &[&Column<T>],
-    x: &[Column<T>],
+fn dots_body<R: Register, const C: usize, const FUSED: bool>(
+    q: Stored<R::Real>,
+    x: &[Column<R::Real>],
     out: &mut [f64],
 ) {
     let samples = x.len();
     if samples == 0 {
         return;
     }
-    let convert = |lane| lane;
-    for (q, out) in q.chunks(C).zip(out.chunks_mut(C * samples)) {
-        dots_rows::<T, T, N, C, FUSED>(q, x, 0, out, convert);
+    let mut ahead = q.ahead;
+    let mut q = q.here;
+    let mut out = out;
+    while !q.is_empty() {
+        // A last tile of one column would leave the units idle: 3 + 1 are done as 2 + 2.
+        let columns = if q.len() == C + 1 { q.len() / 2 } else { q.len().min(C) };
+        let (tile, rest) = q.split_at(columns);
+        let (tile_ahead, rest_ahead) = ahead.split_at(columns.min(ahead.len()));
+        let (sums, rest_out) = out.split_at_mut(columns * samples);
+        let shape = Shape { first: 0, samples };
+        tile_rows::<R, R>((tile, tile_ahead), x, shape, sums, R::load);
+        (q, ahead, out) = (rest, rest_ahead, rest_out);
     }
 }
 
 #[inline(always)]
-fn gram_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
-    x: &[Column<T>],
+fn gram_body<R: Register, const C: usize, const FUSED: bool>(
+    x: &[Column<R::Real>],
     out: &mut [f64],
 ) {
     let samples = x.len();
-    if samples == 0 {
-        return;
-    }
-    let mut columns = [&x[0]; 4];
-    for (i, out) in out.chunks_mut(C * samples).enumerate() {
-        let rows = &x[i * C..samples.min((i + 1) * C)];
-        columns.iter_mut().zip(rows).for_each(|(column, row)| *column = row);
-        let first = i * C / 4 * 4;
-        // As many bytes a register in f64: half the lanes of f32.
-        match (size_of::<T>(), N) {
-            (4, 16) => wide::<T, 8, C, FUSED>(&columns[..rows.len()], x, first, out),
-            (4, 8) | (8, 4) => wide::<T, 4, C, FUSED>(&columns[..rows.len()], x, first, out),
-            (8, 8) => wide::<T, 8, C, FUSED>(&columns[..rows.len()], x, first, out),
-            _ => wide::<T, 2, C, FUSED>(&columns[..rows.len()], x, first, out),
+    for (i, sums) in out.chunks_mut((2 * samples).max(1)).enumerate() {
+        let rows = &x[2 * i..samples.min(2 * i + 2)];
+        // Two columns against those from the diagonal on, four at a time.
+        let shape = Shape { first: 2 * i, samples };
+        let load = R::load_wide;
+        match rows {
+            [a, b] => tile_rows::<R, R::Wide>((&[a, b], &[]), x, shape, sums, load),
+            [a] => tile_rows::<R, R::Wide>((&[a], &[]), x, shape, sums, load),
+            _ => {}
         }
     }
 }
 
-#[inline(always)]
-fn wide<T: Real, const N: usize, const C: usize, const FUSED: bool>(
-    q: &[&Column<T>],
-    x: &[Column<T>],
+/// Samples from `first` on, of all.
+#[derive(Clone, Copy)]
+struct Shape {
     first: usize,
-    out: &mut [f64],
-) {
-    dots_rows::<T, f64, N, C, FUSED>(q, x, first, out, Real::widen);
+    samples: usize,
 }
 
-/// Up to C columns against the samples from `first` on; `S` is what is summed in.
+/// Up to four columns, and what lies ahead of them or nothing, against the samples of `shape`; `S`
+/// is what is summed in.
 #[inline(always)]
-fn dots_rows<T: Real, S: Real, const N: usize, const C: usize, const FUSED: bool>(
-    q: &[&Column<T>],
-    x: &[Column<T>],
-    first: usize,
+fn tile_rows<R: Register, S: Register>(
+    (q, ahead): (&[&Column<R::Real>], &[&Column<R::Real>]),
+    x: &[Column<R::Real>],
+    shape: Shape,
     out: &mut [f64],
-    convert: impl Fn(T) -> S + Copy,
+    load: impl Fn(&Column<R::Real>, usize) -> S + Copy,
 ) {
     match *q {
-        [a, b, c, d] => dots_row::<T, S, N, 4, FUSED>([a, b, c, d], x, first, out, convert),
-        [a, b, c] => dots_row::<T, S, N, 3, FUSED>([a, b, c], x, first, out, convert),
-        [a, b] => dots_row::<T, S, N, 2, FUSED>([a, b], x, first, out, convert),
-        [a] => dots_row::<T, S, N, 1, FUSED>([a], x, first, out, convert),
+        [a, b, c, d] => tile_row::<R, S, 4>(([a, b, c, d], ahead), x, shape, out, load),
+        [a, b, c] => tile_row::<R, S, 3>(([a, b, c], ahead), x, shape, out, load),
+        [a, b] => tile_row::<R, S, 2>(([a, b], ahead), x, shape, out, load),
+        [a] => tile_row::<R, S, 1>(([a], ahead), x, shape, out, load),
         _ => {}
     }
 }
 
 #[inline(always)]
-fn dots_row<T: Real, S: Real, const N: usize, const C: usize, const FUSED: bool>(
-    q: [&Column<T>; C],
-    x: &[Column<T>],
-    first: usize,
+fn tile_row<R: Register, S: Register, const C: usize>(
+    (q, ahead): ([&Column<R::Real>; C], &[&Column<R::Real>]),
+    x: &[Column<R::Real>],
+    Shape { first, samples }: Shape,
     out: &mut [f64],
-    convert: impl Fn(T) -> S + Copy,
+    load: impl Fn(&Column<R::Real>, usize) -> S + Copy,
 ) {
-    let samples = x.len();
+    // The first group of samples is the first to touch the columns.
+    let mut ahead: Option<[&Column<R::Real>; C]> = ahead.try_into().ok();
     let mut p = first;
     while p + 4 <= samples {
         let x = [&x[p], &x[p + 1], &x[p + 2], &x[p + 3]];
-        dots_tile::<T, S, N, C, 4, FUSED>(q, x, (p, samples), out, convert);
+        tile::<R, S, C, 4>((q, ahead.take()), x, Shape { first: p, samples }, out, load);
         p += 4;
     }
+    let shape = Shape { first: p, samples };
     match x[p.min(samples)..] {
-        [ref a, ref b, ref c] => {
-            dots_tile::<T, S, N, C, 3, FUSED>(q, [a, b, c], (p, samples), out, convert)
-        }
-        [ref a, ref b] => dots_tile::<T, S, N, C, 2, FUSED>(q, [a, b], (p, samples), out, convert),
-        [ref a] => dots_tile::<T, S, N, C, 1, FUSED>(q, [a], (p, samples), out, convert),
+        [ref a, ref b, ref c] => tile::<R, S, C, 3>((q, ahead), [a, b, c], shape, out, load),
+        [ref a, ref b] => tile::<R, S, C, 2>((q, ahead), [a, b], shape, out, load),
+        [ref a] => tile::<R, S, C, 1>((q, ahead), [a], shape, out, load),
         _ => {}
     }
 }
 
 #[inline(always)]
-fn dots_tile<
-    T: Real,
-    S: Real,
-    const N: usize,
-    const C: usize,
-    const P: usize,
-    const FUSED: bool,
->(
-    q: [&Column<T>; C],
-    x: [&Column<T>; P],
-    (first, samples): (usize, usize),
+fn tile<R: Register, S: Register, const C: usize, const P: usize>(
+    (q, ahead): ([&Column<R::Real>; C], Option<[&Column<R::Real>; C]>),
+    x: [&Column<R::Real>; P],
+    Shape { first, samples }: Shape,
     out: &mut [f64],
-    convert: impl Fn(T) -> S + Copy,
+    load: impl Fn(&Column<R::Real>, usize) -> S + Copy,
 ) {
-    let mut sums = [[[S::ZERO; N]; P]; C];
-    for at in 0..CHUNK / N {
-        let q = q.map(|column| load::<T, N>(column, at).map(convert));
+    let mut sums = [[S::splat(S::Real::ZERO); P]; C];
+    for at in 0..CHUNK / S::LANES {
+        if let Some(ahead) = ahead
+            && begins_line::<R>(at)
+        {
+            ahead.iter().for_each(|column| prefetch(column, at * R::LANES));
+        }
+        let q = q.map(|column| load(column, at));
         for p in 0..P {
-            let x = load::<T, N>(x[p], at).map(convert);
+            let x = load(x[p], at);
             for c in 0..C {
-                sums[c][p] = fma::<S, N, FUSED>(q[c], x, sums[c][p]);
+                sums[c][p] = q[c].mul_add(x, sums[c][p]);
             }
         }
     }
     for c in 0..C {
         for p in 0..P {
-            out[c * samples + first + p] += sum(sums[c][p]);
+            out[c * samples + first + p] += sums[c][p].sum();
         }
     }
 }
 
 #[inline(always)]
-fn combine_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
-    q: &[&Column<T>],
-    k: &[T],
-    y: &mut [Column<T>],
+fn combine_body<R: Register, const C: usize, const FUSED: bool>(
+    q: Stored<R::Real>,
+    k: &[R::Real],
+    y: &mut [Column<R::Real>],
 ) {
     let samples = y.len();
+    let mut q = q;
     for (group, y) in y.chunks_mut(4).enumerate() {
         let k = k.get(4 * group..).unwrap_or_default();
         // Eight registers of sums in flight, as many as hide the latency of two fma units.
         match y {
-            [_, _, _, _] => combine_tile::<T, N, 4, 2, FUSED>(q, (k, samples), y),
-            [_, _, _] => combine_tile::<T, N, 3, 2, FUSED>(q, (k, samples), y),
-            [_, _] => combine_tile::<T, N, 2, 4, FUSED>(q, (k, samples), y),
-            _ => combine_tile::<T, N, 1, 8, FUSED>(q, (k, samples), y),
+            [_, _, _, _] => combine_tile::<R, 4, 2>(q, (k, samples), y),
+            [_, _, _] => combine_tile::<R, 3, 2>(q, (k, samples), y),
+            [_, _] => combine_tile::<R, 2, 4>(q, (k, samples), y),
+            _ => combine_tile::<R, 1, 8>(q, (k, samples), y),
         }
+        q.ahead = &[];
     }
 }
 
 #[inline(always)]
-fn combine_tile<T: Real, const N: usize, const P: usize, const R: usize, const FUSED: bool>(
-    q: &[&Column<T>],
-    (k, samples): (&[T], usize),
-    y: &mut [Column<T>],
+fn combine_tile<R: Register, const P: usize, const B: usize>(
+    q: Stored<R::Real>,
+    (k, samples): (&[R::Real], usize),
+    y: &mut [Column<R::Real>],
 ) {
-    for at in 0..CHUNK / (N * R) {
-        let mut sums = [[[T::ZERO; N]; R]; P];
+    for block in 0..CHUNK / (R::LANES * B) {
+        let first = block * B;
+        let mut sums = [[R::splat(R::Real::ZERO); B]; P];
         for p in 0..P {
-            for r in 0..R {
-                sums[p][r] = load(&y[p], at * R + r);
+            for b in 0..B {
+                sums[p][b] = R::load(&y[p], first + b);
             }
         }
-        for (q, k) in q.iter().zip(k.chunks(samples)) {
-            let mut lanes = [[T::ZERO; N]; R];
-            for r in 0..R {
-                lanes[r] = load(q, at * R + r);
+        let mut ahead = q.ahead.iter();
+        for (q, k) in q.here.iter().zip(k.chunks(samples)) {
+            if let Some(ahead) = ahead.next() {
+                for b in 0..B {
+                    if begins_line::<R>(first + b) {
+                        prefetch(ahead, (first + b) * R::LANES);
+                    }
+                }
+            }
+            let mut lanes = [R::splat(R::Real::ZERO); B];
+            for b in 0..B {
+                lanes[b] = R::load(q, first + b);
             }
             for p in 0..P {
-                let k = [k[p]; N];
-                for r in 0..R {
-                    sums[p][r] = fma::<T, N, FUSED>(lanes[r], k, sums[p][r]);
+                let k = R::splat(k[p]);
+                for b in 0..B {
+                    sums[p][b] = lanes[b].mul_add(k, sums[p][b]);
                 }
             }
         }
         for p in 0..P {
-            for r in 0..R {
-                y[p][(at * R + r) * N..][..N].copy_from_slice(&sums[p][r]);
+            for b in 0..B {
+                sums[p][b].store(&mut y[p], first + b);
             }
         }
     }
 }
 
 #[inline(always)]
-fn value_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
+fn value_body<R: Register, const C: usize, const FUSED: bool>(
     activation: Activation,
-    x: &mut [Column<T>],
+    x: &mut [Column<R::Real>],
 ) {
-    x.iter_mut().for_each(|x| activation::value::<T, FUSED>(activation, x));
+    x.iter_mut().for_each(|x| activation::value::<R::Real, FUSED>(activation, x));
 }
 
 #[inline(always)]
-fn slope_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
+fn slope_body<R: Register, const C: usize, const FUSED: bool>(
     activation: Activation,
-    x: &mut [Column<T>],
+    x: &mut [Column<R::Real>],
 ) {
-    x.iter_mut().for_each(|x| activation::slope::<T, FUSED>(activation, x));
+    x.iter_mut().for_each(|x| activation::slope::<R::Real, FUSED>(activation, x));
 }
 
 #[inline(always)]
-fn add_product_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
-    a: &[Column<T>],
-    x: &[Column<T>],
-    y: &mut [Column<T>],
+fn add_product_body<R: Register, const C: usize, const FUSED: bool>(
+    a: &[Column<R::Real>],
+    x: &[Column<R::Real>],
+    y: &mut [Column<R::Real>],
 ) -> f64 {
+    let zero = R::splat(R::Real::ZERO);
     let mut total = 0.0;
     for ((a, x), y) in a.iter().zip(x).zip(y) {
-        let mut squares = [T::ZERO; N];
-        for at in 0..CHUNK / N {
-            let (a, x, before) = (load::<T, N>(a, at), load::<T, N>(x, at), load::<T, N>(y, at));
-            let mut product = [T::ZERO; N];
-            for i in 0..N {
-                product[i] = a[i] * x[i];
-                y[at * N + i] = before[i] + product[i];
-            }
-            squares = fma::<T, N, FUSED>(product, product, squares);
+        let mut squares = [zero; 2];
+        for at in 0..CHUNK / R::LANES {
+            let product = R::load(a, at).mul_add(R::load(x, at), zero);
+            let one = R::splat(R::Real::ONE);
+            product.mul_add(one, R::load(y, at)).store(y, at);
+            squares[at % 2] = product.mul_add(product, squares[at % 2]);
         }
-        total += sum(squares);
+        total += squares[0].sum() + squares[1].sum();
     }
     total
 }
 
 #[inline(always)]
-fn squared_distance_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
-    x: &[Column<T>],
-    y: &[Column<T>],
+fn squared_distance_body<R: Register, const C: usize, const FUSED: bool>(
+    x: &[Column<R::Real>],
+    y: &[Column<R::Real>],
 ) -> f64 {
+    let minus = R::Wide::splat(-1.0);
     let mut total = 0.0;
     for (x, y) in x.iter().zip(y) {
-        let mut squares = [0.0; N];
-        for at in 0..CHUNK / N {
-            let (x, y) = (load::<T, N>(x, at), load::<T, N>(y, at));
-            let mut difference = [0.0; N];
-            for i in 0..N {
-                difference[i] = x[i].widen() - y[i].widen();
-            }
-            squares = fma::<f64, N, FUSED>(difference, difference, squares);
+        let mut squares = [R::Wide::splat(0.0); 2];
+        for at in 0..CHUNK / R::Wide::LANES {
+            let difference = R::load_wide(y, at).mul_add(minus, R::load_wide(x, at));
+            squares[at % 2] = difference.mul_add(difference, squares[at % 2]);
         }
-        total += sum(squares);
+        total += squares[0].sum() + squares[1].sum();
     }
     total
 }
 
 #[inline(always)]
-fn all_finite_lanes<T: Real, const N: usize, const C: usize, const FUSED: bool>(
-    x: &[Column<T>],
-) -> bool {
+fn all_finite_body<R: Register, const C: usize, const FUSED: bool>(x: &[Column<R::Real>]) -> bool {
     // 0 · x is NaN for infinities and NaN, and stays so in a sum.
-    let mut zeros = [T::ZERO; N];
+    let zero = R::splat(R::Real::ZERO);
+    let mut zeros = [zero; 4];
     for x in x {
-        for at in 0..CHUNK / N {
-            zeros = fma::<T, N, FUSED>(load(x, at), [T::ZERO; N], zeros);
+        for at in 0..CHUNK / R::LANES {
+            zeros[at % 4] = R::load(x, at).mul_add(zero, zeros[at % 4]);
         }
     }
-    sum(zeros) == 0.0
+    zeros.iter().map(|zeros| zeros.sum()).sum::<f64>() == 0.0
 }

@@ -3,7 +3,7 @@
 
 use nalgebra::DMatrix;
 
-use super::kernels;
+use super::kernels::{self, Stored};
 use super::orthogonal::{Expansion, rows_of};
 use super::panel::{CHUNK, Column, Columns, Panel, Stack, chunks_of, clear_padding};
 use super::real::Real;
@@ -64,19 +64,30 @@ impl<T: Real> Side<T> {
         let length = used * count;
         let sums = sum_with(fresh.tiles_mut(), 2 * length, |tile, mut z, out| {
             let (from_z, from_q) = out.split_at_mut(length);
-            for (place, chunk) in chunks_of(tile, rows).enumerate() {
+            let chunks = chunks_of(tile, rows);
+            for (place, chunk) in chunks.clone().enumerate() {
                 let z = z.chunk(place);
                 for (column, &sample) in z.iter_mut().zip(&expansion.kept) {
                     draw(sample, chunk * CHUNK, column);
                 }
                 clear_padding(z, chunk, rows);
-                let basis: Columns<T> = other.basis.chunk(chunk).take(used).collect();
-                let answers: Columns<T> = other.answers.chunk(chunk).take(used).collect();
-                kernels::dots(set, &basis, z, from_z);
+                let next = (chunk + 1).min(chunks.end - 1);
+                let near = |chunk| -> (Columns<T>, Columns<T>) {
+                    let Side { basis, answers, .. } = other;
+                    (
+                        basis.chunk(chunk).take(used).collect(),
+                        answers.chunk(chunk).take(used).collect(),
+                    )
+                };
+                let ((basis, answers), ahead) = (near(chunk), near(next));
+                let basis = Stored { here: &basis, ahead: &ahead.0 };
+                let mut answers = Stored { here: &answers, ahead: &ahead.1 };
+                kernels::dots(set, basis, z, from_z);
                 let mut done = 0;
                 for new in expansion.new.panels() {
                     let own = &mut from_q[used * done..][..used * new.columns()];
-                    kernels::dots(set, &answers, new.chunk(chunk), own);
+                    kernels::dots(set, answers, new.chunk(chunk), own);
+                    answers.ahead = &[];
                     done += new.columns();
                 }
             }
@@ -201,14 +212,15 @@ impl<T: Real> Image<T> {
     /// side's, `answers` are this side's.
     pub fn add<'a>(
         &self,
-        basis: &[&Column<T>],
-        answers: impl Iterator<Item = &'a Column<T>>,
+        basis: Stored<T>,
+        (mut answers, ahead): (Columns<'a, T>, Columns<'a, T>),
         fresh: &'a mut [Column<T>],
         y: &mut [Column<T>],
     ) {
-        kernels::combine(self.set, &basis[..self.used], &self.excess, fresh);
-        let answers: Columns<T> = answers.chain(&*fresh).collect();
-        kernels::combine(self.set, &answers, &self.answers, y);
-        kernels::combine(self.set, &basis[..self.drifted], &self.drift, y);
+        kernels::combine(self.set, basis.first(self.used), &self.excess, fresh);
+        answers.extend(&*fresh);
+        let answers = Stored { here: &answers, ahead: &ahead };
+        kernels::combine(self.set, answers, &self.answers, y);
+        kernels::combine(self.set, basis.first(self.drifted), &self.drift, y);
     }
 }

@@ -19,6 +19,7 @@ pub mod activation;
 pub mod cholesky;
 pub mod conditional;
 pub mod kernels;
+mod lanes;
 pub mod memory;
 pub mod orthogonal;
 pub mod panel;

@@ -15,7 +15,7 @@
 use nalgebra::DMatrix;
 
 use super::cholesky::{Factor, factor};
-use super::kernels;
+use super::kernels::{self, Stored};
 use super::panel::{Column, Columns, Panel, Stack, chunks_of};
 use super::real::Real;
 use super::tiles::sum_with;
@@ -147,11 +147,14 @@ impl<T: Real> Block<'_, T> {
         rows: usize,
         tiles: Vec<I>,
         length: usize,
-        work: impl Fn(usize, (&mut I, usize), &[&Column<T>], &mut [f64]) + Sync,
+        work: impl Fn(usize, (&mut I, usize), Stored<T>, &mut [f64]) + Sync,
     ) -> Vec<f64> {
         sum_with(tiles, length, |tile, mut own, out| {
-            for (place, chunk) in chunks_of(tile, rows).enumerate() {
-                work(chunk, (&mut own, place), &self.columns(chunk), out);
+            let chunks = chunks_of(tile, rows);
+            for (place, chunk) in chunks.clone().enumerate() {
+                let here = self.columns(chunk);
+                let ahead = self.columns((chunk + 1).min(chunks.end - 1));
+                work(chunk, (&mut own, place), Stored { here: &here, ahead: &ahead }, out);
             }
         })
     }
@@ -190,7 +193,7 @@ impl<T: Real> Block<'_, T> {
             let x = &mut tile.chunk(place)[self.first..];
             let (again, gram) = out.split_at_mut(split);
             kernels::combine(self.set, q, &along, x);
-            kernels::dots(self.set, q, x, again);
+            kernels::dots(self.set, Stored::near(q.here), x, again);
             kernels::gram(self.set, x, gram);
         });
         self.split(&sums, samples)
@@ -218,9 +221,9 @@ impl<T: Real> Block<'_, T> {
                 let kept: Columns<T> = factor.kept.iter().map(|&p| &x[p]).collect();
                 let n = tile.chunk(place);
                 let (defect, gram) = out.split_at_mut(split);
-                kernels::combine(self.set, &kept, &inverse, n);
+                kernels::combine(self.set, Stored::near(&kept), &inverse, n);
                 kernels::combine(self.set, q, &again, n);
-                kernels::dots(self.set, q, n, defect);
+                kernels::dots(self.set, Stored::near(q.here), n, defect);
                 kernels::gram(self.set, n, gram);
             });
         let (defect, gram) = self.split(&sums, count);
@@ -239,7 +242,7 @@ impl<T: Real> Block<'_, T> {
             let before = n.to_vec();
             let before: Columns<T> = before.iter().collect();
             n.iter_mut().for_each(|column| column.fill(T::ZERO));
-            kernels::combine(self.set, &before, &inverse, n);
+            kernels::combine(self.set, Stored::near(&before), &inverse, n);
             kernels::combine(self.set, q, &along, n);
         });
     }

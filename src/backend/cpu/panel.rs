@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::real::Real;
 
 /// Rows of a chunk.
-pub const CHUNK: usize = 256;
+pub const CHUNK: usize = 512;
 /// Chunks of a tile.
 pub const TILE: usize = 16;
 

@@ -1,0 +1,210 @@
+//! Vector registers: the operations that tiles of products need, by intrinsics where there are some.
+//! (The compiler finds registers for loops over rows by itself, for tiles of sums only now and then.)
+//!
+//! Registers of an instruction set are named in kernels compiled for it, and nowhere else: that is
+//! what every SAFETY line here rests on.
+
+use super::panel::Column;
+use super::real::Real;
+
+/// A register of numbers of one format.
+pub trait Register: Copy {
+    /// The format.
+    type Real: Real;
+    /// As wide a register of binary64.
+    type Wide: Register<Real = f64>;
+    /// Numbers in it.
+    const LANES: usize;
+
+    /// All lanes the same.
+    fn splat(x: Self::Real) -> Self;
+    /// The `at`-th register of a column.
+    fn load(column: &Column<Self::Real>, at: usize) -> Self;
+    /// Its `at`-th register in binary64, where a register holds [`Register::LANES`] of `Wide`.
+    fn load_wide(column: &Column<Self::Real>, at: usize) -> Self::Wide;
+    /// Writes the `at`-th register of a column.
+    fn store(self, column: &mut Column<Self::Real>, at: usize);
+    /// self · a + b
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// Halves added to each other, until one number is left.
+    fn sum(self) -> f64;
+}
+
+/// Four f32 or two f64 that the compiler may put where it likes; `FUSED` as in [`Real::mul_add`].
+#[derive(Clone, Copy)]
+pub struct Array<T, const N: usize>([T; N]);
+
+/// Whether the processor without any extension has the fused instruction.
+pub const PORTABLE_FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+impl<T: Real, const N: usize> Register for Array<T, N> {
+    type Real = T;
+    type Wide = Array<f64, 2>;
+    const LANES: usize = N;
+
+    #[inline(always)]
+    fn splat(x: T) -> Self {
+        Array([x; N])
+    }
+    #[inline(always)]
+    fn load(column: &Column<T>, at: usize) -> Self {
+        let mut lanes = [T::ZERO; N];
+        lanes.copy_from_slice(&column[at * N..][..N]);
+        Array(lanes)
+    }
+    #[inline(always)]
+    fn load_wide(column: &Column<T>, at: usize) -> Array<f64, 2> {
+        Array([column[2 * at].widen(), column[2 * at + 1].widen()])
+    }
+    #[inline(always)]
+    fn store(self, column: &mut Column<T>, at: usize) {
+        column[at * N..][..N].copy_from_slice(&self.0);
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        let mut lanes = self.0;
+        for i in 0..N {
+            lanes[i] = lanes[i].mul_add::<PORTABLE_FUSED>(a.0[i], b.0[i]);
+        }
+        Array(lanes)
+    }
+    #[inline(always)]
+    fn sum(self) -> f64 {
+        let mut lanes = self.0;
+        let mut width = N / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0].widen()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Column, Register};
+
+    macro_rules! register {
+        (
+            $name:ident, $register:ty, $real:ty, $lanes:expr, $wide:ty, $load_wide:expr, $sum:expr,
+            $splat:ident, $load:ident, $store:ident, $fma:ident
+        ) => {
+            #[doc = concat!("A `", stringify!($register), "`.")]
+            #[derive(Clone, Copy)]
+            pub struct $name($register);
+
+            impl Register for $name {
+                type Real = $real;
+                type Wide = $wide;
+                const LANES: usize = $lanes;
+
+                #[inline(always)]
+                fn splat(x: $real) -> Self {
+                    // SAFETY: see the module.
+                    $name(unsafe { $splat(x) })
+                }
+                #[inline(always)]
+                fn load(column: &Column<$real>, at: usize) -> Self {
+                    let lanes = &column[at * $lanes..][..$lanes];
+                    // SAFETY: see the module; `lanes` are as many as are read.
+                    $name(unsafe { $load(lanes.as_ptr()) })
+                }
+                #[inline(always)]
+                fn load_wide(column: &Column<$real>, at: usize) -> $wide {
+                    let lanes = &column[at * <$wide>::LANES..][..<$wide>::LANES];
+                    // SAFETY: see the module; `lanes` are as many as are read.
+                    unsafe { $load_wide(lanes.as_ptr()) }
+                }
+                #[inline(always)]
+                fn store(self, column: &mut Column<$real>, at: usize) {
+                    let lanes = &mut column[at * $lanes..][..$lanes];
+                    // SAFETY: see the module; `lanes` are as many as are written.
+                    unsafe { $store(lanes.as_mut_ptr(), self.0) }
+                }
+                #[inline(always)]
+                fn mul_add(self, a: Self, b: Self) -> Self {
+                    // SAFETY: see the module.
+                    $name(unsafe { $fma(self.0, a.0, b.0) })
+                }
+                #[inline(always)]
+                fn sum(self) -> f64 {
+                    // SAFETY: see the module.
+                    unsafe { $sum(self.0) }
+                }
+            }
+        };
+    }
+
+    register!(
+        Avx2Single,
+        __m256,
+        f32,
+        8,
+        Avx2Double,
+        |lanes: *const f32| Avx2Double(_mm256_cvtps_pd(_mm_loadu_ps(lanes))),
+        |x| sum_of_four(_mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x))),
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps
+    );
+    register!(
+        Avx2Double,
+        __m256d,
+        f64,
+        4,
+        Avx2Double,
+        |lanes: *const f64| Avx2Double(_mm256_loadu_pd(lanes)),
+        |x| {
+            let two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
+            _mm_cvtsd_f64(_mm_add_pd(two, _mm_unpackhi_pd(two, two)))
+        },
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_fmadd_pd
+    );
+    register!(
+        Avx512Single,
+        __m512,
+        f32,
+        16,
+        Avx512Double,
+        |lanes: *const f32| Avx512Double(_mm512_cvtps_pd(_mm256_loadu_ps(lanes))),
+        |x| f64::from(_mm512_reduce_add_ps(x)),
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps
+    );
+    register!(
+        Avx512Double,
+        __m512d,
+        f64,
+        8,
+        Avx512Double,
+        |lanes: *const f64| Avx512Double(_mm512_loadu_pd(lanes)),
+        |x| _mm512_reduce_add_pd(x),
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_fmadd_pd
+    );
+
+    /// The sum of four lanes.
+    #[inline(always)]
+    fn sum_of_four(x: __m128) -> f64 {
+        // SAFETY: SSE2 is part of the target.
+        unsafe {
+            let two = _mm_add_ps(x, _mm_movehl_ps(x, x));
+            f64::from(_mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two))))
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2Double, Avx2Single, Avx512Double, Avx512Single};
