@@ -7,10 +7,11 @@
 
 use nalgebra::DMatrix;
 
-use super::kernels::{self, Stored};
+use super::arena::{Arena, Columns};
+use super::kernels::{self, Near, Start};
 use super::memory::{Answer, Image, Memory};
 use super::orthogonal::{Expansion, expand, rows_of};
-use super::panel::{CHUNK, Column, Columns, Panel, TileMut, chunks_of, clear_padding, tiles_of};
+use super::panel::{CHUNK, Column, Panel, TileMut, chunks_of, clear_padding, tiles_in};
 use super::real::Real;
 use super::record::Recorder;
 use super::tiles;
@@ -34,7 +35,9 @@ pub struct Conditional<T: Real> {
     set: Instructions,
     /// V, n×O.
     readout: Panel<T>,
-    layers: Vec<Memory<T>>,
+    layers: Vec<Memory>,
+    /// The columns of all layers.
+    arena: Arena<T>,
     /// h_0 … h_L of the training samples, n×P; h_0 is there from the start.
     hidden: Vec<Panel<T>>,
     /// h_0 of the test samples.
@@ -69,6 +72,7 @@ impl<T: Real> Conditional<T> {
         Conditional {
             readout: readout(&*noise, n, network.outputs),
             layers: vec![Memory::new(network.closure); network.depth],
+            arena: Arena::new(n),
             hidden,
             test_input: embed(set, &*noise, n, &test),
             signal: vectors(),
@@ -89,8 +93,13 @@ impl<T: Real> Conditional<T> {
     }
 
     /// The memories of layers 1..=L, for tests of their invariants.
-    pub fn layers(&self) -> &[Memory<T>] {
+    pub fn layers(&self) -> &[Memory] {
         &self.layers
+    }
+
+    /// Their columns.
+    pub fn arena(&self) -> &Arena<T> {
+        &self.arena
     }
 
     /// Factor on QB M C and QF Mᵀ C.
@@ -113,21 +122,28 @@ impl<T: Real> Conditional<T> {
         let f = tiles::sum(n, samples * outputs, |tile, out| {
             for chunk in chunks_of(tile, n) {
                 let h: Columns<T> = h.chunk(chunk).iter().collect();
-                kernels::dots(self.set, Stored::near(&h), self.readout.chunk(chunk), out);
+                kernels::dots(self.set, Near::only(&h), self.readout.chunk(chunk), out);
             }
         });
         f.iter().map(|f| f * self.network.scales.readout).collect()
     }
 
     /// φ(h) of one layer as a query, expanded along its memory.
-    fn query_forward(&self, l: usize, h: &Panel<T>, residual: &mut Panel<T>) -> Expansion<T> {
+    fn query_forward(
+        &self,
+        arena: &mut Arena<T>,
+        l: usize,
+        h: &Panel<T>,
+        residual: &mut Panel<T>,
+    ) -> Expansion {
         let Network { width, activation, drop_tolerance, .. } = self.network;
         let write = |chunk, x: &mut [Column<T>]| {
             x.copy_from_slice(h.chunk(chunk));
             kernels::value(self.set, activation, x);
             clear_padding(x, chunk, width); // φ(0) need not be 0
         };
-        expand(self.set, &self.layers[l - 1].forward.basis, residual, write, drop_tolerance)
+        let basis = &self.layers[l - 1].forward.basis;
+        expand(self.set, arena, basis, residual, write, drop_tolerance)
     }
 
     /// Z of one query of one layer, by sample and first row.
@@ -167,7 +183,7 @@ fn embed<T: Real>(
             let h = h.chunk(place);
             for (j, x) in x.chunks(count).enumerate() {
                 T::draw(noise, Entry::Input { coordinate: j as u32 }, chunk * CHUNK, &mut u);
-                kernels::combine(set, Stored::near(&[&u]), x, h);
+                kernels::combine(set, Near::only(&[&u]), x, Start::Here, h);
             }
             clear_padding(h, chunk, width);
         }
@@ -195,7 +211,7 @@ fn add_combination<T: Real>(set: Instructions, x: &Panel<T>, k: &DMatrix<f64>, y
     tiles::sum_with(y.tiles_mut(), 0, |tile, mut y, _| {
         for (place, chunk) in chunks_of(tile, n).enumerate() {
             let x: Columns<T> = x.chunk(chunk).iter().collect();
-            kernels::combine(set, Stored::near(&x), &k, y.chunk(place));
+            kernels::combine(set, Near::only(&x), &k, Start::Here, y.chunk(place));
         }
     });
 }
@@ -219,7 +235,7 @@ fn clear<T: Real>(panel: &mut Panel<T>) {
 /// coefficients along QB are followed by what they are added up in. Whether all of `to` is finite.
 fn advance<T: Real>(
     set: Instructions,
-    (memory, image, fresh): (&Memory<T>, &Image<T>, &mut Panel<T>),
+    (arena, memory, image): (&mut Arena<T>, &Memory, &Image<T>),
     from: Option<&Panel<T>>,
     to: &mut Panel<T>,
     coupling: Option<(&[T], &mut Panel<T>)>,
@@ -227,26 +243,28 @@ fn advance<T: Real>(
     let n = to.rows();
     let (coefficients, accumulated) = coupling.unzip();
     let accumulated = optional_tiles(accumulated, n);
-    let tiles = fresh.tiles_mut().into_iter().zip(to.tiles_mut()).zip(accumulated).collect();
-    let sums = tiles::sum_with(tiles, 1, |tile, ((mut fresh, mut to), mut accumulated), out| {
-        let chunks = chunks_of(tile, n);
-        for (place, chunk) in chunks.clone().enumerate() {
-            let to = to.chunk(place);
-            match from {
-                Some(from) => to.copy_from_slice(from.chunk(chunk)),
-                None => to.as_flattened_mut().fill(T::ZERO),
+    let own = to.tiles_mut().into_iter().zip(accumulated);
+    let sums = arena.rewrite(image.fresh(), |stored, fresh| {
+        let own: Vec<_> = fresh.into_iter().zip(own).collect();
+        tiles::sum_with(own, 1, |tile, (mut fresh, (mut to, mut accumulated)), out| {
+            let chunks = chunks_of(tile, n);
+            for (place, chunk) in chunks.clone().enumerate() {
+                let next = (chunk + 1).min(chunks.end - 1);
+                let columns = |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
+                let (basis, answers) = (&memory.backward.basis, &memory.forward.answers);
+                let (here, ahead) = (columns(basis, chunk), columns(basis, next));
+                let answers = (columns(answers, chunk), columns(answers, next));
+                let to = to.chunk(place);
+                let start = from.map_or(Start::Zero, |from| Start::From(from.chunk(chunk)));
+                let near = Near { here: &here, ahead: &ahead };
+                image.write(near, answers, fresh.chunk(place), (start, to));
+                if let (Some(k), Some(sum)) = (coefficients, &mut accumulated) {
+                    let sum = sum.chunk(place);
+                    kernels::combine(set, Near::only(&here), k, Start::Here, sum);
+                }
+                out[0] += f64::from(u8::from(!kernels::all_finite(set, to)));
             }
-            let next = (chunk + 1).min(chunks.end - 1);
-            let basis = |chunk| -> Columns<T> { memory.backward.basis.chunk(chunk).collect() };
-            let answers = |chunk| -> Columns<T> { memory.forward.answers.chunk(chunk).collect() };
-            let (here, ahead) = (basis(chunk), basis(next));
-            let basis = Stored { here: &here, ahead: &ahead };
-            image.add(basis, (answers(chunk), answers(next)), fresh.chunk(place), to);
-            if let (Some(k), Some(sum)) = (coefficients, &mut accumulated) {
-                kernels::combine(set, Stored::near(&here), k, sum.chunk(place));
-            }
-            out[0] += f64::from(u8::from(!kernels::all_finite(set, to)));
-        }
+        })
     });
     sums[0] == 0.0
 }
@@ -258,7 +276,7 @@ fn optional_tiles<T: Real>(
 ) -> Vec<Option<TileMut<'_, T>>> {
     match panel {
         Some(panel) => panel.tiles_mut().into_iter().map(Some).collect(),
-        None => (0..tiles_of(rows)).map(|_| None).collect(),
+        None => (0..tiles_in(rows)).map(|_| None).collect(),
     }
 }
 
@@ -268,6 +286,7 @@ impl<T: Real> Sweeps for Conditional<T> {
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
         self.passes += 1;
         let follows = self.follows_covariances();
+        let mut arena = std::mem::take(&mut self.arena);
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated[0]);
         clear(&mut accumulated);
@@ -275,10 +294,11 @@ impl<T: Real> Sweeps for Conditional<T> {
         let mut own_movement = 0.0;
         let mut nonfinite = None;
         for l in 1..=depth {
-            let expansion = self.query_forward(l, &self.hidden[l - 1], &mut residual);
+            let h = &self.hidden[l - 1];
+            let expansion = self.query_forward(&mut arena, l, h, &mut residual);
             let memory = &self.layers[l - 1];
             let draw = self.draw(query, l, &self.train);
-            let mut answer = memory.ask_forward(self.set, (width, expansion), draw);
+            let answer = memory.ask_forward(self.set, (&mut arena, expansion), draw);
             let drift = memory.drift.forward(&answer.expansion.along);
             // ‖QB M C‖² = ‖M C‖²; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
             own_movement += self.mean(drift.norm_squared())
@@ -292,7 +312,7 @@ impl<T: Real> Sweeps for Conditional<T> {
             let (from, to) = self.hidden.split_at_mut(l);
             let finite = advance(
                 self.set,
-                (memory, &image, &mut answer.fresh),
+                (&mut arena, memory, &image),
                 scales.skip.then_some(&from[l - 1]),
                 &mut to[0],
                 coupled.as_deref().map(|k| (k, &mut accumulated)),
@@ -301,9 +321,10 @@ impl<T: Real> Sweeps for Conditional<T> {
                 nonfinite = nonfinite.or(Some(l));
             }
             self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
-            self.layers[l - 1].remember_forward(answer);
+            self.layers[l - 1].remember_forward(&answer);
         }
         coupling.accumulated = self.mean(self.squares(&accumulated));
+        self.arena = arena;
         self.residual = residual;
         self.accumulated[0] = accumulated;
         let look = |(l, h): (usize, &Panel<T>)| self.features.look(self.set, &self.probe, l, h);
@@ -321,24 +342,28 @@ impl<T: Real> Sweeps for Conditional<T> {
         let Network { width, depth, scales, .. } = self.network;
         let query = Query { purpose: Purpose::TestAnswer, step, direction: Direction::Forward };
         let samples = self.test.len();
+        let mut arena = std::mem::take(&mut self.arena);
+        let mark = arena.mark();
         let mut residual = Panel::zeros(width, samples);
         let (mut from, mut to) = (self.test_input.clone(), Panel::zeros(width, samples));
         for l in 1..=depth {
-            let expansion = self.query_forward(l, &from, &mut residual);
+            let expansion = self.query_forward(&mut arena, l, &from, &mut residual);
             let memory = &self.layers[l - 1];
             let draw = self.draw(query, l, &self.test);
-            let mut answer = memory.ask_forward(self.set, (width, expansion), draw);
+            let answer = memory.ask_forward(self.set, (&mut arena, expansion), draw);
             let drift = memory.drift.forward(&answer.expansion.along);
             let image = Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
             let carried = scales.skip.then_some(&from);
-            advance(self.set, (memory, &image, &mut answer.fresh), carried, &mut to, None);
+            advance(self.set, (&mut arena, memory, &image), carried, &mut to, None);
+            arena.forget(mark);
             std::mem::swap(&mut from, &mut to);
         }
+        self.arena = arena;
         self.read(&from)
     }
 
     fn backward(&mut self, step: u32, chi: &[f64], update: Option<Rates>) -> BackwardSweep {
-        let Network { width, depth, outputs, scales, drop_tolerance, .. } = self.network;
+        let Network { depth, outputs, scales, drop_tolerance, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let (set, follows) = (self.set, self.follows_covariances());
         let chi = DMatrix::from_column_slice(outputs, self.train.len(), chi);
@@ -347,6 +372,7 @@ impl<T: Real> Sweeps for Conditional<T> {
             1 => (DMatrix::from_element(1, self.train.len(), 1.0), chi.as_slice().to_vec()),
             _ => (chi.clone(), vec![1.0; self.train.len()]),
         };
+        let mut arena = std::mem::take(&mut self.arena);
         let mut g = std::mem::take(&mut self.signal);
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated);
@@ -360,13 +386,13 @@ impl<T: Real> Sweeps for Conditional<T> {
         for l in (1..=depth).rev() {
             let memory = &self.layers[l - 1];
             let write = |chunk, x: &mut [Column<T>]| x.copy_from_slice(g.chunk(chunk));
-            let expansion =
-                expand(set, &memory.backward.basis, &mut residual, write, drop_tolerance);
+            let basis = &memory.backward.basis;
+            let expansion = expand(set, &mut arena, basis, &mut residual, write, drop_tolerance);
             let draw = self.draw(query, l, &self.train);
-            let mut answer = memory.ask_backward(set, (width, expansion), draw);
+            let answer = memory.ask_backward(set, (&mut arena, expansion), draw);
             let drift = memory.drift.backward(&answer.expansion.along);
             let image = Image::new(set, &answer, scales.forward, (&drift, self.drift_scale()));
-            let sums = self.descend(l, (&image, &mut answer), &mut g, &mut accumulated);
+            let sums = self.descend(l, (&mut arena, &image, &answer), &mut g, &mut accumulated);
             coupling.layer_past += self.mean(sums.past) / depth as f64;
             coupling.layer_same += self.mean(sums.same) / depth as f64;
             if !sums.finite {
@@ -374,7 +400,7 @@ impl<T: Real> Sweeps for Conditional<T> {
             }
             gradients.extend(self.gradients.look(set, &self.probe, l - 1, &g));
             self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
-            self.layers[l - 1].remember_backward(answer);
+            self.layers[l - 1].remember_backward(&answer);
         }
         gradients.reverse();
         let [past, same] = &accumulated;
@@ -383,6 +409,7 @@ impl<T: Real> Sweeps for Conditional<T> {
         if let Some(rates) = update {
             self.update(rates, &chi, &weights, &g);
         }
+        self.arena = arena;
         self.signal = g;
         self.residual = residual;
         self.accumulated = accumulated;
@@ -425,7 +452,7 @@ impl<T: Real> Conditional<T> {
     fn descend(
         &self,
         l: usize,
-        (image, answer): (&Image<T>, &mut Answer<T>),
+        (arena, image, answer): (&mut Arena<T>, &Image<T>, &Answer),
         g: &mut Panel<T>,
         accumulated: &mut [Panel<T>; 2],
     ) -> Descent {
@@ -442,36 +469,39 @@ impl<T: Real> Conditional<T> {
         let past = optional_tiles(parts[0].is_some().then_some(past), width);
         let same = optional_tiles(parts[1].is_some().then_some(same), width);
         let coupled = past.into_iter().zip(same).map(|(past, same)| [past, same]);
-        let own = answer.fresh.tiles_mut().into_iter().zip(g.tiles_mut()).zip(coupled);
-        let sums = tiles::sum_with(own.collect(), 3, |tile, ((mut fresh, mut g), mut sum), out| {
-            let mut slope = vec![[T::ZERO; CHUNK]; samples];
-            let mut y = slope.clone();
-            let chunks = chunks_of(tile, width);
-            for (place, chunk) in chunks.clone().enumerate() {
-                slope.copy_from_slice(h.chunk(chunk));
-                kernels::slope(set, activation, &mut slope);
-                let next = (chunk + 1).min(chunks.end - 1);
-                let basis = |chunk| -> Columns<T> { memory.forward.basis.chunk(chunk).collect() };
-                let answers =
-                    |chunk| -> Columns<T> { memory.backward.answers.chunk(chunk).collect() };
-                let (here, ahead) = (basis(chunk), basis(next));
-                for (i, part) in parts.iter().enumerate() {
-                    if let (Some((columns, k)), Some(sum)) = (part, &mut sum[i]) {
-                        y.as_flattened_mut().fill(T::ZERO);
-                        kernels::combine(set, Stored::near(&here[columns.clone()]), k, &mut y);
-                        out[1 + i] += kernels::add_product(set, &slope, &y, sum.chunk(place));
+        let own = g.tiles_mut().into_iter().zip(coupled);
+        let sums = arena.rewrite(image.fresh(), |stored, fresh| {
+            let own: Vec<_> = fresh.into_iter().zip(own).collect();
+            tiles::sum_with(own, 3, |tile, (mut fresh, (mut g, mut sum)), out| {
+                let mut slope = vec![[T::ZERO; CHUNK]; samples];
+                let mut y = slope.clone();
+                let chunks = chunks_of(tile, width);
+                for (place, chunk) in chunks.clone().enumerate() {
+                    let next = (chunk + 1).min(chunks.end - 1);
+                    let columns =
+                        |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
+                    let (basis, answers) = (&memory.forward.basis, &memory.backward.answers);
+                    let (here, ahead) = (columns(basis, chunk), columns(basis, next));
+                    let answers = (columns(answers, chunk), columns(answers, next));
+                    slope.copy_from_slice(h.chunk(chunk));
+                    kernels::slope(set, activation, &mut slope);
+                    let near = Near { here: &here, ahead: &ahead };
+                    image.write(near, answers, fresh.chunk(place), (Start::Zero, &mut y));
+                    let g = g.chunk(place);
+                    if !scales.skip {
+                        g.as_flattened_mut().fill(T::ZERO);
+                    }
+                    kernels::add_product(set, &slope, &y, g);
+                    out[0] += f64::from(u8::from(!kernels::all_finite(set, g)));
+                    for (i, part) in parts.iter().enumerate() {
+                        if let (Some((columns, k)), Some(sum)) = (part, &mut sum[i]) {
+                            let q = Near::only(&here[columns.clone()]);
+                            kernels::combine(set, q, k, Start::Zero, &mut y);
+                            out[1 + i] += kernels::add_product(set, &slope, &y, sum.chunk(place));
+                        }
                     }
                 }
-                y.as_flattened_mut().fill(T::ZERO);
-                let basis = Stored { here: &here, ahead: &ahead };
-                image.add(basis, (answers(chunk), answers(next)), fresh.chunk(place), &mut y);
-                let g = g.chunk(place);
-                if !scales.skip {
-                    g.as_flattened_mut().fill(T::ZERO);
-                }
-                kernels::add_product(set, &slope, &y, g);
-                out[0] += f64::from(u8::from(!kernels::all_finite(set, g)));
-            }
+            })
         });
         Descent { past: sums[1], same: sums[2], finite: sums[0] == 0.0 }
     }

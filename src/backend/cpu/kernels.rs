@@ -1,13 +1,13 @@
-//! What is done to one chunk of some columns, 256 rows, once for every instruction set.
+//! What is done to one chunk of some columns, once for every instruction set.
 //!
 //! The products keep a tile of results in registers: C columns by four samples in [`dots`], four
 //! samples by two registers of rows in [`combine`].
 //!
 //! | kernel | result | flops |
 //! |---|---|---|
-//! | [`dots`] | out += QᵀX | 512 c P |
-//! | [`gram`] | out += XᵀX in f64 | 256 P² |
-//! | [`combine`] | Y += Q K | 512 c P |
+//! | [`dots`] | out += QᵀX | 2 · rows · c P |
+//! | [`gram`] | out += XᵀX in f64 | rows · P² |
+//! | [`combine`] | Y ← X + Q K | 2 · rows · c P |
 
 use super::activation;
 use super::lanes::{PORTABLE_FUSED, Register};
@@ -16,27 +16,38 @@ use super::real::Real;
 use crate::model::Activation;
 use crate::rng::normal::Instructions;
 
-/// A chunk of stored columns, and what is to be brought into the cache while they are read: the next
+/// A chunk of some columns, and what is to be brought into the cache while they are read: the next
 /// chunk of the same columns, or nothing.
 #[derive(Clone, Copy)]
-pub struct Stored<'a, T> {
+pub struct Near<'a, T> {
     /// The chunk.
     pub here: &'a [&'a Column<T>],
     /// As many, or none.
     pub ahead: &'a [&'a Column<T>],
 }
 
-impl<'a, T> Stored<'a, T> {
+impl<'a, T> Near<'a, T> {
     /// The first `count` columns.
     pub fn first(self, count: usize) -> Self {
         let ahead = &self.ahead[..count.min(self.ahead.len())];
-        Stored { here: &self.here[..count], ahead }
+        Near { here: &self.here[..count], ahead }
     }
 
-    /// Columns that are in the cache.
-    pub fn near(here: &'a [&'a Column<T>]) -> Self {
-        Stored { here, ahead: &[] }
+    /// Columns that are in the cache already.
+    pub fn only(here: &'a [&'a Column<T>]) -> Self {
+        Near { here, ahead: &[] }
     }
+}
+
+/// What a combination is added to.
+#[derive(Clone, Copy)]
+pub enum Start<'a, T> {
+    /// Nothing.
+    Zero,
+    /// What is there.
+    Here,
+    /// These columns.
+    From(&'a [Column<T>]),
 }
 
 /// Asks for the line that holds row `row` of `column`.
@@ -85,7 +96,7 @@ macro_rules! kernel {
 
 kernel! {
     /// out\[c P + p\] += Σ q_c x_p over the rows of the chunk, summed there in T.
-    dots(q: Stored<T>, x: &[Column<T>], out: &mut [f64]) = dots_body
+    dots(q: Near<T>, x: &[Column<T>], out: &mut [f64]) = dots_body
 }
 kernel! {
     /// out\[i P + j\] += Σ x_i x_j for j ≥ i (and some below), products and sums in f64: exact
@@ -93,8 +104,8 @@ kernel! {
     gram(x: &[Column<T>], out: &mut [f64]) = gram_body
 }
 kernel! {
-    /// y_p += Σ_c q_c k\[c P + p\]
-    combine(q: Stored<T>, k: &[T], y: &mut [Column<T>]) = combine_body
+    /// y_p ← start_p + Σ_c q_c k\[c P + p\]
+    combine(q: Near<T>, k: &[T], start: Start<T>, y: &mut [Column<T>]) = combine_body
 }
 kernel! {
     /// x ← φ(x)
@@ -125,7 +136,7 @@ fn begins_line<R: Register>(at: usize) -> bool {
 
 #[inline(always)]
 fn dots_body<R: Register, const C: usize, const FUSED: bool>(
-    q: Stored<R::Real>,
+    q: Near<R::Real>,
     x: &[Column<R::Real>],
     out: &mut [f64],
 ) {
@@ -250,20 +261,25 @@ fn tile<R: Register, S: Register, const C: usize, const P: usize>(
 
 #[inline(always)]
 fn combine_body<R: Register, const C: usize, const FUSED: bool>(
-    q: Stored<R::Real>,
+    q: Near<R::Real>,
     k: &[R::Real],
+    start: Start<R::Real>,
     y: &mut [Column<R::Real>],
 ) {
     let samples = y.len();
     let mut q = q;
     for (group, y) in y.chunks_mut(4).enumerate() {
         let k = k.get(4 * group..).unwrap_or_default();
+        let start = match start {
+            Start::From(x) => Start::From(&x[4 * group..][..y.len()]),
+            start => start,
+        };
         // Eight registers of sums in flight, as many as hide the latency of two fma units.
         match y {
-            [_, _, _, _] => combine_tile::<R, 4, 2>(q, (k, samples), y),
-            [_, _, _] => combine_tile::<R, 3, 2>(q, (k, samples), y),
-            [_, _] => combine_tile::<R, 2, 4>(q, (k, samples), y),
-            _ => combine_tile::<R, 1, 8>(q, (k, samples), y),
+            [_, _, _, _] => combine_tile::<R, 4, 2>(q, (k, samples), start, y),
+            [_, _, _] => combine_tile::<R, 3, 2>(q, (k, samples), start, y),
+            [_, _] => combine_tile::<R, 2, 4>(q, (k, samples), start, y),
+            _ => combine_tile::<R, 1, 8>(q, (k, samples), start, y),
         }
         q.ahead = &[];
     }
@@ -271,8 +287,9 @@ fn combine_body<R: Register, const C: usize, const FUSED: bool>(
 
 #[inline(always)]
 fn combine_tile<R: Register, const P: usize, const B: usize>(
-    q: Stored<R::Real>,
+    q: Near<R::Real>,
     (k, samples): (&[R::Real], usize),
+    start: Start<R::Real>,
     y: &mut [Column<R::Real>],
 ) {
     for block in 0..CHUNK / (R::LANES * B) {
@@ -280,7 +297,11 @@ fn combine_tile<R: Register, const P: usize, const B: usize>(
         let mut sums = [[R::splat(R::Real::ZERO); B]; P];
         for p in 0..P {
             for b in 0..B {
-                sums[p][b] = R::load(&y[p], first + b);
+                match start {
+                    Start::Zero => {}
+                    Start::Here => sums[p][b] = R::load(&y[p], first + b),
+                    Start::From(x) => sums[p][b] = R::load(&x[p], first + b),
+                }
             }
         }
         let mut ahead = q.ahead.iter();

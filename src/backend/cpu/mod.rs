@@ -6,7 +6,7 @@
 //! once more the other side's basis ([`conditional`]); no row is touched by two threads.
 //!
 //! From the bottom:
-//! * [`real`]: f32 and f64; [`panel`]: how columns lie in memory;
+//! * [`real`]: f32 and f64; [`panel`], [`arena`]: how columns lie in memory;
 //! * [`activation`], [`kernels`]: what is done to 256 rows, on every instruction set;
 //! * [`tiles`]: sums over rows that do not depend on threads;
 //! * [`cholesky`], [`orthogonal`]: which columns of a query are new;
@@ -16,6 +16,7 @@
 //! Threads are those of the `rayon` pool that calls; results do not depend on their number.
 
 pub mod activation;
+pub mod arena;
 pub mod cholesky;
 pub mod conditional;
 pub mod kernels;

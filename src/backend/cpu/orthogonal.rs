@@ -14,27 +14,28 @@
 
 use nalgebra::DMatrix;
 
+use super::arena::{Arena, Columns, Stack, Stored};
 use super::cholesky::{Factor, factor};
-use super::kernels::{self, Stored};
-use super::panel::{Column, Columns, Panel, Stack, chunks_of};
+use super::kernels::{self, Near, Start};
+use super::panel::{Column, Panel, chunks_of};
 use super::real::Real;
 use super::tiles::sum_with;
 use crate::rng::normal::Instructions;
 
 /// X = \[Q, new\] \[along; fresh\].
 #[derive(Clone, Debug)]
-pub struct Expansion<T> {
+pub struct Expansion {
     /// Coefficients along the stored columns, r×P.
     pub along: DMatrix<f64>,
     /// Coefficients along the new ones, upper echelon with positive pivots, r'×P.
     pub fresh: DMatrix<f64>,
     /// The new orthonormal columns, r' of them.
-    pub new: Stack<T>,
+    pub new: Stack,
     /// Which columns of X brought them, ascending.
     pub kept: Vec<usize>,
 }
 
-impl<T> Expansion<T> {
+impl Expansion {
     /// \[along; fresh\]
     pub fn coefficients(&self) -> DMatrix<f64> {
         let (r, s) = (self.along.nrows(), self.fresh.nrows());
@@ -49,31 +50,34 @@ pub fn rows_of<T: Real>(matrix: &DMatrix<f64>, scale: f64) -> Vec<T> {
     matrix.transpose().iter().map(|x| T::of(x * scale)).collect()
 }
 
-/// Expands X along `basis`. `write` gives a chunk of X; `residual`, n×P, is where X is written and
-/// what is left of it afterwards.
+/// Expands X along `basis` and appends what is new to `arena`. `write` gives a chunk of X;
+/// `residual`, n×P, is where X is written and what is left of it afterwards.
 pub fn expand<T: Real>(
     set: Instructions,
-    basis: &Stack<T>,
+    arena: &mut Arena<T>,
+    basis: &Stack,
     residual: &mut Panel<T>,
     write: impl Fn(usize, &mut [Column<T>]) + Sync,
     tolerance: f64,
-) -> Expansion<T> {
+) -> Expansion {
     let (stored, samples) = (basis.columns(), residual.columns());
     // Rows beyond `stored` belong to new columns.
     let mut coefficients = DMatrix::zeros(stored + samples, samples);
     let mut squares = vec![0.0; samples];
-    let mut new = Stack::new();
+    let mut new = Stack::default();
     let mut kept = Vec::new();
     let mut first = 0;
     // As a rule one block. If rounding hides whether a column depends on those before it, these are
     // taken into the basis, and it begins another block.
     while first < samples {
-        let block = Block { set, basis, new: &new, first };
+        let mut along_all = basis.clone();
+        along_all.join(&new);
+        let block = Block { set, basis: along_all, first };
+        let rank = block.basis.columns();
         let write = (first == 0).then_some(&write);
-        let along = block.project(residual, write);
-        let (again, mut gram) = block.subtract(residual, &along);
+        let along = block.project(arena.stored(), residual, write);
+        let (again, mut gram) = block.subtract(arena.stored(), residual, &along);
         gram -= again.tr_mul(&again);
-        let rank = block.rank();
         if first == 0 {
             for (p, square) in squares.iter_mut().enumerate() {
                 let projected = along.column(p) + again.column(p);
@@ -88,20 +92,18 @@ pub fn expand<T: Real>(
         let mut target = coefficients.view_mut((0, first), (rank, settled));
         target += again.columns(0, settled);
         if !factor.kept.is_empty() {
-            let (mut columns, defect, mut gram) = block.normalize(residual, &again, &factor);
+            let (defect, mut gram) = block.normalize(arena, &mut new, residual, &again, &factor);
             if !orthonormal::<T>(&defect, &gram) {
-                let along = &defect * &factor.rows;
                 let mut target = coefficients.view_mut((0, first), (rank, settled));
-                target += along;
+                target += &defect * &factor.rows;
                 gram -= defect.tr_mul(&defect);
                 let correction = whole_factor(&gram);
-                block.correct(&mut columns, &defect, &correction);
+                block.correct(arena, &defect, &correction);
                 factor.rows = &correction.rows * factor.rows;
             }
             let mut target = coefficients.view_mut((rank, first), factor.rows.shape());
             target.copy_from(&factor.rows);
             kept.extend(factor.kept.iter().map(|p| first + p));
-            new.push(columns);
         }
         first += settled;
     }
@@ -123,135 +125,129 @@ fn whole_factor(gram: &DMatrix<f64>) -> Factor {
     factor(gram, &vec![0.0; gram.ncols()], 0.0)
 }
 
-/// The columns of X from `first` on, against the stored and the new ones.
-struct Block<'a, T> {
+/// The columns of X from `first` on, against a basis.
+struct Block {
     set: Instructions,
-    basis: &'a Stack<T>,
-    new: &'a Stack<T>,
+    basis: Stack,
     first: usize,
 }
 
-impl<T: Real> Block<'_, T> {
-    fn rank(&self) -> usize {
-        self.basis.columns() + self.new.columns()
-    }
-
-    /// A chunk of all columns of the basis.
-    fn columns(&self, chunk: usize) -> Columns<'_, T> {
-        self.basis.chunk(chunk).chain(self.new.chunk(chunk)).collect()
-    }
-
+impl Block {
     /// Does `work` on every chunk of every tile, with its columns of the basis; sums what it adds.
-    fn over_chunks<I: Send>(
+    fn over_chunks<T: Real, I: Send>(
         &self,
-        rows: usize,
-        tiles: Vec<I>,
+        stored: Stored<T>,
+        (rows, tiles): (usize, Vec<I>),
         length: usize,
-        work: impl Fn(usize, (&mut I, usize), Stored<T>, &mut [f64]) + Sync,
+        work: impl Fn(usize, (&mut I, usize), Near<T>, &mut [f64]) + Sync,
     ) -> Vec<f64> {
         sum_with(tiles, length, |tile, mut own, out| {
             let chunks = chunks_of(tile, rows);
             for (place, chunk) in chunks.clone().enumerate() {
-                let here = self.columns(chunk);
-                let ahead = self.columns((chunk + 1).min(chunks.end - 1));
-                work(chunk, (&mut own, place), Stored { here: &here, ahead: &ahead }, out);
+                let here: Columns<T> = stored.chunk(&self.basis, chunk).collect();
+                let next = (chunk + 1).min(chunks.end - 1);
+                let ahead: Columns<T> = stored.chunk(&self.basis, next).collect();
+                work(chunk, (&mut own, place), Near { here: &here, ahead: &ahead }, out);
             }
         })
     }
 
     /// Pass 1: C₁, with X written before if `write` is given.
-    fn project(
+    fn project<T: Real>(
         &self,
+        stored: Stored<T>,
         residual: &mut Panel<T>,
         write: Option<&(impl Fn(usize, &mut [Column<T>]) + Sync)>,
     ) -> DMatrix<f64> {
-        let (rows, samples) = (residual.rows(), residual.columns() - self.first);
-        let tiles = residual.tiles_mut();
-        let length = self.rank() * samples;
-        let along = self.over_chunks(rows, tiles, length, |chunk, (tile, place), q, out| {
-            let x = tile.chunk(place);
-            if let Some(write) = write {
-                write(chunk, x);
-            }
-            kernels::dots(self.set, q, &x[self.first..], out);
-        });
-        DMatrix::from_row_slice(self.rank(), samples, &along)
+        let (rank, samples) = (self.basis.columns(), residual.columns() - self.first);
+        let tiles = (residual.rows(), residual.tiles_mut());
+        let along =
+            self.over_chunks(stored, tiles, rank * samples, |chunk, (tile, place), q, out| {
+                let x = tile.chunk(place);
+                if let Some(write) = write {
+                    write(chunk, x);
+                }
+                kernels::dots(self.set, q, &x[self.first..], out);
+            });
+        DMatrix::from_row_slice(rank, samples, &along)
     }
 
     /// Pass 2: X ← X − Q `along`; C₂ and G.
-    fn subtract(
+    fn subtract<T: Real>(
         &self,
+        stored: Stored<T>,
         residual: &mut Panel<T>,
         along: &DMatrix<f64>,
     ) -> (DMatrix<f64>, DMatrix<f64>) {
-        let (rows, samples) = (residual.rows(), residual.columns() - self.first);
+        let samples = residual.columns() - self.first;
         let along = rows_of::<T>(along, -1.0);
-        let split = self.rank() * samples;
+        let split = self.basis.columns() * samples;
         let length = split + samples * samples;
-        let tiles = residual.tiles_mut();
-        let sums = self.over_chunks(rows, tiles, length, |_, (tile, place), q, out| {
+        let tiles = (residual.rows(), residual.tiles_mut());
+        let sums = self.over_chunks(stored, tiles, length, |_, (tile, place), q, out| {
             let x = &mut tile.chunk(place)[self.first..];
             let (again, gram) = out.split_at_mut(split);
-            kernels::combine(self.set, q, &along, x);
-            kernels::dots(self.set, Stored::near(q.here), x, again);
+            kernels::combine(self.set, q, &along, Start::Here, x);
+            kernels::dots(self.set, Near::only(q.here), x, again);
             kernels::gram(self.set, x, gram);
         });
         self.split(&sums, samples)
     }
 
-    /// Pass 3: N, C₃ and NᵀN.
-    fn normalize(
+    /// Pass 3: N, appended to `new`; C₃ and NᵀN.
+    fn normalize<T: Real>(
         &self,
+        arena: &mut Arena<T>,
+        new: &mut Stack,
         residual: &Panel<T>,
         again: &DMatrix<f64>,
         factor: &Factor,
-    ) -> (Panel<T>, DMatrix<f64>, DMatrix<f64>) {
+    ) -> (DMatrix<f64>, DMatrix<f64>) {
         let count = factor.kept.len();
         // N = X S⁻¹ − Q (C₂ S⁻¹)
         let inverse = factor.inverse();
         let again = again.select_columns(&factor.kept) * &inverse;
         let (inverse, again) = (rows_of::<T>(&inverse, 1.0), rows_of::<T>(&again, -1.0));
-        let mut new = Panel::zeros(residual.rows(), count);
-        let split = self.rank() * count;
+        let split = self.basis.columns() * count;
         let length = split + count * count;
-        let tiles = new.tiles_mut();
-        let sums =
-            self.over_chunks(residual.rows(), tiles, length, |chunk, (tile, place), q, out| {
+        let sums = arena.append(new, count, |stored, tiles| {
+            let tiles = (residual.rows(), tiles);
+            self.over_chunks(stored, tiles, length, |chunk, (tile, place), q, out| {
                 let x = &residual.chunk(chunk)[self.first..];
                 let kept: Columns<T> = factor.kept.iter().map(|&p| &x[p]).collect();
                 let n = tile.chunk(place);
                 let (defect, gram) = out.split_at_mut(split);
-                kernels::combine(self.set, Stored::near(&kept), &inverse, n);
-                kernels::combine(self.set, q, &again, n);
-                kernels::dots(self.set, Stored::near(q.here), n, defect);
+                kernels::combine(self.set, Near::only(&kept), &inverse, Start::Zero, n);
+                kernels::combine(self.set, q, &again, Start::Here, n);
+                kernels::dots(self.set, Near::only(q.here), n, defect);
                 kernels::gram(self.set, n, gram);
-            });
-        let (defect, gram) = self.split(&sums, count);
-        (new, defect, gram)
+            })
+        });
+        self.split(&sums, count)
     }
 
-    /// Pass 4.
-    fn correct(&self, new: &mut Panel<T>, defect: &DMatrix<f64>, factor: &Factor) {
+    /// Pass 4, on the panel that pass 3 has appended.
+    fn correct<T: Real>(&self, arena: &mut Arena<T>, defect: &DMatrix<f64>, factor: &Factor) {
         let inverse = factor.inverse();
         let along = rows_of::<T>(&(defect * &inverse), -1.0);
         let inverse = rows_of::<T>(&inverse, 1.0);
-        let rows = new.rows();
-        let tiles = new.tiles_mut();
-        self.over_chunks(rows, tiles, 0, |_, (tile, place), q, _| {
-            let n = tile.chunk(place);
-            let before = n.to_vec();
-            let before: Columns<T> = before.iter().collect();
-            n.iter_mut().for_each(|column| column.fill(T::ZERO));
-            kernels::combine(self.set, Stored::near(&before), &inverse, n);
-            kernels::combine(self.set, q, &along, n);
+        let rows = arena.rows();
+        arena.rewrite(factor.kept.len(), |stored, tiles| {
+            self.over_chunks(stored, (rows, tiles), 0, |_, (tile, place), q, _| {
+                let n = tile.chunk(place);
+                let before = n.to_vec();
+                let before: Columns<T> = before.iter().collect();
+                kernels::combine(self.set, Near::only(&before), &inverse, Start::Zero, n);
+                kernels::combine(self.set, q, &along, Start::Here, n);
+            });
         });
     }
 
     /// Sums as C, r×count, and a Gram matrix, count×count.
     fn split(&self, sums: &[f64], count: usize) -> (DMatrix<f64>, DMatrix<f64>) {
-        let (along, gram) = sums.split_at(self.rank() * count);
+        let (along, gram) = sums.split_at(self.basis.columns() * count);
         (
-            DMatrix::from_row_slice(self.rank(), count, along),
+            DMatrix::from_row_slice(self.basis.columns(), count, along),
             DMatrix::from_row_slice(count, count, gram),
         )
     }

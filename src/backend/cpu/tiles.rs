@@ -3,11 +3,11 @@
 
 use rayon::prelude::*;
 
-use super::panel::tiles_of;
+use super::panel::tiles_in;
 
 /// The sum over all tiles of n = `rows` rows of what `work` adds to `length` zeros.
 pub fn sum(rows: usize, length: usize, work: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
-    let tiles: Vec<()> = vec![(); tiles_of(rows)];
+    let tiles: Vec<()> = vec![(); tiles_in(rows)];
     sum_with(tiles, length, |tile, (), out| work(tile, out))
 }
 
