@@ -1,25 +1,27 @@
 //! Where stored columns lie: panels one after the other in few large slabs, never moved and only
 //! forgotten from the end. While one panel is written, all before it can be read.
 
+use std::sync::PoisonError;
+
 use smallvec::SmallVec;
 
 use super::panel::{CHUNK, Column, TileMut, chunks, chunks_in, chunks_mut, tiles_mut, zeros};
 use super::real::Real;
 
 /// Bytes of a slab, if a panel is not larger. Pages that are never written take no memory.
-const SLAB: usize = 256 << 20;
+pub const SLAB: usize = 32 << 20;
 
 /// A chunk of some columns, wherever they lie.
 pub type Columns<'a, T> = SmallVec<[&'a Column<T>; 64]>;
 
 /// The stored columns of one network, all of n rows.
-#[derive(Clone, Debug, Default)]
-pub struct Arena<T> {
+#[derive(Debug, Default)]
+pub struct Arena<T: Real> {
     rows: usize,
     slabs: Vec<Slab<T>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Slab<T> {
     entries: Vec<T>,
     /// Chunks of columns that are taken.
@@ -70,8 +72,7 @@ impl<T: Real> Arena<T> {
         let length = chunks_in(self.rows) * columns;
         let room = |slab: &Slab<T>| slab.entries.len() / CHUNK - slab.used;
         if self.slabs.last().is_none_or(|last| room(last) < length) {
-            let entries = zeros(length.max(SLAB / size_of::<Column<T>>()));
-            self.slabs.push(Slab { entries, used: 0 });
+            self.slabs.push(Slab { entries: take(length), used: 0 });
         }
         let (last, full) = match self.slabs.split_last_mut() {
             Some(split) => split,
@@ -122,6 +123,25 @@ impl<T: Real> Arena<T> {
             last.used = mark.used;
         }
     }
+}
+
+impl<T: Real> Drop for Arena<T> {
+    fn drop(&mut self) {
+        let mut spare = T::spare().lock().unwrap_or_else(PoisonError::into_inner);
+        let slabs = self.slabs.drain(..).map(|slab| slab.entries);
+        spare.extend(slabs.filter(|entries| entries.len() == SLAB / size_of::<T>()));
+    }
+}
+
+/// Memory for `length` chunks. Slabs of earlier networks come first: memory that the system has to
+/// find and clear costs more than all that is done to it in a pass.
+fn take<T: Real>(length: usize) -> Vec<T> {
+    let usual = SLAB / size_of::<Column<T>>();
+    if length > usual {
+        return zeros(length);
+    }
+    let spare = T::spare().lock().unwrap_or_else(PoisonError::into_inner).pop();
+    spare.unwrap_or_else(|| zeros(usual))
 }
 
 /// Columns of an arena while they are read.

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use std::sync::Mutex;
 
 use super::activation::Tables;
 use super::lanes::{self, Array, Register};
@@ -41,6 +42,8 @@ pub trait Real:
     /// a column of this format, summed over its rows.
     const ORTHONORMAL: f64;
 
+    /// Memory of networks that are done.
+    fn spare() -> &'static Mutex<Vec<Vec<Self>>>;
     /// The nearest number of the format.
     fn of(x: f64) -> Self;
     /// Exactly.
@@ -68,6 +71,10 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const ORTHONORMAL: f64 = $orthonormal;
 
+            fn spare() -> &'static Mutex<Vec<Vec<Self>>> {
+                static SPARE: Mutex<Vec<Vec<$real>>> = Mutex::new(Vec::new());
+                &SPARE
+            }
             #[inline(always)]
             fn of(x: f64) -> Self {
                 x as $real
