@@ -147,7 +147,7 @@ impl BrownianPath {
     where
         T: Copy + From<f32> + AddAssign + MulAssign,
     {
-        const ROWS: usize = 1024; // the buffer stays in the first-level cache
+        const ROWS: usize = 512; // the buffer stays in the first-level cache
         let mut buffer = [0.0_f32; ROWS];
         let (count, [column, layer, tag]) = self.address(entry);
         let scale = scale(f64::from(count).sqrt().recip());
@@ -177,6 +177,12 @@ impl Noise for BrownianPath {
     }
 
     fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]) {
-        self.sum(entry, first, out, |scale| scale as f32);
+        let (count, [column, layer, tag]) = self.address(entry);
+        if count > 1 {
+            return self.sum(entry, first, out, |scale| scale as f32);
+        }
+        // The normals themselves, drawn where they belong.
+        let column = Column { key: self.key, address: [column, layer, tag] };
+        normal::fill(self.instructions, column, (first / 4) as u32, out);
     }
 }

@@ -8,7 +8,7 @@
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
-use super::kernels::{self, Near, Start};
+use super::kernels::{self, Ahead, Near, Start};
 use super::memory::{Answer, Image, Memory};
 use super::orthogonal::{Expansion, expand, rows_of};
 use super::panel::{CHUNK, Column, Panel, TileMut, chunks_of, clear_padding, tiles_in};
@@ -252,15 +252,17 @@ fn advance<T: Real>(
                 let next = (chunk + 1).min(chunks.end - 1);
                 let columns = |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
                 let (basis, answers) = (&memory.backward.basis, &memory.forward.answers);
-                let (here, ahead) = (columns(basis, chunk), columns(basis, next));
-                let answers = (columns(answers, chunk), columns(answers, next));
+                let here = columns(basis, chunk);
+                let next: Columns<T> =
+                    stored.chunk(basis, next).chain(stored.chunk(answers, next)).collect();
+                let mut ahead = Ahead::new(&next, 3 + usize::from(coefficients.is_some()));
                 let to = to.chunk(place);
                 let start = from.map_or(Start::Zero, |from| Start::From(from.chunk(chunk)));
-                let near = Near { here: &here, ahead: &ahead };
-                image.write(near, answers, fresh.chunk(place), (start, to));
+                let (answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
+                image.write(&here, answers, &mut ahead, fresh, (start, to));
                 if let (Some(k), Some(sum)) = (coefficients, &mut accumulated) {
                     let sum = sum.chunk(place);
-                    kernels::combine(set, Near::only(&here), k, Start::Here, sum);
+                    kernels::combine(set, ahead.with(&here), k, Start::Here, sum);
                 }
                 out[0] += f64::from(u8::from(!kernels::all_finite(set, to)));
             }
@@ -481,12 +483,14 @@ impl<T: Real> Conditional<T> {
                     let columns =
                         |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
                     let (basis, answers) = (&memory.forward.basis, &memory.backward.answers);
-                    let (here, ahead) = (columns(basis, chunk), columns(basis, next));
-                    let answers = (columns(answers, chunk), columns(answers, next));
+                    let here = columns(basis, chunk);
+                    let next: Columns<T> =
+                        stored.chunk(basis, next).chain(stored.chunk(answers, next)).collect();
+                    let mut ahead = Ahead::new(&next, 3 + parts.iter().flatten().count());
                     slope.copy_from_slice(h.chunk(chunk));
                     kernels::slope(set, activation, &mut slope);
-                    let near = Near { here: &here, ahead: &ahead };
-                    image.write(near, answers, fresh.chunk(place), (Start::Zero, &mut y));
+                    let (answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
+                    image.write(&here, answers, &mut ahead, fresh, (Start::Zero, &mut y));
                     let g = g.chunk(place);
                     if !scales.skip {
                         g.as_flattened_mut().fill(T::ZERO);
@@ -495,7 +499,7 @@ impl<T: Real> Conditional<T> {
                     out[0] += f64::from(u8::from(!kernels::all_finite(set, g)));
                     for (i, part) in parts.iter().enumerate() {
                         if let (Some((columns, k)), Some(sum)) = (part, &mut sum[i]) {
-                            let q = Near::only(&here[columns.clone()]);
+                            let q = ahead.with(&here[columns.clone()]);
                             kernels::combine(set, q, k, Start::Zero, &mut y);
                             out[1 + i] += kernels::add_product(set, &slope, &y, sum.chunk(place));
                         }

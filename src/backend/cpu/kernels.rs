@@ -11,31 +11,52 @@
 
 use super::activation;
 use super::lanes::{PORTABLE_FUSED, Register};
-use super::panel::{CHUNK, Column};
+use super::panel::{CHUNK, Column, prefetch};
 use super::real::Real;
 use crate::model::Activation;
 use crate::rng::normal::Instructions;
 
-/// A chunk of some columns, and what is to be brought into the cache while they are read: the next
-/// chunk of the same columns, or nothing.
+/// A chunk of some columns, and what is to be brought into the cache while they are read, at most as
+/// many: of the next chunk, as a rule.
+///
+/// Memory is slower than arithmetic, and no processor guesses where the next of so many columns
+/// lies. So every product of a pass asks for its share of the pass's next chunk.
 #[derive(Clone, Copy)]
 pub struct Near<'a, T> {
     /// The chunk.
     pub here: &'a [&'a Column<T>],
-    /// As many, or none.
+    /// What will be needed.
     pub ahead: &'a [&'a Column<T>],
 }
 
 impl<'a, T> Near<'a, T> {
-    /// The first `count` columns.
-    pub fn first(self, count: usize) -> Self {
-        let ahead = &self.ahead[..count.min(self.ahead.len())];
-        Near { here: &self.here[..count], ahead }
-    }
-
     /// Columns that are in the cache already.
     pub fn only(here: &'a [&'a Column<T>]) -> Self {
         Near { here, ahead: &[] }
+    }
+}
+
+/// What will be needed, dealt out to the products of a pass.
+pub struct Ahead<'a, T> {
+    columns: &'a [&'a Column<T>],
+    products: usize,
+}
+
+impl<'a, T> Ahead<'a, T> {
+    /// `columns`, while `products` products are done.
+    pub fn new(columns: &'a [&'a Column<T>], products: usize) -> Self {
+        Ahead { columns, products }
+    }
+
+    /// The columns of the next product, with its share.
+    pub fn with<'b>(&mut self, here: &'b [&'b Column<T>]) -> Near<'b, T>
+    where
+        'a: 'b,
+    {
+        let share = self.columns.len().div_ceil(self.products.max(1)).min(here.len());
+        let (ahead, rest) = self.columns.split_at(share);
+        (self.columns, self.products) = (rest, self.products.saturating_sub(1));
+        Near { here, ahead }
     }
 }
 
@@ -48,20 +69,6 @@ pub enum Start<'a, T> {
     Here,
     /// These columns.
     From(&'a [Column<T>]),
-}
-
-/// Asks for the line that holds row `row` of `column`.
-#[inline(always)]
-fn prefetch<T>(column: &Column<T>, row: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let line: *const T = &column[row];
-        // SAFETY: a prefetch reads nothing that could be seen, and its address is a valid one.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (column, row);
 }
 
 /// A function for every instruction set, from one body with parameters R (registers of T), C (columns
@@ -213,11 +220,17 @@ fn tile_row<R: Register, S: Register, const C: usize>(
     load: impl Fn(&Column<R::Real>, usize) -> S + Copy,
 ) {
     // The first group of samples is the first to touch the columns.
-    let mut ahead: Option<[&Column<R::Real>; C]> = ahead.try_into().ok();
+    let mut ahead = ahead;
     let mut p = first;
     while p + 4 <= samples {
         let x = [&x[p], &x[p + 1], &x[p + 2], &x[p + 3]];
-        tile::<R, S, C, 4>((q, ahead.take()), x, Shape { first: p, samples }, out, load);
+        tile::<R, S, C, 4>(
+            (q, std::mem::take(&mut ahead)),
+            x,
+            Shape { first: p, samples },
+            out,
+            load,
+        );
         p += 4;
     }
     let shape = Shape { first: p, samples };
@@ -231,7 +244,7 @@ fn tile_row<R: Register, S: Register, const C: usize>(
 
 #[inline(always)]
 fn tile<R: Register, S: Register, const C: usize, const P: usize>(
-    (q, ahead): ([&Column<R::Real>; C], Option<[&Column<R::Real>; C]>),
+    (q, ahead): ([&Column<R::Real>; C], &[&Column<R::Real>]),
     x: [&Column<R::Real>; P],
     Shape { first, samples }: Shape,
     out: &mut [f64],
@@ -239,9 +252,7 @@ fn tile<R: Register, S: Register, const C: usize, const P: usize>(
 ) {
     let mut sums = [[S::splat(S::Real::ZERO); P]; C];
     for at in 0..CHUNK / S::LANES {
-        if let Some(ahead) = ahead
-            && begins_line::<R>(at)
-        {
+        if begins_line::<R>(at) {
             ahead.iter().for_each(|column| prefetch(column, at * R::LANES));
         }
         let q = q.map(|column| load(column, at));

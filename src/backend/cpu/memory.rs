@@ -4,14 +4,17 @@
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack};
-use super::kernels::{self, Near, Start};
+use super::kernels::{self, Ahead, Near, Start};
 use super::orthogonal::{Expansion, rows_of};
-use super::panel::{CHUNK, Column, chunks_of, clear_padding};
+use super::panel::{CHUNK, Column, chunks_of, clear_padding, prefetch_rows};
 use super::real::Real;
 use super::tiles::sum_with;
 use crate::backend::coefficients::Drift;
 use crate::model::Closure;
 use crate::rng::normal::Instructions;
+
+/// Rows of Z that are drawn at a time.
+const DRAWN: usize = 128;
 
 /// The queries of one direction, orthonormalised, and the answers to them.
 #[derive(Clone, Debug)]
@@ -73,21 +76,27 @@ impl Side {
                 let chunks = chunks_of(tile, rows);
                 for (place, chunk) in chunks.clone().enumerate() {
                     let z = z.chunk(place);
-                    for (column, &sample) in z.iter_mut().zip(&expansion.kept) {
-                        draw(sample, chunk * CHUNK, column);
+                    let next = (chunk + 1).min(chunks.end - 1);
+                    let (basis, answers) = (&other.basis, &other.answers);
+                    let mut ahead = columns(basis, next);
+                    ahead.extend(columns(answers, next));
+                    for (k, (column, &sample)) in z.iter_mut().zip(&expansion.kept).enumerate() {
+                        // A share of the next chunk comes while this part is drawn.
+                        for first in (0..CHUNK).step_by(DRAWN) {
+                            let of_next = (k * CHUNK + first) / count;
+                            let share = of_next..of_next + DRAWN / count;
+                            ahead.iter().for_each(|column| prefetch_rows(column, share.clone()));
+                            let rows = first..first + DRAWN;
+                            draw(sample, chunk * CHUNK + first, &mut column[rows]);
+                        }
                     }
                     clear_padding(z, chunk, rows);
-                    let next = (chunk + 1).min(chunks.end - 1);
-                    let (here, ahead) = (columns(&other.basis, chunk), columns(&other.basis, next));
-                    kernels::dots(set, Near { here: &here, ahead: &ahead }, z, from_z);
-                    let here = columns(&other.answers, chunk);
-                    let ahead = columns(&other.answers, next);
-                    let mut answers = Near { here: &here, ahead: &ahead };
+                    kernels::dots(set, Near::only(&columns(basis, chunk)), z, from_z);
+                    let here = columns(answers, chunk);
                     let mut rest = &mut *from_q;
                     for q in stored.panels(&expansion.new, chunk) {
                         let (own, after) = rest.split_at_mut(used * q.len());
-                        kernels::dots(set, answers, q, own);
-                        answers.ahead = &[];
+                        kernels::dots(set, Near::only(&here), q, own);
                         rest = after;
                     }
                 }
@@ -218,19 +227,20 @@ impl<T: Real> Image<T> {
     }
 
     /// One chunk: makes A_new of Z in `fresh`, and `y` of `start` and the image; `basis` is the other
-    /// side's, `answers` are this side's, with those of the next chunk.
+    /// side's, `answers` are this side's. Three products, which ask for shares of what lies `ahead`.
     pub fn write<'a>(
         &self,
-        basis: Near<T>,
-        (mut answers, ahead): (Columns<'a, T>, Columns<'a, T>),
+        basis: &[&Column<T>],
+        mut answers: Columns<'a, T>,
+        ahead: &mut Ahead<T>,
         fresh: &'a mut [Column<T>],
         (start, y): (Start<T>, &mut [Column<T>]),
     ) {
-        let (used, drifted) = (basis.first(self.used), basis.first(self.drifted));
+        let used = ahead.with(&basis[..self.used]);
         kernels::combine(self.set, used, &self.excess, Start::Here, fresh);
         answers.extend(&*fresh);
-        let answers = Near { here: &answers, ahead: &ahead };
-        kernels::combine(self.set, answers, &self.answers, start, y);
-        kernels::combine(self.set, Near::only(drifted.here), &self.drift, Start::Here, y);
+        kernels::combine(self.set, ahead.with(&answers), &self.answers, start, y);
+        let drifted = ahead.with(&basis[..self.drifted]);
+        kernels::combine(self.set, drifted, &self.drift, Start::Here, y);
     }
 }

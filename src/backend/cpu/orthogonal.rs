@@ -16,7 +16,7 @@ use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack, Stored};
 use super::cholesky::{Factor, factor};
-use super::kernels::{self, Near, Start};
+use super::kernels::{self, Ahead, Near, Start};
 use super::panel::{Column, Panel, chunks_of};
 use super::real::Real;
 use super::tiles::sum_with;
@@ -187,8 +187,9 @@ impl Block {
         let sums = self.over_chunks(stored, tiles, length, |_, (tile, place), q, out| {
             let x = &mut tile.chunk(place)[self.first..];
             let (again, gram) = out.split_at_mut(split);
-            kernels::combine(self.set, q, &along, Start::Here, x);
-            kernels::dots(self.set, Near::only(q.here), x, again);
+            let mut ahead = Ahead::new(q.ahead, 2);
+            kernels::combine(self.set, ahead.with(q.here), &along, Start::Here, x);
+            kernels::dots(self.set, ahead.with(q.here), x, again);
             kernels::gram(self.set, x, gram);
         });
         self.split(&sums, samples)
@@ -218,8 +219,9 @@ impl Block {
                 let n = tile.chunk(place);
                 let (defect, gram) = out.split_at_mut(split);
                 kernels::combine(self.set, Near::only(&kept), &inverse, Start::Zero, n);
-                kernels::combine(self.set, q, &again, Start::Here, n);
-                kernels::dots(self.set, Near::only(q.here), n, defect);
+                let mut ahead = Ahead::new(q.ahead, 2);
+                kernels::combine(self.set, ahead.with(q.here), &again, Start::Here, n);
+                kernels::dots(self.set, ahead.with(q.here), n, defect);
                 kernels::gram(self.set, n, gram);
             })
         });

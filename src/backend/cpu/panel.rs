@@ -91,6 +91,28 @@ impl<T> TileMut<'_, T> {
     }
 }
 
+/// Asks for the line that holds row `row` of `column`.
+#[inline(always)]
+pub fn prefetch<T>(column: &Column<T>, row: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let line: *const T = &column[row];
+        // SAFETY: a prefetch reads nothing that could be seen, and its address is a valid one.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (column, row);
+}
+
+/// Asks for the lines that hold some rows of `column`.
+pub fn prefetch_rows<T>(column: &Column<T>, rows: std::ops::Range<usize>) {
+    let line = 64 / size_of::<T>();
+    (rows.start.next_multiple_of(line)..rows.end)
+        .step_by(line)
+        .for_each(|row| prefetch(column, row));
+}
+
 /// The tiles of n×c entries.
 pub(super) fn tiles_mut<T>(
     rows: usize,
