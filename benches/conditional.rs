@@ -10,7 +10,7 @@ fn main() {
     let n: usize = std::env::args().nth(1).and_then(|s| s.parse().ok()).unwrap_or(100000);
     let threads: usize = std::env::args().nth(2).and_then(|s| s.parse().ok()).unwrap_or(1);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
-        for round in 0..3 {
+        for round in 0..std::env::var("R").map_or(3, |r| r.parse().unwrap()) {
             let (p, d, depth) = (4, 16, 8);
             let mut train = Samples {
                 dimension: d,
@@ -51,7 +51,7 @@ fn main() {
                 Instructions::detect(),
             );
             let mut out = format!("init {:.3}", t.elapsed().as_secs_f64());
-            for k in 0..=5u32 {
+            for k in 0..=std::env::var("K").map_or(5u32, |r| r.parse().unwrap()) {
                 let a = Instant::now();
                 let f = run.forward(k);
                 let b = Instant::now();

@@ -141,6 +141,18 @@ fn begins_line<R: Register>(at: usize) -> bool {
     (at * size_of::<R>()).is_multiple_of(64)
 }
 
+/// Asks for the lines of `columns` that are due at row `row` of a loop over all rows: in the order in
+/// which they lie in memory, which is twice as fast as a line of every column at a time.
+#[inline(always)]
+fn prefetch_share<R: Register>(columns: &[&Column<R::Real>], row: usize) {
+    let line = 64 / size_of::<R::Real>();
+    let lines = CHUNK / line;
+    let first = row / line * columns.len();
+    for due in first..first + columns.len() {
+        prefetch(columns[due / lines], due % lines * line);
+    }
+}
+
 #[inline(always)]
 fn dots_body<R: Register, const C: usize, const FUSED: bool>(
     q: Near<R::Real>,
@@ -253,7 +265,7 @@ fn tile<R: Register, S: Register, const C: usize, const P: usize>(
     let mut sums = [[S::splat(S::Real::ZERO); P]; C];
     for at in 0..CHUNK / S::LANES {
         if begins_line::<R>(at) {
-            ahead.iter().for_each(|column| prefetch(column, at * R::LANES));
+            prefetch_share::<R>(ahead, at * R::LANES);
         }
         let q = q.map(|column| load(column, at));
         for p in 0..P {
@@ -277,6 +289,9 @@ fn combine_body<R: Register, const C: usize, const FUSED: bool>(
     start: Start<R::Real>,
     y: &mut [Column<R::Real>],
 ) {
+    if let ([], Start::Here) = (q.here, start) {
+        return;
+    }
     let samples = y.len();
     let mut q = q;
     for (group, y) in y.chunks_mut(4).enumerate() {
@@ -315,15 +330,12 @@ fn combine_tile<R: Register, const P: usize, const B: usize>(
                 }
             }
         }
-        let mut ahead = q.ahead.iter();
-        for (q, k) in q.here.iter().zip(k.chunks(samples)) {
-            if let Some(ahead) = ahead.next() {
-                for b in 0..B {
-                    if begins_line::<R>(first + b) {
-                        prefetch(ahead, (first + b) * R::LANES);
-                    }
-                }
+        for b in 0..B {
+            if begins_line::<R>(first + b) {
+                prefetch_share::<R>(q.ahead, (first + b) * R::LANES);
             }
+        }
+        for (q, k) in q.here.iter().zip(k.chunks(samples)) {
             let mut lanes = [R::splat(R::Real::ZERO); B];
             for b in 0..B {
                 lanes[b] = R::load(q, first + b);
