@@ -92,12 +92,23 @@ impl<T: Real> Conditional<T> {
         }
     }
 
-    /// The memories of layers 1..=L, for tests of their invariants.
+    /// The memories of layers 1..=L, for tests of their invariants; [`Conditional::arena`] has their
+    /// columns.
     pub fn layers(&self) -> &[Memory] {
         &self.layers
     }
 
-    /// Their columns.
+    /// h_0 … h_L of the last forward pass, n×P each.
+    pub fn hidden(&self) -> &[Panel<T>] {
+        &self.hidden
+    }
+
+    /// g_0 (δ_0 when O > 1) of the last backward pass, n×P.
+    pub fn signal(&self) -> &Panel<T> {
+        &self.signal
+    }
+
+    /// Where the columns of [`Conditional::layers`] are.
     pub fn arena(&self) -> &Arena<T> {
         &self.arena
     }

@@ -15,12 +15,16 @@
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack, Stored};
-use super::cholesky::{Factor, factor};
+use super::cholesky::{self, Factor, factor};
 use super::kernels::{self, Ahead, Near, Start};
 use super::panel::{Column, Panel, chunks_of};
 use super::real::Real;
 use super::tiles::sum_with;
 use crate::rng::normal::Instructions;
+
+/// The least norm, of a normalised column, that has to be left when its part along the stored columns
+/// is taken off once more.
+const LEAST_NEWS: f64 = 0.5;
 
 /// X = \[Q, new\] \[along; fresh\].
 #[derive(Clone, Debug)]
@@ -84,27 +88,43 @@ pub fn expand<T: Real>(
                 *square = gram[(p, p)] + projected.norm_squared();
             }
         }
-        let mut factor = factor(&gram, &squares[first..], tolerance);
+        let mut limits = squares[first..].to_vec();
+        let (factor, correction) = loop {
+            let factor = factor(&gram, &limits, tolerance);
+            if factor.kept.is_empty() {
+                break (factor, None);
+            }
+            let before = (arena.mark(), new.clone());
+            let (defect, inner) = block.normalize(arena, &mut new, residual, &again, &factor);
+            if orthonormal::<T>(&defect, &inner) {
+                break (factor, None);
+            }
+            let inner = inner - defect.tr_mul(&defect);
+            let correction = cholesky::factor(&inner, &vec![1.0; inner.ncols()], LEAST_NEWS);
+            if correction.kept.len() == factor.kept.len() {
+                break (factor, Some((defect, correction)));
+            }
+            // A column that lay in the span and came out as its own rounding is not new.
+            let noise = (0..factor.kept.len()).filter(|i| !correction.kept.contains(i));
+            noise.for_each(|i| limits[factor.kept[i]] = f64::INFINITY);
+            arena.forget(before.0);
+            new = before.1;
+        };
         let settled = factor.settled;
         let mut target = coefficients.view_mut((0, first), (rank, samples - first));
         target += &along;
         // The columns of a later block have not been reduced by `again`.
         let mut target = coefficients.view_mut((0, first), (rank, settled));
         target += again.columns(0, settled);
-        if !factor.kept.is_empty() {
-            let (defect, mut gram) = block.normalize(arena, &mut new, residual, &again, &factor);
-            if !orthonormal::<T>(&defect, &gram) {
-                let mut target = coefficients.view_mut((0, first), (rank, settled));
-                target += &defect * &factor.rows;
-                gram -= defect.tr_mul(&defect);
-                let correction = whole_factor(&gram);
-                block.correct(arena, &defect, &correction);
-                factor.rows = &correction.rows * factor.rows;
-            }
-            let mut target = coefficients.view_mut((rank, first), factor.rows.shape());
-            target.copy_from(&factor.rows);
-            kept.extend(factor.kept.iter().map(|p| first + p));
+        let mut fresh = factor.rows;
+        if let Some((defect, correction)) = correction {
+            target += &defect * &fresh;
+            block.correct(arena, &defect, &correction);
+            fresh = &correction.rows * fresh;
         }
+        let mut target = coefficients.view_mut((rank, first), fresh.shape());
+        target.copy_from(&fresh);
+        kept.extend(factor.kept.iter().map(|p| first + p));
         first += settled;
     }
     let fresh = coefficients.rows(stored, kept.len()).into_owned();
@@ -118,11 +138,6 @@ fn orthonormal<T: Real>(defect: &DMatrix<f64>, gram: &DMatrix<f64>) -> bool {
     let pairs = (0..gram.ncols()).flat_map(|j| (0..=j).map(move |i| (i, j)));
     let worst = pairs.map(off).chain(defect.iter().copied()).fold(0.0, |a: f64, x| a.max(x.abs()));
     worst <= T::ORTHONORMAL
-}
-
-/// Every column kept: the Gram matrix is that of nearly orthonormal columns.
-fn whole_factor(gram: &DMatrix<f64>) -> Factor {
-    factor(gram, &vec![0.0; gram.ncols()], 0.0)
 }
 
 /// The columns of X from `first` on, against a basis.
