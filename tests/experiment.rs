@@ -114,9 +114,15 @@ fn mistakes_are_located() {
         ("\"engine\": \"conditional\"", "\"finest\": 12", "e.json:12:3", &["finest", "depth 8"]),
         (
             "\"engine\": \"conditional\"",
-            "\"precision\": \"f32\"",
+            "\"precision\": \"f32\", \"backend\": \"plain\"",
             "e.json:12:3",
             &["precision", "f64"],
+        ),
+        (
+            "\"engine\": \"conditional\"",
+            "\"backend\": \"cpu\", \"engine\": \"dense\"",
+            "e.json:12:3",
+            &["backend", "no dense engine"],
         ),
         (
             "\"engine\": \"conditional\"",

@@ -10,7 +10,7 @@ use std::path::Path;
 use common::results::{final_files, nfd};
 use nfd::data;
 use nfd::ensemble::cost::{Rates, cost};
-use nfd::ensemble::plan::{Free, plan};
+use nfd::ensemble::plan::{Free, Plan, plan};
 use nfd::model::Closure;
 use nfd::spec::grid::Task;
 use nfd::spec::load;
@@ -47,18 +47,28 @@ fn costs_are_those_of_the_formulas() {
     let at = |width, depth| {
         cost(&experiment, &data, Task { closure: Closure::Exact, width, depth, seed: 0 })
     };
-    let (small, wide, deep) = (at(1000, 4), at(2000, 4), at(1000, 8));
+    let (small, wide, deep) = (at(1024, 4), at(2048, 4), at(1024, 8));
     // Two passes, two directions, three samples, the common grid of eight layers: at any depth.
-    assert_eq!(small.normals, 2.0 * 2.0 * 3.0 * 8.0 * 1000.0);
+    assert_eq!(small.normals, 2.0 * 2.0 * 3.0 * 8.0 * 1024.0);
     assert_eq!(deep.normals, small.normals);
-    // Rank 3, then 6: 40 n r P a layer.
-    assert_eq!(small.flops, 40.0 * 1000.0 * (3.0 + 6.0) * 3.0 * 4.0);
-    assert_eq!((deep.flops, wide.flops), (2.0 * small.flops, 2.0 * small.flops));
-    // All but M, both Θ (rank 6, four layers) and a query's P×P coefficients grows with the width.
-    let small_matrices = 1.1 * 8.0 * (3.0 * 4.0 * 36.0 + 9.0);
+    // 20 n r P a query, rank 3, then 6; but layer 1 has three columns to the end while the input is
+    // frozen, and layer L is asked about V alone.
+    assert_eq!(small.flops, 20.0 * 1024.0 * 3.0 * (6.0 * (3.0 + 6.0) + (3.0 + 3.0) + 2.0));
+    assert_eq!(deep.flops, 20.0 * 1024.0 * 3.0 * (14.0 * (3.0 + 6.0) + (3.0 + 3.0) + 2.0));
+    assert_eq!(wide.flops, 2.0 * small.flops);
+    // All but M, both Θ, a copy and the queries' coefficients (rank 6, four layers), and a constant,
+    // grows with the width.
+    let small_matrices = 8.0 * (4.0 * 4.0 * 36.0 + 36.0) + 1e6;
     assert!((2.0 * small.bytes - wide.bytes - small_matrices).abs() <= 1e-6);
     // Ranks end at the width.
-    assert_eq!(at(4, 4).flops, 40.0 * 4.0 * (3.0 + 4.0) * 3.0 * 4.0);
+    assert_eq!(at(4, 4).flops, 20.0 * 4.0 * 3.0 * (6.0 * (3.0 + 4.0) + (3.0 + 3.0) + (1.0 + 1.0)));
+    // f64 doubles the columns and is counted in whole chunks of 512 rows.
+    let set = ["precision=f64".to_owned()];
+    let double = load(Path::new(&file), &set).unwrap().experiment;
+    let task = Task { closure: Closure::Exact, width: 1000, depth: 4, seed: 0 };
+    let constant = small_matrices;
+    let expected = 2.0 * (small.bytes - constant) + constant;
+    assert!((cost(&double, &data, task).bytes - expected).abs() <= 1e-6);
 }
 
 #[test]
@@ -71,15 +81,15 @@ fn rates_are_calibrated_by_the_median_ratio() {
             cost(&experiment, &data, Task { closure: Closure::Exact, width: 48, depth, seed: 0 })
         })
         .into();
-    let plain = Rates::UNCALIBRATED;
+    let plain = Rates::uncalibrated(experiment.backend, experiment.precision);
     let timed = |factors: [f64; 3]| -> Vec<_> {
         costs.iter().zip(factors).map(|(c, f)| (*c, f * plain.seconds(c))).collect()
     };
     // One task that was held up does not spoil the estimate.
-    let rates = Rates::calibrated(&timed([3.0, 2.5, 100.0]));
+    let rates = plain.calibrated(&timed([3.0, 2.5, 100.0]));
     assert!((rates.factor - 3.0).abs() <= 1e-12 && rates.timings == 3);
     assert!((rates.seconds(&costs[0]) / plain.seconds(&costs[0]) - 3.0).abs() <= 1e-12);
-    assert_eq!(Rates::calibrated(&[]), plain);
+    assert_eq!(plain.calibrated(&[]), plain);
 
     // Wall time: shared work, but no less than the longest task.
     let of = |threads| plan(&experiment, &data, threads, plain);
@@ -98,6 +108,43 @@ fn rates_are_calibrated_by_the_median_ratio() {
     assert!(message.contains("not enough disk"), "{message}");
     // What is journalled already needs no room: a full disk can be resumed on.
     assert!(of(2).check(free(bytes, Some(disk * 0.999)), &|_| true).is_ok());
+}
+
+/// Tasks that are many share out the threads; those that are few and wide share their own rows; and
+/// where so many do not fit into memory, fewer run at once.
+#[test]
+fn threads_share_tasks_or_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = job(folder.path());
+    let at = |width: usize, threads: usize| {
+        let set = format!("ensemble.widths=[{width}]");
+        let experiment = load(Path::new(&file), &[set]).unwrap().experiment;
+        let data = data::load(&experiment.data).unwrap();
+        let rates = Rates::uncalibrated(experiment.backend, experiment.precision);
+        plan(&experiment, &data, threads, rates)
+    };
+    let threads = |plan: &Plan, left| plan.threads_of(plan.tasks[0].0, left);
+    // Four tasks on three threads: one each, and the last has them all.
+    let many = at(1_000_000, 3);
+    assert_eq!((many.workers(), threads(&many, 4), threads(&many, 1)), (3, 1, 3));
+    // Four tasks on eight: two each.
+    let few = at(1_000_000, 8);
+    assert_eq!((few.workers(), threads(&few, 4)), (4, 2));
+    // Too narrow to be shared: less than two tiles a thread.
+    assert_eq!(threads(&at(12_000, 8), 1), 1);
+    assert_eq!(threads(&at(17_000, 8), 1), 2);
+
+    let mut tight = at(1_000_000, 4);
+    let (all, one) = (tight.bytes(), at(1_000_000, 1).bytes());
+    tight.fit(all);
+    assert_eq!(tight.workers(), 4);
+    tight.fit(all - 1.0);
+    assert!(tight.workers() < 4 && tight.bytes() < all);
+    tight.fit(0.0);
+    assert_eq!((tight.workers(), tight.bytes(), threads(&tight, 4)), (1, one, 4));
+    // One task at a time on four threads is as fast as four at once.
+    let seconds = tight.core_seconds() / 4.0;
+    assert!((tight.wall_seconds() - seconds).abs() <= 1e-9 * seconds);
 }
 
 #[test]

@@ -126,18 +126,18 @@ impl Ranks {
         let (n, samples) = (task.width as f64, data.train.len() as f64);
         let passes = f64::from(experiment.training.steps) + 1.0;
         let groups = experiment.model.groups();
-        // Every pass brings P columns at most, until all together are `limit`.
-        let growing = |limit: f64| {
-            let growing = passes.min((limit / samples).floor());
-            let sum = samples * growing * (growing + 1.0) / 2.0 + limit * (passes - growing);
-            (limit.min(passes * samples), sum)
+        // Every pass brings `each` columns at most, until all together are `limit`.
+        let growing = |each: f64, limit: f64| {
+            let growing = passes.min((limit / each).floor());
+            let sum = each * growing * (growing + 1.0) / 2.0 + limit * (passes - growing);
+            (limit.min(passes * each), sum)
         };
-        let (largest, inner) = growing(n);
-        // Layer 1 reads h_0 and layer L is asked about combinations of V: nothing new while these
-        // are frozen.
-        let (first, first_asked) = growing(if groups.input { n } else { n.min(samples) });
-        let outputs = data.train.outputs as f64;
-        let (last, last_asked) = growing(if groups.readout { n } else { n.min(outputs) });
+        let (largest, inner) = growing(samples, n);
+        // Layer 1 reads h_0, which brings nothing new while the input is frozen; layer L is asked
+        // about combinations of V, as many as there are outputs.
+        let (first, first_asked) = growing(samples, if groups.input { n } else { n.min(samples) });
+        let outputs = samples.min(data.train.outputs as f64);
+        let (last, last_asked) = growing(outputs, if groups.readout { n } else { n.min(outputs) });
         let others = 2.0 * (task.depth as f64 - 1.0);
         Ranks {
             stored: others * largest + first + last,

@@ -7,7 +7,7 @@
 pub mod cost;
 pub mod plan;
 pub mod signals;
-mod task;
+pub mod task;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
