@@ -7,11 +7,15 @@ mod common;
 
 use common::*;
 use nalgebra::DMatrix;
-use nfd::backend::Sweeps;
+use nfd::backend::cpu::conditional::Conditional as Fast;
+use nfd::backend::cpu::panel::Panel;
+use nfd::backend::{Network, Probe, Sweeps};
+use nfd::data::Samples;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
 use nfd::backend::plain::ends::Ends;
 use nfd::model::{Activation, Closure, Groups, Parametrization, Rates};
+use nfd::rng::normal::Instructions;
 use nfd::rng::noise::{Entry, Noise, Query};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -122,6 +126,36 @@ fn assert_rows(rows: &[f32], whole: &DMatrix<f64>) {
 
 #[test]
 fn conditional_engine_reproduces_the_golden_file() {
+    reproduces_the_golden_file(
+        |network, noise, probe, train, test| Conditional::new(network, noise, probe, train, test),
+        |run| run.hidden().last().unwrap().clone(),
+        |run| run.signals()[0].clone(),
+    );
+}
+
+/// Backend cpu in f64, on every instruction set.
+#[test]
+fn fast_conditional_engine_reproduces_the_golden_file() {
+    for set in Instructions::available() {
+        let whole = |panel: &Panel<f64>| {
+            let columns: Vec<f64> = (0..panel.columns()).flat_map(|p| panel.column(p)).collect();
+            DMatrix::from_vec(panel.rows(), panel.columns(), columns)
+        };
+        reproduces_the_golden_file(
+            |network, noise, probe, train, test| {
+                Fast::<f64>::new(network, noise, probe, (train, test), set)
+            },
+            |run| whole(run.hidden().last().unwrap()),
+            |run| whole(run.signal()),
+        );
+    }
+}
+
+fn reproduces_the_golden_file<S: Sweeps>(
+    begin: impl Fn(Network, Box<dyn Noise>, Probe, Samples, Samples) -> S,
+    last_hidden: impl Fn(&S) -> DMatrix<f64>,
+    first_signal: impl Fn(&S) -> DMatrix<f64>,
+) {
     for closure in Closure::ALL {
         let golden = golden();
         let inputs = golden.X.clone();
@@ -132,7 +166,7 @@ fn conditional_engine_reproduces_the_golden_file() {
         let expected = &self::golden().conditional[closure.name()];
         let network =
             network(Parametrization::DepthMup, Activation::Tanh, closure, (n, depth), &train);
-        let mut run = Conditional::new(
+        let mut run = begin(
             network,
             Box::new(Given(golden)),
             full_probe(depth),
@@ -145,8 +179,8 @@ fn conditional_engine_reproduces_the_golden_file() {
             for (p, want) in expected.f[k].iter().enumerate() {
                 assert_close(forward.f[p], *want, &what("f"));
             }
-            assert_matrix(&run.hidden()[depth], &expected.h_L[k], &what("h_L"));
-            assert_rows(&forward.features[depth].rows, &run.hidden()[depth]);
+            assert_matrix(&last_hidden(&run), &expected.h_L[k], &what("h_L"));
+            assert_rows(&forward.features[depth].rows, &last_hidden(&run));
             assert_eq!(forward.ranks, expected.rank_forward[k], "{}", what("forward rank"));
             let coupling = forward.coupling.unwrap();
             let want = expected.coupling_forward_layer_mean_square[k];
@@ -156,8 +190,8 @@ fn conditional_engine_reproduces_the_golden_file() {
 
             let update = (k < updates as usize).then_some(rates(rate, HIDDEN));
             let backward = run.backward(k as u32, &chi(&forward.f, &train), update);
-            assert_matrix(&run.signals()[0], &expected.g_0[k], &what("g_0"));
-            assert_rows(&backward.gradients[0].rows, &run.signals()[0]);
+            assert_matrix(&first_signal(&run), &expected.g_0[k], &what("g_0"));
+            assert_rows(&backward.gradients[0].rows, &first_signal(&run));
             assert_eq!(backward.ranks, expected.rank_backward[k], "{}", what("backward rank"));
             let coupling = backward.coupling.unwrap();
             let [past, same] = expected.coupling_backward_layer_mean_square_past_same[k];

@@ -10,7 +10,7 @@ use std::path::Path;
 use common::results::nfd;
 use nfd::spec::resolve::resolve;
 use nfd::spec::source::Source;
-use nfd::spec::{Engine, Resolved, load};
+use nfd::spec::{Backend, Engine, Experiment, Precision, Resolved, load};
 
 const GOOD: &str = r#"{
   "name": "good",
@@ -217,6 +217,34 @@ fn engine_auto_says_why() {
     assert!(resolved.decisions[0].contains("44 stored columns"));
     let nfd = resolve_text(&auto, &["training.steps=10", "ensemble.closures=[\"nfd\"]"]).unwrap();
     assert_eq!(nfd.experiment.engine, Engine::Conditional);
+}
+
+#[test]
+fn backend_and_precision_are_chosen_with_reasons() {
+    let choice = |pairs: &[&str]| {
+        let resolved = resolve_text(GOOD, pairs).unwrap();
+        let Experiment { backend, precision, .. } = resolved.experiment;
+        (backend, precision, resolved.decisions.join("\n"))
+    };
+    let (backend, precision, why) = choice(&[]);
+    assert_eq!((backend, precision), (Backend::Cpu, Precision::F32));
+    assert!(why.contains("backend cpu") && why.contains("precision f32"), "{why}");
+    // Slower than f32 resolves, in any group that is trained; frozen groups do not count.
+    let (_, precision, why) = choice(&["training.learning_rate=1e-5"]);
+    assert!(precision == Precision::F64 && why.contains("0.00001"), "{why}");
+    let input = "training.rates={\"input\":1e-6}";
+    assert_eq!(choice(&[input]).1, Precision::F32);
+    assert_eq!(choice(&[input, "model.train=[\"input\",\"hidden\"]"]).1, Precision::F64);
+    // What was typed stands.
+    let typed = choice(&["training.learning_rate=1e-5", "precision=f32"]);
+    assert_eq!(typed.1, Precision::F32);
+    assert_eq!(choice(&["precision=f64"]).1, Precision::F64);
+    // Plain: asked for, or the only one with a dense engine.
+    let (backend, precision, _) = choice(&["backend=plain"]);
+    assert_eq!((backend, precision), (Backend::Plain, Precision::F64));
+    let (backend, precision, why) = choice(&["engine=dense"]);
+    assert_eq!((backend, precision), (Backend::Plain, Precision::F64));
+    assert!(why.contains("only one with a dense engine"), "{why}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn the_two_commands_are_there_and_the_first_runs() {
     }
     let tasks: std::collections::BTreeSet<_> =
         rows(&output).iter().map(|r| (r.closure.clone(), r.width, r.depth, r.seed)).collect();
-    assert!(README.contains(&format!("{} networks of width 4096", tasks.len())));
+    assert!(README.contains(&format!("{} networks of width 8192", tasks.len())));
 }
 
 /// Every field of the README's table is known to the parser: an unknown one would be refused.
