@@ -9,14 +9,14 @@ use common::*;
 use nalgebra::DMatrix;
 use nfd::backend::cpu::conditional::Conditional as Fast;
 use nfd::backend::cpu::panel::Panel;
-use nfd::backend::{Network, Probe, Sweeps};
-use nfd::data::Samples;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
 use nfd::backend::plain::ends::Ends;
+use nfd::backend::{Network, Probe, Sweeps};
+use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Parametrization, Rates};
-use nfd::rng::normal::Instructions;
 use nfd::rng::noise::{Entry, Noise, Query};
+use nfd::rng::normal::Instructions;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -127,7 +127,7 @@ fn assert_rows(rows: &[f32], whole: &DMatrix<f64>) {
 #[test]
 fn conditional_engine_reproduces_the_golden_file() {
     reproduces_the_golden_file(
-        |network, noise, probe, train, test| Conditional::new(network, noise, probe, train, test),
+        Conditional::new,
         |run| run.hidden().last().unwrap().clone(),
         |run| run.signals()[0].clone(),
     );

@@ -9,6 +9,9 @@
 //! | [`gram`] | out += XᵀX in f64 | rows · P² |
 //! | [`combine`] | Y ← X + Q K | 2 · rows · c P |
 
+// A tile is indexed by column, sample and register at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::activation;
 use super::lanes::{PORTABLE_FUSED, Register};
 use super::panel::{CHUNK, Column, prefetch};
@@ -173,7 +176,7 @@ fn dots_body<R: Register, const C: usize, const FUSED: bool>(
         let (tile_ahead, rest_ahead) = ahead.split_at(columns.min(ahead.len()));
         let (sums, rest_out) = out.split_at_mut(columns * samples);
         let shape = Shape { first: 0, samples };
-        tile_rows::<R, R>((tile, tile_ahead), x, shape, sums, R::load);
+        tile_rows::<R, R>(Near { here: tile, ahead: tile_ahead }, x, shape, sums, R::load);
         (q, ahead, out) = (rest, rest_ahead, rest_out);
     }
 }
@@ -190,12 +193,15 @@ fn gram_body<R: Register, const C: usize, const FUSED: bool>(
         let shape = Shape { first: 2 * i, samples };
         let load = R::load_wide;
         match rows {
-            [a, b] => tile_rows::<R, R::Wide>((&[a, b], &[]), x, shape, sums, load),
-            [a] => tile_rows::<R, R::Wide>((&[a], &[]), x, shape, sums, load),
+            [a, b] => tile_rows::<R, R::Wide>(Near::only(&[a, b]), x, shape, sums, load),
+            [a] => tile_rows::<R, R::Wide>(Near::only(&[a]), x, shape, sums, load),
             _ => {}
         }
     }
 }
+
+/// A chunk of so many columns that their products fit into registers.
+type Few<'a, T, const C: usize> = [&'a Column<T>; C];
 
 /// Samples from `first` on, of all.
 #[derive(Clone, Copy)]
@@ -208,7 +214,7 @@ struct Shape {
 /// is what is summed in.
 #[inline(always)]
 fn tile_rows<R: Register, S: Register>(
-    (q, ahead): (&[&Column<R::Real>], &[&Column<R::Real>]),
+    Near { here: q, ahead }: Near<R::Real>,
     x: &[Column<R::Real>],
     shape: Shape,
     out: &mut [f64],
@@ -225,7 +231,7 @@ fn tile_rows<R: Register, S: Register>(
 
 #[inline(always)]
 fn tile_row<R: Register, S: Register, const C: usize>(
-    (q, ahead): ([&Column<R::Real>; C], &[&Column<R::Real>]),
+    (q, ahead): (Few<R::Real, C>, &[&Column<R::Real>]),
     x: &[Column<R::Real>],
     Shape { first, samples }: Shape,
     out: &mut [f64],
@@ -236,13 +242,8 @@ fn tile_row<R: Register, S: Register, const C: usize>(
     let mut p = first;
     while p + 4 <= samples {
         let x = [&x[p], &x[p + 1], &x[p + 2], &x[p + 3]];
-        tile::<R, S, C, 4>(
-            (q, std::mem::take(&mut ahead)),
-            x,
-            Shape { first: p, samples },
-            out,
-            load,
-        );
+        let own = (q, std::mem::take(&mut ahead));
+        tile::<R, S, C, 4>(own, x, Shape { first: p, samples }, out, load);
         p += 4;
     }
     let shape = Shape { first: p, samples };
@@ -256,8 +257,8 @@ fn tile_row<R: Register, S: Register, const C: usize>(
 
 #[inline(always)]
 fn tile<R: Register, S: Register, const C: usize, const P: usize>(
-    (q, ahead): ([&Column<R::Real>; C], &[&Column<R::Real>]),
-    x: [&Column<R::Real>; P],
+    (q, ahead): (Few<R::Real, C>, &[&Column<R::Real>]),
+    x: Few<R::Real, P>,
     Shape { first, samples }: Shape,
     out: &mut [f64],
     load: impl Fn(&Column<R::Real>, usize) -> S + Copy,

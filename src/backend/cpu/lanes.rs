@@ -63,8 +63,8 @@ impl<T: Real, const N: usize> Register for Array<T, N> {
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
         let mut lanes = self.0;
-        for i in 0..N {
-            lanes[i] = lanes[i].mul_add::<PORTABLE_FUSED>(a.0[i], b.0[i]);
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.0.into_iter().zip(b.0)) {
+            *lane = lane.mul_add::<PORTABLE_FUSED>(a, b);
         }
         Array(lanes)
     }

@@ -7,10 +7,10 @@
 //!
 //! From the bottom:
 //! * [`real`]: f32 and f64; [`panel`], [`arena`]: how columns lie in memory;
-//! * [`activation`], [`kernels`]: what is done to 256 rows, on every instruction set;
-//! * [`tiles`]: sums over rows that do not depend on threads;
+//! * [`activation`], [`kernels`]: what is done to a chunk of rows, on every instruction set;
+//! * `tiles`: sums over rows that do not depend on threads;
 //! * [`cholesky`], [`orthogonal`]: which columns of a query are new;
-//! * [`memory`]: one weight matrix by its answers; [`record`]: what is kept of a pass;
+//! * [`memory`]: one weight matrix by its answers; `record`: what is kept of a pass;
 //! * [`conditional`]: the sweeps.
 //!
 //! Threads are those of the `rayon` pool that calls; results do not depend on their number.

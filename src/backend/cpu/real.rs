@@ -38,8 +38,8 @@ pub trait Real:
     const ZERO: Self;
     /// 1
     const ONE: Self;
-    /// Inner products of columns that count as orthonormal are off by at most this: the rounding of
-    /// a column of this format, summed over its rows.
+    /// Inner products of columns that count as orthonormal are off by at most this: twice the rounding
+    /// of the coefficients that made them, and of their sums.
     const ORTHONORMAL: f64;
 
     /// Memory of networks that are done.
@@ -102,5 +102,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, 1e-7, fill_f32, Avx2Single, Avx512Single);
-real!(f64, 1e-15, fill, Avx2Double, Avx512Double);
+real!(f32, 2.5e-7, fill_f32, Avx2Single, Avx512Single);
+real!(f64, 4e-15, fill, Avx2Double, Avx512Double);
