@@ -15,8 +15,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use nfd::backend::cpu::conditional::Conditional;
+use nfd::backend::cpu::format::Format;
 use nfd::backend::cpu::panel::{CHUNK, Panel, chunks_in};
-use nfd::backend::cpu::real::Real;
 use nfd::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, ScaleLaw};
@@ -396,7 +396,7 @@ fn network(width: usize, drop_tolerance: f64) -> Network {
     }
 }
 
-fn run<T: Real>(width: usize, round: usize, drop_tolerance: f64) -> Run {
+fn run<T: Format>(width: usize, round: usize, drop_tolerance: f64) -> Run {
     let (train, none) = samples();
     let labels = train.labels.clone();
     let probe = Probe { layers: vec![0, 2, 4, 6, 8], rows: 512, covariance_columns: 128 };

@@ -2,8 +2,8 @@
 //! fma, corners, and the same bits from AVX2 code.
 
 use nfd::backend::cpu::activation::{slope, value};
+use nfd::backend::cpu::format::Format;
 use nfd::backend::cpu::panel::CHUNK;
-use nfd::backend::cpu::real::Real;
 use nfd::model::Activation;
 
 type Chunked<T> = fn(Activation, &mut [T; CHUNK]);
@@ -15,14 +15,14 @@ struct Pair<T> {
     exact: fn(Activation, f64) -> f64,
 }
 
-fn pairs<T: Real, const FUSED: bool>() -> [Pair<T>; 2] {
+fn pairs<T: Format, const FUSED: bool>() -> [Pair<T>; 2] {
     [
         Pair { name: "φ", fast: value::<T, FUSED>, exact: Activation::value },
         Pair { name: "φ'", fast: slope::<T, FUSED>, exact: Activation::derivative },
     ]
 }
 
-fn apply<T: Real>(f: Chunked<T>, activation: Activation, points: &[T]) -> Vec<T> {
+fn apply<T: Format>(f: Chunked<T>, activation: Activation, points: &[T]) -> Vec<T> {
     let mut out = Vec::with_capacity(points.len());
     for part in points.chunks(CHUNK) {
         let mut chunk = [T::ONE; CHUNK];
@@ -36,7 +36,7 @@ fn apply<T: Real>(f: Chunked<T>, activation: Activation, points: &[T]) -> Vec<T>
 /// Both signs of: a dense grid to 40, powers from 1e-30 to 1e30, and the neighbourhoods of where
 /// something changes: half-integer multiples of ln 2 in the exponent, ends of the polynomials'
 /// intervals, saturation, and the exponential's end.
-fn points<T: Real>() -> Vec<T> {
+fn points<T: Format>() -> Vec<T> {
     let mut points: Vec<f64> = (0..=100_000).map(|i| f64::from(i) * 4e-4).collect();
     points.extend((-30_000..=30_000).map(|i| 10f64.powf(f64::from(i) * 1e-3)));
     let mut edges = vec![1.0, 3.9, 5.5, 5.95, 8.3, 9.0, 20.0];
@@ -56,7 +56,7 @@ fn points<T: Real>() -> Vec<T> {
 }
 
 /// The largest error relative to max(1, |φ|), and relative to φ on 0 < |x| ≤ 1.
-fn errors<T: Real>(pair: &Pair<T>, activation: Activation, points: &[T]) -> (f64, f64) {
+fn errors<T: Format>(pair: &Pair<T>, activation: Activation, points: &[T]) -> (f64, f64) {
     let (mut absolute, mut relative) = (0.0, 0.0);
     for (x, y) in points.iter().zip(apply(pair.fast, activation, points)) {
         let (x, y) = (x.widen(), y.widen());
@@ -78,7 +78,7 @@ fn errors<T: Real>(pair: &Pair<T>, activation: Activation, points: &[T]) -> (f64
 }
 
 /// Prints its table under --nocapture.
-fn accurate<T: Real, const FUSED: bool>(absolute: f64, relative: f64) {
+fn accurate<T: Format, const FUSED: bool>(absolute: f64, relative: f64) {
     let points = points();
     for activation in Activation::ALL {
         for pair in pairs::<T, FUSED>() {
@@ -106,7 +106,7 @@ fn binary64_is_accurate() {
 
 /// As the oracle at NaN, ±∞, ±0 and the largest and smallest numbers, in every lane, with ordinary
 /// numbers as neighbours.
-fn corners<T: Real, const FUSED: bool>(largest: T, smallest: T) {
+fn corners<T: Format, const FUSED: bool>(largest: T, smallest: T) {
     let corners = [
         T::of(f64::NAN),
         -T::of(f64::NAN),
@@ -161,7 +161,7 @@ mod avx2 {
     use super::*;
 
     #[target_feature(enable = "avx2,fma")]
-    fn compiled<T: Real>(derivative: bool, activation: Activation, x: &mut [T; CHUNK]) {
+    fn compiled<T: Format>(derivative: bool, activation: Activation, x: &mut [T; CHUNK]) {
         if derivative {
             slope::<T, true>(activation, x);
         } else {
@@ -169,7 +169,7 @@ mod avx2 {
         }
     }
 
-    fn same_numbers<T: Real>() {
+    fn same_numbers<T: Format>() {
         let points = points::<T>();
         for activation in Activation::ALL {
             for (derivative, pair) in [false, true].into_iter().zip(pairs::<T, true>()) {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use common::*;
 use nalgebra::DMatrix;
 use nfd::backend::cpu::conditional::Conditional as Fast;
-use nfd::backend::cpu::real::Real;
+use nfd::backend::cpu::format::Format;
 use nfd::backend::plain::conditional::Conditional as Plain;
 use nfd::backend::{
     BackwardSweep, Covariances, DROP_TOLERANCE_F32, ForwardSweep, Network, Snapshot, Sweeps,
@@ -47,7 +47,7 @@ impl Case {
         Plain::new(self.network.clone(), self.noise(), probe, train, test)
     }
 
-    fn fast<T: Real>(&self, set: Instructions) -> Fast<T> {
+    fn fast<T: Format>(&self, set: Instructions) -> Fast<T> {
         let samples = (self.train.clone(), self.test.clone());
         let probe = full_probe(self.network.depth);
         Fast::new(self.network.clone(), self.noise(), probe, samples, set)
@@ -290,7 +290,7 @@ fn f32_follows_plain_over_a_hundred_columns() {
 }
 
 /// The largest ‖QᵀQ − I‖ (of Frobenius, no less than the spectral one) of all layers, both sides.
-fn worst_defect<T: Real>(run: &Fast<T>) -> f64 {
+fn worst_defect<T: Format>(run: &Fast<T>) -> f64 {
     let stacks =
         run.layers().iter().flat_map(|layer| [&layer.forward.basis, &layer.backward.basis]);
     let defect = |stack| {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::backend::cpu::{self, real::Real};
+use crate::backend::cpu::{self, format::Format};
 use crate::backend::plain::conditional::Conditional;
 use crate::backend::plain::dense::Dense;
 use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
@@ -72,7 +72,7 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
     }
 }
 
-fn fast<T: Real>(
+fn fast<T: Format>(
     network: Network,
     noise: BrownianPath,
     probe: Probe,

@@ -11,12 +11,11 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 pub use tables::Tables;
 
 use super::panel::CHUNK;
-use super::real::Real;
 use crate::model::Activation;
 
-/// x ← φ(x). `FUSED` as in [`Real::mul_add`].
+/// x ← φ(x). `FUSED` as in [`super::real::Real::mul_add`].
 #[inline(always)]
-pub fn value<T: Real, const FUSED: bool>(activation: Activation, x: &mut [T; CHUNK]) {
+pub fn value<T: Tables, const FUSED: bool>(activation: Activation, x: &mut [T; CHUNK]) {
     match activation {
         Activation::Identity => {}
         Activation::Tanh => each(x, tanh::<T, FUSED>),
@@ -27,9 +26,9 @@ pub fn value<T: Real, const FUSED: bool>(activation: Activation, x: &mut [T; CHU
     }
 }
 
-/// x ← φ'(x). `FUSED` as in [`Real::mul_add`].
+/// x ← φ'(x). `FUSED` as in [`super::real::Real::mul_add`].
 #[inline(always)]
-pub fn slope<T: Real, const FUSED: bool>(activation: Activation, x: &mut [T; CHUNK]) {
+pub fn slope<T: Tables, const FUSED: bool>(activation: Activation, x: &mut [T; CHUNK]) {
     match activation {
         Activation::Identity => *x = [T::ONE; CHUNK],
         Activation::Tanh => each(x, tanh_slope::<T, FUSED>),
@@ -41,7 +40,7 @@ pub fn slope<T: Real, const FUSED: bool>(activation: Activation, x: &mut [T; CHU
 }
 
 #[inline(always)]
-fn each<T: Real>(x: &mut [T; CHUNK], f: impl Fn(T) -> T) {
+fn each<T: Tables>(x: &mut [T; CHUNK], f: impl Fn(T) -> T) {
     for x in x {
         *x = f(*x);
     }
@@ -50,7 +49,7 @@ fn each<T: Real>(x: &mut [T; CHUNK], f: impl Fn(T) -> T) {
 /// x ← outer(x, inner(x)). A long chain of operations is faster in halves: more of them are in
 /// flight at a time.
 #[inline(always)]
-fn in_two_loops<T: Real>(x: &mut [T; CHUNK], inner: impl Fn(T) -> T, outer: impl Fn(T, T) -> T) {
+fn in_two_loops<T: Tables>(x: &mut [T; CHUNK], inner: impl Fn(T) -> T, outer: impl Fn(T, T) -> T) {
     let mut between = *x;
     each(&mut between, inner);
     for (x, between) in x.iter_mut().zip(&between) {
@@ -60,7 +59,7 @@ fn in_two_loops<T: Real>(x: &mut [T; CHUNK], inner: impl Fn(T) -> T, outer: impl
 
 /// With E = e^{2x} − 1: tanh x = E/(E + 2), which is 1 in either format from x = 20 on.
 #[inline(always)]
-fn tanh<T: Real, const FUSED: bool>(x: T) -> T {
+fn tanh<T: Tables, const FUSED: bool>(x: T) -> T {
     let y = x + x;
     let limit = T::of(40.0);
     let e = expm1::<T, FUSED>(if y > limit { limit } else { y });
@@ -69,7 +68,7 @@ fn tanh<T: Real, const FUSED: bool>(x: T) -> T {
 
 /// With z = e^{−2|x|}: 1 − tanh² x = 4z/(1 + z)², without the cancellation.
 #[inline(always)]
-fn tanh_slope<T: Real, const FUSED: bool>(x: T) -> T {
+fn tanh_slope<T: Tables, const FUSED: bool>(x: T) -> T {
     let z = exp::<T, FUSED>(x.abs() * T::of(-2.0));
     let d = T::ONE + z;
     T::of(4.0) * z / (d * d)
@@ -78,25 +77,25 @@ fn tanh_slope<T: Real, const FUSED: bool>(x: T) -> T {
 /// max(x, 0). Adding 0 changes no number; without it the compiler makes the store conditional, one
 /// by one.
 #[inline(always)]
-fn relu<T: Real>(x: T) -> T {
+fn relu<T: Tables>(x: T) -> T {
     if x < T::ZERO { T::ZERO } else { x + T::ZERO }
 }
 
 #[inline(always)]
-fn relu_slope<T: Real>(x: T) -> T {
+fn relu_slope<T: Tables>(x: T) -> T {
     let at_most_one = if x > T::ZERO { T::ONE } else { x };
     if at_most_one <= T::ZERO { T::ZERO } else { at_most_one }
 }
 
 /// |erf x| = 1 − e^{ln erfc |x|}: one polynomial for all x, and no cancellation near zero.
 #[inline(always)]
-fn erf<T: Real, const FUSED: bool>(x: T, ln_erfc: T) -> T {
+fn erf<T: Tables, const FUSED: bool>(x: T, ln_erfc: T) -> T {
     expm1::<T, FUSED>(ln_erfc).copysign(x)
 }
 
 /// ln erfc |x|; from |x| = 6 on its value there, with which erf x is ±1 in either format.
 #[inline(always)]
-fn ln_erfc<T: Real, const FUSED: bool>(x: T) -> T {
+fn ln_erfc<T: Tables, const FUSED: bool>(x: T) -> T {
     let limit = T::of(6.0);
     let a = if x.abs() > limit { limit } else { x.abs() };
     a * polynomial::<T, FUSED>(T::LN_ERFC, a)
@@ -104,20 +103,20 @@ fn ln_erfc<T: Real, const FUSED: bool>(x: T) -> T {
 
 /// 2/√π e^{−x²}
 #[inline(always)]
-fn erf_slope<T: Real, const FUSED: bool>(x: T) -> T {
+fn erf_slope<T: Tables, const FUSED: bool>(x: T) -> T {
     T::of(FRAC_2_SQRT_PI) * exp::<T, FUSED>(-(x * x))
 }
 
 /// x P(z ≤ x), z ~ N(0,1)
 #[inline(always)]
-fn gelu<T: Real, const FUSED: bool>(x: T) -> T {
+fn gelu<T: Tables, const FUSED: bool>(x: T) -> T {
     let (density, mills) = gaussian_tail::<T, FUSED>(x.abs());
     x * from_lower_half(x, density * mills)
 }
 
 /// P(z ≤ x) + x e^{−x²/2}/√2π
 #[inline(always)]
-fn gelu_slope<T: Real, const FUSED: bool>(x: T) -> T {
+fn gelu_slope<T: Tables, const FUSED: bool>(x: T) -> T {
     let a = x.abs();
     let (density, mills) = gaussian_tail::<T, FUSED>(a);
     let minus_peak = T::of(-0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
@@ -128,7 +127,7 @@ fn gelu_slope<T: Real, const FUSED: bool>(x: T) -> T {
 /// e^{−a²/2} and P(z ≤ −a) e^{a²/2}, for a ≥ 0; the latter from a = 8.5 on as there, where the former
 /// is below 3e-16.
 #[inline(always)]
-fn gaussian_tail<T: Real, const FUSED: bool>(a: T) -> (T, T) {
+fn gaussian_tail<T: Tables, const FUSED: bool>(a: T) -> (T, T) {
     let limit = T::of(8.5);
     let b = if a > limit { limit } else { a };
     let mills = polynomial::<T, FUSED>(T::MILLS, b / (b + T::MILLS_MAP));
@@ -137,40 +136,40 @@ fn gaussian_tail<T: Real, const FUSED: bool>(a: T) -> (T, T) {
 
 /// f(x), from f(−|x|), where f(x) + f(−x) = 1.
 #[inline(always)]
-fn from_lower_half<T: Real>(x: T, at_minus_abs: T) -> T {
+fn from_lower_half<T: Tables>(x: T, at_minus_abs: T) -> T {
     if x < T::ZERO { at_minus_abs } else { T::ONE - at_minus_abs }
 }
 
 /// max(x, 0) + ln(1 + z) with z = e^{−|x|}, where ln(1 + z) = 2 atanh(z/(2 + z)).
 #[inline(always)]
-fn softplus<T: Real, const FUSED: bool>(x: T, z: T) -> T {
+fn softplus<T: Tables, const FUSED: bool>(x: T, z: T) -> T {
     let s = z / (T::of(2.0) + z);
     s.mul_add::<FUSED>(polynomial::<T, FUSED>(T::ATANH, s * s), relu(x))
 }
 
 /// e^{−|x|}
 #[inline(always)]
-fn exp_minus<T: Real, const FUSED: bool>(x: T) -> T {
+fn exp_minus<T: Tables, const FUSED: bool>(x: T) -> T {
     exp::<T, FUSED>(-x.abs())
 }
 
 /// 1/(1 + e^{−x}), from the side on which the exponential does not overflow.
 #[inline(always)]
-fn logistic<T: Real, const FUSED: bool>(x: T) -> T {
+fn logistic<T: Tables, const FUSED: bool>(x: T) -> T {
     let z = exp_minus::<T, FUSED>(x);
     (if x < T::ZERO { z } else { T::ONE }) / (T::ONE + z)
 }
 
 /// e^y − 1, also relative to itself; y as in [`reduced`].
 #[inline(always)]
-fn expm1<T: Real, const FUSED: bool>(y: T) -> T {
+fn expm1<T: Tables, const FUSED: bool>(y: T) -> T {
     let (scale, p) = reduced::<T, FUSED>(y);
     scale.mul_add::<FUSED>(p, scale - T::ONE)
 }
 
 /// e^y; 0 from about −87.7 (binary32) or −708.7 (binary64) downwards; y as in [`reduced`].
 #[inline(always)]
-fn exp<T: Real, const FUSED: bool>(y: T) -> T {
+fn exp<T: Tables, const FUSED: bool>(y: T) -> T {
     let (scale, p) = reduced::<T, FUSED>(y);
     scale.mul_add::<FUSED>(p, scale)
 }
@@ -180,7 +179,7 @@ fn exp<T: Real, const FUSED: bool>(y: T) -> T {
 /// k ln 2 is rounded, which multiplies e^y by at most 1 ± |y| ulp: small beside 1 where y ≤ 0, and
 /// not more than the last bit of y does.
 #[inline(always)]
-fn reduced<T: Real, const FUSED: bool>(y: T) -> (T, T) {
+fn reduced<T: Tables, const FUSED: bool>(y: T) -> (T, T) {
     // NaN is not below: unlike in a maximum, it stays.
     let y = if y < T::LOWEST { T::LOWEST } else { y };
     let rounded = y.mul_add::<FUSED>(T::LOG2_E, T::ROUND);
@@ -192,7 +191,7 @@ fn reduced<T: Real, const FUSED: bool>(y: T) -> (T, T) {
 /// Two or more coefficients, constant term first. Horner's rule in x² for the even and the odd ones,
 /// which do not wait for each other.
 #[inline(always)]
-fn polynomial<T: Real, const FUSED: bool>(coefficients: &[T], x: T) -> T {
+fn polynomial<T: Tables, const FUSED: bool>(coefficients: &[T], x: T) -> T {
     let square = x * x;
     let last = coefficients.len() - 1;
     let (mut value, mut next) = (coefficients[last], coefficients[last - 1]);

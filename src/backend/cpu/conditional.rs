@@ -8,13 +8,16 @@
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
-use super::kernels::{self, Ahead, Near, Start};
-use super::memory::{Answer, Image, Memory};
+use super::format::Format;
+use super::kernels::{self, Near};
+use super::memory::{Image, Memory};
 use super::orthogonal::{Expansion, expand, rows_of};
-use super::panel::{CHUNK, Column, Panel, TileMut, chunks_of, clear_padding, tiles_in};
-use super::real::Real;
+use super::panel::{Column, Panel, chunks_of, clear_padding};
 use super::record::Recorder;
 use super::tiles;
+use super::vectors::{
+    add_combination, advance, clear, descend, embed, finite, nonzero, readout, squares,
+};
 use crate::backend::coefficients::Queries;
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
@@ -26,7 +29,7 @@ use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
 use crate::rng::normal::Instructions;
 
 /// One run of the conditional engine, columns in `T`.
-pub struct Conditional<T: Real> {
+pub struct Conditional<T: Format> {
     network: Network,
     noise: Box<dyn Noise>,
     probe: Probe,
@@ -56,7 +59,7 @@ pub struct Conditional<T: Real> {
     gradients: Recorder<T>,
 }
 
-impl<T: Real> Conditional<T> {
+impl<T: Format> Conditional<T> {
     /// A network at initialisation, computed with `set`.
     pub fn new(
         network: Network,
@@ -171,129 +174,7 @@ impl<T: Real> Conditional<T> {
     }
 }
 
-/// h_0 = U x d^{-1/2}, U drawn and forgotten a coordinate at a time.
-fn embed<T: Real>(
-    set: Instructions,
-    noise: &dyn Noise,
-    width: usize,
-    samples: &Samples,
-) -> Panel<T> {
-    let (d, count) = (samples.dimension, samples.len());
-    let scale = (d as f64).sqrt().recip();
-    let x: Vec<T> = (0..d)
-        .flat_map(|j| (0..count).map(move |p| (j, p)))
-        .map(|(j, p)| T::of(samples.inputs[p * d + j] * scale))
-        .collect();
-    let mut h = Panel::zeros(width, count);
-    tiles::sum_with(h.tiles_mut(), 0, |tile, mut h, _| {
-        if count == 0 {
-            return;
-        }
-        let mut u = [T::ZERO; CHUNK];
-        for (place, chunk) in chunks_of(tile, width).enumerate() {
-            let h = h.chunk(place);
-            for (j, x) in x.chunks(count).enumerate() {
-                T::draw(noise, Entry::Input { coordinate: j as u32 }, chunk * CHUNK, &mut u);
-                kernels::combine(set, Near::only(&[&u]), x, Start::Here, h);
-            }
-            clear_padding(h, chunk, width);
-        }
-    });
-    h
-}
-
-/// V.
-fn readout<T: Real>(noise: &dyn Noise, width: usize, outputs: usize) -> Panel<T> {
-    let mut v = Panel::zeros(width, outputs);
-    tiles::sum_with(v.tiles_mut(), 0, |tile, mut v, _| {
-        for (place, chunk) in chunks_of(tile, width).enumerate() {
-            for (o, column) in v.chunk(place).iter_mut().enumerate() {
-                T::draw(noise, Entry::Readout { output: o as u32 }, chunk * CHUNK, column);
-            }
-            clear_padding(v.chunk(place), chunk, width);
-        }
-    });
-    v
-}
-
-/// y += columns of `x` times `k`, row by row; `k` has a row for each column of `x`.
-fn add_combination<T: Real>(set: Instructions, x: &Panel<T>, k: &DMatrix<f64>, y: &mut Panel<T>) {
-    let (n, k) = (x.rows(), rows_of::<T>(k, 1.0));
-    tiles::sum_with(y.tiles_mut(), 0, |tile, mut y, _| {
-        for (place, chunk) in chunks_of(tile, n).enumerate() {
-            let x: Columns<T> = x.chunk(chunk).iter().collect();
-            kernels::combine(set, Near::only(&x), &k, Start::Here, y.chunk(place));
-        }
-    });
-}
-
-/// Whether there is anything but zeros.
-fn nonzero(matrix: &DMatrix<f64>) -> bool {
-    matrix.iter().any(|x| *x != 0.0)
-}
-
-/// All rows zero.
-fn clear<T: Real>(panel: &mut Panel<T>) {
-    let rows = panel.rows();
-    tiles::sum_with(panel.tiles_mut(), 0, |tile, mut panel, _| {
-        for place in 0..chunks_of(tile, rows).len() {
-            panel.chunk(place).as_flattened_mut().fill(T::ZERO);
-        }
-    });
-}
-
-/// The rows of a forward answer: `to` = \[`from`\] + the image, and A_new of Z. With `coupling`, its
-/// coefficients along QB are followed by what they are added up in. Whether all of `to` is finite.
-fn advance<T: Real>(
-    set: Instructions,
-    (arena, memory, image): (&mut Arena<T>, &Memory, &Image<T>),
-    from: Option<&Panel<T>>,
-    to: &mut Panel<T>,
-    coupling: Option<(&[T], &mut Panel<T>)>,
-) -> bool {
-    let n = to.rows();
-    let (coefficients, accumulated) = coupling.unzip();
-    let accumulated = optional_tiles(accumulated, n);
-    let own = to.tiles_mut().into_iter().zip(accumulated);
-    let sums = arena.rewrite(image.fresh(), |stored, fresh| {
-        let own: Vec<_> = fresh.into_iter().zip(own).collect();
-        tiles::sum_with(own, 1, |tile, (mut fresh, (mut to, mut accumulated)), out| {
-            let chunks = chunks_of(tile, n);
-            for (place, chunk) in chunks.clone().enumerate() {
-                let next = (chunk + 1).min(chunks.end - 1);
-                let columns = |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
-                let (basis, answers) = (&memory.backward.basis, &memory.forward.answers);
-                let here = columns(basis, chunk);
-                let next: Columns<T> =
-                    stored.chunk(basis, next).chain(stored.chunk(answers, next)).collect();
-                let mut ahead = Ahead::new(&next, 3 + usize::from(coefficients.is_some()));
-                let to = to.chunk(place);
-                let start = from.map_or(Start::Zero, |from| Start::From(from.chunk(chunk)));
-                let (answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
-                image.write(&here, answers, &mut ahead, fresh, (start, to));
-                if let (Some(k), Some(sum)) = (coefficients, &mut accumulated) {
-                    let sum = sum.chunk(place);
-                    kernels::combine(set, ahead.with(&here), k, Start::Here, sum);
-                }
-                out[0] += f64::from(u8::from(!kernels::all_finite(set, to)));
-            }
-        })
-    });
-    sums[0] == 0.0
-}
-
-/// Tiles of a panel that need not be there.
-fn optional_tiles<T: Real>(
-    panel: Option<&mut Panel<T>>,
-    rows: usize,
-) -> Vec<Option<TileMut<'_, T>>> {
-    match panel {
-        Some(panel) => panel.tiles_mut().into_iter().map(Some).collect(),
-        None => (0..tiles_in(rows)).map(|_| None).collect(),
-    }
-}
-
-impl<T: Real> Sweeps for Conditional<T> {
+impl<T: Format> Sweeps for Conditional<T> {
     fn forward(&mut self, step: u32) -> ForwardSweep {
         let Network { width, depth, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
@@ -336,7 +217,7 @@ impl<T: Real> Sweeps for Conditional<T> {
             self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             self.layers[l - 1].remember_forward(&answer);
         }
-        coupling.accumulated = self.mean(self.squares(&accumulated));
+        coupling.accumulated = self.mean(squares(self.set, &accumulated));
         self.arena = arena;
         self.residual = residual;
         self.accumulated[0] = accumulated;
@@ -393,7 +274,7 @@ impl<T: Real> Sweeps for Conditional<T> {
         add_combination(set, &self.readout, &signal, &mut g);
 
         let mut coupling = BackwardCoupling::default();
-        let mut nonfinite = (!self.finite(&g)).then_some(depth);
+        let mut nonfinite = (!finite(set, &g)).then_some(depth);
         let mut gradients: Vec<_> =
             self.gradients.look(set, &self.probe, depth, &g).into_iter().collect();
         for l in (1..=depth).rev() {
@@ -405,7 +286,14 @@ impl<T: Real> Sweeps for Conditional<T> {
             let answer = memory.ask_backward(set, (&mut arena, expansion), draw);
             let drift = memory.drift.backward(&answer.expansion.along);
             let image = Image::new(set, &answer, scales.forward, (&drift, self.drift_scale()));
-            let sums = self.descend(l, (&mut arena, &image, &answer), &mut g, &mut accumulated);
+            let sums = descend(
+                set,
+                &self.network,
+                (&mut arena, memory, &image, &answer),
+                &self.hidden[l - 1],
+                &mut g,
+                &mut accumulated,
+            );
             coupling.layer_past += self.mean(sums.past) / depth as f64;
             coupling.layer_same += self.mean(sums.same) / depth as f64;
             if !sums.finite {
@@ -417,8 +305,8 @@ impl<T: Real> Sweeps for Conditional<T> {
         }
         gradients.reverse();
         let [past, same] = &accumulated;
-        coupling.accumulated_past = self.mean(self.squares(past));
-        coupling.accumulated_same = self.mean(self.squares(same));
+        coupling.accumulated_past = self.mean(squares(set, past));
+        coupling.accumulated_same = self.mean(squares(set, same));
         if let Some(rates) = update {
             self.update(rates, &chi, &weights, &g);
         }
@@ -449,78 +337,7 @@ impl<T: Real> Sweeps for Conditional<T> {
     }
 }
 
-/// What one backward layer gives besides its rows.
-struct Descent {
-    /// Sum of squares of the coupling with columns of earlier steps.
-    past: f64,
-    /// With those of this step.
-    same: f64,
-    /// Whether all of g is.
-    finite: bool,
-}
-
-impl<T: Real> Conditional<T> {
-    /// The rows of a backward answer: g ← \[g\] + φ'(h) ∘ the image, B_new of Z, and the couplings,
-    /// which are added up in `accumulated`.
-    fn descend(
-        &self,
-        l: usize,
-        (arena, image, answer): (&mut Arena<T>, &Image<T>, &Answer),
-        g: &mut Panel<T>,
-        accumulated: &mut [Panel<T>; 2],
-    ) -> Descent {
-        let Network { width, activation, scales, .. } = self.network;
-        let (set, samples) = (self.set, self.train.len());
-        let (memory, h) = (&self.layers[l - 1], &self.hidden[l - 1]);
-        let earlier = memory.earlier;
-        let part = |first: usize, count: usize| {
-            let t = answer.coupling.rows(first, count).into_owned();
-            nonzero(&t).then(|| (first..first + count, rows_of::<T>(&t, scales.forward)))
-        };
-        let parts = [part(0, earlier), part(earlier, memory.forward.rank() - earlier)];
-        let [past, same] = accumulated;
-        let past = optional_tiles(parts[0].is_some().then_some(past), width);
-        let same = optional_tiles(parts[1].is_some().then_some(same), width);
-        let coupled = past.into_iter().zip(same).map(|(past, same)| [past, same]);
-        let own = g.tiles_mut().into_iter().zip(coupled);
-        let sums = arena.rewrite(image.fresh(), |stored, fresh| {
-            let own: Vec<_> = fresh.into_iter().zip(own).collect();
-            tiles::sum_with(own, 3, |tile, (mut fresh, (mut g, mut sum)), out| {
-                let mut slope = vec![[T::ZERO; CHUNK]; samples];
-                let mut y = slope.clone();
-                let chunks = chunks_of(tile, width);
-                for (place, chunk) in chunks.clone().enumerate() {
-                    let next = (chunk + 1).min(chunks.end - 1);
-                    let columns =
-                        |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
-                    let (basis, answers) = (&memory.forward.basis, &memory.backward.answers);
-                    let here = columns(basis, chunk);
-                    let next: Columns<T> =
-                        stored.chunk(basis, next).chain(stored.chunk(answers, next)).collect();
-                    let mut ahead = Ahead::new(&next, 3 + parts.iter().flatten().count());
-                    slope.copy_from_slice(h.chunk(chunk));
-                    kernels::slope(set, activation, &mut slope);
-                    let (answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
-                    image.write(&here, answers, &mut ahead, fresh, (Start::Zero, &mut y));
-                    let g = g.chunk(place);
-                    if !scales.skip {
-                        g.as_flattened_mut().fill(T::ZERO);
-                    }
-                    kernels::add_product(set, &slope, &y, g);
-                    out[0] += f64::from(u8::from(!kernels::all_finite(set, g)));
-                    for (i, part) in parts.iter().enumerate() {
-                        if let (Some((columns, k)), Some(sum)) = (part, &mut sum[i]) {
-                            let q = ahead.with(&here[columns.clone()]);
-                            kernels::combine(set, q, k, Start::Zero, &mut y);
-                            out[1 + i] += kernels::add_product(set, &slope, &y, sum.chunk(place));
-                        }
-                    }
-                }
-            })
-        });
-        Descent { past: sums[1], same: sums[2], finite: sums[0] == 0.0 }
-    }
-
+impl<T: Format> Conditional<T> {
     /// All updates of a pass, from χ (O×P), g_0 and the factors with which its columns enter.
     fn update(&mut self, rates: Rates, chi: &DMatrix<f64>, weights: &[f64], g: &Panel<T>) {
         let Network { depth, scales, .. } = self.network;
@@ -552,25 +369,5 @@ impl<T: Real> Conditional<T> {
             let k = chi.transpose() * (-rates.readout * scales.update_readout);
             add_combination(self.set, &self.hidden[depth], &k, &mut self.readout);
         }
-    }
-
-    fn squares(&self, x: &Panel<T>) -> f64 {
-        let n = x.rows();
-        let zero = vec![[T::ZERO; CHUNK]; x.columns()];
-        tiles::sum(n, 1, |tile, out| {
-            for chunk in chunks_of(tile, n) {
-                out[0] += kernels::squared_distance(self.set, x.chunk(chunk), &zero);
-            }
-        })[0]
-    }
-
-    fn finite(&self, x: &Panel<T>) -> bool {
-        let n = x.rows();
-        tiles::sum(n, 1, |tile, out| {
-            for chunk in chunks_of(tile, n) {
-                out[0] += f64::from(u8::from(!kernels::all_finite(self.set, x.chunk(chunk))));
-            }
-        })[0]
-            == 0.0
     }
 }

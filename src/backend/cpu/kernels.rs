@@ -13,6 +13,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::activation;
+use super::format::Format;
 use super::lanes::{PORTABLE_FUSED, Register};
 use super::panel::{CHUNK, Column, prefetch};
 use super::real::Real;
@@ -79,15 +80,15 @@ pub enum Start<'a, T> {
 macro_rules! kernel {
     ($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? = $body:ident) => {
         $(#[$doc])*
-        pub fn $name<T: Real>(set: Instructions, $($argument: $type),*) $(-> $result)? {
+        pub fn $name<T: Format>(set: Instructions, $($argument: $type),*) $(-> $result)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2<T: Real>($($argument: $type),*) $(-> $result)? {
+            fn avx2<T: Format>($($argument: $type),*) $(-> $result)? {
                 $body::<T::Avx2, 3, true>($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-            fn avx512<T: Real>($($argument: $type),*) $(-> $result)? {
+            fn avx512<T: Format>($($argument: $type),*) $(-> $result)? {
                 $body::<T::Avx512, 4, true>($($argument),*)
             }
             match set {

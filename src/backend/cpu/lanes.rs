@@ -4,13 +4,13 @@
 //! Registers of an instruction set are named in kernels compiled for it, and nowhere else: that is
 //! what every SAFETY line here rests on.
 
+use super::activation::Tables;
 use super::panel::Column;
-use super::real::Real;
 
 /// A register of numbers of one format.
 pub trait Register: Copy {
     /// The format.
-    type Real: Real;
+    type Real: Tables;
     /// As wide a register of binary64.
     type Wide: Register<Real = f64>;
     /// Numbers in it.
@@ -30,14 +30,14 @@ pub trait Register: Copy {
     fn sum(self) -> f64;
 }
 
-/// Four f32 or two f64 that the compiler may put where it likes; `FUSED` as in [`Real::mul_add`].
+/// Four f32 or two f64 that the compiler may put where it likes; `FUSED` as in [`super::real::Real::mul_add`].
 #[derive(Clone, Copy)]
 pub struct Array<T, const N: usize>([T; N]);
 
 /// Whether the processor without any extension has the fused instruction.
 pub const PORTABLE_FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
-impl<T: Real, const N: usize> Register for Array<T, N> {
+impl<T: Tables, const N: usize> Register for Array<T, N> {
     type Real = T;
     type Wide = Array<f64, 2>;
     const LANES: usize = N;

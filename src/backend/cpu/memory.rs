@@ -4,10 +4,10 @@
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack};
+use super::format::Format;
 use super::kernels::{self, Ahead, Near, Start};
 use super::orthogonal::{Expansion, rows_of};
 use super::panel::{CHUNK, Column, chunks_of, clear_padding, prefetch_rows};
-use super::real::Real;
 use super::tiles::sum_with;
 use crate::backend::coefficients::Drift;
 use crate::model::Closure;
@@ -58,7 +58,7 @@ impl Side {
     /// `other` side; `draw` gives rows of the column of Z that belongs to a sample.
     ///
     /// One pass: reads that side's basis and answers and the new columns, writes Z.
-    fn ask<T: Real>(
+    fn ask<T: Format>(
         &self,
         set: Instructions,
         (other, used): (&Side, usize),
@@ -153,7 +153,7 @@ impl Memory {
     }
 
     /// W⁽⁰⁾Φ of an expanded Φ; remembered only by [`Memory::remember_forward`].
-    pub fn ask_forward<T: Real>(
+    pub fn ask_forward<T: Format>(
         &self,
         set: Instructions,
         query: (&mut Arena<T>, Expansion),
@@ -164,7 +164,7 @@ impl Memory {
     }
 
     /// W⁽⁰⁾ᵀG of an expanded G; remembered only by [`Memory::remember_backward`].
-    pub fn ask_backward<T: Real>(
+    pub fn ask_backward<T: Format>(
         &self,
         set: Instructions,
         query: (&mut Arena<T>, Expansion),
@@ -202,7 +202,7 @@ pub struct Image<T> {
     drifted: usize,
 }
 
-impl<T: Real> Image<T> {
+impl<T: Format> Image<T> {
     /// Of scale · W⁽⁰⁾X plus the trained part, `drift` along the other side's basis.
     pub fn new(
         set: Instructions,

@@ -7,10 +7,11 @@
 //!
 //! From the bottom:
 //! * [`real`]: f32 and f64; [`panel`], [`arena`]: how columns lie in memory;
-//! * [`activation`], [`kernels`]: what is done to a chunk of rows, on every instruction set;
+//! * [`activation`], `lanes`, [`format`](mod@format), [`kernels`]: what is done to a chunk of rows, on every instruction set;
 //! * `tiles`: sums over rows that do not depend on threads;
 //! * [`cholesky`], [`orthogonal`]: which columns of a query are new;
-//! * [`memory`]: one weight matrix by its answers; `record`: what is kept of a pass;
+//! * [`memory`]: one weight matrix by its answers; `vectors`, `record`: what
+//!   is done to whole vectors, what is kept of a pass;
 //! * [`conditional`]: the sweeps.
 //!
 //! Threads are those of the `rayon` pool that calls; results do not depend on their number.
@@ -19,6 +20,7 @@ pub mod activation;
 pub mod arena;
 pub mod cholesky;
 pub mod conditional;
+pub mod format;
 pub mod kernels;
 mod lanes;
 pub mod memory;
@@ -27,3 +29,4 @@ pub mod panel;
 pub mod real;
 mod record;
 mod tiles;
+mod vectors;

@@ -16,9 +16,9 @@ use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack, Stored};
 use super::cholesky::{self, Factor, factor};
+use super::format::Format;
 use super::kernels::{self, Ahead, Near, Start};
 use super::panel::{Column, Panel, chunks_of};
-use super::real::Real;
 use super::tiles::sum_with;
 use crate::rng::normal::Instructions;
 
@@ -50,13 +50,13 @@ impl Expansion {
 }
 
 /// The entries of `matrix` times `scale`, row by row, as kernels take them.
-pub fn rows_of<T: Real>(matrix: &DMatrix<f64>, scale: f64) -> Vec<T> {
+pub fn rows_of<T: Format>(matrix: &DMatrix<f64>, scale: f64) -> Vec<T> {
     matrix.transpose().iter().map(|x| T::of(x * scale)).collect()
 }
 
 /// Expands X along `basis` and appends what is new to `arena`. `write` gives a chunk of X;
 /// `residual`, n×P, is where X is written and what is left of it afterwards.
-pub fn expand<T: Real>(
+pub fn expand<T: Format>(
     set: Instructions,
     arena: &mut Arena<T>,
     basis: &Stack,
@@ -133,7 +133,7 @@ pub fn expand<T: Real>(
 
 /// Whether columns with these inner products, with the stored ones and among each other, need no
 /// further pass. NaN is left to be noticed elsewhere.
-fn orthonormal<T: Real>(defect: &DMatrix<f64>, gram: &DMatrix<f64>) -> bool {
+fn orthonormal<T: Format>(defect: &DMatrix<f64>, gram: &DMatrix<f64>) -> bool {
     let off = |(i, j): (usize, usize)| gram[(i, j)] - f64::from(u8::from(i == j));
     let pairs = (0..gram.ncols()).flat_map(|j| (0..=j).map(move |i| (i, j)));
     let worst = pairs.map(off).chain(defect.iter().copied()).fold(0.0, |a: f64, x| a.max(x.abs()));
@@ -149,7 +149,7 @@ struct Block {
 
 impl Block {
     /// Does `work` on every chunk of every tile, with its columns of the basis; sums what it adds.
-    fn over_chunks<T: Real, I: Send>(
+    fn over_chunks<T: Format, I: Send>(
         &self,
         stored: Stored<T>,
         (rows, tiles): (usize, Vec<I>),
@@ -168,7 +168,7 @@ impl Block {
     }
 
     /// Pass 1: C₁, with X written before if `write` is given.
-    fn project<T: Real>(
+    fn project<T: Format>(
         &self,
         stored: Stored<T>,
         residual: &mut Panel<T>,
@@ -188,7 +188,7 @@ impl Block {
     }
 
     /// Pass 2: X ← X − Q `along`; C₂ and G.
-    fn subtract<T: Real>(
+    fn subtract<T: Format>(
         &self,
         stored: Stored<T>,
         residual: &mut Panel<T>,
@@ -211,7 +211,7 @@ impl Block {
     }
 
     /// Pass 3: N, appended to `new`; C₃ and NᵀN.
-    fn normalize<T: Real>(
+    fn normalize<T: Format>(
         &self,
         arena: &mut Arena<T>,
         new: &mut Stack,
@@ -244,7 +244,7 @@ impl Block {
     }
 
     /// Pass 4, on the panel that pass 3 has appended.
-    fn correct<T: Real>(&self, arena: &mut Arena<T>, defect: &DMatrix<f64>, factor: &Factor) {
+    fn correct<T: Format>(&self, arena: &mut Arena<T>, defect: &DMatrix<f64>, factor: &Factor) {
         let inverse = factor.inverse();
         let along = rows_of::<T>(&(defect * &inverse), -1.0);
         let inverse = rows_of::<T>(&inverse, 1.0);

@@ -4,8 +4,6 @@ use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 use std::sync::Mutex;
 
-use super::activation::Tables;
-use super::lanes::{self, Array, Register};
 use crate::rng::noise::{Entry, Noise};
 
 /// A format that columns are stored and combined in: binary32 or binary64. Small matrices are f64
@@ -17,7 +15,6 @@ pub trait Real:
     + PartialOrd
     + Send
     + Sync
-    + Tables
     + Add<Output = Self>
     + AddAssign
     + Div<Output = Self>
@@ -26,14 +23,6 @@ pub trait Real:
     + Sub<Output = Self>
     + 'static
 {
-    /// What any processor of the target has registers for.
-    type Portable: Register<Real = Self>;
-    /// AVX2 registers.
-    #[cfg(target_arch = "x86_64")]
-    type Avx2: Register<Real = Self>;
-    /// AVX-512 registers.
-    #[cfg(target_arch = "x86_64")]
-    type Avx512: Register<Real = Self>;
     /// 0
     const ZERO: Self;
     /// 1
@@ -60,13 +49,8 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($real:ty, $orthonormal:expr, $fill:ident, $avx2:ident, $avx512:ident) => {
+    ($real:ty, $orthonormal:expr, $fill:ident) => {
         impl Real for $real {
-            type Portable = Array<$real, { 16 / size_of::<$real>() }>;
-            #[cfg(target_arch = "x86_64")]
-            type Avx2 = lanes::$avx2;
-            #[cfg(target_arch = "x86_64")]
-            type Avx512 = lanes::$avx512;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const ORTHONORMAL: f64 = $orthonormal;
@@ -102,5 +86,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, 2.5e-7, fill_f32, Avx2Single, Avx512Single);
-real!(f64, 4e-15, fill, Avx2Double, Avx512Double);
+real!(f32, 2.5e-7, fill_f32);
+real!(f64, 4e-15, fill);

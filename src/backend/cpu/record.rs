@@ -1,5 +1,6 @@
 //! What is kept of a pass: leading rows and movements at the probed layers.
 
+use super::format::Format;
 use super::kernels;
 use super::panel::{Panel, chunks_of};
 use super::real::Real;
@@ -13,7 +14,7 @@ pub struct Recorder<T> {
     initial: Vec<Option<Panel<T>>>,
 }
 
-impl<T: Real> Recorder<T> {
+impl<T: Format> Recorder<T> {
     /// Nothing seen yet.
     pub fn new(probe: &Probe) -> Self {
         Recorder { initial: vec![None; probe.layers.len()] }

@@ -5,8 +5,10 @@
 //! remaining ones fitted again, except in EXPM1). Stated errors are those of the rounded
 //! coefficients, without the rounding of their evaluation. Constant term first.
 
+use super::super::real::Real;
+
 /// What the activations need to know of a format: binary32 or binary64.
-pub trait Tables: Copy + 'static {
+pub trait Tables: Real {
     /// log₂ e
     const LOG2_E: Self;
     /// −ln 2
