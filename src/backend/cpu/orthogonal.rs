@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Pass 3 measures what it has made. Pass 4 is needed where S is badly conditioned, that is, where
-//! columns of the block nearly depend on each other or on Q.
+//! columns of the block nearly depend on each other or on Q; a column of which it leaves less than
+//! half was rounding, and is dropped after all.
 
 use nalgebra::DMatrix;
 
@@ -74,9 +75,9 @@ pub fn expand<T: Format>(
     // As a rule one block. If rounding hides whether a column depends on those before it, these are
     // taken into the basis, and it begins another block.
     while first < samples {
-        let mut along_all = basis.clone();
-        along_all.join(&new);
-        let block = Block { set, basis: along_all, first };
+        let mut extended = basis.clone();
+        extended.join(&new);
+        let block = Block { set, basis: extended, first };
         let rank = block.basis.columns();
         let write = (first == 0).then_some(&write);
         let along = block.project(arena.stored(), residual, write);
