@@ -31,10 +31,10 @@ impl Factor {
     }
 }
 
-/// Factors `gram`, P×P of which only j ≥ i is read. A column is dropped when its pivot is below
-/// `tolerance`² times its entry of `squares`, the squared norm that it had before all projections
-/// (theory: section 3).
-pub fn factor(gram: &DMatrix<f64>, squares: &[f64], tolerance: f64) -> Factor {
+/// Factors `gram`, P×P of which only j ≥ i is read. A column is dropped when its pivot is not above
+/// its entry of `least`: the tolerance times the norm that it had before all projections, squared
+/// (theory: section 3), or infinity.
+pub fn factor(gram: &DMatrix<f64>, least: &[f64]) -> Factor {
     let columns = gram.ncols();
     let mut kept: Vec<usize> = Vec::new();
     let mut rows = DMatrix::<f64>::zeros(columns, columns);
@@ -46,10 +46,10 @@ pub fn factor(gram: &DMatrix<f64>, squares: &[f64], tolerance: f64) -> Factor {
         }
         let explained: f64 = (0..kept.len()).map(|i| rows[(i, j)].powi(2)).sum();
         let pivot = gram[(j, j)] - explained;
-        let least = tolerance.powi(2) * squares[j];
+        let least = least[j];
         let noise = if kept.is_empty() { 0.0 } else { RESOLUTION * gram[(j, j)] };
         // A column that overflowed is kept, so that what comes of it is not finite and is noticed.
-        if pivot > least.max(noise) || !pivot.is_finite() {
+        if pivot > least.max(noise) || (!pivot.is_finite() && least.is_finite()) {
             rows[(kept.len(), j)] = pivot.sqrt();
             kept.push(j);
         } else if gram[(j, j)] > least && noise > least {

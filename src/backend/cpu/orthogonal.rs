@@ -89,9 +89,11 @@ pub fn expand<T: Format>(
                 *square = gram[(p, p)] + projected.norm_squared();
             }
         }
-        let mut limits = squares[first..].to_vec();
+        // Finite, for a column that overflowed has to be kept; infinity is for those that must not.
+        let limit = |square: &f64| (tolerance.powi(2) * square).min(f64::MAX);
+        let mut least: Vec<f64> = squares[first..].iter().map(limit).collect();
         let (factor, correction) = loop {
-            let factor = factor(&gram, &limits, tolerance);
+            let factor = factor(&gram, &least);
             if factor.kept.is_empty() {
                 break (factor, None);
             }
@@ -101,13 +103,13 @@ pub fn expand<T: Format>(
                 break (factor, None);
             }
             let inner = inner - defect.tr_mul(&defect);
-            let correction = cholesky::factor(&inner, &vec![1.0; inner.ncols()], LEAST_NEWS);
+            let correction = cholesky::factor(&inner, &vec![LEAST_NEWS.powi(2); inner.ncols()]);
             if correction.kept.len() == factor.kept.len() {
                 break (factor, Some((defect, correction)));
             }
             // A column that lay in the span and came out as its own rounding is not new.
             let noise = (0..factor.kept.len()).filter(|i| !correction.kept.contains(i));
-            noise.for_each(|i| limits[factor.kept[i]] = f64::INFINITY);
+            noise.for_each(|i| least[factor.kept[i]] = f64::INFINITY);
             arena.forget(before.0);
             new = before.1;
         };
