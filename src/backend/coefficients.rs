@@ -3,6 +3,8 @@
 
 use nalgebra::DMatrix;
 
+use super::{Covariances, Probe};
+
 /// The coefficients of one direction's queries, by layer − 1 and step.
 #[derive(Clone, Debug)]
 pub struct Queries {
@@ -38,6 +40,27 @@ impl Queries {
             queries.iter().map(|q| q.clone().resize_vertically(rank, 0.0)).collect();
         Some(covariance(&padded, width))
     }
+}
+
+/// Those of all queries so far, `(forward, backward)`, at the probed layers.
+pub fn covariances(
+    probe: &Probe,
+    (forward, backward): (&Queries, &Queries),
+    width: usize,
+) -> Vec<Covariances> {
+    let at = |&layer: &usize| Covariances {
+        features: forward.covariance(layer, width),
+        gradients: layer.checked_sub(1).and_then(|index| backward.covariance(index, width)),
+    };
+    probe.layers.iter().map(at).collect()
+}
+
+/// \[along; fresh\]
+pub fn stacked(along: &DMatrix<f64>, fresh: &DMatrix<f64>) -> DMatrix<f64> {
+    let (r, s) = (along.nrows(), fresh.nrows());
+    let mut all = along.clone().resize_vertically(r + s, 0.0);
+    all.rows_mut(r, s).copy_from(fresh);
+    all
 }
 
 /// n^{-1} AᵀA, A the columns of all blocks side by side.

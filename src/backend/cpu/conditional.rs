@@ -18,7 +18,7 @@ use super::tiles;
 use super::vectors::{
     add_combination, advance, clear, descend, embed, finite, nonzero, readout, squares,
 };
-use crate::backend::coefficients::Queries;
+use crate::backend::coefficients::{Queries, covariances};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
     Sweeps,
@@ -326,14 +326,8 @@ impl<T: Format> Sweeps for Conditional<T> {
         if !self.follows_covariances() {
             return None;
         }
-        let width = self.network.width;
-        let at = |&layer: &usize| Covariances {
-            features: self.forward_queries.covariance(layer, width),
-            gradients: layer
-                .checked_sub(1)
-                .and_then(|index| self.backward_queries.covariance(index, width)),
-        };
-        Some(self.probe.layers.iter().map(at).collect())
+        let queries = (&self.forward_queries, &self.backward_queries);
+        Some(covariances(&self.probe, queries, self.network.width))
     }
 }
 

@@ -21,6 +21,7 @@ use super::format::Format;
 use super::kernels::{self, Ahead, Near, Start};
 use super::panel::{Column, Panel, chunks_of};
 use super::tiles::sum_with;
+use crate::backend::coefficients::stacked;
 use crate::rng::normal::Instructions;
 
 /// The least norm, of a normalised column, that has to be left when its part along the stored columns
@@ -43,10 +44,7 @@ pub struct Expansion {
 impl Expansion {
     /// \[along; fresh\]
     pub fn coefficients(&self) -> DMatrix<f64> {
-        let (r, s) = (self.along.nrows(), self.fresh.nrows());
-        let mut all = self.along.clone().resize_vertically(r + s, 0.0);
-        all.rows_mut(r, s).copy_from(&self.fresh);
-        all
+        stacked(&self.along, &self.fresh)
     }
 }
 

@@ -10,7 +10,7 @@ use super::ends::{Ends, Signal};
 use super::memory::Memory;
 use super::record::Recorder;
 use super::{columns, finite, mean_square};
-use crate::backend::coefficients::Queries;
+use crate::backend::coefficients::{Queries, covariances};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
     Sweeps,
@@ -244,13 +244,7 @@ impl Sweeps for Conditional {
         if !self.follows_covariances() {
             return None;
         }
-        let width = self.network.width;
-        let at = |&layer: &usize| Covariances {
-            features: self.forward_queries.covariance(layer, width),
-            gradients: layer
-                .checked_sub(1)
-                .and_then(|index| self.backward_queries.covariance(index, width)),
-        };
-        Some(self.probe.layers.iter().map(at).collect())
+        let queries = (&self.forward_queries, &self.backward_queries);
+        Some(covariances(&self.probe, queries, self.network.width))
     }
 }

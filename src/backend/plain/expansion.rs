@@ -2,6 +2,8 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use crate::backend::coefficients::stacked;
+
 /// X = [basis, new] [along; fresh].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expansion {
@@ -18,10 +20,7 @@ pub struct Expansion {
 impl Expansion {
     /// [C; S], (r+r')×P.
     pub fn coefficients(&self) -> DMatrix<f64> {
-        let (r, s) = (self.along.nrows(), self.fresh.nrows());
-        let mut all = self.along.clone().resize_vertically(r + s, 0.0);
-        all.rows_mut(r, s).copy_from(&self.fresh);
-        all
+        stacked(&self.along, &self.fresh)
     }
 }
 
