@@ -9,8 +9,9 @@ use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
 use super::format::Format;
-use super::kernels::{self, Near};
+use super::kernels;
 use super::memory::{Image, Memory};
+use super::near::Near;
 use super::orthogonal::{Expansion, expand, rows_of};
 use super::panel::{Column, Panel, chunks_of, clear_padding};
 use super::record::Recorder;

@@ -5,7 +5,8 @@ use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack};
 use super::format::Format;
-use super::kernels::{self, Ahead, Near, Start};
+use super::kernels;
+use super::near::{Ahead, Near, Start};
 use super::orthogonal::{Expansion, rows_of};
 use super::panel::{CHUNK, Column, chunks_of, clear_padding, prefetch_rows};
 use super::tiles::sum_with;

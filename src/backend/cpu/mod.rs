@@ -6,7 +6,8 @@
 //! once more the other side's basis ([`conditional`]); no row is touched by two threads.
 //!
 //! From the bottom:
-//! * [`real`]: f32 and f64; [`panel`], [`arena`]: how columns lie in memory;
+//! * [`real`]: f32 and f64; [`panel`], [`arena`]: how columns lie in memory; [`near`]: what a
+//!   product reads of them;
 //! * [`activation`], `lanes`, [`format`](mod@format), [`kernels`]: what is done to a chunk of rows, on every instruction set;
 //! * `tiles`: sums over rows that do not depend on threads;
 //! * [`cholesky`], [`orthogonal`]: which columns of a query are new;
@@ -24,6 +25,7 @@ pub mod format;
 pub mod kernels;
 mod lanes;
 pub mod memory;
+pub mod near;
 pub mod orthogonal;
 pub mod panel;
 pub mod real;

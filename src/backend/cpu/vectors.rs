@@ -5,8 +5,9 @@ use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
 use super::format::Format;
-use super::kernels::{self, Ahead, Near, Start};
+use super::kernels;
 use super::memory::{Answer, Image, Memory};
+use super::near::{Ahead, Near, Start};
 use super::orthogonal::rows_of;
 use super::panel::{CHUNK, Panel, TileMut, chunks_of, clear_padding, tiles_in};
 use super::tiles;
