@@ -1,4 +1,4 @@
-//! Activations and their derivatives over a chunk of a column, without a branch or a call in the
+//! Activations and their derivatives over some rows of a column, without a branch or a call in the
 //! loops, so that the compiler turns them into vectors of its caller's instruction set.
 //!
 //! The oracle is [`Activation`], and its corners are kept: NaN is never hidden, and values at ±∞
@@ -10,12 +10,11 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 pub use tables::Tables;
 
-use super::panel::CHUNK;
 use crate::model::Activation;
 
 /// x ← φ(x). `FUSED` as in [`super::real::Real::mul_add`].
 #[inline(always)]
-pub fn value<T: Tables, const FUSED: bool>(activation: Activation, x: &mut [T; CHUNK]) {
+pub fn value<T: Tables, const FUSED: bool, const N: usize>(activation: Activation, x: &mut [T; N]) {
     match activation {
         Activation::Identity => {}
         Activation::Tanh => each(x, tanh::<T, FUSED>),
@@ -28,9 +27,9 @@ pub fn value<T: Tables, const FUSED: bool>(activation: Activation, x: &mut [T; C
 
 /// x ← φ'(x). `FUSED` as in [`super::real::Real::mul_add`].
 #[inline(always)]
-pub fn slope<T: Tables, const FUSED: bool>(activation: Activation, x: &mut [T; CHUNK]) {
+pub fn slope<T: Tables, const FUSED: bool, const N: usize>(activation: Activation, x: &mut [T; N]) {
     match activation {
-        Activation::Identity => *x = [T::ONE; CHUNK],
+        Activation::Identity => *x = [T::ONE; N],
         Activation::Tanh => each(x, tanh_slope::<T, FUSED>),
         Activation::Relu => each(x, relu_slope),
         Activation::Erf => each(x, erf_slope::<T, FUSED>),
@@ -40,7 +39,7 @@ pub fn slope<T: Tables, const FUSED: bool>(activation: Activation, x: &mut [T; C
 }
 
 #[inline(always)]
-fn each<T: Tables>(x: &mut [T; CHUNK], f: impl Fn(T) -> T) {
+fn each<T: Tables, const N: usize>(x: &mut [T; N], f: impl Fn(T) -> T) {
     for x in x {
         *x = f(*x);
     }
@@ -49,7 +48,11 @@ fn each<T: Tables>(x: &mut [T; CHUNK], f: impl Fn(T) -> T) {
 /// x ← outer(x, inner(x)). A long chain of operations is faster in halves: more of them are in
 /// flight at a time.
 #[inline(always)]
-fn in_two_loops<T: Tables>(x: &mut [T; CHUNK], inner: impl Fn(T) -> T, outer: impl Fn(T, T) -> T) {
+fn in_two_loops<T: Tables, const N: usize>(
+    x: &mut [T; N],
+    inner: impl Fn(T) -> T,
+    outer: impl Fn(T, T) -> T,
+) {
     let mut between = *x;
     each(&mut between, inner);
     for (x, between) in x.iter_mut().zip(&between) {

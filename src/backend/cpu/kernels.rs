@@ -13,43 +13,13 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::activation;
+use super::dispatch::kernel;
 use super::format::Format;
-use super::lanes::{PORTABLE_FUSED, Register};
+use super::lanes::Register;
 use super::near::{Near, Start};
 use super::panel::{CHUNK, Column, prefetch};
 use super::real::Real;
 use crate::model::Activation;
-use crate::rng::normal::Instructions;
-
-/// A function for every instruction set, from one body with parameters R (registers of T), C (columns
-/// of a tile of dots, by the number of registers) and FUSED.
-macro_rules! kernel {
-    ($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? = $body:ident) => {
-        $(#[$doc])*
-        pub fn $name<T: Format>(set: Instructions, $($argument: $type),*) $(-> $result)? {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2<T: Format>($($argument: $type),*) $(-> $result)? {
-                $body::<T::Avx2, 3, true>($($argument),*)
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-            fn avx512<T: Format>($($argument: $type),*) $(-> $result)? {
-                $body::<T::Avx512, 4, true>($($argument),*)
-            }
-            match set {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: a value other than Portable comes from `Instructions::available`, which
-                // has seen the features.
-                Instructions::Avx2 => unsafe { avx2::<T>($($argument),*) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
-                Instructions::Avx512 => unsafe { avx512::<T>($($argument),*) },
-                _ => $body::<T::Portable, 3, PORTABLE_FUSED>($($argument),*),
-            }
-        }
-    };
-}
 
 kernel! {
     /// out\[c P + p\] += Σ q_c x_p over the rows of the chunk, summed there in T.
@@ -123,7 +93,8 @@ fn dots_body<R: Register, const C: usize, const FUSED: bool>(
         let (tile_ahead, rest_ahead) = ahead.split_at(columns.min(ahead.len()));
         let (sums, rest_out) = out.split_at_mut(columns * samples);
         let shape = Shape { first: 0, samples };
-        tile_rows::<R, R>(Near { here: tile, ahead: tile_ahead }, x, shape, sums, R::load);
+        let load = |x: &Column<R::Real>, at| R::load(x, at);
+        tile_rows::<R, R>(Near { here: tile, ahead: tile_ahead }, x, shape, sums, load);
         (q, ahead, out) = (rest, rest_ahead, rest_out);
     }
 }
@@ -138,7 +109,7 @@ fn gram_body<R: Register, const C: usize, const FUSED: bool>(
         let rows = &x[2 * i..samples.min(2 * i + 2)];
         // Two columns against those from the diagonal on, four at a time.
         let shape = Shape { first: 2 * i, samples };
-        let load = R::load_wide;
+        let load = |x: &Column<R::Real>, at| R::load_wide(x, at);
         match rows {
             [a, b] => tile_rows::<R, R::Wide>(Near::only(&[a, b]), x, shape, sums, load),
             [a] => tile_rows::<R, R::Wide>(Near::only(&[a]), x, shape, sums, load),
@@ -286,7 +257,7 @@ fn combine_tile<R: Register, const P: usize, const B: usize>(
         for (q, k) in q.here.iter().zip(k.chunks(samples)) {
             let mut lanes = [R::splat(R::Real::ZERO); B];
             for b in 0..B {
-                lanes[b] = R::load(q, first + b);
+                lanes[b] = R::load(q.as_slice(), first + b);
             }
             for p in 0..P {
                 let k = R::splat(k[p]);
@@ -308,7 +279,7 @@ fn value_body<R: Register, const C: usize, const FUSED: bool>(
     activation: Activation,
     x: &mut [Column<R::Real>],
 ) {
-    x.iter_mut().for_each(|x| activation::value::<R::Real, FUSED>(activation, x));
+    x.iter_mut().for_each(|x| activation::value::<R::Real, FUSED, CHUNK>(activation, x));
 }
 
 #[inline(always)]
@@ -316,7 +287,7 @@ fn slope_body<R: Register, const C: usize, const FUSED: bool>(
     activation: Activation,
     x: &mut [Column<R::Real>],
 ) {
-    x.iter_mut().for_each(|x| activation::slope::<R::Real, FUSED>(activation, x));
+    x.iter_mut().for_each(|x| activation::slope::<R::Real, FUSED, CHUNK>(activation, x));
 }
 
 #[inline(always)]

@@ -5,7 +5,6 @@
 //! what every SAFETY line here rests on.
 
 use super::activation::Tables;
-use super::panel::Column;
 
 /// A register of numbers of one format.
 pub trait Register: Copy {
@@ -18,16 +17,18 @@ pub trait Register: Copy {
 
     /// All lanes the same.
     fn splat(x: Self::Real) -> Self;
-    /// The `at`-th register of a column.
-    fn load(column: &Column<Self::Real>, at: usize) -> Self;
+    /// The `at`-th register of some rows of a column.
+    fn load(column: &[Self::Real], at: usize) -> Self;
     /// Its `at`-th register in binary64, where a register holds [`Register::LANES`] of `Wide`.
-    fn load_wide(column: &Column<Self::Real>, at: usize) -> Self::Wide;
+    fn load_wide(column: &[Self::Real], at: usize) -> Self::Wide;
     /// Writes the `at`-th register of a column.
-    fn store(self, column: &mut Column<Self::Real>, at: usize);
+    fn store(self, column: &mut [Self::Real], at: usize);
     /// self · a + b
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// Halves added to each other, until one number is left.
     fn sum(self) -> f64;
+    /// The sums of four registers, added up in the format.
+    fn sums(four: [Self; 4]) -> [Self::Real; 4];
 }
 
 /// Four f32 or two f64 that the compiler may put where it likes; `FUSED` as in [`super::real::Real::mul_add`].
@@ -47,17 +48,17 @@ impl<T: Tables, const N: usize> Register for Array<T, N> {
         Array([x; N])
     }
     #[inline(always)]
-    fn load(column: &Column<T>, at: usize) -> Self {
+    fn load(column: &[T], at: usize) -> Self {
         let mut lanes = [T::ZERO; N];
         lanes.copy_from_slice(&column[at * N..][..N]);
         Array(lanes)
     }
     #[inline(always)]
-    fn load_wide(column: &Column<T>, at: usize) -> Array<f64, 2> {
+    fn load_wide(column: &[T], at: usize) -> Array<f64, 2> {
         Array([column[2 * at].widen(), column[2 * at + 1].widen()])
     }
     #[inline(always)]
-    fn store(self, column: &mut Column<T>, at: usize) {
+    fn store(self, column: &mut [T], at: usize) {
         column[at * N..][..N].copy_from_slice(&self.0);
     }
     #[inline(always)]
@@ -80,17 +81,22 @@ impl<T: Tables, const N: usize> Register for Array<T, N> {
         }
         lanes[0].widen()
     }
+    #[inline(always)]
+    fn sums(four: [Self; 4]) -> [T; 4] {
+        four.map(|register| T::of(register.sum()))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Column, Register};
+    use super::Register;
 
     macro_rules! register {
         (
             $name:ident, $register:ty, $real:ty, $lanes:expr, $wide:ty, $load_wide:expr, $sum:expr,
+            $sums:expr,
             $splat:ident, $load:ident, $store:ident, $fma:ident
         ) => {
             #[doc = concat!("A `", stringify!($register), "`.")]
@@ -108,19 +114,19 @@ mod x86 {
                     $name(unsafe { $splat(x) })
                 }
                 #[inline(always)]
-                fn load(column: &Column<$real>, at: usize) -> Self {
+                fn load(column: &[$real], at: usize) -> Self {
                     let lanes = &column[at * $lanes..][..$lanes];
                     // SAFETY: see the module; `lanes` are as many as are read.
                     $name(unsafe { $load(lanes.as_ptr()) })
                 }
                 #[inline(always)]
-                fn load_wide(column: &Column<$real>, at: usize) -> $wide {
+                fn load_wide(column: &[$real], at: usize) -> $wide {
                     let lanes = &column[at * <$wide>::LANES..][..<$wide>::LANES];
                     // SAFETY: see the module; `lanes` are as many as are read.
                     unsafe { $load_wide(lanes.as_ptr()) }
                 }
                 #[inline(always)]
-                fn store(self, column: &mut Column<$real>, at: usize) {
+                fn store(self, column: &mut [$real], at: usize) {
                     let lanes = &mut column[at * $lanes..][..$lanes];
                     // SAFETY: see the module; `lanes` are as many as are written.
                     unsafe { $store(lanes.as_mut_ptr(), self.0) }
@@ -135,6 +141,13 @@ mod x86 {
                     // SAFETY: see the module.
                     unsafe { $sum(self.0) }
                 }
+                #[inline(always)]
+                fn sums(four: [Self; 4]) -> [$real; 4] {
+                    let mut out = [0.0; 4];
+                    // SAFETY: see the module; `out` has room for what is written.
+                    unsafe { $sums(four.map(|register| register.0), out.as_mut_ptr()) };
+                    out
+                }
             }
         };
     }
@@ -146,7 +159,8 @@ mod x86 {
         8,
         Avx2Double,
         |lanes: *const f32| Avx2Double(_mm256_cvtps_pd(_mm_loadu_ps(lanes))),
-        |x| sum_of_four(_mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x))),
+        |x| sum_of_four(halves(x)),
+        |x: [_; 4], out| _mm_storeu_ps(out, sums_of_four(x.map(|x| halves(x)))),
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
@@ -163,6 +177,7 @@ mod x86 {
             let two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
             _mm_cvtsd_f64(_mm_add_pd(two, _mm_unpackhi_pd(two, two)))
         },
+        |x, out| _mm256_storeu_pd(out, wide_sums_of_four(x)),
         _mm256_set1_pd,
         _mm256_loadu_pd,
         _mm256_storeu_pd,
@@ -176,6 +191,13 @@ mod x86 {
         Avx512Double,
         |lanes: *const f32| Avx512Double(_mm512_cvtps_pd(_mm256_loadu_ps(lanes))),
         |x| f64::from(_mm512_reduce_add_ps(x)),
+        |x: [_; 4], out| {
+            let quarters = x.map(|x| {
+                let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
+                halves(_mm256_add_ps(_mm512_castps512_ps256(x), upper))
+            });
+            _mm_storeu_ps(out, sums_of_four(quarters))
+        },
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
@@ -189,11 +211,39 @@ mod x86 {
         Avx512Double,
         |lanes: *const f64| Avx512Double(_mm512_loadu_pd(lanes)),
         |x| _mm512_reduce_add_pd(x),
+        |x: [_; 4], out| {
+            let halves =
+                x.map(|x| _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x)));
+            _mm256_storeu_pd(out, wide_sums_of_four(halves))
+        },
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_fmadd_pd
     );
+
+    /// The halves of a register, added.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn halves(x: __m256) -> __m128 {
+        _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x))
+    }
+
+    /// The sums of four registers.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn sums_of_four([a, b, c, d]: [__m128; 4]) -> __m128 {
+        _mm_hadd_ps(_mm_hadd_ps(a, b), _mm_hadd_ps(c, d))
+    }
+
+    /// The sums of four registers.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn wide_sums_of_four([a, b, c, d]: [__m256d; 4]) -> __m256d {
+        let (ab, cd) = (_mm256_hadd_pd(a, b), _mm256_hadd_pd(c, d));
+        let lower = _mm256_permute2f128_pd::<0x20>(ab, cd);
+        _mm256_add_pd(lower, _mm256_permute2f128_pd::<0x31>(ab, cd))
+    }
 
     /// The sum of four lanes.
     #[inline(always)]

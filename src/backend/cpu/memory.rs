@@ -86,7 +86,9 @@ impl Side {
                         for first in (0..CHUNK).step_by(DRAWN) {
                             let of_next = (k * CHUNK + first) / count;
                             let share = of_next..of_next + DRAWN / count;
-                            ahead.iter().for_each(|column| prefetch_rows(column, share.clone()));
+                            ahead
+                                .iter()
+                                .for_each(|column| prefetch_rows(column.as_slice(), share.clone()));
                             let rows = first..first + DRAWN;
                             draw(sample, chunk * CHUNK + first, &mut column[rows]);
                         }

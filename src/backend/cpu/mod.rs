@@ -8,7 +8,7 @@
 //! From the bottom:
 //! * [`real`]: f32 and f64; [`panel`], [`arena`]: how columns lie in memory; [`near`]: what a
 //!   product reads of them;
-//! * [`activation`], `lanes`, [`format`](mod@format), [`kernels`]: what is done to a chunk of rows, on every instruction set;
+//! * [`activation`], `lanes`, [`format`](mod@format), `dispatch`, [`kernels`]: what is done to a chunk of rows, on every instruction set;
 //! * `tiles`: sums over rows that do not depend on threads;
 //! * [`cholesky`], [`orthogonal`]: which columns of a query are new;
 //! * [`memory`]: one weight matrix by its answers; `vectors`, `record`: what
@@ -21,6 +21,8 @@ pub mod activation;
 pub mod arena;
 pub mod cholesky;
 pub mod conditional;
+pub mod dense;
+mod dispatch;
 pub mod format;
 pub mod kernels;
 mod lanes;

@@ -93,7 +93,7 @@ impl<T> TileMut<'_, T> {
 
 /// Asks for the line that holds row `row` of `column`.
 #[inline(always)]
-pub fn prefetch<T>(column: &Column<T>, row: usize) {
+pub fn prefetch<T>(column: &[T], row: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -106,7 +106,8 @@ pub fn prefetch<T>(column: &Column<T>, row: usize) {
 }
 
 /// Asks for the lines that hold some rows of `column`.
-pub fn prefetch_rows<T>(column: &Column<T>, rows: std::ops::Range<usize>) {
+#[inline(always)]
+pub fn prefetch_rows<T>(column: &[T], rows: std::ops::Range<usize>) {
     let line = 64 / size_of::<T>();
     (rows.start.next_multiple_of(line)..rows.end)
         .step_by(line)
@@ -149,7 +150,7 @@ pub(super) fn chunks_mut<T>(entries: &mut [T]) -> &mut [Column<T>] {
 /// Asks for huge pages: the first touch of a 4 kB page costs as much as streaming it several times,
 /// and columns have many pages.
 #[cfg(target_os = "linux")]
-fn prefer_huge_pages<T>(memory: &mut [T]) {
+pub(super) fn prefer_huge_pages<T>(memory: &mut [T]) {
     const PAGE: usize = 4096;
     const HUGE: usize = 2 << 20;
     let bytes = std::mem::size_of_val(memory);
@@ -170,4 +171,4 @@ fn prefer_huge_pages<T>(memory: &mut [T]) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages<T>(_memory: &mut [T]) {}
+pub(super) fn prefer_huge_pages<T>(_memory: &mut [T]) {}

@@ -1,0 +1,5 @@
+//! The dense engine, fast.
+pub mod matrix;
+pub mod products;
+pub mod vectors;
+pub mod weights;

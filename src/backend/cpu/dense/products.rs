@@ -1,0 +1,385 @@
+//! The two sweeps of one weight matrix, each of which reads it once.
+//!
+//! ```text
+//! forward    Y = W X,  and on request (W − W⁽⁰⁾) X
+//! backward   Y = Wᵀ G, then W ← W − η (…) of the step
+//! ```
+//!
+//! | kernel | bytes a weight (f32) | flops a weight |
+//! |---|---|---|
+//! | [`forward`] | 4 read | 2 P |
+//! | [`backward`] | 4 read, 4 written (with momentum 8, 8) | 4 P |
+//!
+//! A tile of four rows by two samples (AVX-512: four) of Y, or of four rows by two registers of W, is
+//! kept in registers.
+
+// A tile is indexed by row, sample and register at once.
+#![allow(clippy::needless_range_loop)]
+
+use super::vectors::{Piece, ROWS};
+use super::weights::{Block, TILE};
+use crate::backend::cpu::activation;
+use crate::backend::cpu::dispatch::kernel;
+use crate::backend::cpu::format::Format;
+use crate::backend::cpu::lanes::Register;
+use crate::backend::cpu::panel::prefetch_rows;
+use crate::backend::cpu::real::Real;
+use crate::model::Activation;
+
+/// Tiles of a block of rows.
+pub const TILES: usize = ROWS / TILE;
+
+/// What becomes of W once it has been read: of the sum D = Σ_p g_p s_pᵀ over samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step<T> {
+    /// Nothing.
+    Keep,
+    /// W ← keep · W + D
+    Plain {
+        /// 1 − η λ
+        keep: T,
+    },
+    /// v ← μ v + D + λ W, W ← W − η v
+    Momentum {
+        /// μ
+        momentum: T,
+        /// λ
+        decay: T,
+        /// η
+        rate: T,
+    },
+}
+
+kernel! {
+    /// Rows 32b … of W X: `w` has their tiles, `y` is their block, `x` all blocks of X, P = `samples`.
+    /// With `initial`, the same tiles of W⁽⁰⁾, `moved` becomes these rows of (W − W⁽⁰⁾) X.
+    forward(
+        w: &[Block<T>], x: &[Piece<T>], y: &mut [Piece<T>], moved: Option<(&[Block<T>], &mut [Piece<T>])>
+    ) = forward_body
+}
+kernel! {
+    /// Some columns of WᵀG: `w` has their blocks, tile by tile, and `v` those of the velocities (or
+    /// nothing, where `step` needs none); `g` is all of G, `y` becomes these rows of WᵀG (unless
+    /// None), and `s` has the same rows of the other factor of the step.
+    backward(
+        w: &mut [&mut [Block<T>]], v: &mut [&mut [Block<T>]], g: &[Piece<T>], s: &[Piece<T>],
+        y: Option<&mut [Piece<T>]>, samples: usize, step: Step<T>
+    ) = backward_body
+}
+kernel! {
+    /// y ← φ(x)
+    value(activation: Activation, x: &[Piece<T>], y: &mut [Piece<T>]) = value_body
+}
+kernel! {
+    /// y ← carry · x + scale · y; whether all of it is finite.
+    advance(x: &[Piece<T>], y: &mut [Piece<T>], carry: T, scale: T) -> bool = advance_body
+}
+kernel! {
+    /// g ← carry · g + scale · φ'(h) ∘ y; whether all of it is finite.
+    descend(
+        activation: Activation, h: &[Piece<T>], y: &[Piece<T>], g: &mut [Piece<T>], carry: T, scale: T
+    ) -> bool = descend_body
+}
+kernel! {
+    /// y_p ← k_p x_p for every sample p.
+    scale(k: &[T], x: &[Piece<T>], y: &mut [Piece<T>]) = scale_body
+}
+
+#[inline(always)]
+fn forward_body<R: Register, const C: usize, const FUSED: bool>(
+    w: &[Block<R::Real>],
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+    mut moved: Option<(&[Block<R::Real>], &mut [Piece<R::Real>])>,
+) {
+    let samples = y.len();
+    if samples == 0 || x.is_empty() {
+        return;
+    }
+    let width = x.len() / samples;
+    for (t, tile) in w.chunks_exact(width).enumerate() {
+        let load = |b: usize, r: usize, q| R::load(&tile[b][r], q);
+        let next = w.get((t + 1) * width..).unwrap_or_default();
+        rows_of_tile::<R>((load, next), x, y, t * TILE);
+        if let Some((initial, moved)) = &mut moved {
+            let (tile_then, next) = initial[t * width..].split_at(width);
+            let minus = R::splat(-R::Real::ONE);
+            let load = |b: usize, r: usize, q| {
+                R::load(&tile_then[b][r], q).mul_add(minus, R::load(&tile[b][r], q))
+            };
+            rows_of_tile::<R>((load, next), x, moved, t * TILE);
+        }
+    }
+}
+
+/// Four rows of a product, from row `at` of the block on; `load` gives a register of row r of the
+/// matrix in block b of the columns, and the `next` tile comes nearer meanwhile.
+#[inline(always)]
+fn rows_of_tile<R: Register>(
+    (load, next): (impl Fn(usize, usize, usize) -> R + Copy, &[Block<R::Real>]),
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+    at: usize,
+) {
+    let samples = y.len();
+    // As many sums as registers can hold beside what is loaded.
+    let most = if size_of::<R>() == 64 { 4 } else { 2 };
+    let groups = samples / most + (samples % most).count_ones() as usize;
+    let (mut p, mut group) = (0, 0);
+    macro_rules! tiles {
+        ($count:literal) => {
+            while p + $count <= samples {
+                let own = (p, y.len());
+                let sums = match groups {
+                    1 => tile::<R, $count, 4>((load, next, 0), x, own),
+                    2 => tile::<R, $count, 2>((load, next, 2 * group), x, own),
+                    _ if group < TILE => tile::<R, $count, 1>((load, next, group), x, own),
+                    _ => tile::<R, $count, 0>((load, next, 0), x, own),
+                };
+                for (y, sums) in y[p..].iter_mut().zip(sums) {
+                    y[at..at + TILE].copy_from_slice(&sums);
+                }
+                (p, group) = (p + $count, group + 1);
+            }
+        };
+    }
+    if most == 4 {
+        tiles!(4);
+    }
+    tiles!(2);
+    tiles!(1);
+}
+
+/// Four rows for samples `first` to `first` + P; of the `next` tile N rows come nearer.
+#[inline(always)]
+fn tile<R: Register, const P: usize, const N: usize>(
+    (load, next, row): (impl Fn(usize, usize, usize) -> R, &[Block<R::Real>], usize),
+    x: &[Piece<R::Real>],
+    (first, samples): (usize, usize),
+) -> [[R::Real; TILE]; P] {
+    let mut sums = [[R::splat(R::Real::ZERO); TILE]; P];
+    for (b, x) in x.chunks_exact(samples).enumerate() {
+        let Some(x) = x[first..].first_chunk::<P>() else { break };
+        if let Some(block) = next.get(b) {
+            for r in 0..N {
+                prefetch_rows(&block[(row + r) % TILE], 0..ROWS);
+            }
+        }
+        for q in 0..ROWS / R::LANES {
+            let w: [R; TILE] = std::array::from_fn(|r| load(b, r, q));
+            for p in 0..P {
+                let x = R::load(&x[p], q);
+                for r in 0..TILE {
+                    sums[p][r] = w[r].mul_add(x, sums[p][r]);
+                }
+            }
+        }
+    }
+    let mut four = [[R::Real::ZERO; TILE]; P];
+    for p in 0..P {
+        four[p] = R::sums(sums[p]);
+    }
+    four
+}
+
+/// Registers of a row that are walked together.
+const REGISTERS: usize = 2;
+
+/// Tiles that are done to a block of columns before the next: what is added to in Y stays near.
+const GROUP: usize = 4;
+
+#[inline(always)]
+fn backward_body<R: Register, const C: usize, const FUSED: bool>(
+    w: &mut [&mut [Block<R::Real>]],
+    v: &mut [&mut [Block<R::Real>]],
+    g: &[Piece<R::Real>],
+    s: &[Piece<R::Real>],
+    mut y: Option<&mut [Piece<R::Real>]>,
+    samples: usize,
+    step: Step<R::Real>,
+) {
+    if let Some(y) = &mut y {
+        y.as_flattened_mut().fill(R::Real::ZERO);
+    }
+    let width = w.first().map_or(0, |tile| tile.len());
+    for first in (0..w.len()).step_by(GROUP) {
+        for b in 0..width {
+            let of_block = b * samples..(b + 1) * samples;
+            let s = s.get(of_block.clone()).unwrap_or_default();
+            let mut y = y.as_deref_mut().map(|y| &mut y[of_block]);
+            for t in first..w.len().min(first + GROUP) {
+                // The next block of the tile, or the first of that of the next group.
+                let next = if b + 1 < width { (t, b + 1) } else { (t + GROUP, 0) };
+                if let Some(tile) = w.get(next.0) {
+                    prefetch(&tile[next.1]);
+                }
+                let g = &g[t / TILES * samples..][..samples];
+                let v = v.get_mut(t).map(|tile| &mut tile[b]);
+                block::<R>((&mut w[t][b], v), (g, t % TILES * TILE), s, y.as_deref_mut(), step);
+            }
+        }
+    }
+}
+
+/// Asks for a block.
+#[inline(always)]
+fn prefetch<T>(block: &Block<T>) {
+    block.iter().for_each(|row| prefetch_rows(row, 0..ROWS));
+}
+
+#[inline(always)]
+fn block<R: Register>(
+    (w, mut v): (&mut Block<R::Real>, Option<&mut Block<R::Real>>),
+    (g, at): (&[Piece<R::Real>], usize),
+    s: &[Piece<R::Real>],
+    mut y: Option<&mut [Piece<R::Real>]>,
+    step: Step<R::Real>,
+) {
+    for part in 0..ROWS / (REGISTERS * R::LANES) {
+        let q = part * REGISTERS;
+        let mut rows = [[R::splat(R::Real::ZERO); REGISTERS]; TILE];
+        for r in 0..TILE {
+            for k in 0..REGISTERS {
+                rows[r][k] = R::load(&w[r], q + k);
+            }
+        }
+        if let Some(y) = &mut y {
+            for (g, y) in g.iter().zip(y.iter_mut()) {
+                let g = &g[at..at + TILE];
+                let mut sums = [R::load(y, q), R::load(y, q + 1)];
+                for r in 0..TILE {
+                    let g = R::splat(g[r]);
+                    for k in 0..REGISTERS {
+                        sums[k] = rows[r][k].mul_add(g, sums[k]);
+                    }
+                }
+                for k in 0..REGISTERS {
+                    sums[k].store(y, q + k);
+                }
+            }
+        }
+        // Loops with constant ends, not `map`: the compiler then leaves the tile in registers.
+        let zero = R::splat(R::Real::ZERO);
+        match step {
+            Step::Keep => continue,
+            Step::Plain { keep } => {
+                if keep != R::Real::ONE {
+                    for r in 0..TILE {
+                        for k in 0..REGISTERS {
+                            rows[r][k] = rows[r][k].mul_add(R::splat(keep), zero);
+                        }
+                    }
+                }
+                add_products(&mut rows, (g, at), (s, q));
+            }
+            Step::Momentum { momentum, decay, rate } => {
+                let Some(v) = &mut v else { continue };
+                for r in 0..TILE {
+                    for k in 0..REGISTERS {
+                        let v = R::load(&v[r], q + k).mul_add(R::splat(momentum), zero);
+                        rows[r][k] = rows[r][k].mul_add(R::splat(decay), v);
+                    }
+                }
+                add_products(&mut rows, (g, at), (s, q));
+                for r in 0..TILE {
+                    for k in 0..REGISTERS {
+                        rows[r][k].store(&mut v[r], q + k);
+                        let before = R::load(&w[r], q + k);
+                        rows[r][k] = rows[r][k].mul_add(R::splat(-rate), before);
+                    }
+                }
+            }
+        }
+        for r in 0..TILE {
+            for k in 0..REGISTERS {
+                rows[r][k].store(&mut w[r], q + k);
+            }
+        }
+    }
+}
+
+/// rows += Σ_p g_p s_pᵀ
+#[inline(always)]
+fn add_products<R: Register>(
+    rows: &mut [[R; REGISTERS]; TILE],
+    (g, at): (&[Piece<R::Real>], usize),
+    (s, q): (&[Piece<R::Real>], usize),
+) {
+    for (g, s) in g.iter().zip(s) {
+        let g = &g[at..at + TILE];
+        let s = [R::load(s, q), R::load(s, q + 1)];
+        for r in 0..TILE {
+            let g = R::splat(g[r]);
+            for k in 0..REGISTERS {
+                rows[r][k] = g.mul_add(s[k], rows[r][k]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn value_body<R: Register, const C: usize, const FUSED: bool>(
+    activation: Activation,
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+) {
+    for (x, y) in x.iter().zip(y) {
+        *y = *x;
+        activation::value::<R::Real, FUSED, ROWS>(activation, y);
+    }
+}
+
+#[inline(always)]
+fn advance_body<R: Register, const C: usize, const FUSED: bool>(
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+    carry: R::Real,
+    scale: R::Real,
+) -> bool {
+    let mut zeros = [R::Real::ZERO; ROWS];
+    for (x, y) in x.iter().zip(y) {
+        for i in 0..ROWS {
+            y[i] = x[i].mul_add::<FUSED>(carry, scale * y[i]);
+            zeros[i] += R::Real::ZERO * y[i];
+        }
+    }
+    zeros.iter().all(|zero| *zero == R::Real::ZERO)
+}
+
+#[inline(always)]
+fn descend_body<R: Register, const C: usize, const FUSED: bool>(
+    activation: Activation,
+    h: &[Piece<R::Real>],
+    y: &[Piece<R::Real>],
+    g: &mut [Piece<R::Real>],
+    carry: R::Real,
+    scale: R::Real,
+) -> bool {
+    let mut zeros = [R::Real::ZERO; ROWS];
+    for ((h, y), g) in h.iter().zip(y).zip(g) {
+        let mut slope = *h;
+        activation::slope::<R::Real, FUSED, ROWS>(activation, &mut slope);
+        for i in 0..ROWS {
+            let branch = slope[i] * (scale * y[i]);
+            g[i] = g[i].mul_add::<FUSED>(carry, branch);
+            // 0 · x is NaN for infinities and NaN, and stays so in a sum.
+            zeros[i] += R::Real::ZERO * g[i];
+        }
+    }
+    zeros.iter().all(|zero| *zero == R::Real::ZERO)
+}
+
+#[inline(always)]
+fn scale_body<R: Register, const C: usize, const FUSED: bool>(
+    k: &[R::Real],
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+) {
+    for (x, y) in x.chunks(k.len()).zip(y.chunks_mut(k.len())) {
+        for ((x, y), &k) in x.iter().zip(y).zip(k) {
+            for i in 0..ROWS {
+                y[i] = k * x[i];
+            }
+        }
+    }
+}
