@@ -17,7 +17,7 @@ use std::time::Instant;
 use nfd::backend::cpu::conditional::Conditional;
 use nfd::backend::cpu::format::Format;
 use nfd::backend::cpu::panel::{CHUNK, Panel, chunks_in};
-use nfd::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
+use nfd::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps, Update};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
@@ -399,6 +399,7 @@ fn network(width: usize, drop_tolerance: f64) -> Network {
 fn run<T: Format>(width: usize, round: usize, drop_tolerance: f64) -> Run {
     let (train, none) = samples();
     let labels = train.labels.clone();
+    let batch: Vec<usize> = (0..train.len()).collect();
     let probe = Probe { layers: vec![0, 2, 4, 6, 8], rows: 512, covariance_columns: 128 };
     let noise = Box::new(BrownianPath::new(1 + round as u64, DEPTH as u32, DEPTH as u32));
     let size = size_of::<T>();
@@ -414,11 +415,12 @@ fn run<T: Format>(width: usize, round: usize, drop_tolerance: f64) -> Run {
     let (mut coupling, mut size_of_f) = (0.0, 0.0);
     for step in 0..STEPS {
         let begin = Instant::now();
-        let forward = engine.forward(step);
+        let forward = engine.forward(step, &batch, true);
         let middle = Instant::now();
         let chi = Loss::Squared.chi(&forward.f, &labels, 1);
-        let update = Rates { input: 1.0, hidden: 1.0, readout: 1.0 };
-        let backward = engine.backward(step, &chi, Some(update));
+        let rates = Rates { input: 1.0, hidden: 1.0, readout: 1.0 };
+        let update = Update { rates, momentum: 0.0, weight_decay: 0.0 };
+        let backward = engine.backward(step, &chi, Some(&update));
         let end = middle.elapsed().as_secs_f64();
 
         let now = [forward.ranks, backward.ranks];

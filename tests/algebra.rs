@@ -175,7 +175,7 @@ fn reproduces_the_golden_file<S: Sweeps>(
         );
         for k in 0..=updates as usize {
             let what = |name: &str| format!("{closure:?}, step {k}, {name}");
-            let forward = run.forward(k as u32);
+            let forward = run.forward(k as u32, &all(&train), true);
             for (p, want) in expected.f[k].iter().enumerate() {
                 assert_close(forward.f[p], *want, &what("f"));
             }
@@ -188,8 +188,8 @@ fn reproduces_the_golden_file<S: Sweeps>(
             let want = expected.coupling_forward_accumulated_mean_square[k];
             assert_close(coupling.accumulated, want, &what("forward accumulated"));
 
-            let update = (k < updates as usize).then_some(rates(rate, HIDDEN));
-            let backward = run.backward(k as u32, &chi(&forward.f, &train), update);
+            let update = (k < updates as usize).then_some(descent(rates(rate, HIDDEN)));
+            let backward = run.backward(k as u32, &chi(&forward.f, &train), update.as_ref());
             assert_matrix(&first_signal(&run), &expected.g_0[k], &what("g_0"));
             assert_rows(&backward.gradients[0].rows, &first_signal(&run));
             assert_eq!(backward.ranks, expected.rank_backward[k], "{}", what("backward rank"));
@@ -222,15 +222,14 @@ fn dense_engine_reproduces_the_golden_file() {
         let has = |group: &str| run.train.iter().any(|g| g == group);
         let groups = Groups { input: has("input"), hidden: has("hidden"), readout: has("readout") };
         let rates: Rates = rates(run.learning_rate, groups);
-        let ends =
-            Ends { u: matrix(&dense.U), v: DMatrix::from_column_slice(dense.n, 1, &dense.V) };
+        let ends = Ends::new(matrix(&dense.U), DMatrix::from_column_slice(dense.n, 1, &dense.V));
         let weights =
             Weights { forward: dense.W.iter().map(|w| matrix(w)).collect(), backward: vec![] };
         let probe = full_probe(dense.L);
         let mut engine =
             Dense::from_weights(network, ends, weights, probe, train.clone(), none_like(&train));
         for (k, want) in run.f.iter().enumerate() {
-            let f = engine.forward(k as u32).f;
+            let f = engine.forward(k as u32, &all(&train), true).f;
             for (got, want) in f.iter().zip(want) {
                 assert_close(
                     *got,
@@ -238,7 +237,7 @@ fn dense_engine_reproduces_the_golden_file() {
                     &format!("{:?} {:?} step {k}", run.activation, run.train),
                 );
             }
-            engine.backward(k as u32, &chi(&f, &train), Some(rates));
+            engine.backward(k as u32, &chi(&f, &train), Some(&descent(rates)));
         }
     }
 }

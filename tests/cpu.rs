@@ -17,7 +17,7 @@ use nfd::backend::cpu::orthogonal::expand;
 use nfd::backend::cpu::panel::{Column, Panel};
 use nfd::backend::plain::conditional::Conditional as Plain;
 use nfd::backend::{
-    BackwardSweep, Covariances, DROP_TOLERANCE_F32, ForwardSweep, Network, Snapshot, Sweeps,
+    BackwardSweep, Covariances, DROP_TOLERANCE_F32, ForwardSweep, Network, Set, Snapshot, Sweeps,
 };
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Parametrization, Rates};
@@ -73,12 +73,12 @@ struct Passes {
 fn run(case: &Case, sweeps: &mut dyn Sweeps) -> Passes {
     let mut passes = Passes::default();
     for k in 0..=case.steps {
-        let forward = sweeps.forward(k);
+        let forward = sweeps.forward(k, &all(&case.train), true);
         if !case.test.is_empty() {
-            passes.test.push(sweeps.evaluate(k));
+            passes.test.push(sweeps.evaluate(k, Set::Test));
         }
-        let update = (k < case.steps).then_some(case.rates);
-        passes.backward.push(sweeps.backward(k, &chi(&forward.f, &case.train), update));
+        let update = (k < case.steps).then_some(descent(case.rates));
+        passes.backward.push(sweeps.backward(k, &chi(&forward.f, &case.train), update.as_ref()));
         passes.forward.push(forward);
     }
     passes.covariances = sweeps.covariances();
@@ -386,15 +386,19 @@ fn overflow_is_noticed_where_plain_notices_it() {
         let mut fast = case.fast::<f64>(Instructions::detect());
         let mut noticed = false;
         for k in 0..=case.steps {
-            let (want, got) = (plain.forward(k), fast.forward(k));
+            let (want, got) = (
+                plain.forward(k, &all(&case.train), true),
+                fast.forward(k, &all(&case.train), true),
+            );
             assert_eq!(got.nonfinite, want.nonfinite, "{activation:?} step {k}");
             if want.nonfinite.is_some() {
                 noticed = true;
                 break;
             }
             let chi = chi(&want.f, &case.train);
-            let update = Some(case.rates);
-            let (want, got) = (plain.backward(k, &chi, update), fast.backward(k, &chi, update));
+            let update = descent(case.rates);
+            let (want, got) =
+                (plain.backward(k, &chi, Some(&update)), fast.backward(k, &chi, Some(&update)));
             assert_eq!(got.nonfinite, want.nonfinite, "{activation:?} step {k}, backward");
             if want.nonfinite.is_some() {
                 noticed = true;

@@ -7,9 +7,9 @@
 mod common;
 
 use common::*;
-use nfd::backend::Sweeps;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::Dense;
+use nfd::backend::{Set, Sweeps};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Parametrization};
 use nfd::rng::noise::BrownianPath;
@@ -32,9 +32,10 @@ fn statistics(run: &mut dyn Sweeps, train: &Samples) -> Vec<f64> {
         a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() / a.len() as f64
     };
     for k in 0..=STEPS {
-        let forward = run.forward(k);
-        let test = run.evaluate(k)[0];
-        let backward = run.backward(k, &chi(&forward.f, train), Some(rates(RATE, HIDDEN)));
+        let forward = run.forward(k, &all(train), true);
+        let test = run.evaluate(k, Set::Test)[0];
+        let backward =
+            run.backward(k, &chi(&forward.f, train), Some(&descent(rates(RATE, HIDDEN))));
         let (h, g) = (&forward.features, &backward.gradients);
         let (h_last, g_last) = (&h[DEPTH].rows, &g[DEPTH].rows);
         out.extend([

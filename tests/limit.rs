@@ -170,11 +170,11 @@ fn engine_approaches_the_limit() {
                         train.clone(),
                         none_like(&train),
                     );
-                    let f = run.forward(0).f;
+                    let f = run.forward(0, &all(&train), true).f;
                     let chi = chi(&f, &train);
-                    run.backward(0, &chi, Some(rates(eta, HIDDEN)));
+                    run.backward(0, &chi, Some(&descent(rates(eta, HIDDEN))));
                     let covariances = run.covariances().unwrap();
-                    let moved = run.forward(1).f;
+                    let moved = run.forward(1, &all(&train), true).f;
                     let mut out: Vec<f64> = (0..depth)
                         .flat_map(|l| {
                             let features = covariances[l].features.as_ref().unwrap();
@@ -229,11 +229,11 @@ fn one_small_step_is_the_empirical_kernel() {
     );
     let path = BrownianPath::new(4, 5, 5);
     let mut run = Dense::new(network, &path, full_probe(depth), train.clone(), none_like(&train));
-    let f = run.forward(0).f;
+    let f = run.forward(0, &all(&train), true).f;
     let chi = chi(&f, &train);
-    run.backward(0, &chi, Some(rates(eta, HIDDEN)));
+    run.backward(0, &chi, Some(&descent(rates(eta, HIDDEN))));
     let covariances = run.covariances().unwrap();
-    let moved = run.forward(1).f;
+    let moved = run.forward(1, &all(&train), true).f;
     for p in 0..3 {
         let step: f64 = (0..3)
             .map(|q| {

@@ -10,9 +10,10 @@ use std::sync::atomic::AtomicBool;
 use common::{close, full_probe, network, none_like, sphere};
 use nfd::backend::Probe;
 use nfd::backend::plain::conditional::Conditional;
+use nfd::engine::batches::Batches;
 use nfd::engine::{Training, Trajectory, train};
 use nfd::measure::pairs::{against_reference, closure_gap};
-use nfd::model::{Activation, Closure, Loss, Parametrization, Rates};
+use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, Schedule};
 use nfd::rng::noise::BrownianPath;
 use nfd::spec::grid::{Task, quarters};
 use nfd::spec::resolve::resolve;
@@ -42,7 +43,12 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
         let training = Training {
             loss: Loss::Squared,
             steps: 1,
+            batches: Batches { samples: samples.len(), size: samples.len(), seed: 0 },
             rates: Rates { input: 0.0, hidden: 0.5, readout: 0.0 },
+            schedule: Schedule::CONSTANT,
+            momentum: 0.0,
+            weight_decay: 0.0,
+            record: 1,
             labels: samples.labels.clone(),
             test_labels: vec![],
             outputs: 1,

@@ -336,6 +336,7 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
 #[test]
 fn recorded_bytes_are_those_of_this_version() {
     let pass = Pass {
+        step: 3,
         f: vec![1.0, -0.5],
         loss: 0.25,
         test_loss: Some(2.0),

@@ -3,7 +3,8 @@
 
 use nalgebra::DMatrix;
 
-use super::{Covariances, Probe};
+use super::{Covariances, Probe, Update};
+use crate::model::Rates;
 
 /// The coefficients of one direction's queries, by layer − 1 and step.
 #[derive(Clone, Debug)]
@@ -70,17 +71,38 @@ pub fn covariance(blocks: &[DMatrix<f64>], width: usize) -> DMatrix<f64> {
     all.tr_mul(&all) / width as f64
 }
 
-/// The trained part of one weight matrix of the conditional engine: M in
-/// W − W⁽⁰⁾ = −(drift scale) QB M QFᵀ, over the columns present at the last update.
+/// One weight matrix W of the conditional engine and its velocity v in training (see
+/// [`Update`]), as they depend on the initial one:
+///
+/// ```text
+/// W = a W⁽⁰⁾ − u QB M QFᵀ,   v = b W⁽⁰⁾ + u QB N QFᵀ
+/// ```
+///
+/// over the columns present at the last update, u the factor of updates. D = u QB C_B diag(χ) C_Fᵀ
+/// QFᵀ in the coefficients of a pass, so M and N, a and b stay among themselves: momentum and weight
+/// decay are exact.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
+    /// M
     matrix: DMatrix<f64>,
+    /// N; empty while there is no momentum.
+    velocity: DMatrix<f64>,
+    /// a
+    kept: f64,
+    /// b
+    fading: f64,
 }
 
 impl Drift {
     /// Nothing trained yet.
     pub fn new() -> Self {
-        Drift { matrix: DMatrix::zeros(0, 0) }
+        let none = DMatrix::zeros(0, 0);
+        Drift { matrix: none.clone(), velocity: none, kept: 1.0, fading: 0.0 }
+    }
+
+    /// a: the factor on every answer of W⁽⁰⁾; 1 without weight decay.
+    pub fn kept(&self) -> f64 {
+        self.kept
     }
 
     /// M C: what a forward query with coefficients `along` (r×P) meets, along QB.
@@ -93,20 +115,39 @@ impl Drift {
         self.matrix.tr_mul(&along.rows(0, self.matrix.nrows()))
     }
 
-    /// M ← pad(M) + η `backward` diag(weights) `forward`ᵀ, from the coefficients of one pass.
+    /// N ← μ pad(N) + C_B diag(weights) C_Fᵀ − λ pad(M), b ← μ b + λ a, then M ← pad(M) + η N,
+    /// a ← a − η b, from the coefficients C_F (`forward`) and C_B (`backward`) of one pass.
     pub fn update(
         &mut self,
-        rate: f64,
+        update: &Update,
         weights: &[f64],
         forward: &DMatrix<f64>,
         backward: &DMatrix<f64>,
     ) {
+        let Update { rates: Rates { hidden: rate, .. }, momentum, weight_decay } = *update;
+        if rate == 0.0 {
+            return;
+        }
+        let (rows, columns) = (backward.nrows(), forward.nrows());
+        self.matrix.resize_mut(rows, columns, 0.0);
         let mut weighted = backward.clone();
         for (mut column, weight) in weighted.column_iter_mut().zip(weights) {
-            column *= rate * weight;
+            column *= *weight;
         }
-        self.matrix.resize_mut(backward.nrows(), forward.nrows(), 0.0);
-        self.matrix += weighted * forward.transpose();
+        let mut velocity = weighted * forward.transpose();
+        if weight_decay > 0.0 {
+            velocity -= &self.matrix * weight_decay;
+        }
+        if momentum > 0.0 {
+            self.velocity.resize_mut(rows, columns, 0.0);
+            velocity += &self.velocity * momentum;
+        }
+        self.matrix += &velocity * rate;
+        self.fading = momentum * self.fading + weight_decay * self.kept;
+        self.kept -= rate * self.fading;
+        if momentum > 0.0 {
+            self.velocity = velocity;
+        }
     }
 }
 

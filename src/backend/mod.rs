@@ -70,7 +70,8 @@ pub struct Snapshot {
     /// The leading rows, P × rows with the row index fastest. Rounded to f32: that adds at most
     /// 4e-15 of their mean square to a strong error.
     pub rows: Vec<f32>,
-    /// Mean square over all rows and samples of the change since step 0.
+    /// Mean square over all rows and samples of the change since step 0; with minibatches, whose
+    /// passes are of different samples, of no meaning.
     pub movement: f64,
 }
 
@@ -100,15 +101,16 @@ pub struct BackwardCoupling {
 /// What a forward sweep returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForwardSweep {
-    /// Outputs, P×O with the output index fastest.
+    /// Outputs of the batch, B×O with the output index fastest.
     pub f: Vec<f64>,
-    /// h_l at the probed layers.
+    /// h_l at the probed layers; empty when the pass is not recorded.
     pub features: Vec<Snapshot>,
-    /// Mean square of n^{-1/2} (W − W⁽⁰⁾) φ(h), over rows, samples and layers.
+    /// Mean square of n^{-1/2} (W − W⁽⁰⁾) φ(h), over rows, samples and layers; 0 when the pass is
+    /// not recorded.
     pub own_movement: f64,
     /// Stored forward columns of each layer; empty in the dense engine.
     pub ranks: Vec<usize>,
-    /// None in the dense engine, which never sees the split.
+    /// None in the dense engine, which never sees the split, and when the pass is not recorded.
     pub coupling: Option<ForwardCoupling>,
     /// The first layer whose features are not all finite.
     pub nonfinite: Option<usize>,
@@ -117,11 +119,11 @@ pub struct ForwardSweep {
 /// What a backward sweep returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackwardSweep {
-    /// g_l (δ_l when O > 1) at the probed layers.
+    /// g_l (δ_l when O > 1) at the probed layers; empty when the pass is not recorded.
     pub gradients: Vec<Snapshot>,
     /// Stored backward columns of each layer; empty in the dense engine.
     pub ranks: Vec<usize>,
-    /// None in the dense engine.
+    /// None in the dense engine, and when the pass is not recorded.
     pub coupling: Option<BackwardCoupling>,
     /// The first layer met, from above, whose gradients are not all finite.
     pub nonfinite: Option<usize>,
@@ -139,24 +141,57 @@ pub struct Covariances {
     pub gradients: Option<DMatrix<f64>>,
 }
 
+/// What samples are evaluated without being trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// All training samples, beside those of a minibatch.
+    Train,
+    /// The test samples.
+    Test,
+}
+
+/// Samples that are evaluated together: what bounds the memory of a large set.
+pub const EVALUATED_AT_ONCE: usize = 256;
+
+/// How weights follow their gradients, each group of them:
+///
+/// ```text
+/// v ← μ v + D + λ W,   W ← W − η v,   v = 0 at first
+/// ```
+///
+/// ΔW = −η D is the update of [`crate::model::parametrization`], all its powers of n and L within
+/// D; λ is a share of the weight at every η, whatever the width and the depth. A group with rate 0
+/// is frozen: it does not decay either.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// η of each group, the schedule's factor included.
+    pub rates: Rates,
+    /// μ
+    pub momentum: f64,
+    /// λ
+    pub weight_decay: f64,
+}
+
 /// One training run on some backend.
 ///
 /// The caller alternates [`Sweeps::forward`] and [`Sweeps::backward`]; h, f, χ and g of a pass use
 /// the weights before its update, and all updates apply after it.
 pub trait Sweeps {
-    /// Pass `step` through the training samples.
-    fn forward(&mut self, step: u32) -> ForwardSweep;
+    /// Pass `step` through the training samples at the positions `batch`: all of them in ascending
+    /// order, or always the same number of them. The pass is looked at closely if `record`.
+    fn forward(&mut self, step: u32, batch: &[usize], record: bool) -> ForwardSweep;
 
-    /// Outputs at the test samples with the weights of `step`; nothing is remembered.
+    /// Outputs at all samples of `set` with the weights of `step`; nothing is remembered.
     ///
-    /// In the conditional engine each evaluation is exact in law, but evaluations of different
-    /// steps are not jointly consistent: each draws its own fresh answers.
-    fn evaluate(&mut self, step: u32) -> Vec<f64>;
+    /// In the conditional engine the output of each sample is exact in law, and so are those of
+    /// [`EVALUATED_AT_ONCE`] samples together; but evaluations of different steps, or of more
+    /// samples, are not jointly consistent: each draws its own fresh answers.
+    fn evaluate(&mut self, step: u32, set: Set) -> Vec<f64>;
 
-    /// The backward pass of the last forward one, with χ (P×O), and the update unless None.
-    fn backward(&mut self, step: u32, chi: &[f64], update: Option<Rates>) -> BackwardSweep;
+    /// The backward pass of the last forward one, with χ (B×O), and the update unless None.
+    fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep;
 
     /// Covariances over the passes so far at each probed layer, None once they would have more
-    /// columns than the probe allows.
+    /// columns than the probe allows. All passes are of the same samples, or it allows none.
     fn covariances(&self) -> Option<Vec<Covariances>>;
 }

@@ -10,6 +10,7 @@ use crate::data::{self, DataSet};
 use crate::ensemble::cost::{Rates, cost};
 use crate::ensemble::plan::{Plan, plan};
 use crate::error::{Error, Result};
+use crate::model::Loss;
 use crate::spec::Resolved;
 use crate::spec::grid::Task;
 use crate::spec::resolve::resolve;
@@ -102,6 +103,9 @@ fn prepared(
     threads: Option<NonZeroUsize>,
 ) -> Result<Prepared> {
     let data = data::load(&resolved.experiment.data)?;
+    if resolved.experiment.training.loss == Loss::CrossEntropy {
+        data.require_classes(&resolved.experiment.data)?;
+    }
     let threads = threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         NonZeroUsize::get,

@@ -100,16 +100,24 @@ impl Samples {
         self.indices.push(index);
     }
 
-    /// The samples from `first` on, `count` of them.
-    fn part(&self, first: usize, count: usize) -> Samples {
-        let (d, o, last) = (self.dimension, self.outputs, first + count);
-        Samples {
-            dimension: d,
-            outputs: o,
-            inputs: self.inputs[first * d..last * d].to_vec(),
-            labels: self.labels[first * o..last * o].to_vec(),
-            indices: self.indices[first..last].to_vec(),
+    /// The samples at these positions, in that order.
+    pub fn select(&self, positions: impl IntoIterator<Item = usize>) -> Samples {
+        let (d, o) = (self.dimension, self.outputs);
+        let mut selected = Samples::new(d, o);
+        for p in positions {
+            let (input, label) = (&self.inputs[p * d..][..d], &self.labels[p * o..][..o]);
+            selected.push(self.indices[p], input, label);
         }
+        selected
+    }
+
+    /// The first whose label is not a single one among zeros, by its position.
+    fn first_not_one_hot(&self) -> Option<usize> {
+        let one_hot = |label: &[f64]| {
+            let count = |value: f64| label.iter().filter(|&&y| y == value).count();
+            count(1.0) == 1 && count(0.0) == label.len() - 1
+        };
+        self.labels.chunks(self.outputs).position(|label| !one_hot(label))
     }
 
     /// Scales every input to ‖x‖ = √d.
@@ -178,7 +186,39 @@ pub fn load(request: &Request) -> Result<DataSet> {
         samples.normalize(&name)?;
     }
     Ok(DataSet {
-        train: samples.part(0, request.samples),
-        test: samples.part(request.samples, request.test_samples),
+        train: samples.select(0..request.samples),
+        test: samples.select(request.samples..wanted),
     })
+}
+
+impl DataSet {
+    /// Refuses labels that name no class: cross-entropy measures probabilities of classes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the first such sample.
+    pub fn require_classes(&self, request: &Request) -> Result<()> {
+        let source_name = match &request.path {
+            Some(path) => path.display().to_string(),
+            None => "data".to_owned(),
+        };
+        let refuse = |problem: String| {
+            let help = "write labels as one 1 and otherwise 0, a column a class, or take loss \
+                        squared"
+                .to_owned();
+            Err(Error::Data { source_name: source_name.clone(), row: None, problem, help })
+        };
+        if self.train.outputs < 2 {
+            return refuse("loss cross-entropy needs two label columns or more".to_owned());
+        }
+        for samples in [&self.train, &self.test] {
+            if let Some(p) = samples.first_not_one_hot() {
+                let (index, o) = (samples.indices[p], samples.outputs);
+                let label = &samples.labels[p * o..][..o];
+                return refuse(format!(
+                    "loss cross-entropy needs one-hot labels, but sample {index} has {label:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
 }

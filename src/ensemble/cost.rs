@@ -2,11 +2,12 @@
 //! reach, and the rates that turn them into seconds.
 
 use super::task::COVARIANCE_COLUMNS;
+use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cpu::panel::CHUNK;
 use crate::data::DataSet;
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
-use crate::spec::{Backend, Engine, Experiment, Precision};
+use crate::spec::{Backend, Batch, Engine, Experiment, Precision};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,37 +78,67 @@ impl Rates {
 /// The cost of one task.
 pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     let (n, depth) = (task.width as f64, task.depth as f64);
-    let samples = data.train.len() as f64;
-    let tests = data.test.len() as f64;
-    let passes = f64::from(experiment.training.steps) + 1.0;
+    let Passes { all: passes, recorded, batch, evaluated } = Passes::of(experiment, data);
     let fine = f64::from(experiment.finest.unwrap_or(task.depth as u32));
     let (flops, normals) = match experiment.engine {
         Engine::Conditional => {
             let ranks = Ranks::of(experiment, data, task);
             // A query of r columns is projected three times or four, its answer and drift read some
             // five arrays more, and the couplings one: 20 n r P.
-            let flops = n * ranks.asked * (20.0 * samples + 6.0 * tests);
-            (flops, passes * fine * n * (2.0 * samples + tests))
+            let flops = n * ranks.asked * (20.0 * batch + 6.0 * evaluated * recorded / passes);
+            (flops, fine * n * (passes * 2.0 * batch + recorded * evaluated))
         }
         Engine::Dense => {
             let matrices = if task.closure == Closure::Gia { 2.0 } else { 1.0 };
-            let flops = passes * depth * n * n * (8.0 * samples + 2.0 * tests);
+            let flops = depth * n * n * (passes * 8.0 * batch + recorded * 2.0 * evaluated);
             (flops, n * n * fine * matrices)
         }
     };
     let rows = n.min(experiment.reference.rows.limit() as f64);
     let probes = quarters(task.depth).len() as f64;
-    let outputs = samples * data.train.outputs as f64;
-    let covariance = (passes * samples).min(COVARIANCE_COLUMNS as f64);
+    let outputs = (data.train.len() * data.train.outputs) as f64;
+    let covariance = match experiment.training.batch {
+        Batch::Full => (passes * batch).min(COVARIANCE_COLUMNS as f64),
+        Batch::Of(_) => 0.0,
+    };
     Cost {
         flops,
         normals,
-        activations: passes * depth * n * (2.0 * samples + tests),
+        activations: depth * n * (passes * 2.0 * batch + recorded * evaluated),
         bytes: memory(experiment, data, task),
-        result_bytes: passes * (8.0 * (probes * rows * samples + outputs) + 400.0)
+        result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
         // f and its difference, and at most nine numbers with and sixteen without a depth time.
-        rows: passes * (2.0 * outputs + 9.0 * probes + 16.0),
+        rows: recorded * (2.0 * outputs + 9.0 * probes + 16.0),
+    }
+}
+
+/// What a run goes through.
+struct Passes {
+    /// Their number.
+    all: f64,
+    /// Of those that are recorded.
+    recorded: f64,
+    /// B: samples of each.
+    batch: f64,
+    /// Samples that a recorded pass evaluates besides: the test samples, with minibatches all
+    /// training samples too.
+    evaluated: f64,
+}
+
+impl Passes {
+    fn of(experiment: &Experiment, data: &DataSet) -> Self {
+        let (training, samples) = (&experiment.training, data.train.len());
+        let train = match training.batch {
+            Batch::Full => 0,
+            Batch::Of(_) => samples,
+        };
+        Passes {
+            all: f64::from(training.steps) + 1.0,
+            recorded: training.recorded_steps().count() as f64,
+            batch: training.batch.size(samples) as f64,
+            evaluated: (train + data.test.len()) as f64,
+        }
     }
 }
 
@@ -124,7 +155,7 @@ struct Ranks {
 impl Ranks {
     fn of(experiment: &Experiment, data: &DataSet, task: Task) -> Self {
         let (n, samples) = (task.width as f64, data.train.len() as f64);
-        let passes = f64::from(experiment.training.steps) + 1.0;
+        let Passes { all: passes, batch, .. } = Passes::of(experiment, data);
         let groups = experiment.model.groups();
         // Every pass brings `each` columns at most, until all together are `limit`.
         let growing = |each: f64, limit: f64| {
@@ -132,12 +163,13 @@ impl Ranks {
             let sum = each * growing * (growing + 1.0) / 2.0 + limit * (passes - growing);
             (limit.min(passes * each), sum)
         };
-        let (largest, inner) = growing(samples, n);
+        let (largest, inner) = growing(batch, n);
         // Layer 1 reads h_0, which brings nothing new while the input is frozen; layer L is asked
         // about combinations of V, as many as there are outputs.
-        let (first, first_asked) = growing(samples, if groups.input { n } else { n.min(samples) });
-        let outputs = samples.min(data.train.outputs as f64);
-        let (last, last_asked) = growing(outputs, if groups.readout { n } else { n.min(outputs) });
+        let (first, first_asked) = growing(batch, if groups.input { n } else { n.min(samples) });
+        let outputs = data.train.outputs as f64;
+        let each = batch.min(outputs);
+        let (last, last_asked) = growing(each, if groups.readout { n } else { n.min(outputs) });
         let others = 2.0 * (task.depth as f64 - 1.0);
         Ranks {
             stored: others * largest + first + last,
@@ -151,18 +183,18 @@ impl Ranks {
 fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     let (n, depth) = (task.width as f64, task.depth as f64);
     let (samples, tests) = (data.train.len() as f64, data.test.len() as f64);
+    let Passes { all: passes, batch, evaluated, .. } = Passes::of(experiment, data);
     let (dimension, outputs) = (data.train.dimension as f64, data.train.outputs as f64);
-    let passes = f64::from(experiment.training.steps) + 1.0;
     let probes = quarters(task.depth).len() as f64;
     // h and g where probed at step 0, h of every layer.
-    let vectors = samples * (depth + 1.0 + 2.0 * probes);
+    let vectors = batch * (depth + 1.0 + 2.0 * probes);
     match (experiment.backend, experiment.engine) {
         (Backend::Cpu, _) => {
             let Ranks { stored, largest, .. } = Ranks::of(experiment, data, task);
             let rows = task.width.next_multiple_of(CHUNK) as f64;
             // g, the residual and two sums of couplings; V; h_0 of the test samples, and while they
             // are evaluated two layers, a residual, its new columns and their answers.
-            let working = 4.0 * samples + outputs + 6.0 * tests;
+            let working = 4.0 * batch + outputs + 6.0 * tests;
             let columns = 2.0 * stored + vectors + working;
             // M and both Θ, with a copy of one while it grows, and all queries in coefficients.
             let small = 8.0 * (depth * (4.0 * largest * largest) + largest * largest);
@@ -174,21 +206,29 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
             columns * rows * size + small + SMALL_THINGS
         }
         (Backend::Plain, engine) => {
+            // What is trained has a velocity with momentum.
+            let trained = if experiment.training.momentum > 0.0 { 2.0 } else { 1.0 };
             let weights = match engine {
                 Engine::Conditional => {
                     // QF, AF, QB, BB, and a copy of one of them while it grows; M and both Θ.
-                    let last = n.min(samples * passes);
-                    n * last * (4.0 * depth + 1.0) + 3.0 * depth * last * last
+                    let last = n.min(batch * passes);
+                    n * last * (4.0 * depth + 1.0) + (2.0 + trained) * depth * last * last
                 }
                 Engine::Dense => {
                     // W and its initial value; the drift of one layer; W̃ in gia.
-                    let matrices = 2.0 + f64::from(u8::from(task.closure == Closure::Gia));
-                    n * n * (matrices * depth + 2.0)
+                    let matrices = 1.0 + f64::from(u8::from(task.closure == Closure::Gia));
+                    n * n * ((matrices * trained + 1.0) * depth + 2.0)
                 }
             };
-            // g of every layer too; U.
-            let vectors =
-                n * (vectors + samples * (depth + 1.0)) + n * dimension + samples * samples;
+            // Samples evaluated together, before and after a layer, and what one layer makes of
+            // them; in the conditional engine that is a query and its answer with all their parts.
+            let together = evaluated.min(EVALUATED_AT_ONCE as f64);
+            let evaluation = together * if engine == Engine::Dense { 4.0 } else { 10.0 };
+            // g of every layer too; U and V.
+            let vectors = n * (vectors + batch * (depth + 1.0) + evaluation)
+                + n * (dimension + outputs) * trained
+                + batch * batch
+                + samples * dimension;
             // Measured: 8 % over the arrays, for what lives for one layer and the allocator.
             1.1 * 8.0 * (weights + vectors)
         }

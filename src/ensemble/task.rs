@@ -7,11 +7,12 @@ use crate::backend::plain::conditional::Conditional;
 use crate::backend::plain::dense::Dense;
 use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
 use crate::data::{DataSet, Samples};
+use crate::engine::batches::Batches;
 use crate::engine::{self, Trajectory};
 use crate::rng::noise::BrownianPath;
 use crate::rng::normal::Instructions;
 use crate::spec::grid::{Task, quarters};
-use crate::spec::{Backend, Engine, Experiment, Precision};
+use crate::spec::{Backend, Batch, Engine, Experiment, Precision};
 
 /// Covariances over steps and samples are followed up to this many columns: beyond, their
 /// eigenvalues would cost more than the run.
@@ -25,10 +26,17 @@ pub fn train(
     task: Task,
     stop: &AtomicBool,
 ) -> Option<Trajectory> {
+    let asked = &experiment.training;
+    let samples = data.train.len();
     let training = engine::Training {
-        loss: experiment.training.loss,
-        steps: experiment.training.steps,
+        loss: asked.loss,
+        steps: asked.steps,
+        batches: Batches { samples, size: asked.batch.size(samples), seed: task.seed },
         rates: experiment.rates(),
+        schedule: asked.schedule,
+        momentum: asked.momentum,
+        weight_decay: asked.weight_decay,
+        record: asked.record,
         labels: data.train.labels.clone(),
         test_labels: data.test.labels.clone(),
         outputs: data.train.outputs,
@@ -55,7 +63,11 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
     let probe = Probe {
         layers: quarters(depth).into_iter().map(|i| i * depth / 4).collect(),
         rows: experiment.reference.rows.limit(),
-        covariance_columns: COVARIANCE_COLUMNS,
+        // Minibatches have no samples in common over which to follow them.
+        covariance_columns: match experiment.training.batch {
+            Batch::Full => COVARIANCE_COLUMNS,
+            Batch::Of(_) => 0,
+        },
     };
     let (train, test) = (data.train.clone(), data.test.clone());
     match (experiment.backend, experiment.engine) {

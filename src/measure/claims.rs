@@ -111,7 +111,8 @@ pub fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec
                     task.closure == closure && sizes.contains(&(task.width, task.depth))
                 });
                 let lost = lost.count();
-                for step in declaration.first_step..=experiment.training.steps {
+                let steps = experiment.training.recorded_steps();
+                for step in steps.filter(|&step| step >= declaration.first_step) {
                     let times = depth_times(experiment);
                     let depth_time = match declaration.place {
                         Place::Nowhere => None,

@@ -38,7 +38,7 @@ impl<'a> Rows<'a> {
 
     fn push(
         &mut self,
-        step: usize,
+        step: u32,
         depth_time: Option<f64>,
         observable: impl Into<String>,
         value: f64,
@@ -53,7 +53,7 @@ impl<'a> Rows<'a> {
             depth,
             learning_rate: self.experiment.training.learning_rate,
             seed,
-            step: step as u32,
+            step,
             depth_time,
             reference: self.reference.clone(),
             observable: observable.into(),

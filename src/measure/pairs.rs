@@ -1,5 +1,6 @@
 //! What two trajectories of one seed show together: strong errors, signed differences of outputs,
-//! gaps between closures. Both runs read the same Brownian path (theory: section 4).
+//! gaps between closures. Both runs read the same Brownian path (theory: section 4), see the same
+//! minibatches and record the same steps.
 
 use super::{Rows, common, output_names};
 use crate::backend::Snapshot;
@@ -10,7 +11,7 @@ use crate::spec::grid::Task;
 use crate::store::results::Row;
 
 /// `run` against its partner: `difference.f.<output>` (signed), `strong.h` and `strong.g` (mean
-/// squares over the common rows and samples at equal depth time and step).
+/// squares over the common rows and the samples of the step's batch at equal depth time and step).
 pub fn against_reference(
     experiment: &Experiment,
     train: &Samples,
@@ -23,7 +24,8 @@ pub fn against_reference(
         false => format!("width={} depth={}", partner.width, partner.depth),
     };
     let names = output_names(train);
-    for (k, (a, b)) in run.passes.iter().zip(&reference.passes).enumerate() {
+    for (a, b) in run.passes.iter().zip(&reference.passes) {
+        let k = a.step;
         for (name, (fa, fb)) in names.iter().zip(a.f.iter().zip(&b.f)) {
             rows.push(k, None, format!("difference.f.{name}"), fa - fb);
         }
@@ -43,7 +45,8 @@ pub fn closure_gap(
 ) -> Vec<Row> {
     let mut rows = Rows::new(experiment, task);
     rows.reference = "closure=exact".to_owned();
-    for (k, (a, b)) in run.passes.iter().zip(&exact.passes).enumerate() {
+    for (a, b) in run.passes.iter().zip(&exact.passes) {
+        let k = a.step;
         let squares: f64 = a.f.iter().zip(&b.f).map(|(a, b)| (a - b).powi(2)).sum();
         rows.push(k, None, "closure_gap.f", squares / a.f.len() as f64);
         push_gaps(&mut rows, k, "closure_gap.h", train, &a.features, (task.depth, &b.features));
@@ -54,16 +57,17 @@ pub fn closure_gap(
 
 fn push_gaps(
     rows: &mut Rows,
-    step: usize,
+    step: u32,
     observable: &str,
     train: &Samples,
     a: &[Snapshot],
     (depth, b): (usize, &[Snapshot]),
 ) {
     let experiment = rows.experiment;
+    let samples = experiment.training.batch.size(train.len());
     let pairs = common(experiment, rows.task.depth, a).zip(common(experiment, depth, b));
     for ((time, a), (_, b)) in pairs {
-        rows.push(step, Some(time), observable, mean_square_gap(&a.rows, &b.rows, train.len()));
+        rows.push(step, Some(time), observable, mean_square_gap(&a.rows, &b.rows, samples));
     }
 }
 

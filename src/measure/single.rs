@@ -5,8 +5,8 @@ use nalgebra::DMatrix;
 use super::{Rows, common, output_names};
 use crate::data::Samples;
 use crate::engine::Trajectory;
-use crate::spec::Experiment;
 use crate::spec::grid::Task;
+use crate::spec::{Batch, Experiment};
 use crate::store::results::Row;
 
 /// The observables of one run, step by step.
@@ -18,7 +18,8 @@ pub fn rows(
 ) -> Vec<Row> {
     let mut rows = Rows::new(experiment, task);
     let names = output_names(train);
-    for (k, pass) in trajectory.passes.iter().enumerate() {
+    for pass in &trajectory.passes {
+        let k = pass.step;
         for (name, f) in names.iter().zip(&pass.f) {
             rows.push(k, None, format!("f.{name}"), *f);
         }
@@ -43,11 +44,14 @@ pub fn rows(
             rows.push(k, None, "rank.gradients", rank);
         }
         rows.push(k, None, "movement.own", pass.own_movement);
+        if experiment.training.batch != Batch::Full {
+            continue; // what follows compares the samples of one step with those of another
+        }
         for (time, features) in common(experiment, task.depth, &pass.features) {
             rows.push(k, Some(time), "movement.total", features.movement);
         }
-        // The covariances of the first k passes are the leading part of those of all passes.
-        let columns = (k + 1) * train.len();
+        // The covariances of the first k + 1 passes are the leading part of those of all passes.
+        let columns = (k as usize + 1) * train.len();
         let covariances = trajectory.covariances.as_deref().unwrap_or_default();
         for (time, at) in common(experiment, task.depth, covariances) {
             if let Some(value) = smallest_eigenvalue(&at.features, columns) {

@@ -9,26 +9,55 @@ use serde::{Deserialize, Serialize};
 pub enum Loss {
     /// ½ mean_p Σ_o (f_po − y_po)²
     Squared,
+    /// −mean_p Σ_o y_po ln softmax(f_p)_o
+    CrossEntropy,
 }
 
 impl Loss {
     /// The loss of outputs `f` against `labels`, both P×O with the output index fastest.
     pub fn value(self, f: &[f64], labels: &[f64], outputs: usize) -> f64 {
+        let samples = f.chunks(outputs).zip(labels.chunks(outputs));
+        let count = (f.len() / outputs) as f64;
         match self {
             Loss::Squared => {
                 let squares: f64 = f.iter().zip(labels).map(|(f, y)| (f - y).powi(2)).sum();
-                0.5 * squares / (f.len() / outputs) as f64
+                0.5 * squares / count
+            }
+            Loss::CrossEntropy => {
+                let of = |(f, y): (&[f64], &[f64])| {
+                    // −ln softmax(f)_o = ln Σ exp(f − max) − (f_o − max): no term overflows, and
+                    // what underflows is below rounding beside exp(0).
+                    let top = largest(f);
+                    let rest = libm::log(f.iter().map(|f| libm::exp(f - top)).sum());
+                    f.iter().zip(y).map(|(f, y)| y * (rest - (f - top))).sum::<f64>()
+                };
+                samples.map(of).sum::<f64>() / count
             }
         }
     }
 
     /// χ_po = ∂loss/∂f_po, P×O.
     pub fn chi(self, f: &[f64], labels: &[f64], outputs: usize) -> Vec<f64> {
+        let samples = f.chunks(outputs).zip(labels.chunks(outputs));
+        let count = (f.len() / outputs) as f64;
         match self {
-            Loss::Squared => {
-                let samples = (f.len() / outputs) as f64;
-                f.iter().zip(labels).map(|(f, y)| (f - y) / samples).collect()
+            Loss::Squared => f.iter().zip(labels).map(|(f, y)| (f - y) / count).collect(),
+            // (softmax(f) Σ_o y_o − y)/P
+            Loss::CrossEntropy => {
+                let of = |(f, y): (&[f64], &[f64])| {
+                    let top = largest(f);
+                    let powers: Vec<f64> = f.iter().map(|f| libm::exp(f - top)).collect();
+                    let share = y.iter().sum::<f64>() / powers.iter().sum::<f64>();
+                    let chi = powers.iter().zip(y).map(|(e, y)| (e * share - y) / count);
+                    chi.collect::<Vec<_>>()
+                };
+                samples.flat_map(of).collect()
             }
         }
     }
+}
+
+/// The largest; the others when some are NaN, which the sums then find.
+fn largest(f: &[f64]) -> f64 {
+    f.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }

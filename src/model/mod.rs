@@ -1,4 +1,4 @@
-//! What is trained: activations, parametrizations, losses and closures, each one table.
+//! What is trained: activations, parametrizations, losses, schedules and closures, each one table.
 //!
 //! Nothing here knows about layers in memory, experiments or files.
 
@@ -7,8 +7,10 @@ pub mod closure;
 pub mod gaussian;
 pub mod loss;
 pub mod parametrization;
+pub mod schedule;
 
 pub use activation::Activation;
 pub use closure::Closure;
 pub use loss::Loss;
 pub use parametrization::{Exponents, Groups, Parametrization, Rates, ScaleLaw, Scales};
+pub use schedule::{Decay, Schedule};

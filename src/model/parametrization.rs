@@ -61,6 +61,14 @@ pub struct Rates {
     pub readout: f64,
 }
 
+impl Rates {
+    /// All of them times `factor`.
+    pub fn scaled(self, factor: f64) -> Rates {
+        let Rates { input, hidden, readout } = self;
+        Rates { input: factor * input, hidden: factor * hidden, readout: factor * readout }
+    }
+}
+
 /// All factors of one network; see the module's formulas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scales {

@@ -26,6 +26,8 @@ pub enum Purpose {
     Answer = 3,
     /// Z of a test query, drawn and discarded; column = sample.
     TestAnswer = 4,
+    /// Z of a training sample that is only evaluated, drawn and discarded; column = sample.
+    TrainAnswer = 5,
     /// Streams of the `rand` generator.
     Stream = 15,
 }
@@ -50,7 +52,7 @@ pub fn tag(purpose: Purpose, step: u32, direction: Direction) -> u32 {
 /// One query of the conditional engine: who asks and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// [`Purpose::Answer`] or [`Purpose::TestAnswer`].
+    /// [`Purpose::Answer`], [`Purpose::TestAnswer`] or [`Purpose::TrainAnswer`].
     pub purpose: Purpose,
     /// Number of updates done.
     pub step: u32,

@@ -10,6 +10,7 @@ pub mod raw;
 pub mod resolve;
 pub mod settled;
 pub mod source;
+mod training;
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::Request;
 use crate::error::Result;
 use crate::model::{
-    Activation, Closure, Exponents, Groups, Loss, Parametrization, Rates, ScaleLaw,
+    Activation, Closure, Exponents, Groups, Loss, Parametrization, Rates, ScaleLaw, Schedule,
 };
 use grid::quarters;
 
@@ -54,11 +55,52 @@ pub enum Group {
 }
 
 /// Which samples an update uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
     /// All of them.
     Full,
+    /// Minibatches of so many, fewer than there are; see [`crate::engine::batches`].
+    Of(usize),
+}
+
+impl Batch {
+    /// B, of so many `samples`.
+    pub fn size(self, samples: usize) -> usize {
+        match self {
+            Batch::Full => samples,
+            Batch::Of(size) => size,
+        }
+    }
+}
+
+impl Serialize for Batch {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Batch::Full => serializer.serialize_str("full"),
+            Batch::Of(size) => serializer.serialize_u64(*size as u64),
+        }
+    }
+}
+
+/// What turns gradients into updates.
+///
+/// The others are known by name only: they are refused with the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// With momentum, weight decay and schedules.
+    Sgd,
+    /// Refused.
+    Adam,
+    /// Refused.
+    Adamw,
+    /// Refused.
+    Adagrad,
+    /// Refused.
+    Rmsprop,
 }
 
 /// How a training run is computed.
@@ -185,6 +227,23 @@ pub struct Training {
     pub rates: EndRates,
     /// Samples an update uses.
     pub batch: Batch,
+    /// How.
+    pub optimizer: Optimizer,
+    /// μ
+    pub momentum: f64,
+    /// λ
+    pub weight_decay: f64,
+    /// The factor on all rates, update by update.
+    pub schedule: Schedule,
+    /// Updates between recorded passes; the first and the last are always recorded.
+    pub record: u32,
+}
+
+impl Training {
+    /// The steps whose passes are recorded, ascending.
+    pub fn recorded_steps(&self) -> impl Iterator<Item = u32> + use<> {
+        (0..self.steps).step_by(self.record as usize).chain([self.steps])
+    }
 }
 
 /// The grid of runs.

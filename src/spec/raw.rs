@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::{Batch, Block, Group, Precision, ReferenceKind, Rows, Study};
+use super::{Batch, Block, Group, Optimizer, Precision, ReferenceKind, Rows, Study};
 use crate::data::{Labels, Source};
 use crate::model::{Activation, Closure, Exponents, Loss, Parametrization};
 
@@ -70,7 +70,72 @@ pub struct Training {
     pub steps: u32,
     pub learning_rate: f64,
     pub rates: Option<EndRates>,
+    #[schemars(with = "Option<BatchSchema>")]
     pub batch: Option<Batch>,
+    pub optimizer: Option<Optimizer>,
+    pub momentum: Option<f64>,
+    pub weight_decay: Option<f64>,
+    #[schemars(with = "Option<ScheduleSchema>")]
+    pub schedule: Option<Schedule>,
+    pub record: Option<u32>,
+}
+
+/// A batch as the visitor below takes it, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum BatchSchema {
+    Number(usize),
+    Word(Full),
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(dead_code)]
+enum Full {
+    Full,
+}
+
+/// `training.schedule`: a word, or an object.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Schedule {
+    pub kind: Option<ScheduleKind>,
+    pub warmup: Option<u32>,
+    pub last: Option<f64>,
+    pub every: Option<u32>,
+    pub factor: Option<f64>,
+}
+
+/// The kinds of schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum ScheduleKind {
+    Constant,
+    Cosine,
+    Step,
+}
+
+/// The object that a schedule may be.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ScheduleObject {
+    kind: Option<ScheduleKind>,
+    warmup: Option<u32>,
+    #[serde(rename = "final")]
+    last: Option<f64>,
+    every: Option<u32>,
+    factor: Option<f64>,
+}
+
+/// A schedule as the visitor below takes it, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum ScheduleSchema {
+    Word(ScheduleKind),
+    Object(ScheduleObject),
 }
 
 /// `training.rates`
@@ -164,29 +229,69 @@ impl<'de> Deserialize<'de> for Reference {
     }
 }
 
-impl<'de> Deserialize<'de> for Rows {
+impl<'de> Deserialize<'de> for Schedule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberOrAll;
-        impl Visitor<'_> for NumberOrAll {
-            type Value = Rows;
+        struct WordOrObject;
+        impl<'de> Visitor<'de> for WordOrObject {
+            type Value = Schedule;
 
             fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
-                out.write_str("a number of rows or \"all\"")
+                out.write_str("\"constant\", \"cosine\", \"step\", or an object with kind, warmup")
             }
 
-            fn visit_u64<E: de::Error>(self, rows: u64) -> Result<Rows, E> {
-                let wrong = || E::invalid_value(de::Unexpected::Unsigned(rows), &self);
-                usize::try_from(rows).map(Rows::First).map_err(|_| wrong())
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Schedule, E> {
+                let kind = ScheduleKind::deserialize(de::value::StrDeserializer::new(word))?;
+                Ok(Schedule { kind: Some(kind), ..Schedule::default() })
             }
 
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Rows, E> {
-                match word {
-                    "all" => Ok(Rows::All),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
-                }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Schedule, A::Error> {
+                let ScheduleObject { kind, warmup, last, every, factor } =
+                    ScheduleObject::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Schedule { kind, warmup, last, every, factor })
             }
         }
-        deserializer.deserialize_any(NumberOrAll)
+        deserializer.deserialize_any(WordOrObject)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = NumberOrWord { word: "all", what: "a number of rows or \"all\"" };
+        Ok(deserializer.deserialize_any(number)?.map_or(Rows::All, Rows::First))
+    }
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = NumberOrWord { word: "full", what: "a number of samples or \"full\"" };
+        Ok(deserializer.deserialize_any(number)?.map_or(Batch::Full, Batch::Of))
+    }
+}
+
+/// A number, or None for one word.
+struct NumberOrWord {
+    word: &'static str,
+    /// For people.
+    what: &'static str,
+}
+
+impl Visitor<'_> for NumberOrWord {
+    type Value = Option<usize>;
+
+    fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(self.what)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Option<usize>, E> {
+        let wrong = || E::invalid_value(de::Unexpected::Unsigned(number), &self);
+        usize::try_from(number).map(Some).map_err(|_| wrong())
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Option<usize>, E> {
+        match word == self.word {
+            true => Ok(None),
+            false => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+        }
     }
 }
 

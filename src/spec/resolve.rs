@@ -3,14 +3,14 @@
 use super::check::{Check, name_of};
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::source::Source;
+use super::training::training;
 use super::{
-    Backend, Batch, Block, EndRates, Engine, Ensemble, Experiment, Group, Model, Precision,
-    Reference, ReferenceKind, Resolved, Rows, Study, Training,
+    Backend, Batch, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
+    ReferenceKind, Resolved, Rows, Study, Training,
 };
 use crate::data::{self, Labels, Request};
 use crate::error::Result;
-use crate::model::{Activation, Closure, Loss, Parametrization};
-use crate::rng::noise::MAX_STEP;
+use crate::model::{Activation, Closure, Parametrization};
 
 /// Rows of h and g kept for strong errors unless asked otherwise.
 const DEFAULT_ROWS: usize = 512;
@@ -39,11 +39,12 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
     check.name(&raw.name)?;
     let data = data(raw.data, &check)?;
     let model = model(raw.model.unwrap_or_default(), &check)?;
-    let training = training(raw.training, &check)?;
+    let training = training(raw.training, &data, &check)?;
     let ensemble = ensemble(raw.ensemble, &check)?;
     let mut decisions = Vec::new();
 
-    let columns = data.samples.saturating_mul(training.steps as usize + 1);
+    let batch = training.batch.size(data.samples);
+    let columns = batch.saturating_mul(training.steps as usize + 1);
     let engine =
         engine(raw.engine.unwrap_or(EngineChoice::Auto), &ensemble, columns, &mut decisions);
     if engine == Engine::Dense && ensemble.closures.contains(&Closure::Nfd) {
@@ -53,8 +54,8 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
             "take engine conditional, or closures exact and gia",
         ));
     }
-    let backend =
-        backend(raw.backend.unwrap_or(BackendChoice::Auto), engine, &check, &mut decisions)?;
+    let choice = raw.backend.unwrap_or(BackendChoice::Auto);
+    let backend = backend(choice, engine, &training, &check, &mut decisions)?;
     let precision = precision(raw.precision, backend, &model, &training, &check, &mut decisions)?;
 
     let reference = reference(raw.reference.unwrap_or_default(), &ensemble, engine, &check)?;
@@ -177,22 +178,6 @@ fn model(raw: raw::Model, check: &Check) -> Result<Model> {
     })
 }
 
-fn training(raw: raw::Training, check: &Check) -> Result<Training> {
-    let learning_rate = check.positive("training.learning_rate", raw.learning_rate)?;
-    let rates = raw.rates.unwrap_or_default();
-    Ok(Training {
-        loss: raw.loss.unwrap_or(Loss::Squared),
-        steps: check.within("training.steps", raw.steps, 0, MAX_STEP)?,
-        learning_rate,
-        rates: EndRates {
-            input: check.positive("training.rates.input", rates.input.unwrap_or(learning_rate))?,
-            readout: check
-                .positive("training.rates.readout", rates.readout.unwrap_or(learning_rate))?,
-        },
-        batch: raw.batch.unwrap_or(Batch::Full),
-    })
-}
-
 fn ensemble(raw: raw::Ensemble, check: &Check) -> Result<Ensemble> {
     let mut closures = raw.closures.unwrap_or_else(|| Closure::ALL.to_vec());
     check.distinct("ensemble.closures", &closures)?;
@@ -240,9 +225,19 @@ fn engine(
 fn backend(
     choice: BackendChoice,
     engine: Engine,
+    training: &Training,
     check: &Check,
     decisions: &mut Vec<String>,
 ) -> Result<Backend> {
+    let more_than_descent = if training.batch != Batch::Full {
+        Some("minibatches")
+    } else if training.momentum > 0.0 {
+        Some("momentum")
+    } else if training.weight_decay > 0.0 {
+        Some("weight decay")
+    } else {
+        None
+    };
     match (choice, engine) {
         (BackendChoice::Plain, _) => Ok(Backend::Plain),
         (BackendChoice::Cpu, Engine::Dense) => check.fail(
@@ -250,11 +245,23 @@ fn backend(
             "backend cpu has no dense engine",
             "take engine conditional, or backend plain",
         ),
-        (BackendChoice::Cpu, Engine::Conditional) => Ok(Backend::Cpu),
-        (BackendChoice::Auto, Engine::Conditional) => {
-            decisions.push("backend cpu: the fast one of the conditional engine".to_owned());
-            Ok(Backend::Cpu)
-        }
+        (BackendChoice::Cpu, Engine::Conditional) => match more_than_descent {
+            Some(what) => {
+                let problem = format!("backend cpu has no {what}");
+                check.fail("backend", problem, "take backend plain, or leave it out")
+            }
+            None => Ok(Backend::Cpu),
+        },
+        (BackendChoice::Auto, Engine::Conditional) => match more_than_descent {
+            Some(what) => {
+                decisions.push(format!("backend plain: the only one with {what}"));
+                Ok(Backend::Plain)
+            }
+            None => {
+                decisions.push("backend cpu: the fast one of the conditional engine".to_owned());
+                Ok(Backend::Cpu)
+            }
+        },
         (BackendChoice::Auto, Engine::Dense) => {
             decisions.push("backend plain: the only one with a dense engine".to_owned());
             Ok(Backend::Plain)

@@ -4,7 +4,7 @@
 pub mod faults;
 pub mod results;
 
-use nfd::backend::{DROP_TOLERANCE, Network, Probe};
+use nfd::backend::{DROP_TOLERANCE, Network, Probe, Update};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
 
@@ -75,6 +75,16 @@ pub fn sphere(count: usize, dimension: usize, outputs: usize) -> Samples {
 pub fn rates(rate: f64, groups: Groups) -> Rates {
     let of = |trained| if trained { rate } else { 0.0 };
     Rates { input: of(groups.input), hidden: of(groups.hidden), readout: of(groups.readout) }
+}
+
+/// Gradient descent and nothing else.
+pub fn descent(rates: Rates) -> Update {
+    Update { rates, momentum: 0.0, weight_decay: 0.0 }
+}
+
+/// Positions of a full batch.
+pub fn all(samples: &Samples) -> Vec<usize> {
+    (0..samples.len()).collect()
 }
 
 pub const HIDDEN: Groups = Groups { input: false, hidden: true, readout: false };

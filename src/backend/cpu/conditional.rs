@@ -22,10 +22,9 @@ use super::vectors::{
 use crate::backend::coefficients::{Queries, covariances};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
-    Sweeps,
+    Set, Sweeps, Update,
 };
 use crate::data::Samples;
-use crate::model::Rates;
 use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
 use crate::rng::normal::Instructions;
 
@@ -176,7 +175,9 @@ impl<T: Format> Conditional<T> {
 }
 
 impl<T: Format> Sweeps for Conditional<T> {
-    fn forward(&mut self, step: u32) -> ForwardSweep {
+    // Every pass is one of all samples and recorded; experiments are validated before.
+    fn forward(&mut self, step: u32, batch: &[usize], _record: bool) -> ForwardSweep {
+        debug_assert_eq!(batch.len(), self.train.len(), "backend cpu has no minibatches");
         let Network { width, depth, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
         self.passes += 1;
@@ -233,18 +234,22 @@ impl<T: Format> Sweeps for Conditional<T> {
         }
     }
 
-    fn evaluate(&mut self, step: u32) -> Vec<f64> {
+    fn evaluate(&mut self, step: u32, set: Set) -> Vec<f64> {
         let Network { width, depth, scales, .. } = self.network;
-        let query = Query { purpose: Purpose::TestAnswer, step, direction: Direction::Forward };
-        let samples = self.test.len();
+        let (of, purpose, first) = match set {
+            Set::Train => (&self.train, Purpose::TrainAnswer, &self.hidden[0]),
+            Set::Test => (&self.test, Purpose::TestAnswer, &self.test_input),
+        };
+        let query = Query { purpose, step, direction: Direction::Forward };
+        let samples = of.len();
         let mut arena = std::mem::take(&mut self.arena);
         let mark = arena.mark();
         let mut residual = Panel::zeros(width, samples);
-        let (mut from, mut to) = (self.test_input.clone(), Panel::zeros(width, samples));
+        let (mut from, mut to) = (first.clone(), Panel::zeros(width, samples));
         for l in 1..=depth {
             let expansion = self.query_forward(&mut arena, l, &from, &mut residual);
             let memory = &self.layers[l - 1];
-            let draw = self.draw(query, l, &self.test);
+            let draw = self.draw(query, l, of);
             let answer = memory.ask_forward(self.set, (&mut arena, expansion), draw);
             let drift = memory.drift.forward(&answer.expansion.along);
             let image = Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
@@ -257,7 +262,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         self.read(&from)
     }
 
-    fn backward(&mut self, step: u32, chi: &[f64], update: Option<Rates>) -> BackwardSweep {
+    fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
         let Network { depth, outputs, scales, drop_tolerance, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let (set, follows) = (self.set, self.follows_covariances());
@@ -308,8 +313,8 @@ impl<T: Format> Sweeps for Conditional<T> {
         let [past, same] = &accumulated;
         coupling.accumulated_past = self.mean(squares(set, past));
         coupling.accumulated_same = self.mean(squares(set, same));
-        if let Some(rates) = update {
-            self.update(rates, &chi, &weights, &g);
+        if let Some(update) = update {
+            self.update(update, &chi, &weights, &g);
         }
         self.arena = arena;
         self.signal = g;
@@ -334,14 +339,13 @@ impl<T: Format> Sweeps for Conditional<T> {
 
 impl<T: Format> Conditional<T> {
     /// All updates of a pass, from χ (O×P), g_0 and the factors with which its columns enter.
-    fn update(&mut self, rates: Rates, chi: &DMatrix<f64>, weights: &[f64], g: &Panel<T>) {
+    fn update(&mut self, update: &Update, chi: &DMatrix<f64>, weights: &[f64], g: &Panel<T>) {
         let Network { depth, scales, .. } = self.network;
-        if rates.hidden != 0.0 {
-            for (l, memory) in self.layers.iter_mut().enumerate() {
-                let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
-                if let (Some(forward), Some(backward)) = queries {
-                    memory.drift.update(rates.hidden, weights, forward, backward);
-                }
+        let rates = update.rates;
+        for (l, memory) in self.layers.iter_mut().enumerate() {
+            let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
+            if let (Some(forward), Some(backward)) = queries {
+                memory.drift.update(update, weights, forward, backward);
             }
         }
         if rates.input != 0.0 {

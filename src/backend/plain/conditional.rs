@@ -7,16 +7,15 @@
 use nalgebra::DMatrix;
 
 use super::ends::{Ends, Signal};
-use super::memory::Memory;
+use super::memory::{Answer, Memory};
 use super::record::Recorder;
-use super::{columns, finite, mean_square};
+use super::{columns, evaluate_in_parts, finite, mean_square};
 use crate::backend::coefficients::{Queries, covariances};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
-    Sweeps,
+    Set, Sweeps, Update,
 };
 use crate::data::Samples;
-use crate::model::Rates;
 use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
 
 /// One run of the conditional engine.
@@ -28,6 +27,9 @@ pub struct Conditional {
     test: Samples,
     ends: Ends,
     layers: Vec<Memory>,
+    /// The samples of the last forward pass, and whether it is recorded.
+    batch: Samples,
+    record: bool,
     /// h_0 … h_L of the last forward pass.
     hidden: Vec<DMatrix<f64>>,
     /// g_0 … g_L (δ when O > 1) of the last backward pass.
@@ -55,10 +57,12 @@ impl Conditional {
         Conditional {
             noise,
             probe,
-            train,
-            test,
             ends,
             layers: vec![layer; network.depth],
+            batch: train.select([]),
+            train,
+            test,
+            record: true,
             hidden: Vec::new(),
             signals: Vec::new(),
             passes: 0,
@@ -100,10 +104,25 @@ impl Conditional {
         self.network.scales.forward * self.network.scales.update_hidden
     }
 
+    fn branch(&self, memory: &Memory, answer: &Answer) -> Branch {
+        let drift = memory.drift_forward(&answer.expansion.along) * self.drift_scale();
+        let initial = &answer.value * self.network.scales.forward;
+        let kept = memory.drift.kept();
+        Branch { whole: &initial * kept - &drift, moved: initial * (kept - 1.0) - drift }
+    }
+
     /// Residual stream or, in the vanilla network, nothing.
     fn carried(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
         if self.network.scales.skip { x.clone() } else { DMatrix::zeros(x.nrows(), x.ncols()) }
     }
+}
+
+/// What one layer adds to a forward query's features.
+struct Branch {
+    /// forward · Wφ
+    whole: DMatrix<f64>,
+    /// The part of it that training has made: forward · (W − W⁽⁰⁾)φ.
+    moved: DMatrix<f64>,
 }
 
 /// Z\[:, kept\] of one query of one layer.
@@ -125,30 +144,35 @@ fn draw<'a>(
 }
 
 impl Sweeps for Conditional {
-    fn forward(&mut self, step: u32) -> ForwardSweep {
+    fn forward(&mut self, step: u32, batch: &[usize], record: bool) -> ForwardSweep {
         let Network { width, depth, activation, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
-        let samples = self.train.len();
+        self.batch = self.train.select(batch.iter().copied());
+        self.record = record;
         self.passes += 1;
         let follows = self.follows_covariances();
-        let mut h = self.ends.embed(&columns(&self.train));
+        let mut h = self.ends.embed(&columns(&self.batch));
         let mut hidden = vec![h.clone()];
         let mut coupling = ForwardCoupling::default();
-        let mut accumulated = DMatrix::zeros(width, samples);
+        let mut accumulated = DMatrix::zeros(width, batch.len());
         let mut own_movement = 0.0;
         for l in 1..=depth {
             let phi = h.map(|u| activation.value(u));
-            let mut z = draw(&*self.noise, query, l, width, &self.train);
+            let mut z = draw(&*self.noise, query, l, width, &self.batch);
             let memory = &self.layers[l - 1];
             let answer = memory.ask_forward(&phi, &mut z);
-            let drift = memory.drift_forward(&answer.expansion.along) * self.drift_scale();
-            h = self.carried(&h) + &answer.value * scales.forward - &drift;
+            let Branch { whole, moved } = self.branch(memory, &answer);
+            h = self.carried(&h) + whole;
 
-            let coupled = &memory.backward.basis * &answer.coupling * scales.forward;
-            coupling.layer += mean_square(&coupled) / depth as f64;
-            accumulated += coupled;
-            // drift = forward · (W − W⁽⁰⁾)φ; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
-            own_movement += mean_square(&drift) / (scales.forward.powi(2) * (width * depth) as f64);
+            if record {
+                let kept = scales.forward * memory.drift.kept();
+                let coupled = &memory.backward.basis * &answer.coupling * kept;
+                coupling.layer += mean_square(&coupled) / depth as f64;
+                accumulated += coupled;
+                // moved = forward · (W − W⁽⁰⁾)φ; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
+                let scale = scales.forward.powi(2) * (width * depth) as f64;
+                own_movement += mean_square(&moved) / scale;
+            }
 
             self.layers[l - 1].remember_forward(&answer);
             self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
@@ -158,30 +182,34 @@ impl Sweeps for Conditional {
         self.hidden = hidden;
         ForwardSweep {
             f: self.ends.read(&scales, &h),
-            features: self.features.snapshots(&self.probe, &self.hidden),
+            features: self.features.snapshots(&self.probe, &self.hidden, record),
             own_movement,
             ranks: self.layers.iter().map(|layer| layer.forward.rank()).collect(),
-            coupling: Some(coupling),
+            coupling: record.then_some(coupling),
             nonfinite: self.hidden.iter().position(|h| !finite(h)),
         }
     }
 
-    fn evaluate(&mut self, step: u32) -> Vec<f64> {
-        let Network { width, depth, activation, scales, .. } = self.network;
-        let query = Query { purpose: Purpose::TestAnswer, step, direction: Direction::Forward };
-        let mut h = self.ends.embed(&columns(&self.test));
-        for l in 1..=depth {
-            let phi = h.map(|u| activation.value(u));
-            let mut z = draw(&*self.noise, query, l, width, &self.test);
-            let memory = &self.layers[l - 1];
-            let answer = memory.ask_forward(&phi, &mut z);
-            let drift = memory.drift_forward(&answer.expansion.along) * self.drift_scale();
-            h = self.carried(&h) + answer.value * scales.forward - drift;
-        }
-        self.ends.read(&scales, &h)
+    fn evaluate(&mut self, step: u32, set: Set) -> Vec<f64> {
+        let Network { width, activation, scales, .. } = self.network;
+        let (samples, purpose) = match set {
+            Set::Train => (&self.train, Purpose::TrainAnswer),
+            Set::Test => (&self.test, Purpose::TestAnswer),
+        };
+        let query = Query { purpose, step, direction: Direction::Forward };
+        evaluate_in_parts(samples, |part| {
+            let mut h = self.ends.embed(&columns(part));
+            for (l, memory) in (1..).zip(&self.layers) {
+                let phi = h.map(|u| activation.value(u));
+                let answer =
+                    memory.ask_forward(&phi, &mut draw(&*self.noise, query, l, width, part));
+                h = self.carried(&h) + self.branch(memory, &answer).whole;
+            }
+            self.ends.read(&scales, &h)
+        })
     }
 
-    fn backward(&mut self, step: u32, chi: &[f64], update: Option<Rates>) -> BackwardSweep {
+    fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
         let Network { width, depth, activation, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let Signal { mut g, weights } = self.ends.signal(chi);
@@ -192,26 +220,29 @@ impl Sweeps for Conditional {
             (DMatrix::zeros(width, g.ncols()), DMatrix::zeros(width, g.ncols()));
         for l in (1..=depth).rev() {
             let slope = self.hidden[l - 1].map(|u| activation.derivative(u));
-            let mut z = draw(&*self.noise, query, l, width, &self.train);
+            let mut z = draw(&*self.noise, query, l, width, &self.batch);
             let memory = &self.layers[l - 1];
             let answer = memory.ask_backward(&g, &mut z);
+            let kept = scales.forward * memory.drift.kept();
             let drift = memory.drift_backward(&answer.expansion.along) * self.drift_scale();
-            let branch = &answer.value * scales.forward - drift;
+            let branch = &answer.value * kept - drift;
             g = self.carried(&g) + slope.component_mul(&branch);
 
-            let coupled = |first: usize, count: usize| {
-                let along = memory.forward.basis.columns(first, count)
-                    * answer.coupling.rows(first, count)
-                    * scales.forward;
-                slope.component_mul(&along)
-            };
-            let earlier = memory.earlier;
-            let layer_past = coupled(0, earlier);
-            let layer_same = coupled(earlier, memory.forward.rank() - earlier);
-            coupling.layer_past += mean_square(&layer_past) / depth as f64;
-            coupling.layer_same += mean_square(&layer_same) / depth as f64;
-            past += layer_past;
-            same += layer_same;
+            if self.record {
+                let coupled = |first: usize, count: usize| {
+                    let along = memory.forward.basis.columns(first, count)
+                        * answer.coupling.rows(first, count)
+                        * kept;
+                    slope.component_mul(&along)
+                };
+                let earlier = memory.earlier;
+                let layer_past = coupled(0, earlier);
+                let layer_same = coupled(earlier, memory.forward.rank() - earlier);
+                coupling.layer_past += mean_square(&layer_past) / depth as f64;
+                coupling.layer_same += mean_square(&layer_same) / depth as f64;
+                past += layer_past;
+                same += layer_same;
+            }
 
             self.layers[l - 1].remember_backward(&answer);
             self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
@@ -220,22 +251,20 @@ impl Sweeps for Conditional {
         coupling.accumulated_past = mean_square(&past);
         coupling.accumulated_same = mean_square(&same);
 
-        if let Some(rates) = update {
-            if rates.hidden != 0.0 {
-                for (l, memory) in self.layers.iter_mut().enumerate() {
-                    let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
-                    if let (Some(forward), Some(backward)) = queries {
-                        memory.drift.update(rates.hidden, &weights, forward, backward);
-                    }
+        if let Some(update) = update {
+            for (l, memory) in self.layers.iter_mut().enumerate() {
+                let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
+                if let (Some(forward), Some(backward)) = queries {
+                    memory.drift.update(update, &weights, forward, backward);
                 }
             }
-            let x = columns(&self.train);
-            self.ends.update(&scales, rates, &x, &self.hidden[depth], chi, &g, &weights);
+            let x = columns(&self.batch);
+            self.ends.update(&scales, update, &x, &self.hidden[depth], chi, &g, &weights);
         }
         BackwardSweep {
-            gradients: self.gradients.snapshots(&self.probe, &self.signals),
+            gradients: self.gradients.snapshots(&self.probe, &self.signals, self.record),
             ranks: self.layers.iter().map(|layer| layer.backward.rank()).collect(),
-            coupling: Some(coupling),
+            coupling: self.record.then_some(coupling),
             nonfinite: self.signals.iter().rposition(|g| !finite(g)),
         }
     }

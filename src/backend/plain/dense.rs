@@ -5,11 +5,13 @@ use nalgebra::DMatrix;
 
 use super::ends::{Ends, Signal};
 use super::record::Recorder;
-use super::{columns, finite, mean_square};
+use super::{columns, descend, evaluate_in_parts, finite, mean_square, weighted};
 use crate::backend::coefficients::covariance;
-use crate::backend::{BackwardSweep, Covariances, ForwardSweep, Network, Probe, Sweeps};
+use crate::backend::{
+    BackwardSweep, Covariances, ForwardSweep, Network, Probe, Set, Sweeps, Update,
+};
 use crate::data::Samples;
-use crate::model::{Closure, Rates};
+use crate::model::Closure;
 use crate::rng::noise::{Direction, Entry, Noise};
 
 /// The hidden weights: W_1 … W_L, and for `gia` the independent W̃_l whose transposes carry the
@@ -56,7 +58,12 @@ pub struct Dense {
     test: Samples,
     ends: Ends,
     weights: Weights,
+    /// Of the forward and of the backward weights, once there are some.
+    velocities: [Vec<Option<DMatrix<f64>>>; 2],
     initial: Vec<DMatrix<f64>>,
+    /// The samples of the last forward pass, and whether it is recorded.
+    batch: Samples,
+    record: bool,
     hidden: Vec<DMatrix<f64>>,
     signals: Vec<DMatrix<f64>>,
     /// Passes so far.
@@ -93,6 +100,9 @@ impl Dense {
     ) -> Self {
         Dense {
             initial: weights.forward.clone(),
+            velocities: [vec![None; network.depth], vec![None; network.depth]],
+            batch: train.select([]),
+            record: true,
             hidden: Vec::new(),
             signals: Vec::new(),
             passes: 0,
@@ -134,28 +144,30 @@ impl Dense {
         self.probe.follows_covariances(self.passes, self.train.len())
     }
 
-    /// h_0 … h_L of the given inputs.
-    fn propagate(&self, samples: &Samples) -> Vec<DMatrix<f64>> {
+    /// h_l from h_{l−1}.
+    fn next(&self, w: &DMatrix<f64>, h: &DMatrix<f64>) -> DMatrix<f64> {
         let Network { activation, scales, .. } = self.network;
-        let mut hidden = vec![self.ends.embed(&columns(samples))];
-        for w in &self.weights.forward {
-            let h = &hidden[hidden.len() - 1];
-            let branch = w * h.map(|u| activation.value(u)) * scales.forward;
-            let next = if scales.skip { h + branch } else { branch };
-            hidden.push(next);
-        }
-        hidden
+        let branch = w * h.map(|u| activation.value(u)) * scales.forward;
+        if scales.skip { h + branch } else { branch }
     }
 }
 
 impl Sweeps for Dense {
-    fn forward(&mut self, _step: u32) -> ForwardSweep {
+    fn forward(&mut self, _step: u32, batch: &[usize], record: bool) -> ForwardSweep {
         let Network { width, depth, activation, scales, .. } = self.network;
-        self.hidden = self.propagate(&self.train);
+        self.batch = self.train.select(batch.iter().copied());
+        self.record = record;
+        let mut hidden = vec![self.ends.embed(&columns(&self.batch))];
+        for (l, w) in self.weights.forward.iter().enumerate() {
+            hidden.push(self.next(w, &hidden[l]));
+        }
+        self.hidden = hidden;
         let mut own_movement = 0.0;
-        for (l, (w, initial)) in self.weights.forward.iter().zip(&self.initial).enumerate() {
-            let moved = (w - initial) * self.hidden[l].map(|u| activation.value(u));
-            own_movement += mean_square(&moved) / (width * depth) as f64;
+        if record {
+            for (l, (w, initial)) in self.weights.forward.iter().zip(&self.initial).enumerate() {
+                let moved = (w - initial) * self.hidden[l].map(|u| activation.value(u));
+                own_movement += mean_square(&moved) / (width * depth) as f64;
+            }
         }
         self.passes += 1;
         let follows = self.follows_covariances();
@@ -168,7 +180,7 @@ impl Sweeps for Dense {
         }
         ForwardSweep {
             f: self.ends.read(&scales, &self.hidden[depth]),
-            features: self.features.snapshots(&self.probe, &self.hidden),
+            features: self.features.snapshots(&self.probe, &self.hidden, record),
             own_movement,
             ranks: Vec::new(),
             coupling: None,
@@ -176,12 +188,19 @@ impl Sweeps for Dense {
         }
     }
 
-    fn evaluate(&mut self, _step: u32) -> Vec<f64> {
-        let hidden = self.propagate(&self.test);
-        self.ends.read(&self.network.scales, &hidden[self.network.depth])
+    fn evaluate(&mut self, _step: u32, set: Set) -> Vec<f64> {
+        let samples = match set {
+            Set::Train => &self.train,
+            Set::Test => &self.test,
+        };
+        evaluate_in_parts(samples, |part| {
+            let first = self.ends.embed(&columns(part));
+            let last = self.weights.forward.iter().fold(first, |h, w| self.next(w, &h));
+            self.ends.read(&self.network.scales, &last)
+        })
     }
 
-    fn backward(&mut self, _step: u32, chi: &[f64], update: Option<Rates>) -> BackwardSweep {
+    fn backward(&mut self, _step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
         let Network { depth, activation, scales, .. } = self.network;
         let Signal { g, weights } = self.ends.signal(chi);
         self.signals = vec![g; depth + 1];
@@ -203,33 +222,24 @@ impl Sweeps for Dense {
             }
             history.push(self.signals[layer].clone());
         }
-        if let Some(rates) = update {
-            let Weights { forward, backward } = &mut self.weights;
+        if let Some(update) = update {
+            let rate = update.rates.hidden;
+            let [ahead, back] = &mut self.velocities;
             for l in 1..=depth {
-                let mut weighted = self.signals[l].clone();
-                for (mut column, weight) in weighted.column_iter_mut().zip(&weights) {
-                    column *= rates.hidden * scales.update_hidden * weight;
-                }
                 let phi = self.hidden[l - 1].map(|u| activation.value(u));
-                let change = weighted * phi.transpose();
-                forward[l - 1] -= &change;
+                let direction = weighted(&self.signals[l], &weights) * phi.transpose();
+                let direction = direction * scales.update_hidden;
+                let Weights { forward, backward } = &mut self.weights;
                 if let Some(w) = backward.get_mut(l - 1) {
-                    *w -= &change;
+                    descend(w, &mut back[l - 1], rate, update, direction.clone());
                 }
+                descend(&mut forward[l - 1], &mut ahead[l - 1], rate, update, direction);
             }
-            let x = columns(&self.train);
-            self.ends.update(
-                &scales,
-                rates,
-                &x,
-                &self.hidden[depth],
-                chi,
-                &self.signals[0],
-                &weights,
-            );
+            let (x, h, g) = (columns(&self.batch), &self.hidden[depth], &self.signals[0]);
+            self.ends.update(&scales, update, &x, h, chi, g, &weights);
         }
         BackwardSweep {
-            gradients: self.gradients.snapshots(&self.probe, &self.signals),
+            gradients: self.gradients.snapshots(&self.probe, &self.signals, self.record),
             ranks: Vec::new(),
             coupling: None,
             nonfinite: self.signals.iter().rposition(|g| !finite(g)),

@@ -3,7 +3,9 @@
 
 use nalgebra::DMatrix;
 
-use crate::model::{Rates, Scales};
+use super::{descend, weighted};
+use crate::backend::Update;
+use crate::model::Scales;
 use crate::rng::noise::{Entry, Noise};
 
 /// U and V.
@@ -13,6 +15,8 @@ pub struct Ends {
     pub u: DMatrix<f64>,
     /// n×O
     pub v: DMatrix<f64>,
+    /// Of U and V, once there are some.
+    velocities: [Option<DMatrix<f64>>; 2],
 }
 
 /// The backward signal that enters the last layer: its columns G, n×P, and the factor χ with which
@@ -28,6 +32,11 @@ pub struct Signal {
 }
 
 impl Ends {
+    /// Given weights, at rest.
+    pub fn new(u: DMatrix<f64>, v: DMatrix<f64>) -> Self {
+        Ends { u, v, velocities: [None, None] }
+    }
+
     /// Initial weights.
     pub fn sample(noise: &dyn Noise, width: usize, dimension: usize, outputs: usize) -> Self {
         let mut u = DMatrix::zeros(width, dimension);
@@ -38,7 +47,7 @@ impl Ends {
         for (o, column) in v.as_mut_slice().chunks_mut(width).enumerate() {
             noise.fill(Entry::Readout { output: o as u32 }, 0, column);
         }
-        Ends { u, v }
+        Ends::new(u, v)
     }
 
     /// h_0 = U x / √d.
@@ -65,29 +74,24 @@ impl Ends {
         }
     }
 
-    /// ΔU from g_0 = `g` weighted by `weights`, and ΔV from h_L = `h` and χ.
+    /// U and V follow D_U = c_U Σ χ g_0 xᵀ and D_V = c_V Σ χ h_L, from g_0 = `g` weighted by
+    /// `weights`, and h_L = `h`.
     #[allow(clippy::too_many_arguments)]
     pub fn update(
         &mut self,
         scales: &Scales,
-        rates: Rates,
+        update: &Update,
         x: &DMatrix<f64>,
         h: &DMatrix<f64>,
         chi: &[f64],
         g: &DMatrix<f64>,
         weights: &[f64],
     ) {
-        if rates.input != 0.0 {
-            let rate = rates.input * scales.update_input;
-            let mut weighted = x.clone();
-            for (mut column, weight) in weighted.column_iter_mut().zip(weights) {
-                column *= rate * weight;
-            }
-            self.u -= g * weighted.transpose();
-        }
-        if rates.readout != 0.0 {
-            let chi = DMatrix::from_column_slice(self.v.ncols(), h.ncols(), chi);
-            self.v -= h * chi.transpose() * (rates.readout * scales.update_readout);
-        }
+        let [of_u, of_v] = &mut self.velocities;
+        let direction = g * weighted(x, weights).transpose() * scales.update_input;
+        descend(&mut self.u, of_u, update.rates.input, update, direction);
+        let chi = DMatrix::from_column_slice(self.v.ncols(), h.ncols(), chi);
+        let direction = h * chi.transpose() * scales.update_readout;
+        descend(&mut self.v, of_v, update.rates.readout, update, direction);
     }
 }

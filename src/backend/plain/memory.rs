@@ -99,7 +99,7 @@ pub struct Memory {
     pub forward: Side,
     /// QB, BB, Θ_B.
     pub backward: Side,
-    /// W − W⁽⁰⁾.
+    /// What training has made of W⁽⁰⁾.
     pub drift: Drift,
     /// Forward columns that were there before this step.
     pub earlier: usize,

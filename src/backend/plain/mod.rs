@@ -12,6 +12,7 @@ mod record;
 
 use nalgebra::DMatrix;
 
+use crate::backend::{EVALUATED_AT_ONCE, Update};
 use crate::data::Samples;
 
 /// The inputs as columns, d×P.
@@ -27,4 +28,42 @@ fn mean_square(x: &DMatrix<f64>) -> f64 {
 /// Whether every entry is finite.
 fn finite(x: &DMatrix<f64>) -> bool {
     x.iter().all(|v| v.is_finite())
+}
+
+/// Outputs of all `samples`, which `output` is given part after part.
+fn evaluate_in_parts(samples: &Samples, mut output: impl FnMut(&Samples) -> Vec<f64>) -> Vec<f64> {
+    let positions: Vec<usize> = (0..samples.len()).collect();
+    let parts = positions.chunks(EVALUATED_AT_ONCE);
+    parts.flat_map(|part| output(&samples.select(part.iter().copied()))).collect()
+}
+
+/// v ← μ v + D + λ W, then W ← W − η v, with D = `direction`; v is kept only where there is
+/// momentum.
+fn descend(
+    weights: &mut DMatrix<f64>,
+    velocity: &mut Option<DMatrix<f64>>,
+    rate: f64,
+    update: &Update,
+    mut direction: DMatrix<f64>,
+) {
+    if rate == 0.0 {
+        return;
+    }
+    if update.weight_decay > 0.0 {
+        direction.zip_apply(weights, |v, w| *v += update.weight_decay * w);
+    }
+    if let Some(old) = velocity.take() {
+        direction.zip_apply(&old, |v, old| *v += update.momentum * old);
+    }
+    weights.zip_apply(&direction, |w, v| *w -= rate * v);
+    *velocity = (update.momentum > 0.0).then_some(direction);
+}
+
+/// X with every column times its weight.
+fn weighted(x: &DMatrix<f64>, weights: &[f64]) -> DMatrix<f64> {
+    let mut weighted = x.clone();
+    for (mut column, weight) in weighted.column_iter_mut().zip(weights) {
+        column *= *weight;
+    }
+    weighted
 }

@@ -12,8 +12,16 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Looks at `vectors[layer]` at every probed layer; the first call sets the reference.
-    pub fn snapshots(&mut self, probe: &Probe, vectors: &[DMatrix<f64>]) -> Vec<Snapshot> {
+    /// Looks at `vectors[layer]` at every probed layer, if at all; the first look sets the reference.
+    pub fn snapshots(
+        &mut self,
+        probe: &Probe,
+        vectors: &[DMatrix<f64>],
+        record: bool,
+    ) -> Vec<Snapshot> {
+        if !record {
+            return Vec::new();
+        }
         if self.initial.is_empty() {
             self.initial = probe.layers.iter().map(|&layer| vectors[layer].clone()).collect();
         }

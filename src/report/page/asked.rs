@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::words;
 use crate::data::{Labels, Source};
-use crate::model::Closure;
+use crate::model::{Closure, Decay, Loss, Schedule};
 use crate::report::Report;
 use crate::report::text::{count, escape, list, plain};
 use crate::spec::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows, Study};
@@ -117,7 +117,12 @@ fn network(experiment: &Experiment) -> String {
 fn training(experiment: &Experiment) -> String {
     let training = &experiment.training;
     let batch = match training.batch {
-        Batch::Full => "full-batch gradient descent",
+        Batch::Full => "full-batch gradient descent".to_owned(),
+        Batch::Of(size) => format!("gradient descent on minibatches of {size}"),
+    };
+    let loss = match training.loss {
+        Loss::Squared => "the squared loss",
+        Loss::CrossEntropy => "cross-entropy",
     };
     let groups: Vec<String> = experiment
         .model
@@ -130,10 +135,39 @@ fn training(experiment: &Experiment) -> String {
         })
         .collect();
     let trained = if groups.is_empty() { "no".to_owned() } else { list(&groups) };
-    format!(
-        "{} of {batch} on the squared loss; {trained} weights are trained",
+    let mut words = format!(
+        "{} of {batch} on {loss}; {trained} weights are trained",
         count(u64::from(training.steps), "step")
-    )
+    );
+    if training.momentum > 0.0 {
+        let _ = write!(words, "; momentum μ = {}", plain(training.momentum));
+    }
+    if training.weight_decay > 0.0 {
+        let _ = write!(words, "; weight decay λ = {}", plain(training.weight_decay));
+    }
+    words.push_str(&schedule(training.schedule));
+    if training.record > 1 {
+        let _ = write!(words, "; recorded every {} steps and after the last", training.record);
+    }
+    words
+}
+
+fn schedule(Schedule { decay, warmup }: Schedule) -> String {
+    let mut words = match warmup {
+        0 => String::new(),
+        _ => format!("; rates rise linearly over the first {}", count(u64::from(warmup), "step")),
+    };
+    match decay {
+        Decay::Constant => {}
+        Decay::Cosine { last } => {
+            let _ = write!(words, "; rates fall along half a cosine to {} times η", plain(last));
+        }
+        Decay::Step { every, factor } => {
+            let every = count(u64::from(every), "step");
+            let _ = write!(words, "; rates are multiplied by {} every {every}", plain(factor));
+        }
+    }
+    words
 }
 
 fn grid(experiment: &Experiment) -> String {

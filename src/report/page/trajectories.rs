@@ -170,7 +170,7 @@ pub fn figures(report: &Report) -> Vec<Figure> {
     };
     let index = Index::new(report, width);
     let output = report.rows.iter().map(|row| &row.observable).find(|name| name.starts_with("f."));
-    let steps = report.experiment.training.steps;
+    let steps: Vec<u32> = report.experiment.training.recorded_steps().collect();
     let depth_mup = report.experiment.model.parametrization == Parametrization::DepthMup;
 
     let figure = |&(name, heading, observable, y, by, caption): &(_, &str, _, &str, By, &str)| {
@@ -192,14 +192,16 @@ pub fn figures(report: &Report) -> Vec<Figure> {
                 })
                 .map(line)
                 .collect(),
-            By::Step(first) => six(&(first..=steps).collect::<Vec<_>>())
-                .into_iter()
-                .enumerate()
-                .map(|(i, k)| {
-                    (Look::Rank(i), k.to_string(), curve(closure, deepest, Over::Depth(k)))
-                })
-                .map(line)
-                .collect(),
+            By::Step(first) => {
+                six(&steps.iter().copied().filter(|&k| k >= first).collect::<Vec<_>>())
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, k)| {
+                        (Look::Rank(i), k.to_string(), curve(closure, deepest, Over::Depth(k)))
+                    })
+                    .map(line)
+                    .collect()
+            }
         };
         let legend = match by {
             By::Depth => "L =",
