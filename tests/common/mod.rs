@@ -4,9 +4,13 @@
 pub mod faults;
 pub mod results;
 
+use std::collections::BTreeSet;
+
 use nfd::backend::{DROP_TOLERANCE, Network, Probe, Update};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::rng::philox::Philox;
+use rand::RngExt;
 
 /// A network in a named parametrization, T = 1, γ = 1.
 pub fn network(
@@ -98,4 +102,32 @@ pub fn chi(f: &[f64], samples: &Samples) -> Vec<f64> {
 /// |a − b| ≤ tolerance · max(1, |b|); false for NaN.
 pub fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * b.abs().max(1.0)
+}
+
+/// Choices of one value for each of some options, of which there are `sizes`, in which every value of
+/// every option meets every value of every other; only the pairs `apart`, (option, value) twice in
+/// order of options, never meet.
+pub fn covering<const N: usize>(
+    sizes: [usize; N],
+    apart: &[((usize, usize), (usize, usize))],
+) -> Vec<[usize; N]> {
+    let mut random = Philox::stream(11, 0);
+    let mut seen = BTreeSet::new();
+    let mut choices = Vec::new();
+    let of = |i: usize, j: usize| sizes[i] * sizes[j];
+    let pairs: usize = (0..N).map(|i| (i + 1..N).map(|j| of(i, j)).sum::<usize>()).sum();
+    while seen.len() < pairs - apart.len() {
+        let choice = sizes.map(|size| random.random_range(0..size));
+        let met = |i: usize| (i + 1..N).map(move |j| ((i, choice[i]), (j, choice[j])));
+        let met: Vec<_> = (0..N).flat_map(met).collect();
+        if met.iter().any(|pair| apart.contains(pair)) {
+            continue;
+        }
+        let before = seen.len();
+        seen.extend(met);
+        if seen.len() > before {
+            choices.push(choice);
+        }
+    }
+    choices
 }

@@ -40,23 +40,43 @@ pub fn multiply<T: Format>(
     }
 }
 
-/// One factor of the sum over samples in a step, and what the sum does.
-pub struct Change<'a, T> {
-    /// s, as G has g: D = Σ_p g_p s_pᵀ.
-    pub s: &'a Vectors<T>,
-    /// W by D.
-    pub step: Step<T>,
-    /// v, where the step has one.
-    pub velocity: Option<&'a mut Weights<T>>,
+/// A matrix that can be trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained<T> {
+    /// W
+    pub weights: Weights<T>,
+    /// v, once there is momentum.
+    velocity: Option<Weights<T>>,
 }
 
-/// Y = WᵀG (unless None), then the change of W.
-pub fn descend<T: Format>(
+impl<T: Format> Trained<T> {
+    /// At rest.
+    pub fn new(weights: Weights<T>) -> Self {
+        Trained { weights, velocity: None }
+    }
+
+    /// Y = WᵀG (unless None), then the `step` of W by D = Σ_p g_p s_pᵀ.
+    pub fn descend(
+        &mut self,
+        set: Instructions,
+        g: &Vectors<T>,
+        y: Option<&mut Vectors<T>>,
+        (s, step): (&Vectors<T>, Step<T>),
+    ) {
+        if let Step::Momentum { .. } = step {
+            let (rows, columns) = (self.weights.rows(), self.weights.columns());
+            self.velocity.get_or_insert_with(|| Weights::zeros(rows, columns));
+        }
+        descend(set, (&mut self.weights, self.velocity.as_mut()), g, y, (s, step));
+    }
+}
+
+fn descend<T: Format>(
     set: Instructions,
-    w: &mut Weights<T>,
+    (w, v): (&mut Weights<T>, Option<&mut Weights<T>>),
     g: &Vectors<T>,
     y: Option<&mut Vectors<T>>,
-    change: Change<T>,
+    (s, step): (&Vectors<T>, Step<T>),
 ) {
     let (samples, width) = (g.samples(), w.width());
     if samples == 0 || width == 0 {
@@ -65,15 +85,15 @@ pub fn descend<T: Format>(
     let threads = rayon::current_num_threads().min(width);
     let each = width.div_ceil(threads);
     let mut w = columns(w, each);
-    let mut v = change.velocity.map_or_else(Vec::new, |v| columns(v, each));
+    let mut v = v.map_or_else(Vec::new, |v| columns(v, each));
     v.resize_with(w.len(), Vec::new);
     let mut y: Vec<_> = match y {
         Some(y) => y.pieces_mut().chunks_mut(each * samples).map(Some).collect(),
         None => w.iter().map(|_| None).collect(),
     };
-    let s = change.s.pieces().chunks(each * samples);
+    let s = s.pieces().chunks(each * samples);
     let work = |(((w, v), y), s): (((&mut Tiles<T>, &mut Tiles<T>), &mut Option<_>), &[_])| {
-        products::backward(set, w, v, g.pieces(), s, y.as_deref_mut(), samples, change.step);
+        products::backward(set, w, v, g.pieces(), s, y.as_deref_mut(), samples, step);
     };
     let ranges = w.iter_mut().zip(&mut v).zip(&mut y).zip(s);
     match threads {

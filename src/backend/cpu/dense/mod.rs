@@ -1,5 +1,254 @@
-//! The dense engine, fast.
+//! The dense engine at the speed of memory or arithmetic, in f32 or f64.
+//!
+//! The formulas are those of [`crate::backend::plain::dense`]. A training step reads every weight
+//! twice and writes it once: a forward sweep, and a backward sweep that updates a weight as soon as
+//! it has been read ([`products`]). A network trains from its first step to its last before the next
+//! one begins, so weights that fit into a cache stay there.
+//!
+//! From the bottom: [`vectors`], [`weights`]: how they lie in memory; [`products`]: tiles of them, on
+//! every instruction set; [`matrix`]: whole matrices, shared between the threads of the `rayon` pool
+//! that calls; [`layer`], [`ends`]: the parts of a network; `record`: what is kept of a pass.
+
+pub mod ends;
+pub mod layer;
 pub mod matrix;
 pub mod products;
+mod record;
 pub mod vectors;
 pub mod weights;
+
+use super::format::Format;
+use crate::backend::{
+    BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardSweep, Network, Probe, Set, Sweeps,
+    Update,
+};
+use crate::data::Samples;
+use crate::rng::noise::Noise;
+use crate::rng::normal::Instructions;
+use ends::Ends;
+use layer::Layer;
+use record::Recorder;
+use vectors::Vectors;
+
+/// One run of the dense engine, weights in `T`.
+pub struct Dense<T> {
+    network: Network,
+    probe: Probe,
+    train: Samples,
+    test: Samples,
+    set: Instructions,
+    ends: Ends<T>,
+    layers: Vec<Layer<T>>,
+    /// h_0 … h_L of the last batch.
+    hidden: Vec<Vectors<T>>,
+    /// φ(h_0) … φ(h_{L−1}) of it.
+    values: Vec<Vectors<T>>,
+    /// g_0 (δ_0 when O > 1) of the last backward pass.
+    signal: Vectors<T>,
+    /// Products of a layer, before they are scaled.
+    product: Vectors<T>,
+    /// (W − W⁽⁰⁾)φ, then the other factor of an update.
+    scratch: Vectors<T>,
+    /// Whether the last forward pass was recorded.
+    record: bool,
+    /// Passes so far.
+    passes: usize,
+    features: Recorder<T>,
+    /// Its history is of φ(h), which covariances are of.
+    feature_values: Recorder<T>,
+    gradients: Recorder<T>,
+}
+
+impl<T: Format> Dense<T> {
+    /// A network at initialisation, computed with `set`.
+    pub fn new(
+        network: Network,
+        noise: &dyn Noise,
+        probe: Probe,
+        (train, test): (Samples, Samples),
+        set: Instructions,
+    ) -> Self {
+        let sizes = (network.width, train.dimension, network.outputs);
+        let none = || Vectors::zeros(network.width, 0);
+        Dense {
+            ends: Ends::sample(set, noise, sizes),
+            layers: (1..=network.depth).map(|l| Layer::sample(set, noise, &network, l)).collect(),
+            hidden: vec![none(); network.depth + 1],
+            values: vec![none(); network.depth],
+            signal: none(),
+            product: none(),
+            scratch: none(),
+            record: false,
+            passes: 0,
+            features: Recorder::new(&probe),
+            feature_values: Recorder::new(&probe),
+            gradients: Recorder::new(&probe),
+            network,
+            probe,
+            train,
+            test,
+            set,
+        }
+    }
+
+    /// Layers 1..=L, for tests.
+    pub fn layers(&self) -> &[Layer<T>] {
+        &self.layers
+    }
+
+    /// U and V, for tests.
+    pub fn ends(&self) -> &Ends<T> {
+        &self.ends
+    }
+
+    /// h_0 … h_L of the last forward pass, n×P each.
+    pub fn hidden(&self) -> &[Vectors<T>] {
+        &self.hidden
+    }
+
+    /// g_0 (δ_0 when O > 1) of the last backward pass, n×P.
+    pub fn signal(&self) -> &Vectors<T> {
+        &self.signal
+    }
+
+    /// Room for `samples` samples.
+    fn make_room(&mut self, samples: usize) {
+        if self.product.samples() != samples {
+            let n = self.network.width;
+            let vectors = self.hidden.iter_mut().chain(&mut self.values);
+            let vectors = vectors.chain([&mut self.product, &mut self.scratch]);
+            vectors.for_each(|x| *x = Vectors::zeros(n, samples));
+        }
+    }
+
+    fn follows_covariances(&self) -> bool {
+        self.probe.follows_covariances(self.passes, self.train.len())
+    }
+
+    /// The factor on h_{l−1} in h_l, and on W φ.
+    fn factors(&self) -> (T, T) {
+        let scales = self.network.scales;
+        (if scales.skip { T::ONE } else { T::ZERO }, T::of(scales.forward))
+    }
+
+    /// φ(h).
+    fn value(&self, h: &Vectors<T>, phi: &mut Vectors<T>) {
+        products::value(self.set, self.network.activation, h.pieces(), phi.pieces_mut());
+        phi.clear_padding(); // φ(0) need not be 0
+    }
+
+    /// Outputs of some samples.
+    fn output(&self, samples: &Samples) -> Vec<f64> {
+        let (carry, scale) = self.factors();
+        let room = || Vectors::zeros(self.network.width, samples.len());
+        let (mut h, mut phi, mut next) = (room(), room(), room());
+        self.ends.embed(samples, &mut h);
+        for layer in &self.layers {
+            self.value(&h, &mut phi);
+            layer.forward(&phi, &mut next, None);
+            products::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale);
+            std::mem::swap(&mut h, &mut next);
+        }
+        self.ends.read(&self.network.scales, &h)
+    }
+}
+
+impl<T: Format> Sweeps for Dense<T> {
+    fn forward(&mut self, _step: u32, batch: &[usize], record: bool) -> ForwardSweep {
+        let Network { width, depth, scales, .. } = self.network;
+        self.make_room(batch.len());
+        self.record = record;
+        self.passes += 1;
+        let follows = self.follows_covariances();
+        let (carry, scale) = self.factors();
+        let mut hidden = std::mem::take(&mut self.hidden);
+        let mut values = std::mem::take(&mut self.values);
+        let mut moved = std::mem::take(&mut self.scratch);
+        self.ends.embed_batch(&self.train.select(batch.iter().copied()), &mut hidden[0]);
+        let embedded = hidden[0].pieces().as_flattened();
+        let mut nonfinite = (!embedded.iter().all(|h| h.widen().is_finite())).then_some(0);
+        let mut own_movement = 0.0;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (before, after) = hidden.split_at_mut(l + 1);
+            let (h, next) = (&before[l], &mut after[0]);
+            self.value(h, &mut values[l]);
+            layer.forward(&values[l], next, record.then_some(&mut moved));
+            if record {
+                let squares = moved.pieces().as_flattened().iter().map(|x| x.widen().powi(2));
+                own_movement += squares.sum::<f64>() / (width * batch.len()) as f64;
+            }
+            if !products::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale) {
+                nonfinite = nonfinite.or(Some(l + 1));
+            }
+            self.feature_values.follow(&self.probe, l, &values[l], follows);
+        }
+        let look = |(l, h)| self.features.look(&self.probe, l, h);
+        let seen = hidden.iter().enumerate().filter(|_| record);
+        let sweep = ForwardSweep {
+            features: seen.filter_map(look).collect(),
+            f: self.ends.read(&scales, &hidden[depth]),
+            own_movement: own_movement / (width * depth) as f64,
+            ranks: Vec::new(),
+            coupling: None,
+            nonfinite,
+        };
+        (self.hidden, self.values, self.scratch) = (hidden, values, moved);
+        sweep
+    }
+
+    fn evaluate(&mut self, _step: u32, set: Set) -> Vec<f64> {
+        let samples = match set {
+            Set::Train => &self.train,
+            Set::Test => &self.test,
+        };
+        let positions: Vec<usize> = (0..samples.len()).collect();
+        let parts = positions.chunks(EVALUATED_AT_ONCE);
+        parts.flat_map(|part| self.output(&samples.select(part.iter().copied()))).collect()
+    }
+
+    fn backward(&mut self, _step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
+        let Network { depth, activation, scales, .. } = self.network;
+        let (follows, record) = (self.follows_covariances(), self.record);
+        let (carry, scale) = self.factors();
+        let (mut g, weights) = self.ends.signal(chi);
+        let finite = g.pieces().as_flattened().iter().all(|g| g.widen().is_finite());
+        let mut nonfinite = (!finite).then_some(depth);
+        let mut gradients = Vec::new();
+        for l in (0..=depth).rev() {
+            self.gradients.follow(&self.probe, l, &g, follows);
+            if record {
+                gradients.extend(self.gradients.look(&self.probe, l, &g));
+            }
+            let Some(l) = l.checked_sub(1) else { break };
+            self.layers[l].backward(
+                (&g, &weights),
+                &mut self.product,
+                (&self.values[l], &mut self.scratch),
+                update.map(|update| (update, scales.update_hidden)),
+            );
+            let (h, y) = (self.hidden[l].pieces(), self.product.pieces());
+            if !products::descend(self.set, activation, h, y, g.pieces_mut(), carry, scale) {
+                nonfinite = nonfinite.or(Some(l));
+            }
+        }
+        gradients.reverse();
+        if let Some(update) = update {
+            let own = (&scales, update);
+            self.ends.update(own, chi, (&g, &weights), &self.hidden[depth]);
+        }
+        self.signal = g;
+        BackwardSweep { gradients, ranks: Vec::new(), coupling: None, nonfinite }
+    }
+
+    fn covariances(&self) -> Option<Vec<Covariances>> {
+        if !self.follows_covariances() {
+            return None;
+        }
+        let Network { width, depth, .. } = self.network;
+        let at = |(i, &layer): (usize, &usize)| Covariances {
+            features: (layer < depth).then(|| self.feature_values.covariance(i, width)),
+            gradients: (layer > 0).then(|| self.gradients.covariance(i, width)),
+        };
+        Some(self.probe.layers.iter().enumerate().map(at).collect())
+    }
+}

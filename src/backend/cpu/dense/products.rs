@@ -34,10 +34,10 @@ pub const TILES: usize = ROWS / TILE;
 pub enum Step<T> {
     /// Nothing.
     Keep,
-    /// W ← keep · W + D
+    /// W ← W − η λ W + D
     Plain {
-        /// 1 − η λ
-        keep: T,
+        /// −η λ
+        decay: T,
     },
     /// v ← μ v + D + λ W, W ← W − η v
     Momentum {
@@ -262,11 +262,11 @@ fn block<R: Register>(
         let zero = R::splat(R::Real::ZERO);
         match step {
             Step::Keep => continue,
-            Step::Plain { keep } => {
-                if keep != R::Real::ONE {
+            Step::Plain { decay } => {
+                if decay != R::Real::ZERO {
                     for r in 0..TILE {
                         for k in 0..REGISTERS {
-                            rows[r][k] = rows[r][k].mul_add(R::splat(keep), zero);
+                            rows[r][k] = rows[r][k].mul_add(R::splat(decay), rows[r][k]);
                         }
                     }
                 }

@@ -4,6 +4,8 @@
 //! is multiplied with in one run of memory, and blocks of results can be written by different threads.
 //! Rows beyond n, up to a whole block, are zero.
 
+use nalgebra::DMatrix;
+
 use crate::backend::cpu::real::Real;
 
 /// Rows of a block.
@@ -63,6 +65,11 @@ impl<T: Real> Vectors<T> {
         self.pieces[i / ROWS * self.samples + p][i % ROWS]
     }
 
+    /// As a matrix in f64, for covariances and tests.
+    pub fn to_matrix(&self) -> DMatrix<f64> {
+        DMatrix::from_fn(self.rows, self.samples, |i, p| self.at(i, p).widen())
+    }
+
     /// Column `p`, without the rows beyond n.
     pub fn column(&self, p: usize) -> impl Iterator<Item = T> + '_ {
         let blocks = self.pieces.iter().skip(p).step_by(self.samples.max(1));
@@ -76,12 +83,5 @@ impl<T: Real> Vectors<T> {
             let last = self.pieces.len() - self.samples;
             self.pieces[last..].iter_mut().for_each(|piece| piece[there..].fill(T::ZERO));
         }
-    }
-
-    /// Whether every entry is finite.
-    pub fn finite(&self) -> bool {
-        // 0 · x is NaN for infinities and NaN, and stays so in a sum.
-        let zeros = |piece: &Piece<T>| piece.iter().fold(T::ZERO, |sum, &x| sum + T::ZERO * x);
-        self.pieces.iter().all(|piece| zeros(piece) == T::ZERO)
     }
 }

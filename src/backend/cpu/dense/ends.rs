@@ -1,0 +1,169 @@
+//! The two ends of the network: U, which reads the input, and V, which writes the output.
+
+use super::matrix::{Trained, multiply};
+use super::products::{self, Step};
+use super::vectors::Vectors;
+use super::weights::{Weights, gaussians};
+use crate::backend::Update;
+use crate::backend::cpu::format::Format;
+use crate::backend::cpu::real::Real;
+use crate::data::Samples;
+use crate::model::Scales;
+use crate::rng::noise::{Entry, Noise};
+use crate::rng::normal::Instructions;
+
+/// U and V.
+pub struct Ends<T> {
+    set: Instructions,
+    /// U, n×d.
+    input: Trained<T>,
+    /// V, n×O.
+    readout: Vectors<T>,
+    /// Of V, once there is momentum.
+    velocity: Option<Vectors<T>>,
+    /// X of the last samples that were embedded for training, d×P.
+    x: Vectors<T>,
+}
+
+/// What an update with rate `rate` makes of D = Σ_p g_p s_pᵀ, and the factor on s.
+pub fn step_of<T: Real>(update: &Update, rate: f64) -> (Step<T>, f64) {
+    let Update { momentum, weight_decay, .. } = *update;
+    match momentum > 0.0 {
+        false => (Step::Plain { decay: T::of(-rate * weight_decay) }, -rate),
+        true => {
+            let (momentum, decay) = (T::of(momentum), T::of(weight_decay));
+            (Step::Momentum { momentum, decay, rate: T::of(rate) }, 1.0)
+        }
+    }
+}
+
+impl<T: Format> Ends<T> {
+    /// Initial weights.
+    pub fn sample(
+        set: Instructions,
+        noise: &dyn Noise,
+        (width, dimension, outputs): (usize, usize, usize),
+    ) -> Self {
+        let entry = |coordinate| Entry::Input { coordinate };
+        let input = Weights::draw(width, dimension, gaussians::<T>(noise, entry), |u| u);
+        let columns: Vec<Vec<T>> = (0..outputs)
+            .map(|output| {
+                let mut column = vec![T::ZERO; width];
+                T::draw(noise, Entry::Readout { output: output as u32 }, 0, &mut column);
+                column
+            })
+            .collect();
+        let readout = Vectors::from_fn(width, outputs, |i, o| columns[o][i]);
+        let x = Vectors::zeros(dimension, 0);
+        Ends { set, input: Trained::new(input), readout, velocity: None, x }
+    }
+
+    /// h_0 = U x / √d of samples that [`Ends::update`] will train on.
+    pub fn embed_batch(&mut self, samples: &Samples, h: &mut Vectors<T>) {
+        self.x = self.embed(samples, h);
+    }
+
+    /// h_0 = U x / √d; X.
+    pub fn embed(&self, samples: &Samples, h: &mut Vectors<T>) -> Vectors<T> {
+        let d = samples.dimension;
+        let entry = |j, p: usize| T::of(samples.inputs[p * d + j]);
+        let x = Vectors::from_fn(d, samples.len(), entry);
+        multiply(self.set, &self.input.weights, &x, h, None);
+        let scale = T::of((d as f64).sqrt().recip());
+        h.pieces_mut().as_flattened_mut().iter_mut().for_each(|h| *h = scale * *h);
+        x
+    }
+
+    /// f = readout · Vᵀh, P×O with the output index fastest.
+    pub fn read(&self, scales: &Scales, h: &Vectors<T>) -> Vec<f64> {
+        let (samples, outputs) = (h.samples(), self.readout.samples());
+        let mut f = vec![0.0; samples * outputs];
+        let blocks = h.pieces().chunks(samples.max(1));
+        for (h, v) in blocks.zip(self.readout.pieces().chunks(outputs.max(1))) {
+            for (h, f) in h.iter().zip(f.chunks_mut(outputs)) {
+                for (v, f) in v.iter().zip(f) {
+                    *f += v.iter().zip(h).map(|(v, h)| v.widen() * h.widen()).sum::<f64>();
+                }
+            }
+        }
+        f.iter_mut().for_each(|f| *f *= scales.readout);
+        f
+    }
+
+    /// The signal of χ (P×O, output fastest) that enters the last layer, and the factors with which
+    /// its columns enter an update: with one output V for every sample, with factor χ_p; with more
+    /// V χᵀ, with factor 1.
+    pub fn signal(&self, chi: &[f64]) -> (Vectors<T>, Vec<f64>) {
+        let (v, outputs) = (&self.readout, self.readout.samples());
+        let samples = chi.len() / outputs;
+        if outputs == 1 {
+            return (Vectors::from_fn(v.rows(), samples, |i, _| v.at(i, 0)), chi.to_vec());
+        }
+        let entry = |i, p: usize| {
+            let chi = &chi[p * outputs..][..outputs];
+            T::of(chi.iter().enumerate().map(|(o, chi)| v.at(i, o).widen() * chi).sum())
+        };
+        (Vectors::from_fn(v.rows(), samples, entry), vec![1.0; samples])
+    }
+
+    /// U by Σ χ g_0 xᵀ and V by Σ χ h_L, from χ (P×O), g_0, the factors with which its columns
+    /// enter, and h_L.
+    pub fn update(
+        &mut self,
+        (scales, update): (&Scales, &Update),
+        chi: &[f64],
+        (g, weights): (&Vectors<T>, &[f64]),
+        h: &Vectors<T>,
+    ) {
+        if update.rates.input != 0.0 {
+            let (step, factor) = step_of(update, update.rates.input);
+            let factor = factor * scales.update_input;
+            let k: Vec<T> = weights.iter().map(|w| T::of(factor * w)).collect();
+            let mut s = Vectors::zeros(self.x.rows(), self.x.samples());
+            products::scale(self.set, &k, self.x.pieces(), s.pieces_mut());
+            self.input.descend(self.set, g, None, (&s, step));
+        }
+        if update.rates.readout != 0.0 {
+            self.update_readout(scales.update_readout, update, chi, h);
+        }
+    }
+
+    fn update_readout(&mut self, scale: f64, update: &Update, chi: &[f64], h: &Vectors<T>) {
+        let Update { rates, momentum, weight_decay } = *update;
+        let (outputs, v) = (self.readout.samples(), &mut self.readout);
+        if momentum > 0.0 && self.velocity.is_none() {
+            self.velocity = Some(Vectors::zeros(v.rows(), outputs));
+        }
+        let mut velocity = self.velocity.as_mut().map(Vectors::pieces_mut);
+        let blocks = v.pieces_mut().chunks_mut(outputs).zip(h.pieces().chunks(h.samples()));
+        for (b, (v, h)) in blocks.enumerate() {
+            for (o, v) in v.iter_mut().enumerate() {
+                let mut direction = v.map(|v| v.widen() * weight_decay);
+                for (h, chi) in h.iter().zip(chi.chunks(outputs)) {
+                    let factor = scale * chi[o];
+                    direction.iter_mut().zip(h).for_each(|(d, h)| *d += factor * h.widen());
+                }
+                if let Some(velocity) = &mut velocity {
+                    let velocity = &mut velocity[b * outputs + o];
+                    for (d, velocity) in direction.iter_mut().zip(velocity) {
+                        *d += momentum * velocity.widen();
+                        *velocity = T::of(*d);
+                    }
+                }
+                v.iter_mut()
+                    .zip(direction)
+                    .for_each(|(v, d)| *v = T::of(v.widen() - rates.readout * d));
+            }
+        }
+    }
+
+    /// U, for tests.
+    pub fn input(&self) -> &Weights<T> {
+        &self.input.weights
+    }
+
+    /// V, for tests.
+    pub fn readout(&self) -> &Vectors<T> {
+        &self.readout
+    }
+}

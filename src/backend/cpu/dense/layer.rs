@@ -1,0 +1,82 @@
+//! One layer: its weights, what they were, and for `gia` the independent ones that carry gradients.
+
+use super::ends::step_of;
+use super::matrix::{Trained, multiply};
+use super::products::{self, Step};
+use super::vectors::Vectors;
+use super::weights::{Weights, gaussians};
+use crate::backend::cpu::format::Format;
+use crate::backend::{Network, Update};
+use crate::model::Closure;
+use crate::rng::noise::{Direction, Entry, Noise};
+use crate::rng::normal::Instructions;
+
+/// W_l.
+pub struct Layer<T> {
+    set: Instructions,
+    weights: Trained<T>,
+    initial: Weights<T>,
+    /// W̃_l of closure `gia`.
+    backward: Option<Trained<T>>,
+}
+
+impl<T: Format> Layer<T> {
+    /// Layer `l` of `network`, at initialisation.
+    ///
+    /// # Panics
+    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    pub fn sample(set: Instructions, noise: &dyn Noise, network: &Network, l: usize) -> Self {
+        let n = network.width;
+        let draw = |direction| {
+            let entry = move |column| Entry::Weight { direction, layer: l as u32, column };
+            Weights::draw(n, n, gaussians::<T>(noise, entry), |w| w)
+        };
+        let initial = draw(Direction::Forward);
+        let backward = match network.closure {
+            Closure::Exact => None,
+            Closure::Gia => Some(Trained::new(draw(Direction::Backward))),
+            Closure::Nfd => panic!("nfd is defined by conditioning: no dense network has its law"),
+        };
+        Layer { set, weights: Trained::new(initial.clone()), initial, backward }
+    }
+
+    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
+    pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
+        let moved = moved.map(|moved| (&self.initial, moved));
+        multiply(self.set, &self.weights.weights, phi, y, moved);
+    }
+
+    /// Wᵀg, and the update by D = `scale` Σ_p weight_p g_p φ_pᵀ unless None; `s` is overwritten.
+    pub fn backward(
+        &mut self,
+        (g, weights): (&Vectors<T>, &[f64]),
+        y: &mut Vectors<T>,
+        (phi, s): (&Vectors<T>, &mut Vectors<T>),
+        update: Option<(&Update, f64)>,
+    ) {
+        let update = update.filter(|(update, _)| update.rates.hidden != 0.0);
+        let step = match update {
+            None => Step::Keep,
+            Some((update, scale)) => {
+                let (step, factor) = step_of(update, update.rates.hidden);
+                let k: Vec<T> = weights.iter().map(|w| T::of(factor * scale * w)).collect();
+                products::scale(self.set, &k, phi.pieces(), s.pieces_mut());
+                step
+            }
+        };
+        match &mut self.backward {
+            None => self.weights.descend(self.set, g, Some(y), (s, step)),
+            Some(backward) => {
+                backward.descend(self.set, g, Some(y), (s, step));
+                if step != Step::Keep {
+                    self.weights.descend(self.set, g, None, (s, step));
+                }
+            }
+        }
+    }
+
+    /// W, for tests.
+    pub fn weights(&self) -> &Weights<T> {
+        &self.weights.weights
+    }
+}
