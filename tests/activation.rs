@@ -17,8 +17,8 @@ struct Pair<T> {
 
 fn pairs<T: Format, const FUSED: bool>() -> [Pair<T>; 2] {
     [
-        Pair { name: "φ", fast: value::<T, FUSED>, exact: Activation::value },
-        Pair { name: "φ'", fast: slope::<T, FUSED>, exact: Activation::derivative },
+        Pair { name: "φ", fast: value::<T, FUSED, _>, exact: Activation::value },
+        Pair { name: "φ'", fast: slope::<T, FUSED, _>, exact: Activation::derivative },
     ]
 }
 
@@ -141,7 +141,7 @@ fn corners<T: Format, const FUSED: bool>(largest: T, smallest: T) {
             assert!(chunk[1].widen() > 0.0);
         }
         for x in [smallest, -smallest] {
-            let y = apply(value::<T, FUSED>, activation, &[x])[0].widen();
+            let y = apply(value::<T, FUSED, _>, activation, &[x])[0].widen();
             let exact = activation.value(x.widen());
             assert!((y - exact).abs() <= 2e-7 * exact.abs(), "{activation:?} {y:e} {exact:e}");
         }
@@ -163,9 +163,9 @@ mod avx2 {
     #[target_feature(enable = "avx2,fma")]
     fn compiled<T: Format>(derivative: bool, activation: Activation, x: &mut [T; CHUNK]) {
         if derivative {
-            slope::<T, true>(activation, x);
+            slope::<T, true, _>(activation, x);
         } else {
-            value::<T, true>(activation, x);
+            value::<T, true, _>(activation, x);
         }
     }
 

@@ -120,12 +120,6 @@ fn mistakes_are_located() {
         ),
         (
             "\"engine\": \"conditional\"",
-            "\"backend\": \"cpu\", \"engine\": \"dense\"",
-            "e.json:12:3",
-            &["backend", "no dense engine"],
-        ),
-        (
-            "\"engine\": \"conditional\"",
             "\"reference\": \"dubling\"",
             "e.json:12:3",
             &["reference", "'doubling'"],
@@ -206,17 +200,29 @@ fn overrides_replace_fields_and_are_named_in_errors() {
     }
 }
 
+/// n² against n r: dense weights win where networks are narrow or columns many, and where only
+/// one engine can do the experiment it does.
 #[test]
-fn engine_auto_says_why() {
+fn engine_auto_takes_the_cheaper_one_and_says_why() {
     let auto = GOOD.replace("\"engine\": \"conditional\"", "\"engine\": \"auto\"");
-    let resolved = resolve_text(&auto, &[]).unwrap();
-    assert_eq!(resolved.experiment.engine, Engine::Conditional);
-    assert!(resolved.decisions[0].contains("8 stored columns against width 64"));
-    let resolved = resolve_text(&auto, &["training.steps=10"]).unwrap();
-    assert_eq!(resolved.experiment.engine, Engine::Dense);
-    assert!(resolved.decisions[0].contains("44 stored columns"));
-    let nfd = resolve_text(&auto, &["training.steps=10", "ensemble.closures=[\"nfd\"]"]).unwrap();
-    assert_eq!(nfd.experiment.engine, Engine::Conditional);
+    let choice = |pairs: &[&str]| {
+        let resolved = resolve_text(&auto, pairs).unwrap();
+        (resolved.experiment.engine, resolved.decisions[0].clone())
+    };
+    let (engine, why) = choice(&["ensemble.widths=[64]", "training.steps=20"]);
+    assert_eq!(engine, Engine::Dense);
+    assert!(why.starts_with("engine dense: ") && why.contains("core seconds"), "{why}");
+    let (engine, why) = choice(&["ensemble.widths=[4096]"]);
+    assert_eq!(engine, Engine::Conditional);
+    assert!(why.starts_with("engine conditional: ") && why.contains("core seconds"), "{why}");
+    // Columns add up over steps.
+    assert_eq!(choice(&["ensemble.widths=[4096]", "training.steps=1000"]).0, Engine::Dense);
+    let (engine, why) = choice(&["ensemble.widths=[64]", "ensemble.closures=[\"nfd\"]"]);
+    assert_eq!(engine, Engine::Conditional);
+    assert!(why.contains("nfd"), "{why}");
+    let (engine, why) = choice(&["ensemble.widths=[64]", "reference={\"width\":512,\"depth\":64}"]);
+    assert_eq!(engine, Engine::Conditional);
+    assert!(why.contains("widths compared"), "{why}");
 }
 
 #[test]
@@ -239,12 +245,17 @@ fn backend_and_precision_are_chosen_with_reasons() {
     let typed = choice(&["training.learning_rate=1e-5", "precision=f32"]);
     assert_eq!(typed.1, Precision::F32);
     assert_eq!(choice(&["precision=f64"]).1, Precision::F64);
-    // Plain: asked for, or the only one with a dense engine.
+    // Dense weights are of order one, whatever the rate: there the size of an update counts.
+    let dense = |rate: &str| choice(&["engine=dense", &format!("training.learning_rate={rate}")]);
+    let (backend, precision, why) = dense("1e-3");
+    assert_eq!((backend, precision), (Backend::Cpu, Precision::F32));
+    assert!(why.contains("updates are of size"), "{why}");
+    // η (nL)^{-1/2} at n = 64, L = 8
+    let (_, precision, why) = dense("2e-4");
+    assert!(precision == Precision::F64 && why.contains("updates of size 8.8e-6"), "{why}");
+    // Plain has one format.
     let (backend, precision, _) = choice(&["backend=plain"]);
     assert_eq!((backend, precision), (Backend::Plain, Precision::F64));
-    let (backend, precision, why) = choice(&["engine=dense"]);
-    assert_eq!((backend, precision), (Backend::Plain, Precision::F64));
-    assert!(why.contains("only one with a dense engine"), "{why}");
 }
 
 #[test]

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use common::results::{final_files, nfd};
 use nfd::data;
-use nfd::ensemble::cost::{Rates, cost};
+use nfd::ensemble::cost::cost;
 use nfd::ensemble::plan::{Free, Plan, plan};
 use nfd::model::Closure;
 use nfd::spec::grid::Task;
 use nfd::spec::load;
+use nfd::spec::work::Rates;
 
 const JOB: &str = r#"{
   "name": "small",
@@ -49,19 +50,22 @@ fn costs_are_those_of_the_formulas() {
     };
     let (small, wide, deep) = (at(1024, 4), at(2048, 4), at(1024, 8));
     // Two passes, two directions, three samples, the common grid of eight layers: at any depth.
-    assert_eq!(small.normals, 2.0 * 2.0 * 3.0 * 8.0 * 1024.0);
-    assert_eq!(deep.normals, small.normals);
+    assert_eq!(small.work.normals, 2.0 * 2.0 * 3.0 * 8.0 * 1024.0);
+    assert_eq!(deep.work.normals, small.work.normals);
     // 20 n r P a query, rank 3, then 6; but layer 1 has three columns to the end while the input is
     // frozen, and layer L is asked about V alone.
-    assert_eq!(small.flops, 20.0 * 1024.0 * 3.0 * (6.0 * (3.0 + 6.0) + (3.0 + 3.0) + 2.0));
-    assert_eq!(deep.flops, 20.0 * 1024.0 * 3.0 * (14.0 * (3.0 + 6.0) + (3.0 + 3.0) + 2.0));
-    assert_eq!(wide.flops, 2.0 * small.flops);
+    assert_eq!(small.work.flops, 20.0 * 1024.0 * 3.0 * (6.0 * (3.0 + 6.0) + (3.0 + 3.0) + 2.0));
+    assert_eq!(deep.work.flops, 20.0 * 1024.0 * 3.0 * (14.0 * (3.0 + 6.0) + (3.0 + 3.0) + 2.0));
+    assert_eq!(wide.work.flops, 2.0 * small.work.flops);
     // All but M, both Θ, a copy and the queries' coefficients (rank 6, four layers), and a constant,
     // grows with the width.
     let small_matrices = 8.0 * (4.0 * 4.0 * 36.0 + 36.0) + 1e6;
     assert!((2.0 * small.bytes - wide.bytes - small_matrices).abs() <= 1e-6);
     // Ranks end at the width.
-    assert_eq!(at(4, 4).flops, 20.0 * 4.0 * 3.0 * (6.0 * (3.0 + 4.0) + (3.0 + 3.0) + (1.0 + 1.0)));
+    assert_eq!(
+        at(4, 4).work.flops,
+        20.0 * 4.0 * 3.0 * (6.0 * (3.0 + 4.0) + (3.0 + 3.0) + (1.0 + 1.0))
+    );
     // f64 doubles the columns and is counted in whole chunks of 512 rows.
     let set = ["precision=f64".to_owned()];
     let double = load(Path::new(&file), &set).unwrap().experiment;
@@ -81,19 +85,19 @@ fn rates_are_calibrated_by_the_median_ratio() {
             cost(&experiment, &data, Task { closure: Closure::Exact, width: 48, depth, seed: 0 })
         })
         .into();
-    let plain = Rates::uncalibrated(experiment.backend, experiment.precision);
+    let plain = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
     let timed = |factors: [f64; 3]| -> Vec<_> {
-        costs.iter().zip(factors).map(|(c, f)| (*c, f * plain.seconds(c))).collect()
+        costs.iter().zip(factors).map(|(c, f)| (c.work, f * plain.seconds(&c.work))).collect()
     };
     // One task that was held up does not spoil the estimate.
     let rates = plain.calibrated(&timed([3.0, 2.5, 100.0]));
     assert!((rates.factor - 3.0).abs() <= 1e-12 && rates.timings == 3);
-    assert!((rates.seconds(&costs[0]) / plain.seconds(&costs[0]) - 3.0).abs() <= 1e-12);
+    assert!((rates.seconds(&costs[0].work) / plain.seconds(&costs[0].work) - 3.0).abs() <= 1e-12);
     assert_eq!(plain.calibrated(&[]), plain);
 
     // Wall time: shared work, but no less than the longest task.
     let of = |threads| plan(&experiment, &data, threads, plain);
-    let longest = of(1).tasks.iter().map(|(_, c)| plain.seconds(c)).fold(0.0, f64::max);
+    let longest = of(1).tasks.iter().map(|(_, c)| plain.seconds(&c.work)).fold(0.0, f64::max);
     assert!((of(1).wall_seconds() - of(1).core_seconds()).abs() <= 1e-15);
     assert_eq!(of(100).wall_seconds(), longest);
 
@@ -120,7 +124,8 @@ fn threads_share_tasks_or_rows() {
         let set = format!("ensemble.widths=[{width}]");
         let experiment = load(Path::new(&file), &[set]).unwrap().experiment;
         let data = data::load(&experiment.data).unwrap();
-        let rates = Rates::uncalibrated(experiment.backend, experiment.precision);
+        let rates =
+            Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
         plan(&experiment, &data, threads, rates)
     };
     let threads = |plan: &Plan, left| plan.threads_of(plan.tasks[0].0, left);

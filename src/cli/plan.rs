@@ -4,12 +4,13 @@ use std::fmt::Write;
 
 use super::prepare::{Prepared, Typed};
 use super::{Ending, print};
-use crate::ensemble::cost::{Cost, Rates};
+use crate::ensemble::cost::Cost;
 use crate::ensemble::plan::{Plan, free};
 use crate::error::Result;
 use crate::report::table::align;
 use crate::rng::normal::Instructions;
 use crate::spec::grid::Task;
+use crate::spec::work::Rates;
 
 /// Prints the plan; an error when it does not fit into memory or onto the disk.
 pub fn run(typed: &Typed) -> Result<Ending> {
@@ -38,9 +39,9 @@ fn describe(plan: &Plan) -> String {
             task.width.to_string(),
             task.depth.to_string(),
             group.len().to_string(),
-            format!("{:.2e}", cost.flops),
-            format!("{:.2e}", cost.normals),
-            format!("{:.2}", plan.rates.seconds(cost)),
+            format!("{:.2e}", cost.work.flops),
+            format!("{:.2e}", cost.work.normals),
+            format!("{:.2}", plan.rates.seconds(&cost.work)),
             format!("{:.3}", cost.bytes / 1e9),
         ]);
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::data::{self, DataSet};
-use crate::ensemble::cost::{Rates, cost};
+
 use crate::ensemble::plan::{Plan, plan};
 use crate::error::{Error, Result};
 use crate::model::Loss;
@@ -16,6 +16,7 @@ use crate::spec::grid::Task;
 use crate::spec::resolve::resolve;
 use crate::spec::settled::resolve_with;
 use crate::spec::source::Source;
+use crate::spec::work::{Rates, Work};
 use crate::store::journal::{self, Contents};
 use crate::store::key::Keys;
 use crate::store::{JOURNAL, manifest, timings};
@@ -113,9 +114,9 @@ fn prepared(
     let experiment = &resolved.experiment;
     let timed: Vec<_> = timings::read(&output)
         .into_iter()
-        .map(|(task, seconds)| (cost(experiment, &data, task), seconds))
+        .map(|(task, seconds)| (Work::of(experiment, data.train.outputs, task), seconds))
         .collect();
-    let rates = Rates::uncalibrated(experiment.backend, experiment.precision);
+    let rates = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
     let plan = plan(experiment, &data, threads, rates.calibrated(&timed));
     Ok(Prepared { resolved, data, output, plan })
 }

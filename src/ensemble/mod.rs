@@ -59,7 +59,7 @@ pub fn run(
     progress: Progress,
 ) -> Result<()> {
     let all = plan.tasks.len();
-    let seconds = |(_, cost): &(Task, Cost)| plan.rates.seconds(cost);
+    let seconds = |(_, cost): &(Task, Cost)| plan.rates.seconds(&cost.work);
     let mut queue: Vec<(Task, Cost)> = plan.tasks.clone();
     queue.retain(|(task, _)| !store.has(*task));
     queue.sort_by(|a, b| {

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use sysinfo::{Disks, System};
 
-use super::cost::{Cost, Rates, cost};
+use super::cost::{Cost, cost};
 use crate::backend::cpu::panel::{CHUNK, TILE};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::spec::grid::{Task, tasks};
-use crate::spec::{Backend, Experiment};
+use crate::spec::work::Rates;
+use crate::spec::{Backend, Engine, Experiment};
 
 /// The whole of an experiment.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,10 +31,12 @@ pub struct Plan {
 pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, rates: Rates) -> Plan {
     let tasks = tasks(experiment).into_iter().map(|task| (task, cost(experiment, data, task)));
     let tasks: Vec<_> = tasks.collect();
-    // Each thread has two tiles of rows or more, so that none waits long for another.
-    let least_share = match experiment.backend {
-        Backend::Cpu => Some(2 * CHUNK * TILE),
-        Backend::Plain => None,
+    // Threads meet after every layer: each has two tiles of rows or more, or rows of a weight matrix
+    // that take long beside the meeting.
+    let least_share = match (experiment.backend, experiment.engine) {
+        (Backend::Cpu, Engine::Conditional) => Some(2 * CHUNK * TILE),
+        (Backend::Cpu, Engine::Dense) => Some(256),
+        (Backend::Plain, _) => None,
     };
     let workers = threads.clamp(1, tasks.len().max(1));
     Plan { tasks, threads, rates, workers, least_share }
@@ -62,13 +65,13 @@ impl Plan {
 
     /// Seconds on one core, all tasks together.
     pub fn core_seconds(&self) -> f64 {
-        self.tasks.iter().map(|(_, cost)| self.rates.seconds(cost)).sum()
+        self.tasks.iter().map(|(_, cost)| self.rates.seconds(&cost.work)).sum()
     }
 
     /// Wall time: the work shared evenly, but no less than the longest task on its threads.
     pub fn wall_seconds(&self) -> f64 {
         let seconds = |(task, cost): &(Task, Cost)| {
-            self.rates.seconds(cost) / self.threads_of(*task, self.tasks.len()) as f64
+            self.rates.seconds(&cost.work) / self.threads_of(*task, self.tasks.len()) as f64
         };
         let total: f64 = self.tasks.iter().map(seconds).sum();
         self.tasks.iter().map(seconds).fold(total / self.workers as f64, f64::max)

@@ -70,26 +70,37 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
         },
     };
     let (train, test) = (data.train.clone(), data.test.clone());
-    match (experiment.backend, experiment.engine) {
-        (Backend::Cpu, _) => match experiment.precision {
-            Precision::F32 => fast::<f32>(network, noise, probe, (train, test)),
-            Precision::F64 => fast::<f64>(network, noise, probe, (train, test)),
+    match (experiment.backend, experiment.precision) {
+        (Backend::Cpu, Precision::F32) => {
+            fast::<f32>(experiment.engine, network, noise, probe, (train, test))
+        }
+        (Backend::Cpu, Precision::F64) => {
+            fast::<f64>(experiment.engine, network, noise, probe, (train, test))
+        }
+        (Backend::Plain, _) => match experiment.engine {
+            Engine::Conditional => {
+                Box::new(Conditional::new(network, Box::new(noise), probe, train, test))
+            }
+            Engine::Dense => Box::new(Dense::new(network, &noise, probe, train, test)),
         },
-        (Backend::Plain, Engine::Conditional) => {
-            Box::new(Conditional::new(network, Box::new(noise), probe, train, test))
-        }
-        (Backend::Plain, Engine::Dense) => {
-            Box::new(Dense::new(network, &noise, probe, train, test))
-        }
     }
 }
 
 fn fast<T: Format>(
+    engine: Engine,
     network: Network,
     noise: BrownianPath,
     probe: Probe,
     samples: (Samples, Samples),
 ) -> Box<dyn Sweeps> {
     let set = Instructions::detect();
-    Box::new(cpu::conditional::Conditional::<T>::new(network, Box::new(noise), probe, samples, set))
+    match engine {
+        Engine::Conditional => {
+            let noise = Box::new(noise);
+            Box::new(cpu::conditional::Conditional::<T>::new(network, noise, probe, samples, set))
+        }
+        Engine::Dense => {
+            Box::new(cpu::dense::Dense::<T>::new(network, &noise, probe, samples, set))
+        }
+    }
 }

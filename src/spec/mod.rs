@@ -11,6 +11,7 @@ pub mod resolve;
 pub mod settled;
 pub mod source;
 mod training;
+pub mod work;
 
 use std::path::Path;
 

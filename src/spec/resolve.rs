@@ -1,16 +1,18 @@
 //! From what was typed to an experiment in which nothing is left open.
 
 use super::check::{Check, name_of};
+use super::grid::tasks;
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::source::Source;
 use super::training::training;
+use super::work::{Rates as Speeds, Work};
 use super::{
     Backend, Batch, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
     ReferenceKind, Resolved, Rows, Study, Training,
 };
 use crate::data::{self, Labels, Request};
 use crate::error::Result;
-use crate::model::{Activation, Closure, Parametrization};
+use crate::model::{Activation, Closure, Parametrization, Rates};
 
 /// Rows of h and g kept for strong errors unless asked otherwise.
 const DEFAULT_ROWS: usize = 512;
@@ -22,31 +24,69 @@ const MOST_SEEDS: u64 = 1 << 20;
 /// Inputs of synthetic samples, 1 GB of them.
 const MOST_NUMBERS: usize = 1 << 27;
 const MOST_TASKS: usize = 1 << 20;
-/// Matrix-free beats dense while the rank is below about this fraction of n (measured; theory,
-/// section 3).
-const CONDITIONAL_BELOW: f64 = 0.2;
 
 /// Rates from which on f32 columns suffice (measured; theory, section 3). Below, differences between
 /// steps are of the size of rounding; outputs themselves stay right to 2e-6.
 const SLOWEST_IN_F32: f64 = 1e-4;
 
+/// Changes of a weight, which is of order one, that f32 still tells from its rounding, 6e-8, with
+/// a hundredth to spare for χ below one.
+const SMALLEST_STEP_IN_F32: f64 = 1e-5;
+
 /// Fills in defaults and checks everything that can be checked without loading data.
+///
+/// An engine that was left open is the one whose work takes less time, by the uncalibrated cost
+/// model, of those that can do the experiment.
 ///
 /// # Errors
 /// [`crate::error::Error::Experiment`] at the offending field.
 pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
+    match raw.engine.unwrap_or(EngineChoice::Auto) {
+        EngineChoice::Conditional => resolve_in(Engine::Conditional, raw, source),
+        EngineChoice::Dense => resolve_in(Engine::Dense, raw, source),
+        EngineChoice::Auto => {
+            let conditional = resolve_in(Engine::Conditional, raw.clone(), source);
+            let (mut resolved, reason) = match (conditional, resolve_in(Engine::Dense, raw, source))
+            {
+                (Ok(conditional), Ok(dense)) => {
+                    let [a, b] = [&conditional, &dense].map(seconds);
+                    let reason = format!("{a:.1e} core seconds by estimate, dense {b:.1e}");
+                    (if a <= b { conditional } else { dense }, reason)
+                }
+                (Ok(resolved), Err(_)) => {
+                    let what = "closure nfd or networks of different widths compared";
+                    (resolved, format!("no dense networks give {what}"))
+                }
+                (Err(_), Ok(resolved)) => (resolved, "the only one that can".to_owned()),
+                (Err(error), Err(_)) => return Err(error),
+            };
+            let name = resolved.experiment.engine.name();
+            resolved.decisions.insert(0, format!("engine {name}: {reason}"));
+            Ok(resolved)
+        }
+    }
+}
+
+/// What the cost model says of all tasks together.
+fn seconds(resolved: &Resolved) -> f64 {
+    let experiment = &resolved.experiment;
+    // Files tell their outputs when they are loaded; only the ends of the network depend on them.
+    let outputs = match experiment.data.labels {
+        Labels::OneHot => experiment.data.classes.as_ref().map_or(1, Vec::len),
+        Labels::Sign | Labels::Values => 1,
+    };
+    let rates = Speeds::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
+    let work = |task| Work::of(experiment, outputs, task);
+    tasks(experiment).into_iter().map(|task| rates.seconds(&work(task))).sum()
+}
+
+fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<Resolved> {
     let check = Check { source };
     check.name(&raw.name)?;
     let data = data(raw.data, &check)?;
     let model = model(raw.model.unwrap_or_default(), &check)?;
     let training = training(raw.training, &data, &check)?;
     let ensemble = ensemble(raw.ensemble, &check)?;
-    let mut decisions = Vec::new();
-
-    let batch = training.batch.size(data.samples);
-    let columns = batch.saturating_mul(training.steps as usize + 1);
-    let engine =
-        engine(raw.engine.unwrap_or(EngineChoice::Auto), &ensemble, columns, &mut decisions);
     if engine == Engine::Dense && ensemble.closures.contains(&Closure::Nfd) {
         return Err(source.error(
             "ensemble.closures",
@@ -54,10 +94,6 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
             "take engine conditional, or closures exact and gia",
         ));
     }
-    let choice = raw.backend.unwrap_or(BackendChoice::Auto);
-    let backend = backend(choice, engine, &training, &check, &mut decisions)?;
-    let precision = precision(raw.precision, backend, &model, &training, &check, &mut decisions)?;
-
     let reference = reference(raw.reference.unwrap_or_default(), &ensemble, engine, &check)?;
     let mut experiment = Experiment {
         name: raw.name,
@@ -69,9 +105,14 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
         reference,
         finest: raw.finest,
         engine,
-        backend,
-        precision,
+        // Both are decided below.
+        backend: Backend::Plain,
+        precision: Precision::F64,
     };
+    let mut decisions = Vec::new();
+    let choice = raw.backend.unwrap_or(BackendChoice::Auto);
+    experiment.backend = backend(choice, engine, &experiment.training, &check, &mut decisions)?;
+    experiment.precision = precision(raw.precision, &experiment, &check, &mut decisions)?;
     experiment.finest = finest(&experiment, &check)?;
     let Ensemble { widths, depths, seeds, closures } = &experiment.ensemble;
     let tasks = (widths.len() * depths.len() + 1)
@@ -190,37 +231,6 @@ fn ensemble(raw: raw::Ensemble, check: &Check) -> Result<Ensemble> {
     })
 }
 
-/// One engine for the whole experiment: the conditional one while its columns are few.
-fn engine(
-    choice: EngineChoice,
-    ensemble: &Ensemble,
-    columns: usize,
-    decisions: &mut Vec<String>,
-) -> Engine {
-    let narrowest = ensemble.widths[0];
-    let few = columns as f64 <= CONDITIONAL_BELOW * narrowest as f64;
-    let only_conditional = ensemble.closures.contains(&Closure::Nfd) || ensemble.widths.len() > 1;
-    match choice {
-        EngineChoice::Conditional => Engine::Conditional,
-        EngineChoice::Dense => Engine::Dense,
-        EngineChoice::Auto if few || only_conditional => {
-            let reason = if few {
-                format!("at most {columns} stored columns against width {narrowest}")
-            } else {
-                "closure nfd and comparisons across widths exist only there".to_owned()
-            };
-            decisions.push(format!("engine conditional: {reason}"));
-            Engine::Conditional
-        }
-        EngineChoice::Auto => {
-            decisions.push(format!(
-                "engine dense: up to {columns} stored columns are more than {CONDITIONAL_BELOW} of width {narrowest}"
-            ));
-            Engine::Dense
-        }
-    }
-}
-
 /// What carries out the sweeps of `engine`.
 fn backend(
     choice: BackendChoice,
@@ -238,47 +248,32 @@ fn backend(
     } else {
         None
     };
-    match (choice, engine) {
-        (BackendChoice::Plain, _) => Ok(Backend::Plain),
-        (BackendChoice::Cpu, Engine::Dense) => check.fail(
-            "backend",
-            "backend cpu has no dense engine",
-            "take engine conditional, or backend plain",
-        ),
-        (BackendChoice::Cpu, Engine::Conditional) => match more_than_descent {
-            Some(what) => {
-                let problem = format!("backend cpu has no {what}");
-                check.fail("backend", problem, "take backend plain, or leave it out")
-            }
-            None => Ok(Backend::Cpu),
-        },
-        (BackendChoice::Auto, Engine::Conditional) => match more_than_descent {
-            Some(what) => {
-                decisions.push(format!("backend plain: the only one with {what}"));
-                Ok(Backend::Plain)
-            }
-            None => {
-                decisions.push("backend cpu: the fast one of the conditional engine".to_owned());
-                Ok(Backend::Cpu)
-            }
-        },
-        (BackendChoice::Auto, Engine::Dense) => {
-            decisions.push("backend plain: the only one with a dense engine".to_owned());
+    match (choice, engine, more_than_descent) {
+        (BackendChoice::Plain, ..) => Ok(Backend::Plain),
+        (BackendChoice::Cpu, Engine::Conditional, Some(what)) => {
+            let problem = format!("backend cpu has no {what}");
+            check.fail("backend", problem, "take backend plain, or leave it out")
+        }
+        (BackendChoice::Auto, Engine::Conditional, Some(what)) => {
+            decisions.push(format!("backend plain: the only one with {what}"));
             Ok(Backend::Plain)
+        }
+        (BackendChoice::Cpu, ..) => Ok(Backend::Cpu),
+        (BackendChoice::Auto, ..) => {
+            decisions.push("backend cpu: the fast one".to_owned());
+            Ok(Backend::Cpu)
         }
     }
 }
 
-/// The format of vectors: f32 where that is known to be enough.
+/// The format of vectors and weights: f32 where that is known to be enough.
 fn precision(
     typed: Option<Precision>,
-    backend: Backend,
-    model: &Model,
-    training: &Training,
+    experiment: &Experiment,
     check: &Check,
     decisions: &mut Vec<String>,
 ) -> Result<Precision> {
-    if backend == Backend::Plain {
+    if experiment.backend == Backend::Plain {
         let help = "take backend cpu, set precision to f64, or leave it out";
         return match typed {
             Some(Precision::F32) => {
@@ -290,25 +285,46 @@ fn precision(
     if let Some(precision) = typed {
         return Ok(precision);
     }
-    let groups = model.groups();
-    let rates = [
-        (groups.hidden, training.learning_rate),
-        (groups.input, training.rates.input),
-        (groups.readout, training.rates.readout),
-    ];
-    let slow = rates.into_iter().find(|&(trained, rate)| trained && rate < SLOWEST_IN_F32);
-    Ok(match slow {
-        Some((_, rate)) => {
-            let reason = format!("learning rate {rate} moves features by less than f32 resolves");
-            decisions.push(format!("precision f64: {reason}"));
-            Precision::F64
+    let (precision, reason) = match (experiment.engine, slowest(experiment)) {
+        (_, None) => (Precision::F32, "nothing is trained".to_owned()),
+        (Engine::Conditional, Some(rate)) if rate < SLOWEST_IN_F32 => (
+            Precision::F64,
+            format!("learning rate {rate} moves features by less than f32 resolves"),
+        ),
+        (Engine::Conditional, Some(_)) => {
+            (Precision::F32, format!("all learning rates are at least {SLOWEST_IN_F32}"))
         }
-        None => {
-            let reason = format!("all learning rates are at least {SLOWEST_IN_F32}");
-            decisions.push(format!("precision f32: {reason}"));
-            Precision::F32
+        (Engine::Dense, Some(step)) if step < SMALLEST_STEP_IN_F32 => {
+            (Precision::F64, format!("f32 weights would swallow updates of size {step:.1e}"))
         }
-    })
+        (Engine::Dense, Some(_)) => {
+            (Precision::F32, format!("all updates are of size {SMALLEST_STEP_IN_F32} or larger"))
+        }
+    };
+    decisions.push(format!("precision {}: {reason}", precision.name()));
+    Ok(precision)
+}
+
+/// The least learning rate of a trained group; in the dense engine, times the factor with which it
+/// changes one weight, for χ, g and φ of order one.
+fn slowest(experiment: &Experiment) -> Option<f64> {
+    let rates = experiment.rates();
+    let rates = match experiment.engine {
+        Engine::Conditional => rates,
+        Engine::Dense => {
+            let (width, depth) =
+                (experiment.ensemble.widths.last(), experiment.ensemble.depths.last());
+            let (width, depth) = (*width.unwrap_or(&1), *depth.unwrap_or(&1));
+            let scales = experiment.model.scale_law().at(width, depth, 1);
+            Rates {
+                input: rates.input * scales.update_input,
+                hidden: rates.hidden * scales.update_hidden,
+                readout: rates.readout * scales.update_readout,
+            }
+        }
+    };
+    let all = [rates.hidden, rates.input, rates.readout];
+    all.into_iter().filter(|rate| *rate > 0.0).min_by(f64::total_cmp)
 }
 
 fn reference(

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nfd::data;
-use nfd::ensemble::{self, cost::Rates, plan::plan};
+use nfd::ensemble::{self, plan::plan};
 use nfd::error::Result;
 use nfd::spec::Experiment;
 use nfd::spec::resolve::resolve;
 use nfd::spec::source::Source;
+use nfd::spec::work::Rates;
 use nfd::store::files::{Disk, Files};
 use nfd::store::results::to_csv;
 use nfd::store::{RunDirectory, Start, arrays};
@@ -114,8 +115,12 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     let directory = open(path, experiment, "portable", false, files)?;
     let data = data::load(&experiment.data).unwrap();
     let stop = AtomicBool::new(false);
-    let plan =
-        plan(experiment, &data, 1, Rates::uncalibrated(experiment.backend, experiment.precision));
+    let plan = plan(
+        experiment,
+        &data,
+        1,
+        Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision),
+    );
     ensemble::run(experiment, &data, &directory, &plan, &stop, &|_, _, _| {})?;
     let outcome = ensemble::collect(experiment, &data, &directory, 1)?;
     let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];
