@@ -34,7 +34,7 @@ fn pathwise_gap(network: &Network, train: &Samples, rates: Rates, steps: u32) ->
     let ends = run.ends().clone();
     let mut passes = Vec::new();
     for k in 0..=steps {
-        let f = run.forward(k, &all(&train), true).f;
+        let f = run.forward(k, &all(train), true).f;
         run.backward(k, &chi(&f, train), Some(&descent(rates)));
         passes.push((f, run.hidden().to_vec(), run.signals().to_vec()));
     }
