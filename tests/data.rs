@@ -153,3 +153,30 @@ fn csv_mistakes_name_the_line() {
     let absent = Request { path: Some("no/such.csv".into()), ..request(Source::Csv) };
     assert!(load(&absent).unwrap_err().to_string().contains("no/such.csv"));
 }
+
+/// What cross-entropy asks of a file: one 1 a row, at least two columns, test samples too.
+#[test]
+fn files_without_classes_are_refused_for_cross_entropy() {
+    let check = |content: &str, tests: usize| {
+        let data = csv(content, content.lines().count() - 1, false).unwrap();
+        let all: Vec<usize> = (0..data.train.len()).collect();
+        let (train, test) = all.split_at(all.len() - tests);
+        let part = |positions: &[usize]| data.train.select(positions.iter().copied());
+        let data = DataSet { train: part(train), test: part(test) };
+        let request = Request { path: Some("my.csv".into()), ..request(Source::Csv) };
+        data.require_classes(&request).map_err(|error| error.to_string())
+    };
+    assert_eq!(check("x,y1,y2\n1,0,1\n2,1,0\n3,0,1\n", 1), Ok(()));
+    for (content, tests, words) in [
+        ("x,y\n1,1\n", 0, ["my.csv", "two label columns"]),
+        ("x,y1,y2\n1,0,1\n2,0,0\n", 0, ["my.csv", "sample 1 has [0.0, 0.0]"]),
+        ("x,y1,y2\n1,0,1\n2,1,1\n", 0, ["sample 1", "one 1 and otherwise 0"]),
+        ("x,y1,y2\n1,0,1\n2,0.5,0.5\n", 0, ["sample 1", "take loss squared"]),
+        ("x,y1,y2\n1,0,1\n2,1,0\n3,2,0\n", 1, ["sample 2", "[2.0, 0.0]"]),
+    ] {
+        let message = check(content, tests).unwrap_err();
+        for word in words {
+            assert!(message.contains(word), "{content:?}: '{word}' is not in: {message}");
+        }
+    }
+}

@@ -9,11 +9,10 @@ use common::*;
 use nalgebra::DMatrix;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
-use nfd::backend::plain::memory::Memory;
 use nfd::backend::{Network, Set, Sweeps};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
-use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
+use nfd::rng::noise::BrownianPath;
 
 const PARAMETRIZATIONS: [Parametrization; 4] = [
     Parametrization::DepthMup,
@@ -28,23 +27,6 @@ fn conditional(network: &Network, seed: u64, train: &Samples) -> Conditional {
     Conditional::new(network.clone(), noise, probe, train.clone(), none_like(train))
 }
 
-/// A weight matrix that would have given all the answers in `memory` (theory: section 3):
-/// AF QFᵀ + QB BBᵀ(I − QF QFᵀ) + P_QB^⊥ W̃ P_QF^⊥.
-fn assemble(memory: &Memory, seed: u64, layer: u32) -> DMatrix<f64> {
-    let n = memory.forward.basis.nrows();
-    let mut w = DMatrix::zeros(n, n);
-    let noise = BrownianPath::new(seed, layer, layer);
-    for (j, out) in w.as_mut_slice().chunks_mut(n).enumerate() {
-        let (direction, column) = (Direction::Forward, j as u32);
-        noise.fill(Entry::Weight { direction, layer, column }, 0, out);
-    }
-    let off = |q: &DMatrix<f64>| DMatrix::identity(n, n) - q * q.transpose();
-    let (qf, qb) = (&memory.forward.basis, &memory.backward.basis);
-    &memory.forward.answers * qf.transpose()
-        + qb * memory.backward.answers.transpose() * off(qf)
-        + off(qb) * w * off(qf)
-}
-
 /// Largest difference in f, h and g between a conditional run and the dense network assembled from
 /// its answers.
 fn pathwise_gap(network: &Network, train: &Samples, rates: Rates, steps: u32) -> f64 {
@@ -52,7 +34,7 @@ fn pathwise_gap(network: &Network, train: &Samples, rates: Rates, steps: u32) ->
     let ends = run.ends().clone();
     let mut passes = Vec::new();
     for k in 0..=steps {
-        let f = run.forward(k, &all(&train), true).f;
+        let f = run.forward(k, &all(train), true).f;
         run.backward(k, &chi(&f, train), Some(&descent(rates)));
         passes.push((f, run.hidden().to_vec(), run.signals().to_vec()));
     }
@@ -414,6 +396,8 @@ fn a_known_test_input_gets_the_known_answer() {
             let known = asked.evaluate(k, Set::Test);
             assert!(f.iter().zip(&known).all(|(a, b)| close(*a, *b, 1e-13)), "{f:?} {known:?}");
             assert_eq!(f, silent.forward(k, &all(&train), true).f);
+            // Training samples are all known already when they are evaluated.
+            assert_eq!(known, asked.evaluate(k, Set::Train));
             asked.backward(k, &chi(&f, &train), Some(&descent(rates(0.7, ALL))));
             silent.backward(k, &chi(&f, &train), Some(&descent(rates(0.7, ALL))));
         }

@@ -174,6 +174,111 @@ fn mistakes_are_located() {
     }
 }
 
+/// Training that makes no sense, or that the program does not do, is refused with the reason.
+#[test]
+fn mistakes_in_training_are_refused_with_reasons() {
+    let digits = "data={\"source\":\"digits\",\"classes\":[0,1,2]}";
+    for (pairs, words) in [
+        (&["training.batch=5"][..], &["training.batch", "too large", "at most 4"][..]),
+        (&["training.batch=0"], &["training.batch", "too small"]),
+        (&["training.batch=ful"], &["training.batch", "\"full\""]),
+        (&["training.momentum=1"], &["training.momentum", "less than 1"]),
+        (&["training.momentum=-0.1"], &["training.momentum", "out of range"]),
+        (&["training.weight_decay=-1"], &["training.weight_decay", "too small"]),
+        (&["training.record=0"], &["training.record", "too small"]),
+        (&["training.optimizer=adam"], &["training.optimizer", "low rank", "take sgd"]),
+        (&["training.optimizer=adamw"], &["low rank"]),
+        (&["training.optimizer=adagrad"], &["low rank"]),
+        (&["training.optimizer=rmsprop"], &["low rank"]),
+        (&["training.optimizer=sdg"], &["training.optimizer", "'sgd'"]),
+        (&["training.loss=cross-entropy"], &["training.loss", "one-hot"]),
+        (
+            &["training.loss=cross-entropy", "data={\"source\":\"toy\"}"],
+            &["training.loss", "toy has one output"],
+        ),
+        (
+            &["training.loss=cross-entropy", "data={\"source\":\"synthetic\"}"],
+            &["training.loss", "synthetic has one output"],
+        ),
+        (
+            &["training.loss=cross-entropy", "data={\"source\":\"digits\",\"classes\":[3]}"],
+            &["training.loss", "two classes"],
+        ),
+        (&["training.schedule=cosin"], &["training.schedule", "'cosine'"]),
+        (&["training.schedule={\"kin\":\"step\"}"], &["training.schedule.kin", "'kind'"]),
+        (&["training.schedule={\"final\":0.1}"], &["schedule.final", "schedule constant"]),
+        (
+            &["training.schedule={\"kind\":\"cosine\",\"every\":2}"],
+            &["schedule.every", "does not apply to schedule cosine"],
+        ),
+        (&["training.schedule={\"kind\":\"step\",\"every\":2}"], &["schedule.factor", "required"]),
+        (
+            &["training.schedule={\"kind\":\"step\",\"every\":0,\"factor\":0.5}"],
+            &["schedule.every", "too small"],
+        ),
+        (&["training.schedule={\"warmup\":2}"], &["schedule.warmup", "too large"]),
+        (&["training.schedule=cosine"], &["training.schedule", "1 updates after its warm-up"]),
+        (
+            &["training.steps=9", "training.schedule={\"kind\":\"cosine\",\"final\":2}"],
+            &["schedule.final", "at most 1"],
+        ),
+        (&["training.batch=2", "backend=cpu"], &["backend", "minibatches", "take backend plain"]),
+        (&["training.momentum=0.5", "backend=cpu"], &["backend", "momentum"]),
+        (&["training.weight_decay=0.5", "backend=cpu"], &["backend", "weight decay"]),
+        (&[digits, "training.batch=9"], &["training.batch", "at most 8"]),
+    ] {
+        let message = resolve_text(GOOD, pairs).map(|r| r.experiment).unwrap_err();
+        for word in words {
+            assert!(message.contains(word), "{pairs:?}: '{word}' is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn training_is_written_out() {
+    let training = |pairs: &[&str]| {
+        let resolved = resolve_text(GOOD, pairs).unwrap();
+        let value = serde_json::to_value(&resolved.experiment).unwrap();
+        // What was resolved says the same again.
+        let again = resolve_text(&value.to_string(), &[]).unwrap();
+        assert_eq!(again.experiment, resolved.experiment, "{pairs:?}");
+        (value["training"].clone(), resolved)
+    };
+    let (defaults, resolved) = training(&[]);
+    let expected = serde_json::json!({
+        "loss": "squared", "steps": 1, "learning_rate": 0.5,
+        "rates": { "input": 0.5, "readout": 0.5 }, "batch": "full", "optimizer": "sgd",
+        "momentum": 0.0, "weight_decay": 0.0,
+        "schedule": { "kind": "constant", "warmup": 0 }, "record": 1
+    });
+    assert_eq!(defaults, expected);
+    assert_eq!(resolved.experiment.backend, Backend::Cpu);
+
+    let (all, resolved) = training(&[
+        "data.classes=[0,1,2]",
+        "training.loss=cross-entropy",
+        "training.steps=250",
+        "training.batch=3",
+        "training.momentum=0.9",
+        "training.schedule={\"kind\":\"cosine\",\"warmup\":5}",
+    ]);
+    assert_eq!(all["batch"], 3);
+    let cosine = serde_json::json!({ "kind": "cosine", "final": 0.0, "warmup": 5 });
+    assert_eq!(all["schedule"], cosine);
+    // About a hundred passes of a long run.
+    assert_eq!(all["record"], 3);
+    assert_eq!(resolved.experiment.backend, Backend::Plain);
+    assert!(resolved.decisions.iter().any(|d| d == "backend plain: the only one with minibatches"));
+    let steps: Vec<u32> = resolved.experiment.training.recorded_steps().collect();
+    assert!(steps.len() == 85 && steps.starts_with(&[0, 3, 6]) && steps.ends_with(&[249, 250]));
+
+    // A batch of all is a full one.
+    assert_eq!(training(&["training.batch=4"]).0["batch"], "full");
+    let step = "training.schedule={\"kind\":\"step\",\"every\":2,\"factor\":0.5}";
+    let step = training(&[step]).0["schedule"].clone();
+    assert_eq!(step, serde_json::json!({ "kind": "step", "every": 2, "factor": 0.5, "warmup": 0 }));
+}
+
 #[test]
 fn overrides_replace_fields_and_are_named_in_errors() {
     let set = |pairs: &[&str]| resolve_text(GOOD, pairs);

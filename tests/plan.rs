@@ -75,6 +75,37 @@ fn costs_are_those_of_the_formulas() {
     assert!((cost(&double, &data, task).bytes - expected).abs() <= 1e-6);
 }
 
+/// Minibatches: columns and vectors of the batch, evaluations of all samples where recorded.
+#[test]
+fn minibatches_cost_their_batches_and_evaluations() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = job(folder.path());
+    let at = |pairs: &[&str]| {
+        let mut set: Vec<String> = pairs.iter().map(|&s| s.to_owned()).collect();
+        set.extend(["training.steps=7", "backend=plain"].map(str::to_owned));
+        let experiment = load(Path::new(&file), &set).unwrap().experiment;
+        let data = data::load(&experiment.data).unwrap();
+        let task = Task { closure: Closure::Exact, width: 1024, depth: 4, seed: 0 };
+        cost(&experiment, &data, task)
+    };
+    let batch = ["training.batch=1", "training.record=3", "data.test_samples=2"];
+    let (n, fine) = (1024.0, 8.0);
+    // Eight passes, two directions, one sample; steps 0, 3, 6 and 7 evaluate three and two samples.
+    let small = at(&batch);
+    assert_eq!(small.work.normals, fine * n * (8.0 * 2.0 + 4.0 * 5.0));
+    assert_eq!(small.work.activations, 4.0 * n * (8.0 * 2.0 + 4.0 * 5.0));
+    // A column a pass in six directions of layers; layer 1 meets three inputs, layer L one V.
+    let asked = 6.0 * 36.0 + (1.0 + 2.0 + 6.0 * 3.0) + 8.0;
+    assert_eq!(small.work.flops, n * asked * (20.0 + 6.0 * 5.0 * 4.0 / 8.0));
+    let dense = [&batch[..], &["engine=dense"]].concat();
+    let once = at(&dense);
+    assert_eq!(once.work.flops, 4.0 * n * n * (8.0 * 6.0 + 4.0 * 2.0 * (1.0 + 5.0)));
+    // Momentum: a velocity for every weight and input weight, V's too; 64 pixels.
+    let twice = at(&[&dense[..], &["training.momentum=0.5"]].concat());
+    let velocities = 4.0 * n * n + n * (64.0 + 1.0);
+    assert!((twice.bytes - once.bytes - 1.1 * 8.0 * velocities).abs() <= 1e-3);
+}
+
 #[test]
 fn rates_are_calibrated_by_the_median_ratio() {
     let folder = tempfile::tempdir().unwrap();

@@ -52,6 +52,11 @@ fn what_the_parser_refuses_the_schema_refuses() {
         ("/training", "steps", Value::from("one")),
         ("/training", "steps", Value::from(-1)),
         ("/training", "stepps", Value::from(1)),
+        ("/training", "batch", Value::from("ful")),
+        ("/training", "batch", Value::from(-1)),
+        ("/training", "optimizer", Value::from("sdg")),
+        ("/training", "schedule", Value::from("cosin")),
+        ("/training", "schedule", serde_json::json!({ "kind": "cosine", "fin": 0.1 })),
         ("/ensemble", "widths", Value::from(8)),
         ("/ensemble", "closures", serde_json::json!(["exakt"])),
         ("/data", "source", Value::from("mnist")),
@@ -59,6 +64,18 @@ fn what_the_parser_refuses_the_schema_refuses() {
         let mut bad = good.clone();
         bad.pointer_mut(pointer).unwrap()[key] = value.clone();
         assert!(!schema.is_valid(&bad), "{pointer}/{key} = {value}");
+    }
+    for (field, value) in [
+        ("batch", Value::from("full")),
+        ("batch", Value::from(1)),
+        ("loss", Value::from("cross-entropy")),
+        ("schedule", Value::from("cosine")),
+        ("schedule", serde_json::json!({ "kind": "step", "every": 2, "factor": 0.5 })),
+        ("schedule", serde_json::json!({ "kind": "cosine", "final": 0.1, "warmup": 3 })),
+    ] {
+        let mut fine = good.clone();
+        fine["training"][field] = value.clone();
+        assert!(schema.is_valid(&fine), "{field} = {value}");
     }
     for reference in [
         serde_json::json!("none"),

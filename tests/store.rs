@@ -15,9 +15,9 @@ use nfd::backend::{BackwardCoupling, Covariances, ForwardCoupling, Snapshot};
 use nfd::data;
 use nfd::engine::{Divergence, Pass, Trajectory};
 use nfd::error::Error;
-use nfd::model::{Activation, Closure};
+use nfd::model::{Activation, Closure, Loss};
 use nfd::spec::grid::{Task, tasks};
-use nfd::spec::{Engine, Experiment, Precision, ReferenceKind, Rows};
+use nfd::spec::{Batch, Engine, Experiment, Precision, ReferenceKind, Rows};
 use nfd::store::files::Disk;
 use nfd::store::journal::{Journal, contents, encode, read};
 use nfd::store::key::Keys;
@@ -154,7 +154,7 @@ fn later_records_win_and_other_formats_are_refused() {
     bytes.extend(&again);
     fs::write(&path, &bytes).unwrap();
     let error = contents(&path).unwrap_err().to_string();
-    assert!(error.contains("record 5 has format 9, this program reads 1"), "{error}");
+    assert!(error.contains("record 5 has format 9, this program reads 2"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
@@ -297,6 +297,12 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
         with(|e| e.model.exponents.rate = 0.5),
         with(|e| e.training.steps = 2),
         with(|e| e.training.learning_rate = 0.25),
+        with(|e| e.training.loss = Loss::CrossEntropy),
+        with(|e| e.training.batch = Batch::Of(1)),
+        with(|e| e.training.momentum = 0.5),
+        with(|e| e.training.weight_decay = 0.5),
+        with(|e| e.training.schedule.warmup = 1),
+        with(|e| e.training.record = 2),
         with(|e| e.training.rates.readout = 0.25),
         with(|e| e.reference.rows = Rows::First(3)),
         with(|e| e.finest = Some(8)),
@@ -317,7 +323,7 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
     for (i, key) in keys.iter().enumerate() {
         assert_eq!(keys.iter().position(|other| other == key), Some(i));
     }
-    assert_eq!(keys.len(), 21);
+    assert_eq!(keys.len(), 27);
 
     for same in [
         with(|e| e.name = "other".to_owned()),
@@ -350,7 +356,7 @@ fn recorded_bytes_are_those_of_this_version() {
     };
     let run = Trajectory { passes: vec![pass], ..value(1) };
     let bytes = encode(Path::new("journal"), 5, &run).unwrap();
-    assert_eq!(format!("{:016x}", xxh3_64(&bytes)), "32c03d176ac93ee4");
+    assert_eq!(format!("{:016x}", xxh3_64(&bytes)), "1dc8d8beee9be4f1");
 }
 
 #[test]

@@ -6,9 +6,12 @@ pub mod results;
 
 use std::collections::BTreeSet;
 
+use nalgebra::DMatrix;
+use nfd::backend::plain::memory::Memory;
 use nfd::backend::{DROP_TOLERANCE, Network, Probe, Update};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::philox::Philox;
 use rand::RngExt;
 
@@ -130,4 +133,21 @@ pub fn covering<const N: usize>(
         }
     }
     choices
+}
+
+/// A weight matrix that would have given all the answers in `memory` (theory: section 3):
+/// AF QFᵀ + QB BBᵀ(I − QF QFᵀ) + P_QB^⊥ W̃ P_QF^⊥.
+pub fn assemble(memory: &Memory, seed: u64, layer: u32) -> DMatrix<f64> {
+    let n = memory.forward.basis.nrows();
+    let mut w = DMatrix::zeros(n, n);
+    let noise = BrownianPath::new(seed, layer, layer);
+    for (j, out) in w.as_mut_slice().chunks_mut(n).enumerate() {
+        let (direction, column) = (Direction::Forward, j as u32);
+        noise.fill(Entry::Weight { direction, layer, column }, 0, out);
+    }
+    let off = |q: &DMatrix<f64>| DMatrix::identity(n, n) - q * q.transpose();
+    let (qf, qb) = (&memory.forward.basis, &memory.backward.basis);
+    &memory.forward.answers * qf.transpose()
+        + qb * memory.backward.answers.transpose() * off(qf)
+        + off(qb) * w * off(qf)
 }
