@@ -276,7 +276,8 @@ fn directories_of_another_program_are_refused() {
 /// differ.
 #[test]
 fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
-    let tiny = tiny(1);
+    let mut tiny = tiny(1);
+    (tiny.engine, tiny.precision) = (Engine::Dense, Precision::F64);
     let samples = data::load(&tiny.data).unwrap();
     let task = tasks(&tiny)[0];
     let key = |experiment: &Experiment, path: &str| Keys::new(experiment, &samples, path).of(task);
@@ -307,7 +308,7 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
         with(|e| e.reference.rows = Rows::First(3)),
         with(|e| e.finest = Some(8)),
         with(|e| e.finest = None), // each depth its own: 2 here, not 4
-        with(|e| e.engine = Engine::Conditional), // auto took the dense one
+        with(|e| e.engine = Engine::Conditional),
         with(|e| e.precision = Precision::F32),
     ];
     let mut other = samples.clone();
