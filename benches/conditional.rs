@@ -9,20 +9,21 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::hint::black_box;
+mod machine;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
+use machine::{Machine, Rates as MachineRates};
 use nfd::backend::cpu::conditional::Conditional;
 use nfd::backend::cpu::format::Format;
-use nfd::backend::cpu::panel::{CHUNK, Panel, chunks_in};
+use nfd::backend::cpu::panel::{CHUNK, chunks_in};
 use nfd::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps, Update};
 use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
-use nfd::rng::normal::{self, Instructions};
-use rayon::prelude::*;
+use nfd::rng::normal::Instructions;
 
 const SAMPLES: usize = 4;
 const DIMENSION: usize = 16;
@@ -77,7 +78,7 @@ fn number(argument: Option<String>) -> f64 {
 
 /// Runs everything and prints it at the end, when the best rates are known.
 fn compare(options: &Options) {
-    let mut machine = Machine::new();
+    let mut machine = Machine::new(256 << 20);
     let mut results = Vec::new();
     let mut numpy_missing = false;
     for &width in &options.widths {
@@ -130,126 +131,6 @@ fn print_law<'a>(who: &str, outcomes: impl Iterator<Item = &'a Outcome> + Clone)
     let (coupling, error) = summary(|run| run.coupling);
     print!("  {who} |f| {f:.4} ± {f_error:.4}, ");
     println!("coupling.forward.layer {coupling:.3e} ± {error:.0e}");
-}
-
-// ---------------------------------------------------------------- the machine
-
-/// What the machine can do, all threads together.
-#[derive(Clone, Copy, Default)]
-struct MachineRates {
-    /// Bytes a second, read in order.
-    read: f64,
-    /// Bytes a second of a buffer that is read and written in place, each byte counted once.
-    modify: f64,
-    /// f32 operations a second, an fma counting two.
-    flops: f64,
-    /// Normals a second.
-    normals: f64,
-}
-
-struct Machine {
-    buffer: Panel<f32>,
-    best: MachineRates,
-}
-
-impl Machine {
-    fn new() -> Self {
-        // One chunk of so many columns is contiguous: 256 MB, in pages like stored columns'.
-        let columns = (256 << 20) / (4 * CHUNK);
-        Machine { buffer: Panel::zeros(CHUNK, columns), best: MachineRates::default() }
-    }
-
-    fn measure(&mut self) {
-        for _ in 0..3 {
-            let threads = rayon::current_num_threads();
-            let mut tiles = self.buffer.tiles_mut();
-            let buffer = tiles[0].chunk(0).as_flattened_mut();
-            let part = buffer.len().div_ceil(threads);
-            let bytes = size_of_val(buffer) as f64;
-            let modify = seconds(|| {
-                buffer.par_chunks_mut(part).for_each(|part| part.iter_mut().for_each(|x| *x += 1.0))
-            });
-            // Sums of integers may be taken in any order, hence in vector registers.
-            let sum = |part: &[f32]| part.iter().fold(0, |s: u32, x| s.wrapping_add(x.to_bits()));
-            let read = seconds(|| buffer.par_chunks(part).map(sum).reduce(|| 0, u32::wrapping_add));
-
-            const FMA_ROUNDS: usize = 200_000;
-            let set = Instructions::detect();
-            let fma = seconds(|| rayon::broadcast(|_| fma_chains(set, FMA_ROUNDS)));
-            let operations = threads * 2 * FMA_ROUNDS * CHAINS * lanes(set);
-
-            const FILLS: u32 = 2000;
-            let normals = seconds(|| {
-                rayon::broadcast(|_| {
-                    let mut rows = [0.0; CHUNK];
-                    let column = normal::Column { key: [1, 2], address: [3, 4, 5] };
-                    for fill in 0..FILLS {
-                        normal::fill(set, column, fill * CHUNK as u32 / 4, black_box(&mut rows));
-                    }
-                })
-            });
-            let best = &mut self.best;
-            best.read = best.read.max(bytes / read);
-            best.modify = best.modify.max(bytes / modify);
-            best.flops = best.flops.max(operations as f64 / fma);
-            best.normals = best.normals.max((threads * FILLS as usize * CHUNK) as f64 / normals);
-        }
-    }
-}
-
-fn seconds<R>(work: impl FnOnce() -> R) -> f64 {
-    let start = Instant::now();
-    black_box(work());
-    start.elapsed().as_secs_f64()
-}
-
-/// Independent sums: more than the latency of two fma units needs, and all in registers.
-const CHAINS: usize = 12;
-
-fn lanes(set: Instructions) -> usize {
-    match set {
-        Instructions::Portable => 4,
-        Instructions::Avx2 => 8,
-        Instructions::Avx512 => 16,
-    }
-}
-
-fn fma_chains(set: Instructions, rounds: usize) -> f32 {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(rounds: usize) -> f32 {
-        chains::<8, true>(rounds)
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-    fn avx512(rounds: usize) -> f32 {
-        chains::<16, true>(rounds)
-    }
-    match set {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a value other than Portable comes from `Instructions::detect`, which has seen the
-        // features.
-        Instructions::Avx2 => unsafe { avx2(rounds) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Instructions::Avx512 => unsafe { avx512(rounds) },
-        _ => chains::<4, false>(rounds),
-    }
-}
-
-#[inline(always)]
-fn chains<const LANES: usize, const FUSED: bool>(rounds: usize) -> f32 {
-    let (a, b) = black_box(([0.999_f32; LANES], [0.001_f32; LANES]));
-    // Hidden, or the compiler would find all sums equal.
-    let mut sums = black_box([[1.0_f32; LANES]; CHAINS]);
-    for _ in 0..rounds {
-        for sum in &mut sums {
-            for i in 0..LANES {
-                sum[i] = if FUSED { sum[i].mul_add(a[i], b[i]) } else { sum[i] * a[i] + b[i] };
-            }
-        }
-    }
-    sums.as_flattened().iter().sum()
 }
 
 // ---------------------------------------------------------------- the floor

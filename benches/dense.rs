@@ -1,0 +1,323 @@
+//! The dense engine against its floor on this machine, and against NumPy, PyTorch and JAX.
+//!
+//! ```text
+//! cargo bench --bench dense [-- --threads T] [--only N]
+//! ```
+//!
+//! Every round measures the machine and times every program once, on the same weights; of each the
+//! best counts. Programs that `NFD_PYTHON` (or `python3`) does not have are left out.
+
+#![allow(clippy::unwrap_used)]
+
+mod machine;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use machine::{Machine, Rates as MachineRates};
+use nfd::backend::cpu::dense::Dense;
+use nfd::backend::{DROP_TOLERANCE, Network, Probe, Sweeps, Update};
+use nfd::data::Samples;
+use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
+use nfd::rng::normal::Instructions;
+use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::json;
+
+const DIMENSION: usize = 16;
+const RATE: f64 = 1.0;
+/// The first warms memory.
+const ROUNDS: usize = 4;
+
+/// n, L, P, members, steps.
+const SIZES: [Size; 4] = [
+    Size { width: 128, depth: 64, samples: 4, members: 16, steps: 20 },
+    Size { width: 512, depth: 32, samples: 8, members: 4, steps: 10 },
+    Size { width: 1024, depth: 64, samples: 4, members: 1, steps: 10 },
+    Size { width: 256, depth: 16, samples: 32, members: 8, steps: 20 },
+];
+
+#[derive(Clone, Copy)]
+struct Size {
+    width: usize,
+    depth: usize,
+    samples: usize,
+    members: usize,
+    steps: u32,
+}
+
+fn main() {
+    // `cargo test --all-targets` starts benches too, without this.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let mut threads = 1;
+    let mut only = None;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bench" => {}
+            "--threads" => threads = number(arguments.next()),
+            "--only" => only = Some(number(arguments.next())),
+            _ => usage(),
+        }
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let mut peers: Vec<Peer> = ["numpy", "torch", "torch-vmap", "jax"]
+        .into_iter()
+        .filter_map(|way| Peer::start(way, threads))
+        .collect();
+    println!(
+        "dense engine: hidden weights trained, full batch, tanh, depth-mup, squared loss, f32; \
+         {} on {threads} thread(s);\nbest of {ROUNDS} rounds, milliseconds a step of all members\n",
+        Instructions::detect().name()
+    );
+    for size in SIZES.into_iter().filter(|size| only.is_none_or(|n| n == size.width)) {
+        compare(size, &pool, &mut peers);
+    }
+}
+
+fn number(argument: Option<String>) -> usize {
+    argument.and_then(|text| text.parse().ok()).unwrap_or_else(|| usage())
+}
+
+fn usage() -> ! {
+    eprintln!("usage: cargo bench --bench dense [-- --threads T] [--only N]");
+    std::process::exit(2)
+}
+
+fn compare(size: Size, pool: &rayon::ThreadPool, peers: &mut [Peer]) {
+    let Size { width, depth, samples, members, steps } = size;
+    let weights = 4 * width * width * depth;
+    let at_once = pool.current_num_threads().min(members);
+    // As many bytes as the weights of the members that train at the same time.
+    let mut machine = pool.install(|| Machine::new((at_once * weights).min(512 << 20)));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weights");
+    write_weights(&file, size);
+    let mut ours = (f64::INFINITY, Vec::new());
+    let mut theirs = vec![(f64::INFINITY, Vec::new()); peers.len()];
+    for _ in 0..ROUNDS {
+        pool.install(|| machine.measure());
+        let run = pool.install(|| train(size));
+        ours = (run.0.min(ours.0), run.1);
+        for (peer, best) in peers.iter_mut().zip(&mut theirs) {
+            let run = peer.train(size, &file);
+            *best = (run.0.min(best.0), run.1);
+        }
+    }
+    let step = |seconds: f64| seconds * 1e3 / f64::from(steps);
+    let floor = Floor::of(size, &machine.best);
+    println!("n = {width}, L = {depth}, P = {samples}, {members} member(s)");
+    println!(
+        "  machine: read {:.1} GB/s, modify {:.1} GB/s ({:.1} MB), fma {:.1} GF/s",
+        machine.best.read * 1e-9,
+        machine.best.modify * 1e-9,
+        (at_once * weights) as f64 * 1e-6,
+        machine.best.flops * 1e-9,
+    );
+    let (bytes, flops) = (floor.bytes * 1e3, floor.flops * 1e3);
+    println!("  floor   {:9.3}  (bytes {bytes:.3}, flops {flops:.3})", bytes.max(flops));
+    println!(
+        "  ours    {:9.3}  {:.2} times the floor",
+        step(ours.0),
+        step(ours.0) / bytes.max(flops)
+    );
+    for (peer, (seconds, f)) in peers.iter().zip(&theirs) {
+        let ratio = seconds / ours.0;
+        let apart = f.iter().zip(&ours.1).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(f.len() == ours.1.len() && apart <= 1e-4, "{}: outputs {apart:e} apart", peer.way);
+        let name = format!("{} {}", peer.way, peer.version);
+        println!(
+            "  {name:28} {:9.3}  {ratio:.2} times ours, outputs {apart:.0e} apart",
+            step(*seconds)
+        );
+    }
+    println!();
+}
+
+/// The least time of a step of all members.
+struct Floor {
+    /// Every weight read once forward, read and written once backward.
+    bytes: f64,
+    /// Two flops a weight and sample forward, for gradients, and for updates.
+    flops: f64,
+}
+
+impl Floor {
+    fn of(size: Size, rates: &MachineRates) -> Floor {
+        let weights = (size.members * size.width * size.width * size.depth) as f64;
+        Floor {
+            bytes: 4.0 * weights / rates.read + 4.0 * weights / rates.modify,
+            flops: 6.0 * weights * size.samples as f64 / rates.flops,
+        }
+    }
+}
+
+// ---------------------------------------------------------------- our runs
+
+fn data(count: usize) -> Samples {
+    let mut train = Samples {
+        dimension: DIMENSION,
+        outputs: 1,
+        inputs: (0..count * DIMENSION).map(|i| ((i * i) as f64 * 0.7).sin()).collect(),
+        labels: (0..count).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect(),
+        indices: (0..count as u32).collect(),
+    };
+    for x in train.inputs.chunks_mut(DIMENSION) {
+        let size = (x.iter().map(|v| v * v).sum::<f64>() / DIMENSION as f64).sqrt();
+        x.iter_mut().for_each(|v| *v /= size);
+    }
+    train
+}
+
+fn noise(size: Size, member: usize) -> BrownianPath {
+    BrownianPath::new(1 + member as u64, size.depth as u32, size.depth as u32)
+}
+
+fn network(size: Size, member: usize) -> Dense<f32> {
+    let parametrization = Parametrization::DepthMup;
+    let (activation, exponents) = (Activation::Tanh, parametrization.exponents());
+    let law = ScaleLaw { parametrization, exponents, activation, horizon: 1.0, gamma: 1.0 };
+    let network = Network {
+        width: size.width,
+        depth: size.depth,
+        outputs: 1,
+        activation,
+        closure: Closure::Exact,
+        scales: law.at(size.width, size.depth, DIMENSION),
+        drop_tolerance: DROP_TOLERANCE,
+    };
+    let probe = Probe { layers: vec![], rows: 0, covariance_columns: 0 };
+    let train = data(size.samples);
+    let none = train.select([]);
+    Dense::new(network, &noise(size, member), probe, (train, none), Instructions::detect())
+}
+
+/// All members from the first step to the last, one a thread, or all threads at one; the outputs
+/// after the last update.
+fn train(size: Size) -> (f64, Vec<f64>) {
+    let mut members: Vec<_> = (0..size.members).map(|member| network(size, member)).collect();
+    let train = data(size.samples);
+    let batch: Vec<usize> = (0..train.len()).collect();
+    let rates = Rates { input: 0.0, hidden: RATE, readout: 0.0 };
+    let update = Update { rates, momentum: 0.0, weight_decay: 0.0 };
+    let run = |network: &mut Dense<f32>| {
+        for step in 0..size.steps {
+            let f = network.forward(step, &batch, false).f;
+            let chi = Loss::Squared.chi(&f, &train.labels, 1);
+            network.backward(step, &chi, Some(&update));
+        }
+    };
+    let start = Instant::now();
+    if size.members == 1 {
+        members.iter_mut().for_each(run);
+    } else {
+        // A member's threads are its worker alone, as in an ensemble.
+        members.par_iter_mut().with_max_len(1).for_each(|network| alone(|| run(network)));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let last = members.iter_mut().flat_map(|network| network.forward(size.steps, &batch, false).f);
+    (seconds, last.collect())
+}
+
+/// Does `work` where there is one thread.
+fn alone<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    match rayon::current_num_threads() {
+        1 => work(),
+        _ => rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work),
+    }
+}
+
+/// X, y, and for each member U, V, W_1 … W_L, row by row.
+fn write_weights(path: &Path, size: Size) {
+    let Size { width, depth, samples, members, .. } = size;
+    let mut file = BufWriter::new(File::create(path).unwrap());
+    let mut write = |numbers: &mut dyn Iterator<Item = f32>| {
+        numbers.for_each(|x| file.write_all(&x.to_le_bytes()).unwrap());
+    };
+    let train = data(samples);
+    write(&mut train.inputs.iter().chain(&train.labels).map(|x| *x as f32));
+    for member in 0..members {
+        let noise = noise(size, member);
+        let mut matrix = |columns: usize, entry: &dyn Fn(u32) -> Entry| {
+            let mut drawn = vec![vec![0.0; width]; columns];
+            for (j, column) in drawn.iter_mut().enumerate() {
+                noise.fill_f32(entry(j as u32), 0, column);
+            }
+            write(&mut (0..width).flat_map(|i| drawn.iter().map(move |column| column[i])));
+        };
+        matrix(DIMENSION, &|coordinate| Entry::Input { coordinate });
+        matrix(1, &|output| Entry::Readout { output });
+        for layer in 1..=depth as u32 {
+            let direction = Direction::Forward;
+            matrix(width, &|column| Entry::Weight { direction, layer, column });
+        }
+    }
+    file.flush().unwrap();
+}
+
+// ---------------------------------------------------------------- the others
+
+/// A Python that waits for its turn, so that starting it is not counted.
+struct Peer {
+    way: &'static str,
+    version: String,
+    child: Child,
+    // None only while it is told to end.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    seconds: f64,
+    f: Vec<Vec<f64>>,
+}
+
+impl Peer {
+    /// None, with a line that says so, if it is not there.
+    fn start(way: &'static str, threads: usize) -> Option<Peer> {
+        let python = std::env::var("NFD_PYTHON").unwrap_or_else(|_| "python3".into());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/dense.py");
+        let mut command = Command::new(python);
+        command.args([script, way, &threads.to_string()]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().ok()?;
+        let input = child.stdin.take();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        match line.trim().strip_prefix("ready ") {
+            Some(version) => Some(Peer { way, version: version.to_owned(), child, input, output }),
+            None => {
+                println!("{way}: not found; NFD_PYTHON may name a Python that has it");
+                None
+            }
+        }
+    }
+
+    fn train(&mut self, size: Size, file: &Path) -> (f64, Vec<f64>) {
+        let Size { width, depth, samples, members, steps } = size;
+        let request = json!({
+            "file": file, "width": width, "depth": depth, "samples": samples, "members": members,
+            "dimension": DIMENSION, "rate": RATE, "steps": steps,
+        });
+        writeln!(self.input.as_mut().unwrap(), "{request}").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let answer: Answer = serde_json::from_str(&line).unwrap();
+        (answer.seconds, answer.f.concat())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}
