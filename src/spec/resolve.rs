@@ -3,9 +3,9 @@
 use super::check::{Check, name_of};
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::source::Source;
-use super::training::training;
+use super::training::{beyond_descent, training};
 use super::{
-    Backend, Batch, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
+    Backend, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
     ReferenceKind, Resolved, Rows, Study, Training,
 };
 use crate::data::{self, Labels, Request};
@@ -229,15 +229,6 @@ fn backend(
     check: &Check,
     decisions: &mut Vec<String>,
 ) -> Result<Backend> {
-    let more_than_descent = if training.batch != Batch::Full {
-        Some("minibatches")
-    } else if training.momentum > 0.0 {
-        Some("momentum")
-    } else if training.weight_decay > 0.0 {
-        Some("weight decay")
-    } else {
-        None
-    };
     match (choice, engine) {
         (BackendChoice::Plain, _) => Ok(Backend::Plain),
         (BackendChoice::Cpu, Engine::Dense) => check.fail(
@@ -245,14 +236,14 @@ fn backend(
             "backend cpu has no dense engine",
             "take engine conditional, or backend plain",
         ),
-        (BackendChoice::Cpu, Engine::Conditional) => match more_than_descent {
+        (BackendChoice::Cpu, Engine::Conditional) => match beyond_descent(training) {
             Some(what) => {
                 let problem = format!("backend cpu has no {what}");
                 check.fail("backend", problem, "take backend plain, or leave it out")
             }
             None => Ok(Backend::Cpu),
         },
-        (BackendChoice::Auto, Engine::Conditional) => match more_than_descent {
+        (BackendChoice::Auto, Engine::Conditional) => match beyond_descent(training) {
             Some(what) => {
                 decisions.push(format!("backend plain: the only one with {what}"));
                 Ok(Backend::Plain)
