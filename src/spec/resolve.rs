@@ -4,10 +4,10 @@ use super::check::{Check, name_of};
 use super::grid::tasks;
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::source::Source;
-use super::training::training;
+use super::training::{beyond_descent, training};
 use super::work::{Rates as Speeds, Work};
 use super::{
-    Backend, Batch, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
+    Backend, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
     ReferenceKind, Resolved, Rows, Study, Training,
 };
 use crate::data::{self, Labels, Request};
@@ -239,16 +239,7 @@ fn backend(
     check: &Check,
     decisions: &mut Vec<String>,
 ) -> Result<Backend> {
-    let more_than_descent = if training.batch != Batch::Full {
-        Some("minibatches")
-    } else if training.momentum > 0.0 {
-        Some("momentum")
-    } else if training.weight_decay > 0.0 {
-        Some("weight decay")
-    } else {
-        None
-    };
-    match (choice, engine, more_than_descent) {
+    match (choice, engine, beyond_descent(training)) {
         (BackendChoice::Plain, ..) => Ok(Backend::Plain),
         (BackendChoice::Cpu, Engine::Conditional, Some(what)) => {
             let problem = format!("backend cpu has no {what}");
