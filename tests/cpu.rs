@@ -148,7 +148,7 @@ fn cases() -> Vec<Case> {
     const GROUPS: [Groups; 3] =
         [HIDDEN, ALL, Groups { input: true, hidden: false, readout: false }];
     // 33 samples at width 4500 would take plain half a minute.
-    let choices = covering([5, 4, 4, 6, 3, 3, 2, 2, 2], &[((0, 4), (1, 3))]);
+    let choices = covering([5, 4, 4, 6, 3, 3, 2, 2, 2], &[[(0, 4), (1, 3)]]);
     let mut cases = Vec::new();
     for [n, p, parametrization, activation, closure, groups, outputs, duplicate, fine] in choices {
         let (width, depth, outputs) = (WIDTHS[n], 3, 1 + 2 * outputs);

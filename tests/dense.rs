@@ -6,7 +6,9 @@
 mod common;
 
 use common::*;
+use half::bf16;
 use nfd::backend::cpu::dense::Dense as Fast;
+use nfd::backend::cpu::dense::layer::Layer;
 use nfd::backend::cpu::format::Format;
 use nfd::backend::plain::dense::Dense as Plain;
 use nfd::backend::{
@@ -15,7 +17,7 @@ use nfd::backend::{
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates};
-use nfd::rng::noise::BrownianPath;
+use nfd::rng::noise::{BrownianPath, Entry, Noise};
 use nfd::rng::normal::Instructions;
 
 /// One run to be compared.
@@ -41,9 +43,19 @@ impl Case {
     }
 
     fn plain(&self) -> Plain {
+        self.plain_with(&self.noise())
+    }
+
+    fn plain_with(&self, noise: &dyn Noise) -> Plain {
         let (train, test) = (self.train.clone(), self.test.clone());
         let probe = full_probe(self.network.depth);
-        Plain::new(self.network.clone(), &self.noise(), probe, train, test)
+        Plain::new(self.network.clone(), noise, probe, train, test)
+    }
+
+    fn frozen<T: Format>(&self, set: Instructions) -> Fast<T> {
+        let samples = (self.train.clone(), self.test.clone());
+        let probe = full_probe(self.network.depth);
+        Fast::frozen(self.network.clone(), &self.noise(), probe, samples, set)
     }
 
     fn fast<T: Format>(&self, set: Instructions) -> Fast<T> {
@@ -129,9 +141,10 @@ fn worst_off(
     off.max_by(|x, y| by_distance(x).total_cmp(&by_distance(y)))
 }
 
-/// Whether all weights are those of plain.
+/// Whether all weights are those of plain; frozen ones, which are nowhere, are passed over.
 fn same_weights<T: Format>(got: &Fast<T>, want: &Plain, tolerance: f64) -> bool {
     let hidden = got.layers().iter().zip(&want.weights().forward).all(|(got, want)| {
+        let Layer::Explicit(got) = got else { return true };
         let n = want.nrows();
         let at = |i, j| close(got.weights().at(i, j).widen(), want[(i, j)], tolerance);
         (0..n).all(|i| (0..n).all(|j| at(i, j)))
@@ -233,6 +246,44 @@ fn f32_is_plain_to_its_rounding() {
     }
 }
 
+/// A path whose weights are rounded to bf16.
+struct Rounded(BrownianPath);
+
+impl Noise for Rounded {
+    fn fill(&self, entry: Entry, first: usize, out: &mut [f64]) {
+        self.0.fill(entry, first, out);
+        if let Entry::Weight { .. } = entry {
+            out.iter_mut().for_each(|w| *w = bf16::from_f32(*w as f32).to_f64());
+        }
+    }
+
+    fn fill_f32(&self, _entry: Entry, _first: usize, _out: &mut [f32]) {
+        unreachable!("plain draws in f64")
+    }
+}
+
+/// Initial weights in bf16 with the drift in factors are rounded weights that are trained without
+/// further rounding: momentum, decay, schedules and minibatches included.
+#[test]
+fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
+    for case in cases() {
+        let mut plain = case.plain_with(&Rounded(case.noise()));
+        let want = run(&case, &mut plain);
+        for set in Instructions::available() {
+            let mut fast = case.frozen::<f64>(set);
+            let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-12 };
+            let off = worst_off(&run(&case, &mut fast), &want, tolerance);
+            assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
+            assert!(same_weights(&fast, &plain, 1e-12), "ends with {set:?}: {case:?}");
+            // A value between two numbers of bf16 goes to one in f32 and to the other in f64.
+            if case.fine == 1 {
+                let off = worst_off(&run(&case, &mut case.frozen::<f32>(set)), &want, |_| 2e-5);
+                assert!(off.is_none(), "f32 {off:?} with {set:?}: {case:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn threads_change_no_bit() {
     for case in cases().into_iter().filter(|case| case.network.width == 257).take(6) {
@@ -244,5 +295,10 @@ fn threads_change_no_bit() {
         for threads in [2, 3, 20] {
             assert_eq!(on(threads), one, "{threads} threads: {case:?}");
         }
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(&case, &mut case.frozen::<f32>(Instructions::detect())))
+        };
+        assert_eq!(on(3), on(1), "frozen: {case:?}");
     }
 }

@@ -37,6 +37,20 @@ pub struct Network {
     pub drop_tolerance: f64,
 }
 
+impl Network {
+    /// Whether gradients pass through weights W̃ of their own, in the dense engine.
+    ///
+    /// # Panics
+    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    pub fn own_backward_weights(&self) -> bool {
+        match self.closure {
+            Closure::Exact => false,
+            Closure::Gia => true,
+            Closure::Nfd => panic!("nfd is defined by conditioning: no dense network has its law"),
+        }
+    }
+}
+
 /// The measured recipe in f64 (theory: section 3). Without the test rounding noise is normalised
 /// into the basis and the law is wrong; far below it, it is rounding noise that decides.
 pub const DROP_TOLERANCE: f64 = 1e-10;

@@ -112,7 +112,7 @@ pub fn close(a: f64, b: f64, tolerance: f64) -> bool {
 /// order of options, never meet.
 pub fn covering<const N: usize>(
     sizes: [usize; N],
-    apart: &[((usize, usize), (usize, usize))],
+    apart: &[[(usize, usize); 2]],
 ) -> Vec<[usize; N]> {
     let mut random = Philox::stream(11, 0);
     let mut seen = BTreeSet::new();
@@ -121,7 +121,7 @@ pub fn covering<const N: usize>(
     let pairs: usize = (0..N).map(|i| (i + 1..N).map(|j| of(i, j)).sum::<usize>()).sum();
     while seen.len() < pairs - apart.len() {
         let choice = sizes.map(|size| random.random_range(0..size));
-        let met = |i: usize| (i + 1..N).map(move |j| ((i, choice[i]), (j, choice[j])));
+        let met = |i: usize| (i + 1..N).map(move |j| [(i, choice[i]), (j, choice[j])]);
         let met: Vec<_> = (0..N).flat_map(met).collect();
         if met.iter().any(|pair| apart.contains(pair)) {
             continue;

@@ -4,6 +4,8 @@
 //! Registers of an instruction set are named in kernels compiled for it, and nowhere else: that is
 //! what every SAFETY line here rests on.
 
+use half::bf16;
+
 use super::activation::Tables;
 
 /// A register of numbers of one format.
@@ -21,6 +23,8 @@ pub trait Register: Copy {
     fn load(column: &[Self::Real], at: usize) -> Self;
     /// Its `at`-th register in binary64, where a register holds [`Register::LANES`] of `Wide`.
     fn load_wide(column: &[Self::Real], at: usize) -> Self::Wide;
+    /// The `at`-th register of some rows of a column in bf16, exactly.
+    fn load_half(column: &[bf16], at: usize) -> Self;
     /// Writes the `at`-th register of a column.
     fn store(self, column: &mut [Self::Real], at: usize);
     /// self · a + b
@@ -58,6 +62,14 @@ impl<T: Tables, const N: usize> Register for Array<T, N> {
         Array([column[2 * at].widen(), column[2 * at + 1].widen()])
     }
     #[inline(always)]
+    fn load_half(column: &[bf16], at: usize) -> Self {
+        let mut lanes = [T::ZERO; N];
+        for (lane, half) in lanes.iter_mut().zip(&column[at * N..][..N]) {
+            *lane = T::of(half.to_f64());
+        }
+        Array(lanes)
+    }
+    #[inline(always)]
     fn store(self, column: &mut [T], at: usize) {
         column[at * N..][..N].copy_from_slice(&self.0);
     }
@@ -91,12 +103,14 @@ impl<T: Tables, const N: usize> Register for Array<T, N> {
 mod x86 {
     use std::arch::x86_64::*;
 
+    use half::bf16;
+
     use super::Register;
 
     macro_rules! register {
         (
-            $name:ident, $register:ty, $real:ty, $lanes:expr, $wide:ty, $load_wide:expr, $sum:expr,
-            $sums:expr,
+            $name:ident, $register:ty, $real:ty, $lanes:expr, $wide:ty, $load_wide:expr, $load_half:expr,
+            $sum:expr, $sums:expr,
             $splat:ident, $load:ident, $store:ident, $fma:ident
         ) => {
             #[doc = concat!("A `", stringify!($register), "`.")]
@@ -124,6 +138,12 @@ mod x86 {
                     let lanes = &column[at * <$wide>::LANES..][..<$wide>::LANES];
                     // SAFETY: see the module; `lanes` are as many as are read.
                     unsafe { $load_wide(lanes.as_ptr()) }
+                }
+                #[inline(always)]
+                fn load_half(column: &[bf16], at: usize) -> Self {
+                    let lanes = &column[at * $lanes..][..$lanes];
+                    // SAFETY: see the module; `lanes` are as many as are read.
+                    $name(unsafe { $load_half(lanes.as_ptr().cast()) })
                 }
                 #[inline(always)]
                 fn store(self, column: &mut [$real], at: usize) {
@@ -159,6 +179,7 @@ mod x86 {
         8,
         Avx2Double,
         |lanes: *const f32| Avx2Double(_mm256_cvtps_pd(_mm_loadu_ps(lanes))),
+        |lanes| from_halves(_mm_loadu_si128(lanes)),
         |x| sum_of_four(halves(x)),
         |x: [_; 4], out| _mm_storeu_ps(out, sums_of_four(x.map(|x| halves(x)))),
         _mm256_set1_ps,
@@ -173,6 +194,10 @@ mod x86 {
         4,
         Avx2Double,
         |lanes: *const f64| Avx2Double(_mm256_loadu_pd(lanes)),
+        |lanes| {
+            let four = _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(lanes));
+            _mm256_cvtps_pd(_mm_castsi128_ps(four))
+        },
         |x| {
             let two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
             _mm_cvtsd_f64(_mm_add_pd(two, _mm_unpackhi_pd(two, two)))
@@ -190,6 +215,10 @@ mod x86 {
         16,
         Avx512Double,
         |lanes: *const f32| Avx512Double(_mm512_cvtps_pd(_mm256_loadu_ps(lanes))),
+        |lanes| {
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(lanes));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        },
         |x| f64::from(_mm512_reduce_add_ps(x)),
         |x: [_; 4], out| {
             let quarters = x.map(|x| {
@@ -210,6 +239,7 @@ mod x86 {
         8,
         Avx512Double,
         |lanes: *const f64| Avx512Double(_mm512_loadu_pd(lanes)),
+        |lanes| _mm512_cvtps_pd(from_halves(_mm_loadu_si128(lanes))),
         |x| _mm512_reduce_add_pd(x),
         |x: [_; 4], out| {
             let halves =
@@ -221,6 +251,13 @@ mod x86 {
         _mm512_storeu_pd,
         _mm512_fmadd_pd
     );
+
+    /// Eight numbers in bf16: the upper halves of binary32.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn from_halves(lanes: __m128i) -> __m256 {
+        _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(lanes)))
+    }
 
     /// The halves of a register, added.
     #[target_feature(enable = "avx2")]

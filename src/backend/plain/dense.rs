@@ -11,7 +11,6 @@ use crate::backend::{
     BackwardSweep, Covariances, ForwardSweep, Network, Probe, Set, Sweeps, Update,
 };
 use crate::data::Samples;
-use crate::model::Closure;
 use crate::rng::noise::{Direction, Entry, Noise};
 
 /// The hidden weights: W_1 … W_L, and for `gia` the independent W̃_l whose transposes carry the
@@ -41,10 +40,9 @@ impl Weights {
             };
             (1..=network.depth).map(layer).collect()
         };
-        let backward = match network.closure {
-            Closure::Exact => Vec::new(),
-            Closure::Gia => draw(Direction::Backward),
-            Closure::Nfd => panic!("nfd is defined by conditioning: no dense network has its law"),
+        let backward = match network.own_backward_weights() {
+            true => draw(Direction::Backward),
+            false => Vec::new(),
         };
         Weights { forward: draw(Direction::Forward), backward }
     }

@@ -1,18 +1,50 @@
 //! One layer: its weights, what they were, and for `gia` the independent ones that carry gradients.
 
 use super::ends::step_of;
+use super::frozen::Frozen;
 use super::matrix::{Trained, multiply};
 use super::products::{self, Step};
 use super::vectors::Vectors;
-use super::weights::{Weights, gaussians};
+use super::weights::{Weights, draw_weights};
 use crate::backend::cpu::format::Format;
 use crate::backend::{Network, Update};
-use crate::model::Closure;
-use crate::rng::noise::{Direction, Entry, Noise};
+use crate::rng::noise::{Direction, Noise};
 use crate::rng::normal::Instructions;
 
-/// W_l.
-pub struct Layer<T> {
+/// W_l, all its numbers in T or the initial ones frozen in bf16.
+pub enum Layer<T> {
+    /// In T.
+    Explicit(Explicit<T>),
+    /// In bf16, and a drift.
+    Frozen(Frozen<T>),
+}
+
+impl<T: Format> Layer<T> {
+    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
+    pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
+        match self {
+            Layer::Explicit(layer) => layer.forward(phi, y, moved),
+            Layer::Frozen(layer) => layer.forward(phi, y, moved),
+        }
+    }
+
+    /// Wᵀg, and the update by D = `scale` Σ_p weight_p g_p φ_pᵀ unless None; `s` is overwritten.
+    pub fn backward(
+        &mut self,
+        g: (&Vectors<T>, &[f64]),
+        y: &mut Vectors<T>,
+        phi: (&Vectors<T>, &mut Vectors<T>),
+        update: Option<(&Update, f64)>,
+    ) {
+        match self {
+            Layer::Explicit(layer) => layer.backward(g, y, phi, update),
+            Layer::Frozen(layer) => layer.backward(g, y, phi, update),
+        }
+    }
+}
+
+/// W_l with all its numbers.
+pub struct Explicit<T> {
     set: Instructions,
     weights: Trained<T>,
     initial: Weights<T>,
@@ -20,24 +52,17 @@ pub struct Layer<T> {
     backward: Option<Trained<T>>,
 }
 
-impl<T: Format> Layer<T> {
+impl<T: Format> Explicit<T> {
     /// Layer `l` of `network`, at initialisation.
     ///
     /// # Panics
     /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
     pub fn sample(set: Instructions, noise: &dyn Noise, network: &Network, l: usize) -> Self {
-        let n = network.width;
-        let draw = |direction| {
-            let entry = move |column| Entry::Weight { direction, layer: l as u32, column };
-            Weights::draw(n, n, gaussians::<T>(noise, entry), |w| w)
-        };
+        let draw = |direction| draw_weights(noise, (network.width, l), direction, |w: T| w);
         let initial = draw(Direction::Forward);
-        let backward = match network.closure {
-            Closure::Exact => None,
-            Closure::Gia => Some(Trained::new(draw(Direction::Backward))),
-            Closure::Nfd => panic!("nfd is defined by conditioning: no dense network has its law"),
-        };
-        Layer { set, weights: Trained::new(initial.clone()), initial, backward }
+        let backward =
+            network.own_backward_weights().then(|| Trained::new(draw(Direction::Backward)));
+        Explicit { set, weights: Trained::new(initial.clone()), initial, backward }
     }
 
     /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
@@ -75,7 +100,7 @@ impl<T: Format> Layer<T> {
         }
     }
 
-    /// W, for tests.
+    /// W
     pub fn weights(&self) -> &Weights<T> {
         &self.weights.weights
     }

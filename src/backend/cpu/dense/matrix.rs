@@ -1,10 +1,11 @@
 //! Products with a whole weight matrix, its rows or columns shared between the threads of the pool
 //! that calls. Every number is made by one thread in one order, so none depends on their number.
 
+use half::bf16;
 use rayon::prelude::*;
 
-use super::products::{self, Step, TILES};
-use super::vectors::Vectors;
+use super::products::{self, Moved, Step, TILES};
+use super::vectors::{Piece, Vectors};
 use super::weights::{Block, Weights};
 use crate::backend::cpu::format::Format;
 use crate::rng::normal::Instructions;
@@ -23,20 +24,52 @@ pub fn multiply<T: Format>(
     }
     let of_rows = TILES * w.width();
     let rows = w.blocks().chunks(of_rows).zip(y.pieces_mut().chunks_mut(samples));
-    let work = |(w, y, moved): (_, _, Option<(_, _)>)| {
-        products::forward(set, w, x.pieces(), y, moved);
-    };
-    let rows: Vec<_> = match moved {
-        None => rows.map(|(w, y)| (w, y, None)).collect(),
-        Some((initial, moved)) => {
-            let moved = moved.pieces_mut().chunks_mut(samples);
-            let moved = initial.blocks().chunks(of_rows).zip(moved);
-            rows.zip(moved).map(|((w, y), moved)| (w, y, Some(moved))).collect()
-        }
-    };
+    let mut moved = moved.map(|(initial, y)| {
+        initial.blocks().chunks(of_rows).zip(y.pieces_mut().chunks_mut(samples))
+    });
+    let mut next = || moved.as_mut().and_then(Iterator::next);
+    let rows: Vec<_> =
+        rows.map(|(w, y)| (w, y, next().map(|(initial, y)| Moved { initial, y }))).collect();
+    let work = |(w, y, moved)| products::forward(set, w, x.pieces(), y, moved);
     match rayon::current_num_threads() {
         1 => rows.into_iter().for_each(work),
         _ => rows.into_par_iter().for_each(work),
+    }
+}
+
+/// Y = W X of a matrix in bf16.
+pub fn multiply_half<T: Format>(
+    set: Instructions,
+    w: &Weights<bf16>,
+    x: &Vectors<T>,
+    y: &mut Vectors<T>,
+) {
+    let rows = w.blocks().chunks(TILES * w.width()).zip(y.pieces_mut().chunks_mut(x.samples()));
+    let work = |(w, y)| products::forward_half(set, w, x.pieces(), y);
+    match rayon::current_num_threads() {
+        1 => rows.for_each(work),
+        _ => rows.collect::<Vec<_>>().into_par_iter().for_each(work),
+    }
+}
+
+/// Y = Wᵀ G of a matrix in bf16.
+pub fn multiply_transposed_half<T: Format>(
+    set: Instructions,
+    w: &Weights<bf16>,
+    g: &Vectors<T>,
+    y: &mut Vectors<T>,
+) {
+    let (samples, width) = (g.samples(), w.width());
+    let threads = rayon::current_num_threads().min(width);
+    let each = width.div_ceil(threads);
+    let parts = y.pieces_mut().chunks_mut(each * samples).enumerate();
+    let work = |(i, y): (usize, &mut [Piece<T>])| {
+        let columns = i * each..width.min((i + 1) * each);
+        products::backward_half(set, (w.blocks(), width), columns, (g.pieces(), samples), y);
+    };
+    match threads {
+        1 => parts.for_each(work),
+        _ => parts.collect::<Vec<_>>().into_par_iter().for_each(work),
     }
 }
 
@@ -71,6 +104,14 @@ impl<T: Format> Trained<T> {
     }
 }
 
+/// What one thread does of [`Trained::descend`]: some columns of the matrix.
+struct Part<'a, T> {
+    w: Tiles<'a, T>,
+    v: Tiles<'a, T>,
+    s: &'a [Piece<T>],
+    y: Option<&'a mut [Piece<T>]>,
+}
+
 fn descend<T: Format>(
     set: Instructions,
     (w, v): (&mut Weights<T>, Option<&mut Weights<T>>),
@@ -84,21 +125,22 @@ fn descend<T: Format>(
     }
     let threads = rayon::current_num_threads().min(width);
     let each = width.div_ceil(threads);
-    let mut w = columns(w, each);
-    let mut v = v.map_or_else(Vec::new, |v| columns(v, each));
-    v.resize_with(w.len(), Vec::new);
-    let mut y: Vec<_> = match y {
-        Some(y) => y.pieces_mut().chunks_mut(each * samples).map(Some).collect(),
-        None => w.iter().map(|_| None).collect(),
-    };
+    let mut v = v.map_or_else(Vec::new, |v| columns(v, each)).into_iter();
+    let mut y = y.map(|y| y.pieces_mut().chunks_mut(each * samples));
     let s = s.pieces().chunks(each * samples);
-    let work = |(((w, v), y), s): (((&mut Tiles<T>, &mut Tiles<T>), &mut Option<_>), &[_])| {
-        products::backward(set, w, v, g.pieces(), s, y.as_deref_mut(), samples, step);
+    let part = |(w, s)| Part {
+        w,
+        v: v.next().unwrap_or_default(),
+        s,
+        y: y.as_mut().and_then(Iterator::next),
     };
-    let ranges = w.iter_mut().zip(&mut v).zip(&mut y).zip(s);
+    let parts: Vec<Part<T>> = columns(w, each).into_iter().zip(s).map(part).collect();
+    let work = |Part { mut w, mut v, s, y }: Part<T>| {
+        products::backward(set, &mut w, &mut v, (g.pieces(), samples), y, (s, step));
+    };
     match threads {
-        1 => ranges.for_each(work),
-        _ => ranges.collect::<Vec<_>>().into_par_iter().for_each(work),
+        1 => parts.into_iter().for_each(work),
+        _ => parts.into_par_iter().for_each(work),
     }
 }
 

@@ -7,9 +7,10 @@
 //!
 //! From the bottom: [`vectors`], [`weights`]: how they lie in memory; [`products`]: tiles of them, on
 //! every instruction set; [`matrix`]: whole matrices, shared between the threads of the `rayon` pool
-//! that calls; [`layer`], [`ends`]: the parts of a network; `record`: what is kept of a pass.
+//! that calls; [`layer`], [`frozen`], [`ends`]: the parts of a network; `record`: what is kept of a pass.
 
 pub mod ends;
+pub mod frozen;
 pub mod layer;
 pub mod matrix;
 pub mod products;
@@ -26,7 +27,8 @@ use crate::data::Samples;
 use crate::rng::noise::Noise;
 use crate::rng::normal::Instructions;
 use ends::Ends;
-use layer::Layer;
+use frozen::Frozen;
+use layer::{Explicit, Layer};
 use record::Recorder;
 use vectors::Vectors;
 
@@ -65,6 +67,32 @@ impl<T: Format> Dense<T> {
         network: Network,
         noise: &dyn Noise,
         probe: Probe,
+        samples: (Samples, Samples),
+        set: Instructions,
+    ) -> Self {
+        let layer = |l| Layer::Explicit(Explicit::sample(set, noise, &network, l));
+        let layers = (1..=network.depth).map(layer).collect();
+        Dense::of(layers, network, noise, probe, samples, set)
+    }
+
+    /// The same with its initial hidden weights rounded to bf16, where they stay.
+    pub fn frozen(
+        network: Network,
+        noise: &dyn Noise,
+        probe: Probe,
+        samples: (Samples, Samples),
+        set: Instructions,
+    ) -> Self {
+        let layer = |l| Layer::Frozen(Frozen::sample(set, noise, &network, l));
+        let layers = (1..=network.depth).map(layer).collect();
+        Dense::of(layers, network, noise, probe, samples, set)
+    }
+
+    fn of(
+        layers: Vec<Layer<T>>,
+        network: Network,
+        noise: &dyn Noise,
+        probe: Probe,
         (train, test): (Samples, Samples),
         set: Instructions,
     ) -> Self {
@@ -72,7 +100,7 @@ impl<T: Format> Dense<T> {
         let none = || Vectors::zeros(network.width, 0);
         Dense {
             ends: Ends::sample(set, noise, sizes),
-            layers: (1..=network.depth).map(|l| Layer::sample(set, noise, &network, l)).collect(),
+            layers,
             hidden: vec![none(); network.depth + 1],
             values: vec![none(); network.depth],
             signal: none(),

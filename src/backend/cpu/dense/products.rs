@@ -9,12 +9,17 @@
 //! |---|---|---|
 //! | [`forward`] | 4 read | 2 P |
 //! | [`backward`] | 4 read, 4 written (with momentum 8, 8) | 4 P |
+//! | [`forward_half`], [`backward_half`] | 2 read | 2 P |
 //!
 //! A tile of four rows by two samples (AVX-512: four) of Y, or of four rows by two registers of W, is
 //! kept in registers.
 
 // A tile is indexed by row, sample and register at once.
 #![allow(clippy::needless_range_loop)]
+
+use std::ops::Range;
+
+use half::bf16;
 
 use super::vectors::{Piece, ROWS};
 use super::weights::{Block, TILE};
@@ -50,21 +55,47 @@ pub enum Step<T> {
     },
 }
 
+/// Some rows of (W − W⁽⁰⁾) X.
+pub struct Moved<'a, T> {
+    /// Their tiles of W⁽⁰⁾.
+    pub initial: &'a [Block<T>],
+    /// What they become.
+    pub y: &'a mut [Piece<T>],
+}
+
 kernel! {
-    /// Rows 32b … of W X: `w` has their tiles, `y` is their block, `x` all blocks of X, P = `samples`.
-    /// With `initial`, the same tiles of W⁽⁰⁾, `moved` becomes these rows of (W − W⁽⁰⁾) X.
+    /// Rows 32b … of W X: `w` has their tiles, `y` is their block, `x` all blocks of X; those of
+    /// (W − W⁽⁰⁾) X on request.
     forward(
-        w: &[Block<T>], x: &[Piece<T>], y: &mut [Piece<T>], moved: Option<(&[Block<T>], &mut [Piece<T>])>
+        w: &[Block<T>], x: &[Piece<T>], y: &mut [Piece<T>], moved: Option<Moved<T>>
     ) = forward_body
 }
 kernel! {
     /// Some columns of WᵀG: `w` has their blocks, tile by tile, and `v` those of the velocities (or
-    /// nothing, where `step` needs none); `g` is all of G, `y` becomes these rows of WᵀG (unless
-    /// None), and `s` has the same rows of the other factor of the step.
+    /// nothing, where the step needs none); G is given whole, with P; `y` becomes these rows of WᵀG
+    /// (unless None). The change is by these rows of S, and the step that D = Σ_p g_p s_pᵀ makes.
     backward(
-        w: &mut [&mut [Block<T>]], v: &mut [&mut [Block<T>]], g: &[Piece<T>], s: &[Piece<T>],
-        y: Option<&mut [Piece<T>]>, samples: usize, step: Step<T>
+        w: &mut [&mut [Block<T>]], v: &mut [&mut [Block<T>]], g: (&[Piece<T>], usize),
+        y: Option<&mut [Piece<T>]>, change: (&[Piece<T>], Step<T>)
     ) = backward_body
+}
+kernel! {
+    /// [`forward`] of a matrix in bf16.
+    forward_half(w: &[Block<bf16>], x: &[Piece<T>], y: &mut [Piece<T>]) = forward_half_body
+}
+kernel! {
+    /// Rows of WᵀG that belong to the blocks `columns` of a matrix in bf16 with `width` blocks a tile.
+    backward_half(
+        w: (&[Block<bf16>], usize), columns: Range<usize>, g: (&[Piece<T>], usize), y: &mut [Piece<T>]
+    ) = backward_half_body
+}
+kernel! {
+    /// k\[c P + p\] = Σ g_c x_p over all rows; C columns of G, P = k.len() / C of X.
+    inner(g: (&[Piece<T>], usize), x: &[Piece<T>], k: &mut [T]) = inner_body
+}
+kernel! {
+    /// y_p += Σ_c k\[c P + p\] s_c for one block of rows.
+    add_columns(k: &[T], s: &[Piece<T>], y: &mut [Piece<T>]) = add_columns_body
 }
 kernel! {
     /// y ← φ(x)
@@ -90,7 +121,7 @@ fn forward_body<R: Register, const C: usize, const FUSED: bool>(
     w: &[Block<R::Real>],
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
-    mut moved: Option<(&[Block<R::Real>], &mut [Piece<R::Real>])>,
+    mut moved: Option<Moved<R::Real>>,
 ) {
     let samples = y.len();
     if samples == 0 || x.is_empty() {
@@ -100,14 +131,14 @@ fn forward_body<R: Register, const C: usize, const FUSED: bool>(
     for (t, tile) in w.chunks_exact(width).enumerate() {
         let load = |b: usize, r: usize, q| R::load(&tile[b][r], q);
         let next = w.get((t + 1) * width..).unwrap_or_default();
-        rows_of_tile::<R>((load, next), x, y, t * TILE);
-        if let Some((initial, moved)) = &mut moved {
+        rows_of_tile::<R, _>((load, next), x, y, t * TILE);
+        if let Some(Moved { initial, y }) = &mut moved {
             let (tile_then, next) = initial[t * width..].split_at(width);
             let minus = R::splat(-R::Real::ONE);
             let load = |b: usize, r: usize, q| {
                 R::load(&tile_then[b][r], q).mul_add(minus, R::load(&tile[b][r], q))
             };
-            rows_of_tile::<R>((load, next), x, moved, t * TILE);
+            rows_of_tile::<R, _>((load, next), x, y, t * TILE);
         }
     }
 }
@@ -115,8 +146,9 @@ fn forward_body<R: Register, const C: usize, const FUSED: bool>(
 /// Four rows of a product, from row `at` of the block on; `load` gives a register of row r of the
 /// matrix in block b of the columns, and the `next` tile comes nearer meanwhile.
 #[inline(always)]
-fn rows_of_tile<R: Register>(
-    (load, next): (impl Fn(usize, usize, usize) -> R + Copy, &[Block<R::Real>]),
+#[allow(clippy::int_plus_one)] // p + 1, as p + 2 and p + 4
+fn rows_of_tile<R: Register, W>(
+    (load, next): (impl Fn(usize, usize, usize) -> R + Copy, &[Block<W>]),
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
     at: usize,
@@ -131,10 +163,10 @@ fn rows_of_tile<R: Register>(
             while p + $count <= samples {
                 let own = (p, y.len());
                 let sums = match groups {
-                    1 => tile::<R, $count, 4>((load, next, 0), x, own),
-                    2 => tile::<R, $count, 2>((load, next, 2 * group), x, own),
-                    _ if group < TILE => tile::<R, $count, 1>((load, next, group), x, own),
-                    _ => tile::<R, $count, 0>((load, next, 0), x, own),
+                    1 => tile::<R, W, $count, 4>((load, next, 0), x, own),
+                    2 => tile::<R, W, $count, 2>((load, next, 2 * group), x, own),
+                    _ if group < TILE => tile::<R, W, $count, 1>((load, next, group), x, own),
+                    _ => tile::<R, W, $count, 0>((load, next, 0), x, own),
                 };
                 for (y, sums) in y[p..].iter_mut().zip(sums) {
                     y[at..at + TILE].copy_from_slice(&sums);
@@ -152,8 +184,8 @@ fn rows_of_tile<R: Register>(
 
 /// Four rows for samples `first` to `first` + P; of the `next` tile N rows come nearer.
 #[inline(always)]
-fn tile<R: Register, const P: usize, const N: usize>(
-    (load, next, row): (impl Fn(usize, usize, usize) -> R, &[Block<R::Real>], usize),
+fn tile<R: Register, W, const P: usize, const N: usize>(
+    (load, next, row): (impl Fn(usize, usize, usize) -> R, &[Block<W>], usize),
     x: &[Piece<R::Real>],
     (first, samples): (usize, usize),
 ) -> [[R::Real; TILE]; P] {
@@ -192,11 +224,9 @@ const GROUP: usize = 4;
 fn backward_body<R: Register, const C: usize, const FUSED: bool>(
     w: &mut [&mut [Block<R::Real>]],
     v: &mut [&mut [Block<R::Real>]],
-    g: &[Piece<R::Real>],
-    s: &[Piece<R::Real>],
+    (g, samples): (&[Piece<R::Real>], usize),
     mut y: Option<&mut [Piece<R::Real>]>,
-    samples: usize,
-    step: Step<R::Real>,
+    (s, step): (&[Piece<R::Real>], Step<R::Real>),
 ) {
     if let Some(y) = &mut y {
         y.as_flattened_mut().fill(R::Real::ZERO);
@@ -244,19 +274,7 @@ fn block<R: Register>(
             }
         }
         if let Some(y) = &mut y {
-            for (g, y) in g.iter().zip(y.iter_mut()) {
-                let g = &g[at..at + TILE];
-                let mut sums = [R::load(y, q), R::load(y, q + 1)];
-                for r in 0..TILE {
-                    let g = R::splat(g[r]);
-                    for k in 0..REGISTERS {
-                        sums[k] = rows[r][k].mul_add(g, sums[k]);
-                    }
-                }
-                for k in 0..REGISTERS {
-                    sums[k].store(y, q + k);
-                }
-            }
+            add_transposed(&rows, (g, at), (y, q));
         }
         // Loops with constant ends, not `map`: the compiler then leaves the tile in registers.
         let zero = R::splat(R::Real::ZERO);
@@ -298,6 +316,28 @@ fn block<R: Register>(
     }
 }
 
+/// y_p += rowsᵀ g_p
+#[inline(always)]
+fn add_transposed<R: Register>(
+    rows: &[[R; REGISTERS]; TILE],
+    (g, at): (&[Piece<R::Real>], usize),
+    (y, q): (&mut [Piece<R::Real>], usize),
+) {
+    for (g, y) in g.iter().zip(y) {
+        let g = &g[at..at + TILE];
+        let mut sums = [R::load(y, q), R::load(y, q + 1)];
+        for r in 0..TILE {
+            let g = R::splat(g[r]);
+            for k in 0..REGISTERS {
+                sums[k] = rows[r][k].mul_add(g, sums[k]);
+            }
+        }
+        for k in 0..REGISTERS {
+            sums[k].store(y, q + k);
+        }
+    }
+}
+
 /// rows += Σ_p g_p s_pᵀ
 #[inline(always)]
 fn add_products<R: Register>(
@@ -312,6 +352,116 @@ fn add_products<R: Register>(
             let g = R::splat(g[r]);
             for k in 0..REGISTERS {
                 rows[r][k] = g.mul_add(s[k], rows[r][k]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn forward_half_body<R: Register, const C: usize, const FUSED: bool>(
+    w: &[Block<bf16>],
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+) {
+    let samples = y.len();
+    if samples == 0 || x.is_empty() {
+        return;
+    }
+    let width = x.len() / samples;
+    for (t, tile) in w.chunks_exact(width).enumerate() {
+        let load = |b: usize, r: usize, q| R::load_half(&tile[b][r], q);
+        let next = w.get((t + 1) * width..).unwrap_or_default();
+        rows_of_tile::<R, _>((load, next), x, y, t * TILE);
+    }
+}
+
+#[inline(always)]
+fn backward_half_body<R: Register, const C: usize, const FUSED: bool>(
+    (w, width): (&[Block<bf16>], usize),
+    columns: Range<usize>,
+    (g, samples): (&[Piece<R::Real>], usize),
+    y: &mut [Piece<R::Real>],
+) {
+    y.as_flattened_mut().fill(R::Real::ZERO);
+    let tiles = w.len() / width;
+    for first in (0..tiles).step_by(GROUP) {
+        for (b, y) in columns.clone().zip(y.chunks_mut(samples)) {
+            for t in first..tiles.min(first + GROUP) {
+                if let Some(next) = w.get((t + GROUP) * width + b) {
+                    prefetch(next);
+                }
+                let (w, g) = (&w[t * width + b], &g[t / TILES * samples..][..samples]);
+                for q in (0..ROWS / R::LANES).step_by(REGISTERS) {
+                    let mut rows = [[R::splat(R::Real::ZERO); REGISTERS]; TILE];
+                    for r in 0..TILE {
+                        for k in 0..REGISTERS {
+                            rows[r][k] = R::load_half(&w[r], q + k);
+                        }
+                    }
+                    add_transposed(&rows, (g, t % TILES * TILE), (y, q));
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn inner_body<R: Register, const C: usize, const FUSED: bool>(
+    (g, count): (&[Piece<R::Real>], usize),
+    x: &[Piece<R::Real>],
+    k: &mut [R::Real],
+) {
+    let samples = k.len() / count.max(1);
+    for c in 0..count {
+        let mut p = 0;
+        while p + 4 <= samples {
+            let sums = inner_tile::<R, 4>((g, count, c), (x, samples, p));
+            k[c * samples + p..][..4].copy_from_slice(&R::sums(sums));
+            p += 4;
+        }
+        for p in p..samples {
+            let [sum] = inner_tile::<R, 1>((g, count, c), (x, samples, p));
+            k[c * samples + p] = R::Real::of(sum.sum());
+        }
+    }
+}
+
+#[inline(always)]
+fn inner_tile<R: Register, const P: usize>(
+    (g, count, c): (&[Piece<R::Real>], usize, usize),
+    (x, samples, p): (&[Piece<R::Real>], usize, usize),
+) -> [R; P] {
+    let mut sums = [R::splat(R::Real::ZERO); P];
+    for (g, x) in g.chunks_exact(count).zip(x.chunks_exact(samples)) {
+        let Some(x) = x[p..].first_chunk::<P>() else { break };
+        for q in 0..ROWS / R::LANES {
+            let g = R::load(&g[c], q);
+            for i in 0..P {
+                sums[i] = g.mul_add(R::load(&x[i], q), sums[i]);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_columns_body<R: Register, const C: usize, const FUSED: bool>(
+    k: &[R::Real],
+    s: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+) {
+    let samples = y.len();
+    for (p, y) in y.iter_mut().enumerate() {
+        for q in (0..ROWS / R::LANES).step_by(REGISTERS) {
+            let mut sums = [R::load(y, q), R::load(y, q + 1)];
+            for (s, k) in s.iter().zip(k.chunks_exact(samples)) {
+                let k = R::splat(k[p]);
+                for i in 0..REGISTERS {
+                    sums[i] = R::load(s, q + i).mul_add(k, sums[i]);
+                }
+            }
+            for i in 0..REGISTERS {
+                sums[i].store(y, q + i);
             }
         }
     }

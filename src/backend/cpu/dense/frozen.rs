@@ -1,0 +1,154 @@
+//! A layer whose initial weights stay as they are, in bf16, beside a low-rank drift.
+//!
+//! ```text
+//! W = a W⁽⁰⁾ + Σ_k α_k D_k,   v = b W⁽⁰⁾ + Σ_k β_k D_k,   D_k = Σ_p g_kp s_kpᵀ
+//! ```
+//!
+//! Every update adds one D, in factors, and changes the numbers before the others: momentum, weight
+//! decay and schedules change nothing else (theory: sections 1 and 3). Adding updates to weights in
+//! bf16 would swallow them: its rounding is 2⁻⁹ of a weight.
+
+use half::bf16;
+use rayon::prelude::*;
+
+use super::matrix::{multiply_half, multiply_transposed_half};
+use super::products;
+use super::vectors::Vectors;
+use super::weights::{Weights, draw_weights};
+use crate::backend::cpu::format::Format;
+use crate::backend::{Network, Update};
+use crate::rng::noise::{Direction, Noise};
+use crate::rng::normal::Instructions;
+
+/// W_l.
+pub struct Frozen<T> {
+    set: Instructions,
+    /// W⁽⁰⁾
+    initial: Weights<bf16>,
+    /// W̃⁽⁰⁾ of closure `gia`.
+    backward: Option<Weights<bf16>>,
+    /// a, b
+    kept: (f64, f64),
+    drift: Vec<Factors<T>>,
+}
+
+/// One D_k.
+struct Factors<T> {
+    g: Vectors<T>,
+    s: Vectors<T>,
+    /// α_k
+    weight: f64,
+    /// β_k
+    velocity: f64,
+}
+
+impl<T: Format> Frozen<T> {
+    /// Layer `l` of `network`, at initialisation.
+    ///
+    /// # Panics
+    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    pub fn sample(set: Instructions, noise: &dyn Noise, network: &Network, l: usize) -> Self {
+        let draw = |direction| {
+            let store = |w: T| bf16::from_f32(w.narrow());
+            draw_weights(noise, (network.width, l), direction, store)
+        };
+        let initial = draw(Direction::Forward);
+        let backward = network.own_backward_weights().then(|| draw(Direction::Backward));
+        Frozen { set, initial, backward, kept: (1.0, 0.0), drift: Vec::new() }
+    }
+
+    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
+    pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
+        multiply_half(self.set, &self.initial, phi, y);
+        if let Some(moved) = moved {
+            let factor = T::of(self.kept.0 - 1.0);
+            scaled(y, factor, moved);
+            self.add_drift(phi, moved, |factors| (&factors.s, &factors.g));
+        }
+        self.keep(y);
+        self.add_drift(phi, y, |factors| (&factors.s, &factors.g));
+    }
+
+    /// Wᵀg, and the update by D = `scale` Σ_p weight_p g_p φ_pᵀ unless None; `s` is overwritten.
+    pub fn backward(
+        &mut self,
+        (g, weights): (&Vectors<T>, &[f64]),
+        y: &mut Vectors<T>,
+        (phi, s): (&Vectors<T>, &mut Vectors<T>),
+        update: Option<(&Update, f64)>,
+    ) {
+        multiply_transposed_half(self.set, self.backward.as_ref().unwrap_or(&self.initial), g, y);
+        self.keep(y);
+        self.add_drift(g, y, |factors| (&factors.g, &factors.s));
+        let Some((update, scale)) = update.filter(|(update, _)| update.rates.hidden != 0.0) else {
+            return;
+        };
+        let k: Vec<T> = weights.iter().map(|w| T::of(scale * w)).collect();
+        products::scale(self.set, &k, phi.pieces(), s.pieces_mut());
+        let (g, s) = (g.clone(), s.clone());
+        self.drift.push(Factors { g, s, weight: 0.0, velocity: 0.0 });
+        self.step(update);
+    }
+
+    /// v ← μ v + D + λ W, W ← W − η v, of which the last factors are D.
+    fn step(&mut self, update: &Update) {
+        let Update { rates, momentum, weight_decay } = *update;
+        let newest = self.drift.len() - 1;
+        for (k, factors) in self.drift.iter_mut().enumerate() {
+            let own = if k == newest { 1.0 } else { 0.0 };
+            let pulled = weight_decay * factors.weight;
+            factors.velocity = momentum * factors.velocity + own + pulled;
+            factors.weight -= rates.hidden * factors.velocity;
+        }
+        let (a, b) = self.kept;
+        let b = momentum * b + weight_decay * a;
+        self.kept = (a - rates.hidden * b, b);
+    }
+
+    /// y ← a y
+    fn keep(&self, y: &mut Vectors<T>) {
+        let a = T::of(self.kept.0);
+        if a != T::ONE {
+            y.pieces_mut().as_flattened_mut().iter_mut().for_each(|y| *y = a * *y);
+        }
+    }
+
+    /// y += Σ_k α_k r_k q_kᵀ x, with (q, r) the `sides` of the factors.
+    fn add_drift(
+        &self,
+        x: &Vectors<T>,
+        y: &mut Vectors<T>,
+        sides: impl Fn(&Factors<T>) -> (&Vectors<T>, &Vectors<T>) + Sync,
+    ) {
+        let samples = x.samples();
+        let coefficients = |factors: &Factors<T>| {
+            let q = sides(factors).0;
+            let mut k = vec![T::ZERO; q.samples() * samples];
+            products::inner(self.set, (q.pieces(), q.samples()), x.pieces(), &mut k);
+            k.iter_mut().for_each(|k| *k = T::of(factors.weight * k.widen()));
+            k
+        };
+        let one = rayon::current_num_threads() == 1;
+        let k: Vec<Vec<T>> = match one {
+            true => self.drift.iter().map(coefficients).collect(),
+            false => self.drift.par_iter().map(coefficients).collect(),
+        };
+        let add = |(b, y): (usize, &mut [_])| {
+            for (factors, k) in self.drift.iter().zip(&k) {
+                let r = sides(factors).1;
+                let block = &r.pieces()[b * r.samples()..][..r.samples()];
+                products::add_columns(self.set, k, block, y);
+            }
+        };
+        match one {
+            true => y.pieces_mut().chunks_mut(samples).enumerate().for_each(add),
+            false => y.pieces_mut().par_chunks_mut(samples).enumerate().for_each(add),
+        }
+    }
+}
+
+/// y ← factor · x
+fn scaled<T: Format>(x: &Vectors<T>, factor: T, y: &mut Vectors<T>) {
+    let y = y.pieces_mut().as_flattened_mut();
+    y.iter_mut().zip(x.pieces().as_flattened()).for_each(|(y, x)| *y = factor * *x);
+}
