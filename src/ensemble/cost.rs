@@ -49,6 +49,10 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     let Passes { all: passes, batch, evaluated, .. } = Passes::of(experiment);
     let (dimension, outputs) = (data.train.dimension as f64, data.train.outputs as f64);
     let probes = quarters(task.depth).len() as f64;
+    // Of the larger set.
+    let together = tests.max(evaluated - tests).min(EVALUATED_AT_ONCE as f64);
+    // What is trained has a velocity with momentum.
+    let trained = if experiment.training.momentum > 0.0 { 2.0 } else { 1.0 };
     // h and g where probed at step 0, h of every layer.
     let vectors = batch * (depth + 1.0 + 2.0 * probes);
     let size = match experiment.precision {
@@ -57,12 +61,10 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     };
     match (experiment.backend, experiment.engine) {
         (Backend::Cpu, Engine::Dense) => {
-            let trained = if experiment.training.momentum > 0.0 { 2.0 } else { 1.0 };
             let matrices = 1.0 + f64::from(u8::from(task.closure == Closure::Gia));
             // W, W̃ of gia and their velocities, W⁽⁰⁾; one more while a matrix is drawn.
             let weights = n * n * ((matrices * trained + 1.0) * depth + 1.0);
             // φ(h) of every layer too, g and two vectors of a layer; X and U.
-            let together = evaluated.min(EVALUATED_AT_ONCE as f64);
             let vectors = vectors + batch * (depth + 3.0) + 3.0 * together;
             let ends = (dimension + outputs) * trained;
             size * (weights + (vectors + ends) * n + (batch + together) * dimension)
@@ -72,18 +74,24 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
         (Backend::Cpu, Engine::Conditional) => {
             let Ranks { stored, largest, .. } = Ranks::of(experiment, data.train.outputs, task);
             let rows = task.width.next_multiple_of(CHUNK) as f64;
-            // g, the residual and two sums of couplings; V; h_0 of the test samples, and while they
-            // are evaluated two layers, a residual, its new columns and their answers.
-            let working = 4.0 * batch + outputs + 6.0 * tests;
-            let columns = 2.0 * stored + vectors + working;
-            // M and both Θ, with a copy of one while it grows, and all queries in coefficients.
-            let small = 8.0 * (depth * (4.0 * largest * largest) + largest * largest);
+            let groups = experiment.model.groups();
+            let own = |trains: bool| if trains { trained } else { 1.0 };
+            // h_0 of all samples, not only of the batch; V.
+            let inputs =
+                (samples + tests) * own(groups.input) - if batch < samples { 0.0 } else { batch };
+            let ends = inputs + outputs * own(groups.readout);
+            // g, the residual and two sums of couplings; of samples evaluated together two layers, a
+            // residual, its new columns and their answers.
+            let working = 4.0 * batch + 5.0 * together;
+            let columns = 2.0 * stored + vectors + ends + working;
+            // M, its velocity and both Θ, with a copy of one while it grows, and all queries in
+            // coefficients.
+            let squares = (3.0 + trained) * depth + 1.0;
+            let small = 8.0 * squares * largest * largest + SMALL_THINGS;
             // Tiles, threads, and what lives for one chunk.
-            columns * rows * size + small + SMALL_THINGS
+            columns * rows * size + small
         }
         (Backend::Plain, engine) => {
-            // What is trained has a velocity with momentum.
-            let trained = if experiment.training.momentum > 0.0 { 2.0 } else { 1.0 };
             let weights = match engine {
                 Engine::Conditional => {
                     // QF, AF, QB, BB, and a copy of one of them while it grows; M and both Θ.
@@ -98,7 +106,6 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
             };
             // Samples evaluated together, before and after a layer, and what one layer makes of
             // them; in the conditional engine that is a query and its answer with all their parts.
-            let together = evaluated.min(EVALUATED_AT_ONCE as f64);
             let evaluation = together * if engine == Engine::Dense { 4.0 } else { 10.0 };
             // g of every layer too; U and V.
             let vectors = n * (vectors + batch * (depth + 1.0) + evaluation)

@@ -4,11 +4,11 @@ use super::check::{Check, name_of};
 use super::grid::tasks;
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::source::Source;
-use super::training::{beyond_descent, training};
+use super::training::training;
 use super::work::{Rates as Speeds, Work};
 use super::{
     Backend, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
-    ReferenceKind, Resolved, Rows, Study, Training,
+    ReferenceKind, Resolved, Rows, Study,
 };
 use crate::data::{self, Labels, Request};
 use crate::error::Result;
@@ -110,8 +110,14 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
         precision: Precision::F64,
     };
     let mut decisions = Vec::new();
-    let choice = raw.backend.unwrap_or(BackendChoice::Auto);
-    experiment.backend = backend(choice, engine, &experiment.training, &check, &mut decisions)?;
+    experiment.backend = match raw.backend.unwrap_or(BackendChoice::Auto) {
+        BackendChoice::Plain => Backend::Plain,
+        BackendChoice::Cpu => Backend::Cpu,
+        BackendChoice::Auto => {
+            decisions.push("backend cpu: the fast one".to_owned());
+            Backend::Cpu
+        }
+    };
     experiment.precision = precision(raw.precision, &experiment, &check, &mut decisions)?;
     experiment.finest = finest(&experiment, &check)?;
     let Ensemble { widths, depths, seeds, closures } = &experiment.ensemble;
@@ -229,32 +235,6 @@ fn ensemble(raw: raw::Ensemble, check: &Check) -> Result<Ensemble> {
         seeds: check.within("ensemble.seeds", raw.seeds, 1, MOST_SEEDS)?,
         closures,
     })
-}
-
-/// What carries out the sweeps of `engine`.
-fn backend(
-    choice: BackendChoice,
-    engine: Engine,
-    training: &Training,
-    check: &Check,
-    decisions: &mut Vec<String>,
-) -> Result<Backend> {
-    match (choice, engine, beyond_descent(training)) {
-        (BackendChoice::Plain, ..) => Ok(Backend::Plain),
-        (BackendChoice::Cpu, Engine::Conditional, Some(what)) => {
-            let problem = format!("backend cpu has no {what}");
-            check.fail("backend", problem, "take backend plain, or leave it out")
-        }
-        (BackendChoice::Auto, Engine::Conditional, Some(what)) => {
-            decisions.push(format!("backend plain: the only one with {what}"));
-            Ok(Backend::Plain)
-        }
-        (BackendChoice::Cpu, ..) => Ok(Backend::Cpu),
-        (BackendChoice::Auto, ..) => {
-            decisions.push("backend cpu: the fast one".to_owned());
-            Ok(Backend::Cpu)
-        }
-    }
 }
 
 /// The format of vectors and weights: f32 where that is known to be enough.

@@ -57,19 +57,6 @@ pub fn training(raw: raw::Training, data: &Request, check: &Check) -> Result<Tra
     })
 }
 
-/// What of it is more than full-batch gradient descent with a schedule: only backend plain does that.
-pub fn beyond_descent(training: &Training) -> Option<&'static str> {
-    if training.batch != Batch::Full {
-        Some("minibatches")
-    } else if training.momentum > 0.0 {
-        Some("momentum")
-    } else if training.weight_decay > 0.0 {
-        Some("weight decay")
-    } else {
-        None
-    }
-}
-
 /// Refuses cross-entropy where labels are known not to name classes; those of files are looked at
 /// once they are loaded.
 fn require_classes(data: &Request, check: &Check) -> Result<()> {

@@ -1,13 +1,14 @@
 //! The conditional engine; see [`crate::backend::plain::conditional`] for what it computes.
 //!
-//! U is never kept: h_0 is drawn once, column by column, and trained through its own update
-//! Δh_0(x) = −η_in c Σ_p w_p ⟨x_p, x⟩ d^{-1/2} g_0(x_p). Couplings and movements that are sums of
-//! squares along orthonormal columns come from coefficients; only what φ' or a sum over layers
-//! mixes is formed row by row.
+//! U is never kept: h_0 of all samples is drawn once, column by column, and trained through its own
+//! update, of which η D x d^{-1/2} = η c Σ_p w_p ⟨x_p, x⟩ d^{-1/2} g_0(x_p). Couplings and movements that
+//! are sums of squares along orthonormal columns come from coefficients; only what φ', weight decay
+//! or a sum over layers mixes is formed row by row.
 
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
+use super::ends::{Inputs, Trained};
 use super::format::Format;
 use super::kernels;
 use super::memory::{Image, Memory};
@@ -16,13 +17,11 @@ use super::orthogonal::{Expansion, expand, rows_of};
 use super::panel::{Column, Panel, chunks_of, clear_padding};
 use super::record::Recorder;
 use super::tiles;
-use super::vectors::{
-    add_combination, advance, clear, descend, embed, finite, nonzero, readout, squares,
-};
+use super::vectors::{add_combination, advance, clear, descend, finite, nonzero, squares};
 use crate::backend::coefficients::{Queries, covariances};
 use crate::backend::{
-    BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
-    Set, Sweeps, Update,
+    BackwardCoupling, BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardCoupling, ForwardSweep,
+    Network, Probe, Set, Sweeps, Update,
 };
 use crate::data::Samples;
 use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
@@ -33,18 +32,21 @@ pub struct Conditional<T: Format> {
     network: Network,
     noise: Box<dyn Noise>,
     probe: Probe,
-    train: Samples,
-    test: Samples,
     set: Instructions,
+    train: Inputs<T>,
+    test: Inputs<T>,
     /// V, n×O.
-    readout: Panel<T>,
+    readout: Trained<T>,
     layers: Vec<Memory>,
     /// The columns of all layers.
     arena: Arena<T>,
-    /// h_0 … h_L of the training samples, n×P; h_0 is there from the start.
+    /// Positions of the samples of the last forward pass, and whether it is recorded.
+    batch: Vec<usize>,
+    record: bool,
+    /// h_0 of a minibatch; nothing where all samples are asked about.
+    minibatch: Panel<T>,
+    /// h_1 … h_L of the last forward pass.
     hidden: Vec<Panel<T>>,
-    /// h_0 of the test samples.
-    test_input: Panel<T>,
     /// g (δ when O > 1) of the layer at hand.
     signal: Panel<T>,
     /// A query, and what is left of it.
@@ -69,18 +71,20 @@ impl<T: Format> Conditional<T> {
         set: Instructions,
     ) -> Self {
         let n = network.width;
-        let vectors = || Panel::zeros(n, train.len());
-        let mut hidden: Vec<Panel<T>> = (0..=network.depth).map(|_| vectors()).collect();
-        hidden[0] = embed(set, &*noise, n, &train);
+        let none = || Panel::zeros(n, 0);
         Conditional {
-            readout: readout(&*noise, n, network.outputs),
+            train: Inputs::embed(set, &*noise, n, train),
+            test: Inputs::embed(set, &*noise, n, test),
+            readout: Trained::readout(&*noise, n, network.outputs),
             layers: vec![Memory::new(network.closure); network.depth],
             arena: Arena::new(n),
-            hidden,
-            test_input: embed(set, &*noise, n, &test),
-            signal: vectors(),
-            residual: vectors(),
-            accumulated: [vectors(), vectors()],
+            batch: Vec::new(),
+            record: false,
+            minibatch: none(),
+            hidden: vec![none(); network.depth],
+            signal: none(),
+            residual: none(),
+            accumulated: [none(), none()],
             passes: 0,
             forward_queries: Queries::new(network.depth),
             backward_queries: Queries::new(network.depth),
@@ -89,8 +93,6 @@ impl<T: Format> Conditional<T> {
             network,
             noise,
             probe,
-            train,
-            test,
             set,
         }
     }
@@ -101,7 +103,7 @@ impl<T: Format> Conditional<T> {
         &self.layers
     }
 
-    /// h_0 … h_L of the last forward pass, n×P each.
+    /// h_1 … h_L of the last forward pass, n×P each.
     pub fn hidden(&self) -> &[Panel<T>] {
         &self.hidden
     }
@@ -123,11 +125,33 @@ impl<T: Format> Conditional<T> {
 
     /// Mean over rows and samples of a sum of squares of an n×P matrix.
     fn mean(&self, squares: f64) -> f64 {
-        squares / (self.network.width * self.train.len()) as f64
+        squares / (self.network.width * self.batch.len()) as f64
     }
 
     fn follows_covariances(&self) -> bool {
-        self.probe.follows_covariances(self.passes, self.train.len())
+        self.probe.follows_covariances(self.passes, self.train.samples.len())
+    }
+
+    /// Turns to the samples of a pass.
+    fn begin(&mut self, batch: &[usize], record: bool) {
+        self.record = record;
+        self.batch = batch.to_vec();
+        let (n, samples) = (self.network.width, batch.len());
+        let minibatch = samples != self.train.samples.len();
+        if self.signal.columns() != samples {
+            let vectors = [&mut self.signal, &mut self.residual].into_iter();
+            let vectors = vectors.chain(&mut self.hidden).chain(&mut self.accumulated);
+            vectors.for_each(|x| *x = Panel::zeros(n, samples));
+            self.minibatch = Panel::zeros(n, if minibatch { samples } else { 0 });
+        }
+        if minibatch {
+            self.train.gather(batch, &mut self.minibatch);
+        }
+    }
+
+    /// h_0 of the last forward pass.
+    fn input(&self) -> &Panel<T> {
+        asked(&self.train.h.columns, &self.minibatch)
     }
 
     /// Vᵀh, P×O with the output index fastest, times the readout scale.
@@ -136,7 +160,8 @@ impl<T: Format> Conditional<T> {
         let f = tiles::sum(n, samples * outputs, |tile, out| {
             for chunk in chunks_of(tile, n) {
                 let h: Columns<T> = h.chunk(chunk).iter().collect();
-                kernels::dots(self.set, Near::only(&h), self.readout.chunk(chunk), out);
+                let v = self.readout.columns.chunk(chunk);
+                kernels::dots(self.set, Near::only(&h), v, out);
             }
         });
         f.iter().map(|f| f * self.network.scales.readout).collect()
@@ -160,159 +185,214 @@ impl<T: Format> Conditional<T> {
         expand(self.set, arena, basis, residual, write, drop_tolerance)
     }
 
-    /// Z of one query of one layer, by sample and first row.
+    /// Z of one query of one layer about the samples at `positions`, by sample and first row.
     fn draw<'a>(
         &'a self,
-        query: Query,
-        l: usize,
+        (query, l): (Query, usize),
         samples: &'a Samples,
+        positions: &'a [usize],
     ) -> impl Fn(usize, usize, &mut [T]) + Sync + 'a {
         move |p, first, out| {
-            let entry = Entry::Answer { query, layer: l as u32, sample: samples.indices[p] };
+            let sample = samples.indices[positions[p]];
+            let entry = Entry::Answer { query, layer: l as u32, sample };
             T::draw(&*self.noise, entry, first, out);
         }
     }
+
+    /// Outputs of the samples at `positions`, which are asked about and forgotten.
+    fn output(
+        &self,
+        arena: &mut Arena<T>,
+        query: Query,
+        inputs: &Inputs<T>,
+        positions: &[usize],
+    ) -> Vec<f64> {
+        let Network { width, depth, scales, .. } = self.network;
+        let mark = arena.mark();
+        let room = || Panel::zeros(width, positions.len());
+        let (mut from, mut to, mut residual) = (room(), room(), room());
+        inputs.gather(positions, &mut from);
+        for l in 1..=depth {
+            let expansion = self.query_forward(arena, l, &from, &mut residual);
+            let memory = &self.layers[l - 1];
+            let draw = self.draw((query, l), &inputs.samples, positions);
+            let answer = memory.ask_forward(self.set, (arena, expansion), draw);
+            let drift = memory.drift.forward(&answer.expansion.along);
+            let scale = scales.forward * memory.drift.kept();
+            let image = Image::new(self.set, &answer, scale, (&drift, self.drift_scale()));
+            let carried = scales.skip.then_some(&from);
+            advance(self.set, (arena, memory, &image), carried, &mut to, None, None);
+            arena.forget(mark);
+            std::mem::swap(&mut from, &mut to);
+        }
+        self.read(&from)
+    }
+}
+
+/// The columns of a minibatch, or all where there is none.
+fn asked<'a, T: Format>(all: &'a Panel<T>, minibatch: &'a Panel<T>) -> &'a Panel<T> {
+    if minibatch.columns() == 0 { all } else { minibatch }
 }
 
 impl<T: Format> Sweeps for Conditional<T> {
-    // Every pass is one of all samples and recorded; experiments are validated before.
-    fn forward(&mut self, step: u32, batch: &[usize], _record: bool) -> ForwardSweep {
-        debug_assert_eq!(batch.len(), self.train.len(), "backend cpu has no minibatches");
+    fn forward(&mut self, step: u32, batch: &[usize], record: bool) -> ForwardSweep {
         let Network { width, depth, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
+        self.begin(batch, record);
         self.passes += 1;
-        let follows = self.follows_covariances();
+        let (set, follows) = (self.set, self.follows_covariances());
         let mut arena = std::mem::take(&mut self.arena);
+        let mut hidden = std::mem::take(&mut self.hidden);
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated[0]);
-        clear(&mut accumulated);
+        if record {
+            clear(&mut accumulated);
+        }
         let mut coupling = ForwardCoupling::default();
         let mut own_movement = 0.0;
-        let mut nonfinite = None;
+        let mut nonfinite = (!finite(set, self.input())).then_some(0);
         for l in 1..=depth {
-            let h = &self.hidden[l - 1];
+            let (before, after) = hidden.split_at_mut(l - 1);
+            let (h, next) = (before.last().unwrap_or(self.input()), &mut after[0]);
             let expansion = self.query_forward(&mut arena, l, h, &mut residual);
             let memory = &self.layers[l - 1];
-            let draw = self.draw(query, l, &self.train);
-            let answer = memory.ask_forward(self.set, (&mut arena, expansion), draw);
+            let draw = self.draw((query, l), &self.train.samples, &self.batch);
+            let answer = memory.ask_forward(set, (&mut arena, expansion), draw);
             let drift = memory.drift.forward(&answer.expansion.along);
-            // ‖QB M C‖² = ‖M C‖²; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
-            own_movement += self.mean(drift.norm_squared())
-                * (scales.update_hidden.powi(2) / (width * depth) as f64);
-            let squares = answer.coupling.norm_squared() * scales.forward.powi(2);
-            coupling.layer += self.mean(squares) / depth as f64;
-
-            let image = Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
-            let coupled = nonzero(&answer.coupling);
-            let coupled = coupled.then(|| rows_of(&answer.coupling, scales.forward));
-            let (from, to) = self.hidden.split_at_mut(l);
-            let finite = advance(
-                self.set,
-                (&mut arena, memory, &image),
-                scales.skip.then_some(&from[l - 1]),
-                &mut to[0],
+            let image = |scale| Image::new(set, &answer, scale, (&drift, self.drift_scale()));
+            let kept = memory.drift.kept();
+            let scale = scales.forward * kept;
+            // (W − W⁽⁰⁾)φ has a share of W⁽⁰⁾φ where weights decay.
+            let moved = (record && kept != 1.0).then(|| image(scales.forward * (kept - 1.0)));
+            let coupled = record.then(|| memory.forward.coupling(&answer) * scale);
+            if let Some(coupled) = &coupled {
+                coupling.layer += self.mean(coupled.norm_squared()) / depth as f64;
+            }
+            let coupled = coupled.filter(nonzero).map(|coupled| rows_of(&coupled, 1.0));
+            let rows = advance(
+                set,
+                (&mut arena, memory, &image(scale)),
+                scales.skip.then_some(h),
+                next,
                 coupled.as_deref().map(|k| (k, &mut accumulated)),
+                moved.as_ref(),
             );
-            if !finite {
+            if !rows.finite {
                 nonfinite = nonfinite.or(Some(l));
+            }
+            if record {
+                // ‖QB M C‖² = ‖M C‖²; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
+                let squares = match moved {
+                    None => drift.norm_squared() * scales.update_hidden.powi(2),
+                    Some(_) => rows.moved / scales.forward.powi(2),
+                };
+                own_movement += self.mean(squares) / (width * depth) as f64;
             }
             self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             self.layers[l - 1].remember_forward(&answer);
         }
-        coupling.accumulated = self.mean(squares(self.set, &accumulated));
+        if record {
+            coupling.accumulated = self.mean(squares(set, &accumulated));
+        }
         self.arena = arena;
+        self.hidden = hidden;
         self.residual = residual;
         self.accumulated[0] = accumulated;
-        let look = |(l, h): (usize, &Panel<T>)| self.features.look(self.set, &self.probe, l, h);
+        let mut features = Vec::new();
+        if record {
+            let mut look = |l, h: &Panel<T>| self.features.look(set, &self.probe, l, h);
+            features.extend(look(0, asked(&self.train.h.columns, &self.minibatch)));
+            for (l, h) in self.hidden.iter().enumerate() {
+                features.extend(look(l + 1, h));
+            }
+        }
         ForwardSweep {
-            features: self.hidden.iter().enumerate().filter_map(look).collect(),
-            f: self.read(&self.hidden[depth]),
+            features,
+            f: self.read(&self.hidden[depth - 1]),
             own_movement,
             ranks: self.layers.iter().map(|layer| layer.forward.rank()).collect(),
-            coupling: Some(coupling),
+            coupling: record.then_some(coupling),
             nonfinite,
         }
     }
 
     fn evaluate(&mut self, step: u32, set: Set) -> Vec<f64> {
-        let Network { width, depth, scales, .. } = self.network;
-        let (of, purpose, first) = match set {
-            Set::Train => (&self.train, Purpose::TrainAnswer, &self.hidden[0]),
-            Set::Test => (&self.test, Purpose::TestAnswer, &self.test_input),
+        let (inputs, purpose) = match set {
+            Set::Train => (&self.train, Purpose::TrainAnswer),
+            Set::Test => (&self.test, Purpose::TestAnswer),
         };
         let query = Query { purpose, step, direction: Direction::Forward };
-        let samples = of.len();
         let mut arena = std::mem::take(&mut self.arena);
-        let mark = arena.mark();
-        let mut residual = Panel::zeros(width, samples);
-        let (mut from, mut to) = (first.clone(), Panel::zeros(width, samples));
-        for l in 1..=depth {
-            let expansion = self.query_forward(&mut arena, l, &from, &mut residual);
-            let memory = &self.layers[l - 1];
-            let draw = self.draw(query, l, of);
-            let answer = memory.ask_forward(self.set, (&mut arena, expansion), draw);
-            let drift = memory.drift.forward(&answer.expansion.along);
-            let image = Image::new(self.set, &answer, scales.forward, (&drift, self.drift_scale()));
-            let carried = scales.skip.then_some(&from);
-            advance(self.set, (&mut arena, memory, &image), carried, &mut to, None);
-            arena.forget(mark);
-            std::mem::swap(&mut from, &mut to);
-        }
+        let positions: Vec<usize> = (0..inputs.samples.len()).collect();
+        let parts = positions.chunks(EVALUATED_AT_ONCE);
+        let f = parts.flat_map(|part| self.output(&mut arena, query, inputs, part)).collect();
         self.arena = arena;
-        self.read(&from)
+        f
     }
 
     fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
         let Network { depth, outputs, scales, drop_tolerance, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
-        let (set, follows) = (self.set, self.follows_covariances());
-        let chi = DMatrix::from_column_slice(outputs, self.train.len(), chi);
+        let (set, record, follows) = (self.set, self.record, self.follows_covariances());
+        let samples = self.batch.len();
+        let chi = DMatrix::from_column_slice(outputs, samples, chi);
         // With one output G = V for every sample and enters updates times χ; else G = V χᵀ.
         let (signal, weights) = match outputs {
-            1 => (DMatrix::from_element(1, self.train.len(), 1.0), chi.as_slice().to_vec()),
-            _ => (chi.clone(), vec![1.0; self.train.len()]),
+            1 => (DMatrix::from_element(1, samples, 1.0), chi.as_slice().to_vec()),
+            _ => (chi.clone(), vec![1.0; samples]),
         };
         let mut arena = std::mem::take(&mut self.arena);
         let mut g = std::mem::take(&mut self.signal);
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated);
-        accumulated.iter_mut().chain([&mut g]).for_each(clear);
-        add_combination(set, &self.readout, &signal, &mut g);
+        clear(&mut g);
+        add_combination(set, &self.readout.columns, &signal, &mut g);
+        if record {
+            accumulated.iter_mut().for_each(clear);
+        }
 
         let mut coupling = BackwardCoupling::default();
         let mut nonfinite = (!finite(set, &g)).then_some(depth);
-        let mut gradients: Vec<_> =
-            self.gradients.look(set, &self.probe, depth, &g).into_iter().collect();
+        let mut gradients = Vec::new();
+        if record {
+            gradients.extend(self.gradients.look(set, &self.probe, depth, &g));
+        }
         for l in (1..=depth).rev() {
             let memory = &self.layers[l - 1];
             let write = |chunk, x: &mut [Column<T>]| x.copy_from_slice(g.chunk(chunk));
             let basis = &memory.backward.basis;
             let expansion = expand(set, &mut arena, basis, &mut residual, write, drop_tolerance);
-            let draw = self.draw(query, l, &self.train);
+            let draw = self.draw((query, l), &self.train.samples, &self.batch);
             let answer = memory.ask_backward(set, (&mut arena, expansion), draw);
             let drift = memory.drift.backward(&answer.expansion.along);
-            let image = Image::new(set, &answer, scales.forward, (&drift, self.drift_scale()));
-            let sums = descend(
+            let scale = scales.forward * memory.drift.kept();
+            let image = Image::new(set, &answer, scale, (&drift, self.drift_scale()));
+            let coupled = record.then(|| memory.backward.coupling(&answer) * scale);
+            let rows = descend(
                 set,
                 &self.network,
-                (&mut arena, memory, &image, &answer),
-                &self.hidden[l - 1],
+                (&mut arena, memory, &image),
+                if l == 1 { self.input() } else { &self.hidden[l - 2] },
                 &mut g,
-                &mut accumulated,
+                (coupled.as_ref(), &mut accumulated),
             );
-            coupling.layer_past += self.mean(sums.past) / depth as f64;
-            coupling.layer_same += self.mean(sums.same) / depth as f64;
-            if !sums.finite {
+            coupling.layer_past += self.mean(rows.past) / depth as f64;
+            coupling.layer_same += self.mean(rows.same) / depth as f64;
+            if !rows.finite {
                 nonfinite = nonfinite.or(Some(l - 1));
             }
-            gradients.extend(self.gradients.look(set, &self.probe, l - 1, &g));
+            if record {
+                gradients.extend(self.gradients.look(set, &self.probe, l - 1, &g));
+            }
             self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             self.layers[l - 1].remember_backward(&answer);
         }
         gradients.reverse();
-        let [past, same] = &accumulated;
-        coupling.accumulated_past = self.mean(squares(set, past));
-        coupling.accumulated_same = self.mean(squares(set, same));
+        if record {
+            let [past, same] = &accumulated;
+            coupling.accumulated_past = self.mean(squares(set, past));
+            coupling.accumulated_same = self.mean(squares(set, same));
+        }
         if let Some(update) = update {
             self.update(update, &chi, &weights, &g);
         }
@@ -323,7 +403,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         BackwardSweep {
             gradients,
             ranks: self.layers.iter().map(|layer| layer.backward.rank()).collect(),
-            coupling: Some(coupling),
+            coupling: record.then_some(coupling),
             nonfinite,
         }
     }
@@ -341,32 +421,27 @@ impl<T: Format> Conditional<T> {
     /// All updates of a pass, from χ (O×P), g_0 and the factors with which its columns enter.
     fn update(&mut self, update: &Update, chi: &DMatrix<f64>, weights: &[f64], g: &Panel<T>) {
         let Network { depth, scales, .. } = self.network;
-        let rates = update.rates;
         for (l, memory) in self.layers.iter_mut().enumerate() {
             let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
             if let (Some(forward), Some(backward)) = queries {
                 memory.drift.update(update, weights, forward, backward);
             }
         }
-        if rates.input != 0.0 {
-            let rate = -rates.input * scales.update_input;
-            for (samples, h) in
-                [(&self.train, &mut self.hidden[0]), (&self.test, &mut self.test_input)]
-            {
-                // Row p: what sample p's column of g_0 does to the h_0 of each of the others.
-                let (train, d) = (&self.train, self.train.dimension);
-                let product = |p: usize, q: usize| {
-                    let (x, y) = (&train.inputs[p * d..][..d], &samples.inputs[q * d..][..d]);
-                    x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>() / (d as f64).sqrt()
-                };
-                let k = |p, q| rate * weights[p] * product(p, q);
-                let k = DMatrix::from_fn(train.len(), samples.len(), k);
-                add_combination(self.set, g, &k, h);
-            }
+        let of = |others: &Samples| {
+            // Row p: what sample p's column of g_0 does to the h_0 of each of the others.
+            let k = |p, q| {
+                let product = self.train.product(self.batch[p], others, q);
+                scales.update_input * weights[p] * product
+            };
+            DMatrix::from_fn(self.batch.len(), others.len(), k)
+        };
+        let rate = (update, update.rates.input);
+        if rate.1 != 0.0 {
+            let (train, test) = (of(&self.train.samples), of(&self.test.samples));
+            self.train.h.follow(self.set, rate, g, &train);
+            self.test.h.follow(self.set, rate, g, &test);
         }
-        if rates.readout != 0.0 {
-            let k = chi.transpose() * (-rates.readout * scales.update_readout);
-            add_combination(self.set, &self.hidden[depth], &k, &mut self.readout);
-        }
+        let k = chi.transpose() * scales.update_readout;
+        self.readout.follow(self.set, (update, update.rates.readout), &self.hidden[depth - 1], &k);
     }
 }

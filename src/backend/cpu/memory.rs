@@ -40,8 +40,6 @@ pub struct Answer {
     pub excess: DMatrix<f64>,
     /// The conditioned part of A_new along the other side's basis, r_other×r'.
     pub overlap: DMatrix<f64>,
-    /// t: that of the whole answer, r_other×P.
-    pub coupling: DMatrix<f64>,
 }
 
 impl Side {
@@ -117,8 +115,14 @@ impl Side {
         }
         let excess = from_z - &known;
         let overlap = known.resize_vertically(other.rank(), 0.0);
-        let coupling = &self.overlap * &expansion.along + &overlap * &expansion.fresh;
-        Answer { expansion, fresh, excess, overlap, coupling }
+        Answer { expansion, fresh, excess, overlap }
+    }
+
+    /// t: the conditioned part of a whole answer, not remembered yet, along the other side's basis,
+    /// r_other×P.
+    pub fn coupling(&self, answer: &Answer) -> DMatrix<f64> {
+        let Expansion { along, fresh, .. } = &answer.expansion;
+        &self.overlap * along + &answer.overlap * fresh
     }
 
     fn append(&mut self, other: &mut Side, answer: &Answer) {
@@ -142,7 +146,7 @@ pub struct Memory {
     pub forward: Side,
     /// QB, BB, Θ_B.
     pub backward: Side,
-    /// W − W⁽⁰⁾.
+    /// What training has made of W⁽⁰⁾.
     pub drift: Drift,
     /// Forward columns that were there before this step.
     pub earlier: usize,
@@ -229,20 +233,22 @@ impl<T: Format> Image<T> {
         self.fresh
     }
 
-    /// One chunk: makes A_new of Z in `fresh`, and `y` of `start` and the image; `basis` is the other
-    /// side's, `answers` are this side's. Three products, which ask for shares of what lies `ahead`.
-    pub fn write<'a>(
-        &self,
-        basis: &[&Column<T>],
-        mut answers: Columns<'a, T>,
-        ahead: &mut Ahead<T>,
-        fresh: &'a mut [Column<T>],
-        (start, y): (Start<T>, &mut [Column<T>]),
-    ) {
+    /// One chunk of A_new: made of Z in `fresh`; `basis` is the other side's. A product, which asks
+    /// for a share of what lies `ahead`.
+    pub fn condition(&self, basis: &[&Column<T>], ahead: &mut Ahead<T>, fresh: &mut [Column<T>]) {
         let used = ahead.with(&basis[..self.used]);
         kernels::combine(self.set, used, &self.excess, Start::Here, fresh);
-        answers.extend(&*fresh);
-        kernels::combine(self.set, ahead.with(&answers), &self.answers, start, y);
+    }
+
+    /// One chunk of `y`: `start` and the image, of this side's `answers`, A_new included. Two more.
+    pub fn write(
+        &self,
+        basis: &[&Column<T>],
+        answers: &[&Column<T>],
+        ahead: &mut Ahead<T>,
+        (start, y): (Start<T>, &mut [Column<T>]),
+    ) {
+        kernels::combine(self.set, ahead.with(answers), &self.answers, start, y);
         let drifted = ahead.with(&basis[..self.drifted]);
         kernels::combine(self.set, drifted, &self.drift, Start::Here, y);
     }

@@ -11,8 +11,8 @@
 //! * [`activation`], `lanes`, [`format`](mod@format), `dispatch`, [`kernels`]: what is done to a chunk of rows, on every instruction set;
 //! * `tiles`: sums over rows that do not depend on threads;
 //! * [`cholesky`], [`orthogonal`]: which columns of a query are new;
-//! * [`memory`]: one weight matrix by its answers; `vectors`, `record`: what
-//!   is done to whole vectors, what is kept of a pass;
+//! * [`memory`]: one weight matrix by its answers; `ends`: U and V; `vectors`, `record`: what is done
+//!   to whole vectors, what is kept of a pass;
 //! * [`conditional`]: the sweeps.
 //!
 //! Threads are those of the `rayon` pool that calls; results do not depend on their number.
@@ -23,6 +23,7 @@ pub mod cholesky;
 pub mod conditional;
 pub mod dense;
 mod dispatch;
+mod ends;
 pub mod format;
 pub mod kernels;
 mod lanes;

@@ -1,65 +1,18 @@
-//! What is done to whole vectors, tile by tile: the ends of the network, combinations of columns, and
-//! the rows of the answers of one layer.
+//! What is done to whole vectors, tile by tile: combinations of columns, and the rows of the answers
+//! of one layer.
 
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
 use super::format::Format;
 use super::kernels;
-use super::memory::{Answer, Image, Memory};
+use super::memory::{Image, Memory};
 use super::near::{Ahead, Near, Start};
 use super::orthogonal::rows_of;
-use super::panel::{CHUNK, Panel, TileMut, chunks_of, clear_padding, tiles_in};
+use super::panel::{CHUNK, Panel, TileMut, chunks_of, tiles_in};
 use super::tiles;
 use crate::backend::Network;
-use crate::data::Samples;
-use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
-
-/// h_0 = U x d^{-1/2}, U drawn and forgotten a coordinate at a time.
-pub fn embed<T: Format>(
-    set: Instructions,
-    noise: &dyn Noise,
-    width: usize,
-    samples: &Samples,
-) -> Panel<T> {
-    let (d, count) = (samples.dimension, samples.len());
-    let scale = (d as f64).sqrt().recip();
-    let x: Vec<T> = (0..d)
-        .flat_map(|j| (0..count).map(move |p| (j, p)))
-        .map(|(j, p)| T::of(samples.inputs[p * d + j] * scale))
-        .collect();
-    let mut h = Panel::zeros(width, count);
-    tiles::sum_with(h.tiles_mut(), 0, |tile, mut h, _| {
-        if count == 0 {
-            return;
-        }
-        let mut u = [T::ZERO; CHUNK];
-        for (place, chunk) in chunks_of(tile, width).enumerate() {
-            let h = h.chunk(place);
-            for (j, x) in x.chunks(count).enumerate() {
-                T::draw(noise, Entry::Input { coordinate: j as u32 }, chunk * CHUNK, &mut u);
-                kernels::combine(set, Near::only(&[&u]), x, Start::Here, h);
-            }
-            clear_padding(h, chunk, width);
-        }
-    });
-    h
-}
-
-/// V.
-pub fn readout<T: Format>(noise: &dyn Noise, width: usize, outputs: usize) -> Panel<T> {
-    let mut v = Panel::zeros(width, outputs);
-    tiles::sum_with(v.tiles_mut(), 0, |tile, mut v, _| {
-        for (place, chunk) in chunks_of(tile, width).enumerate() {
-            for (o, column) in v.chunk(place).iter_mut().enumerate() {
-                T::draw(noise, Entry::Readout { output: o as u32 }, chunk * CHUNK, column);
-            }
-            clear_padding(v.chunk(place), chunk, width);
-        }
-    });
-    v
-}
 
 /// y += columns of `x` times `k`, row by row; `k` has a row for each column of `x`.
 pub fn add_combination<T: Format>(
@@ -92,22 +45,34 @@ pub fn clear<T: Format>(panel: &mut Panel<T>) {
     });
 }
 
+/// What one forward layer gives besides its rows.
+pub struct Ascent {
+    /// Whether all of h is.
+    pub finite: bool,
+    /// Sum of squares of the rows of `moved`; 0 without.
+    pub moved: f64,
+}
+
 /// The rows of a forward answer: `to` = \[`from`\] + the image, and A_new of Z. With `coupling`, its
-/// coefficients along QB are followed by what they are added up in. Whether all of `to` is finite.
+/// coefficients along QB are followed by what they are added up in. `moved` is another image of the
+/// same answer, only looked at.
 pub fn advance<T: Format>(
     set: Instructions,
     (arena, memory, image): (&mut Arena<T>, &Memory, &Image<T>),
     from: Option<&Panel<T>>,
     to: &mut Panel<T>,
     coupling: Option<(&[T], &mut Panel<T>)>,
-) -> bool {
+    moved: Option<&Image<T>>,
+) -> Ascent {
     let n = to.rows();
+    let zeros = vec![[T::ZERO; CHUNK]; moved.map_or(0, |_| to.columns())];
     let (coefficients, accumulated) = coupling.unzip();
     let accumulated = optional_tiles(accumulated, n);
     let own = to.tiles_mut().into_iter().zip(accumulated);
     let sums = arena.rewrite(image.fresh(), |stored, fresh| {
         let own: Vec<_> = fresh.into_iter().zip(own).collect();
-        tiles::sum_with(own, 1, |tile, (mut fresh, (mut to, mut accumulated)), out| {
+        tiles::sum_with(own, 2, |tile, (mut fresh, (mut to, mut accumulated)), out| {
+            let mut rows_moved = zeros.clone();
             let chunks = chunks_of(tile, n);
             for (place, chunk) in chunks.clone().enumerate() {
                 let next = (chunk + 1).min(chunks.end - 1);
@@ -119,17 +84,24 @@ pub fn advance<T: Format>(
                 let mut ahead = Ahead::new(&next, 3 + usize::from(coefficients.is_some()));
                 let to = to.chunk(place);
                 let start = from.map_or(Start::Zero, |from| Start::From(from.chunk(chunk)));
-                let (answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
-                image.write(&here, answers, &mut ahead, fresh, (start, to));
+                let (mut answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
+                image.condition(&here, &mut ahead, fresh);
+                answers.extend(&*fresh);
+                image.write(&here, &answers, &mut ahead, (start, to));
                 if let (Some(k), Some(sum)) = (coefficients, &mut accumulated) {
                     let sum = sum.chunk(place);
                     kernels::combine(set, ahead.with(&here), k, Start::Here, sum);
                 }
                 out[0] += f64::from(u8::from(!kernels::all_finite(set, to)));
+                if let Some(moved) = moved {
+                    let y = (Start::Zero, rows_moved.as_mut_slice());
+                    moved.write(&here, &answers, &mut Ahead::new(&[], 0), y);
+                    out[1] += kernels::squared_distance(set, &rows_moved, &zeros);
+                }
             }
         })
     });
-    sums[0] == 0.0
+    Ascent { finite: sums[0] == 0.0, moved: sums[1] }
 }
 
 /// Tiles of a panel that need not be there.
@@ -153,22 +125,22 @@ pub struct Descent {
     pub finite: bool,
 }
 
-/// The rows of a backward answer: g ← \[g\] + φ'(h) ∘ the image, B_new of Z, and the couplings,
-/// which are added up in `accumulated`.
+/// The rows of a backward answer: g ← \[g\] + φ'(h) ∘ the image, and B_new of Z. With `coupling`, its
+/// coefficients along QF, the couplings are added up in `accumulated`.
 pub fn descend<T: Format>(
     set: Instructions,
     network: &Network,
-    (arena, memory, image, answer): (&mut Arena<T>, &Memory, &Image<T>, &Answer),
+    (arena, memory, image): (&mut Arena<T>, &Memory, &Image<T>),
     h: &Panel<T>,
     g: &mut Panel<T>,
-    accumulated: &mut [Panel<T>; 2],
+    (coupling, accumulated): (Option<&DMatrix<f64>>, &mut [Panel<T>; 2]),
 ) -> Descent {
     let Network { width, activation, scales, .. } = *network;
     let samples = g.columns();
     let earlier = memory.earlier;
     let part = |first: usize, count: usize| {
-        let t = answer.coupling.rows(first, count).into_owned();
-        nonzero(&t).then(|| (first..first + count, rows_of::<T>(&t, scales.forward)))
+        let t = coupling?.rows(first, count).into_owned();
+        nonzero(&t).then(|| (first..first + count, rows_of::<T>(&t, 1.0)))
     };
     let parts = [part(0, earlier), part(earlier, memory.forward.rank() - earlier)];
     let [past, same] = accumulated;
@@ -192,8 +164,10 @@ pub fn descend<T: Format>(
                 let mut ahead = Ahead::new(&next, 3 + parts.iter().flatten().count());
                 slope.copy_from_slice(h.chunk(chunk));
                 kernels::slope(set, activation, &mut slope);
-                let (answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
-                image.write(&here, answers, &mut ahead, fresh, (Start::Zero, &mut y));
+                let (mut answers, fresh) = (columns(answers, chunk), fresh.chunk(place));
+                image.condition(&here, &mut ahead, fresh);
+                answers.extend(&*fresh);
+                image.write(&here, &answers, &mut ahead, (Start::Zero, &mut y));
                 let g = g.chunk(place);
                 if !scales.skip {
                     g.as_flattened_mut().fill(T::ZERO);
