@@ -20,7 +20,7 @@ use nfd::backend::{
 };
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
-use nfd::model::{Activation, Closure, Groups, Parametrization, Rates};
+use nfd::model::{Activation, Closure, Groups, Parametrization};
 use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
 use nfd::rng::philox::Philox;

@@ -222,9 +222,13 @@ fn mistakes_in_training_are_refused_with_reasons() {
             &["training.steps=9", "training.schedule={\"kind\":\"cosine\",\"final\":2}"],
             &["schedule.final", "at most 1"],
         ),
-        (&["training.batch=2", "backend=cpu"], &["backend", "minibatches", "take backend plain"]),
-        (&["training.momentum=0.5", "backend=cpu"], &["backend", "momentum"]),
-        (&["training.weight_decay=0.5", "backend=cpu"], &["backend", "weight decay"]),
+        (&["storage=bf16"], &["storage", "engine conditional", "take engine dense"]),
+        (&["storage=bf16", "engine=dense", "backend=plain"], &["storage", "backend plain"]),
+        (
+            // 5 passes with an update, of 4 samples, against 64/4.
+            &["storage=bf16", "engine=dense", "training.steps=5"],
+            &["storage", "20 columns of drift", "more than a quarter of width 64"],
+        ),
         (&[digits, "training.batch=9"], &["training.batch", "at most 8"]),
     ] {
         let message = resolve_text(GOOD, pairs).map(|r| r.experiment).unwrap_err();
@@ -267,8 +271,7 @@ fn training_is_written_out() {
     assert_eq!(all["schedule"], cosine);
     // About a hundred passes of a long run.
     assert_eq!(all["record"], 3);
-    assert_eq!(resolved.experiment.backend, Backend::Plain);
-    assert!(resolved.decisions.iter().any(|d| d == "backend plain: the only one with minibatches"));
+    assert_eq!(resolved.experiment.backend, Backend::Cpu);
     let steps: Vec<u32> = resolved.experiment.training.recorded_steps().collect();
     assert!(steps.len() == 85 && steps.starts_with(&[0, 3, 6]) && steps.ends_with(&[249, 250]));
 

@@ -7,9 +7,11 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nfd::backend::cpu::arena::SLAB;
+use nfd::backend::cpu::real::Real;
 use nfd::data;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train;
@@ -49,6 +51,9 @@ fn grow(bytes: usize) {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Tests that count allocations run one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
+
 const JOB: &str = r#"{
   "name": "memory",
   "data": { "source": "digits", "samples": 4, "test_samples": 2 },
@@ -60,6 +65,7 @@ const JOB: &str = r#"{
 
 #[test]
 fn a_task_takes_its_columns_and_vectors_as_planned() {
+    let _alone = ALONE.lock().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("memory.json");
     std::fs::write(&file, JOB).unwrap();
@@ -92,5 +98,50 @@ fn a_task_takes_its_columns_and_vectors_as_planned() {
         assert!(peak <= planned + slab, "{precision}: {peak:e}, planned {planned:e}");
         assert!(planned <= 1.15 * columns + vectors, "{precision}: planned {planned:e}");
         assert!(planned <= 1.1 * peak, "{precision}: {peak:e}, planned {planned:e}");
+    }
+}
+
+/// Peak memory of one task over what was there before, what was planned, and the experiment.
+fn measured(pairs: &[&str], task: Task) -> (f64, f64) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("memory.json");
+    std::fs::write(&file, JOB).unwrap();
+    let set: Vec<String> = pairs.iter().map(|&pair| pair.to_owned()).collect();
+    let experiment = load(Path::new(&file), &set).unwrap().experiment;
+    let data = data::load(&experiment.data).unwrap();
+    let planned = cost(&experiment, &data, task).bytes;
+    // Memory of earlier networks would serve again and not be counted.
+    f32::spare().lock().unwrap().clear();
+    let before = NOW.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    train(&experiment, &data, task, &AtomicBool::new(false)).unwrap();
+    ((PEAK.load(Ordering::Relaxed) - before) as f64, planned)
+}
+
+#[test]
+fn other_tasks_take_what_is_planned() {
+    let _alone = ALONE.lock().unwrap();
+    let sizes = ["ensemble.widths=[700]", "ensemble.depths=[12]", "engine=dense"];
+    let task = Task { closure: Closure::Exact, width: 700, depth: 12, seed: 0 };
+    let gia = Task { closure: Closure::Gia, ..task };
+    for (more, task, slack) in [
+        (&[][..], task, 0.0),
+        (&["precision=f64"], task, 0.0),
+        (&["training.momentum=0.5", "ensemble.closures=[\"gia\"]"], gia, 0.0),
+        (&["storage=bf16"], task, 0.0),
+        (
+            &[
+                "engine=conditional",
+                "training.momentum=0.5",
+                "training.batch=2",
+                "ensemble.widths=[50000]",
+            ],
+            Task { width: 50_000, ..task },
+            SLAB as f64,
+        ),
+    ] {
+        let (peak, planned) = measured(&[&sizes[..], more].concat(), task);
+        assert!(peak <= planned + slack, "{more:?}: {peak:e}, planned {planned:e}");
+        assert!(planned <= 1.15 * peak, "{more:?}: {peak:e}, planned {planned:e}");
     }
 }

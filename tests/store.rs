@@ -17,7 +17,7 @@ use nfd::engine::{Divergence, Pass, Trajectory};
 use nfd::error::Error;
 use nfd::model::{Activation, Closure, Loss};
 use nfd::spec::grid::{Task, tasks};
-use nfd::spec::{Batch, Engine, Experiment, Precision, ReferenceKind, Rows};
+use nfd::spec::{Batch, Engine, Experiment, Precision, ReferenceKind, Rows, Storage};
 use nfd::store::files::Disk;
 use nfd::store::journal::{Journal, contents, encode, read};
 use nfd::store::key::Keys;
@@ -310,6 +310,7 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
         with(|e| e.finest = None), // each depth its own: 2 here, not 4
         with(|e| e.engine = Engine::Conditional),
         with(|e| e.precision = Precision::F32),
+        with(|e| e.storage = Storage::Bf16),
     ];
     let mut other = samples.clone();
     other.train.inputs[0] = other.train.inputs[0].next_up();
@@ -324,7 +325,7 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
     for (i, key) in keys.iter().enumerate() {
         assert_eq!(keys.iter().position(|other| other == key), Some(i));
     }
-    assert_eq!(keys.len(), 27);
+    assert_eq!(keys.len(), 28);
 
     for same in [
         with(|e| e.name = "other".to_owned()),

@@ -7,7 +7,7 @@ use crate::data::DataSet;
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
 use crate::spec::work::{Passes, Ranks, Work};
-use crate::spec::{Backend, Batch, Engine, Experiment, Precision};
+use crate::spec::{Backend, Batch, Engine, Experiment, Precision, Storage};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,12 +62,20 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     match (experiment.backend, experiment.engine) {
         (Backend::Cpu, Engine::Dense) => {
             let matrices = 1.0 + f64::from(u8::from(task.closure == Closure::Gia));
-            // W, W̃ of gia and their velocities, W⁽⁰⁾; one more while a matrix is drawn.
-            let weights = n * n * ((matrices * trained + 1.0) * depth + 1.0);
+            let weights = match experiment.storage {
+                // W, W̃ of gia and their velocities, W⁽⁰⁾; one more while a matrix is drawn.
+                Storage::Full => n * n * ((matrices * trained + 1.0) * depth + 1.0) * size,
+                // Half of four bytes each; two columns a sample and update.
+                Storage::Bf16 => {
+                    let drift = 2.0 * n * batch * (passes - 1.0) * depth;
+                    n * n * (matrices * depth * 2.0 + size) + drift * size
+                }
+            };
             // φ(h) of every layer too, g and two vectors of a layer; X and U.
             let vectors = vectors + batch * (depth + 3.0) + 3.0 * together;
             let ends = (dimension + outputs) * trained;
-            size * (weights + (vectors + ends) * n + (batch + together) * dimension)
+            weights
+                + size * ((vectors + ends) * n + (batch + together) * dimension)
                 + 8.0 * COVARIANCE_COLUMNS as f64 * 2.0 * probes * n.min(COVARIANCE_COLUMNS as f64)
                 + SMALL_THINGS
         }

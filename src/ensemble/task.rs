@@ -12,7 +12,7 @@ use crate::engine::{self, Trajectory};
 use crate::rng::noise::BrownianPath;
 use crate::rng::normal::Instructions;
 use crate::spec::grid::{Task, quarters};
-use crate::spec::{Backend, Batch, Engine, Experiment, Precision};
+use crate::spec::{Backend, Batch, Engine, Experiment, Precision, Storage};
 
 /// Covariances over steps and samples are followed up to this many columns: beyond, their
 /// eigenvalues would cost more than the run.
@@ -72,10 +72,10 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
     let (train, test) = (data.train.clone(), data.test.clone());
     match (experiment.backend, experiment.precision) {
         (Backend::Cpu, Precision::F32) => {
-            fast::<f32>(experiment.engine, network, noise, probe, (train, test))
+            fast::<f32>(experiment, network, noise, probe, (train, test))
         }
         (Backend::Cpu, Precision::F64) => {
-            fast::<f64>(experiment.engine, network, noise, probe, (train, test))
+            fast::<f64>(experiment, network, noise, probe, (train, test))
         }
         (Backend::Plain, _) => match experiment.engine {
             Engine::Conditional => {
@@ -87,20 +87,23 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
 }
 
 fn fast<T: Format>(
-    engine: Engine,
+    experiment: &Experiment,
     network: Network,
     noise: BrownianPath,
     probe: Probe,
     samples: (Samples, Samples),
 ) -> Box<dyn Sweeps> {
     let set = Instructions::detect();
-    match engine {
-        Engine::Conditional => {
+    match (experiment.engine, experiment.storage) {
+        (Engine::Conditional, _) => {
             let noise = Box::new(noise);
             Box::new(cpu::conditional::Conditional::<T>::new(network, noise, probe, samples, set))
         }
-        Engine::Dense => {
+        (Engine::Dense, Storage::Full) => {
             Box::new(cpu::dense::Dense::<T>::new(network, &noise, probe, samples, set))
+        }
+        (Engine::Dense, Storage::Bf16) => {
+            Box::new(cpu::dense::Dense::<T>::frozen(network, &noise, probe, samples, set))
         }
     }
 }

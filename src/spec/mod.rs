@@ -164,6 +164,16 @@ impl Precision {
     }
 }
 
+/// How the hidden weights of the dense engine are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// All their numbers in the format of the run.
+    Full,
+    /// Initial ones frozen in bf16, what training adds in low-rank factors.
+    Bf16,
+}
+
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Model {
@@ -343,6 +353,8 @@ pub struct Experiment {
     pub backend: Backend,
     /// Floating point format.
     pub precision: Precision,
+    /// How dense weights are kept.
+    pub storage: Storage,
 }
 
 /// A resolved experiment and why its open choices fell as they did, one line a choice.

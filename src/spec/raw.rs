@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::{Batch, Block, Group, Optimizer, Precision, ReferenceKind, Rows, Study};
+use super::{Batch, Block, Group, Optimizer, Precision, ReferenceKind, Rows, Storage, Study};
 use crate::data::{Labels, Source};
 use crate::model::{Activation, Closure, Exponents, Loss, Parametrization};
 
@@ -29,6 +29,7 @@ pub struct Experiment {
     pub engine: Option<EngineChoice>,
     pub backend: Option<BackendChoice>,
     pub precision: Option<Precision>,
+    pub storage: Option<Storage>,
 }
 
 /// `data`

@@ -8,7 +8,7 @@ use super::training::training;
 use super::work::{Rates as Speeds, Work};
 use super::{
     Backend, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
-    ReferenceKind, Resolved, Rows, Study,
+    ReferenceKind, Resolved, Rows, Storage, Study,
 };
 use crate::data::{self, Labels, Request};
 use crate::error::Result;
@@ -108,6 +108,7 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
         // Both are decided below.
         backend: Backend::Plain,
         precision: Precision::F64,
+        storage: raw.storage.unwrap_or(Storage::Full),
     };
     let mut decisions = Vec::new();
     experiment.backend = match raw.backend.unwrap_or(BackendChoice::Auto) {
@@ -119,6 +120,7 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
         }
     };
     experiment.precision = precision(raw.precision, &experiment, &check, &mut decisions)?;
+    frozen(&experiment, &check)?;
     experiment.finest = finest(&experiment, &check)?;
     let Ensemble { widths, depths, seeds, closures } = &experiment.ensemble;
     let tasks = (widths.len() * depths.len() + 1)
@@ -274,6 +276,32 @@ fn precision(
     };
     decisions.push(format!("precision {}: {reason}", precision.name()));
     Ok(precision)
+}
+
+/// Refuses weights in bf16 where nothing is gained by them.
+fn frozen(experiment: &Experiment, check: &Check) -> Result<()> {
+    if experiment.storage == Storage::Full {
+        return Ok(());
+    }
+    let help = "take engine dense with backend cpu, or leave storage out";
+    if experiment.engine == Engine::Conditional {
+        return check.fail("storage", "engine conditional has no weights to store", help);
+    }
+    if experiment.backend == Backend::Plain {
+        return check.fail("storage", "backend plain stores weights in f64", help);
+    }
+    let training = &experiment.training;
+    let columns =
+        training.batch.size(experiment.data.samples).saturating_mul(training.steps as usize);
+    let narrowest = experiment.ensemble.widths[0];
+    if columns > narrowest / 4 {
+        let problem = format!(
+            "{columns} columns of drift (steps times batch) are more than a quarter of width {narrowest}: \
+             with them frozen weights take as much memory and time as full ones"
+        );
+        return check.fail("storage", problem, "take fewer steps or samples, or storage full");
+    }
+    Ok(())
 }
 
 /// The least learning rate of a trained group; in the dense engine, times the factor with which it

@@ -2,7 +2,7 @@
 //! reach, and the rates that turn them into seconds.
 
 use super::grid::Task;
-use super::{Backend, Batch, Engine, Experiment, Precision};
+use super::{Backend, Batch, Engine, Experiment, Precision, Storage};
 use crate::model::Closure;
 
 /// What one task computes.
@@ -48,9 +48,13 @@ impl Work {
                     Precision::F64 => 8.0,
                 };
                 let weights = depth * n * n;
-                // Read forward, read and written backward, and W⁽⁰⁾ for the own movement.
-                let traffic = size * (matrices * 3.0 * passes + recorded);
-                let cached = matrices * weights * size <= CACHED;
+                // Read forward, read and written backward, and W⁽⁰⁾ for the own movement; in bf16
+                // read twice.
+                let (held, traffic) = match experiment.storage {
+                    Storage::Full => (size, size * (matrices * 3.0 * passes + recorded)),
+                    Storage::Bf16 => (2.0, 2.0 * 2.0 * passes),
+                };
+                let cached = matrices * weights * held <= CACHED;
                 Work {
                     flops: weights * (passes * 6.0 * batch + recorded * 2.0 * (batch + evaluated)),
                     normals: n * n * fine * matrices,

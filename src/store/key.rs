@@ -35,6 +35,7 @@ impl Keys {
             "engine": experiment.engine,
             "backend": experiment.backend,
             "precision": experiment.precision,
+            "storage": experiment.storage,
             "rows": experiment.reference.rows,
         });
         Keys { common: common.to_string(), finest: experiment.finest }

@@ -24,7 +24,8 @@ const LABEL: &str = "\"checksum\": \"";
 const BLANK: &str = "0000000000000000";
 /// Parts of the experiment that two experiments in one directory share. What is left out may grow
 /// or shrink: sizes, seeds, closures, what is compared with what.
-const SHARED: [&str; 7] = ["data", "model", "training", "finest", "engine", "backend", "precision"];
+const SHARED: [&str; 8] =
+    ["data", "model", "training", "finest", "engine", "backend", "precision", "storage"];
 
 /// manifest.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
