@@ -5,7 +5,7 @@
 //! what an experiment is.
 //!
 //! * [`plain`]: short, f64, the oracle of the others;
-//! * [`cpu`]: the conditional engine at the speed of memory, f32 or f64.
+//! * [`cpu`]: both engines at the speed of the machine, f32 or f64.
 
 mod coefficients;
 pub mod cpu;

@@ -130,7 +130,7 @@ impl Engine {
 pub enum Backend {
     /// The f64 oracle.
     Plain,
-    /// The conditional engine at the speed of memory, f32 or f64.
+    /// The fast one, f32 or f64.
     Cpu,
 }
 

@@ -1,6 +1,8 @@
-//! The conditional engine at the speed of memory, in f32 or f64.
+//! Both engines at the speed of memory or arithmetic, in f32 or f64; the formulas are those of
+//! [`super::plain`]. The dense engine has a room of its own, [`dense`]; the rest is the conditional
+//! one's, and what both share.
 //!
-//! The formulas are those of [`super::plain`]; what differs is how often columns are read. A query
+//! What differs from plain in the conditional engine is how often columns are read. A query
 //! of r stored columns reads seven arrays of n·r numbers: the basis three times to orthogonalise
 //! ([`orthogonal`]), then the other side's basis and answers ([`memory`]), then the own answers and
 //! once more the other side's basis ([`conditional`]); no row is touched by two threads.
