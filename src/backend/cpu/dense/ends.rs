@@ -1,7 +1,8 @@
 //! The two ends of the network: U, which reads the input, and V, which writes the output.
 
 use super::matrix::{Trained, multiply};
-use super::products::{self, Step};
+use super::pointwise;
+use super::products::Step;
 use super::vectors::Vectors;
 use super::weights::{Weights, gaussians};
 use crate::backend::Update;
@@ -120,7 +121,7 @@ impl<T: Format> Ends<T> {
             let factor = factor * scales.update_input;
             let k: Vec<T> = weights.iter().map(|w| T::of(factor * w)).collect();
             let mut s = Vectors::zeros(self.x.rows(), self.x.samples());
-            products::scale(self.set, &k, self.x.pieces(), s.pieces_mut());
+            pointwise::scale(self.set, &k, self.x.pieces(), s.pieces_mut());
             self.input.descend(self.set, g, None, (&s, step));
         }
         if update.rates.readout != 0.0 {

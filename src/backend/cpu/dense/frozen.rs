@@ -12,9 +12,9 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::matrix::{multiply_half, multiply_transposed_half};
-use super::products;
 use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
+use super::{halves, pointwise};
 use crate::backend::cpu::format::Format;
 use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Noise};
@@ -84,7 +84,7 @@ impl<T: Format> Frozen<T> {
             return;
         };
         let k: Vec<T> = weights.iter().map(|w| T::of(scale * w)).collect();
-        products::scale(self.set, &k, phi.pieces(), s.pieces_mut());
+        pointwise::scale(self.set, &k, phi.pieces(), s.pieces_mut());
         let (g, s) = (g.clone(), s.clone());
         self.drift.push(Factors { g, s, weight: 0.0, velocity: 0.0 });
         self.step(update);
@@ -124,7 +124,7 @@ impl<T: Format> Frozen<T> {
         let coefficients = |factors: &Factors<T>| {
             let q = sides(factors).0;
             let mut k = vec![T::ZERO; q.samples() * samples];
-            products::inner(self.set, (q.pieces(), q.samples()), x.pieces(), &mut k);
+            halves::inner(self.set, (q.pieces(), q.samples()), x.pieces(), &mut k);
             k.iter_mut().for_each(|k| *k = T::of(factors.weight * k.widen()));
             k
         };
@@ -137,7 +137,7 @@ impl<T: Format> Frozen<T> {
             for (factors, k) in self.drift.iter().zip(&k) {
                 let r = sides(factors).1;
                 let block = &r.pieces()[b * r.samples()..][..r.samples()];
-                products::add_columns(self.set, k, block, y);
+                halves::add_columns(self.set, k, block, y);
             }
         };
         match one {

@@ -3,7 +3,8 @@
 use super::ends::step_of;
 use super::frozen::Frozen;
 use super::matrix::{Trained, multiply};
-use super::products::{self, Step};
+use super::pointwise;
+use super::products::Step;
 use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
 use crate::backend::cpu::format::Format;
@@ -85,7 +86,7 @@ impl<T: Format> Explicit<T> {
             Some((update, scale)) => {
                 let (step, factor) = step_of(update, update.rates.hidden);
                 let k: Vec<T> = weights.iter().map(|w| T::of(factor * scale * w)).collect();
-                products::scale(self.set, &k, phi.pieces(), s.pieces_mut());
+                pointwise::scale(self.set, &k, phi.pieces(), s.pieces_mut());
                 step
             }
         };

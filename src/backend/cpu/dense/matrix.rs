@@ -4,6 +4,7 @@
 use half::bf16;
 use rayon::prelude::*;
 
+use super::halves;
 use super::products::{self, Moved, Step, TILES};
 use super::vectors::{Piece, Vectors};
 use super::weights::{Block, Weights};
@@ -45,7 +46,7 @@ pub fn multiply_half<T: Format>(
     y: &mut Vectors<T>,
 ) {
     let rows = w.blocks().chunks(TILES * w.width()).zip(y.pieces_mut().chunks_mut(x.samples()));
-    let work = |(w, y)| products::forward_half(set, w, x.pieces(), y);
+    let work = |(w, y)| halves::forward_half(set, w, x.pieces(), y);
     match rayon::current_num_threads() {
         1 => rows.for_each(work),
         _ => rows.collect::<Vec<_>>().into_par_iter().for_each(work),
@@ -65,7 +66,7 @@ pub fn multiply_transposed_half<T: Format>(
     let parts = y.pieces_mut().chunks_mut(each * samples).enumerate();
     let work = |(i, y): (usize, &mut [Piece<T>])| {
         let columns = i * each..width.min((i + 1) * each);
-        products::backward_half(set, (w.blocks(), width), columns, (g.pieces(), samples), y);
+        halves::backward_half(set, (w.blocks(), width), columns, (g.pieces(), samples), y);
     };
     match threads {
         1 => parts.for_each(work),

@@ -5,14 +5,16 @@
 //! it has been read ([`products`]). A network trains from its first step to its last before the next
 //! one begins, so weights that fit into a cache stay there.
 //!
-//! From the bottom: [`vectors`], [`weights`]: how they lie in memory; [`products`]: tiles of them, on
-//! every instruction set; [`matrix`]: whole matrices, shared between the threads of the `rayon` pool
+//! From the bottom: [`vectors`], [`weights`]: how they lie in memory; [`products`], [`halves`], [`pointwise`]: tiles of
+//! them, on every instruction set; [`matrix`]: whole matrices, shared between the threads of the `rayon` pool
 //! that calls; [`layer`], [`frozen`], [`ends`]: the parts of a network; `record`: what is kept of a pass.
 
 pub mod ends;
 pub mod frozen;
+pub mod halves;
 pub mod layer;
 pub mod matrix;
+pub mod pointwise;
 pub mod products;
 mod record;
 pub mod vectors;
@@ -161,7 +163,7 @@ impl<T: Format> Dense<T> {
 
     /// φ(h).
     fn value(&self, h: &Vectors<T>, phi: &mut Vectors<T>) {
-        products::value(self.set, self.network.activation, h.pieces(), phi.pieces_mut());
+        pointwise::value(self.set, self.network.activation, h.pieces(), phi.pieces_mut());
         phi.clear_padding(); // φ(0) need not be 0
     }
 
@@ -174,7 +176,7 @@ impl<T: Format> Dense<T> {
         for layer in &self.layers {
             self.value(&h, &mut phi);
             layer.forward(&phi, &mut next, None);
-            products::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale);
+            pointwise::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale);
             std::mem::swap(&mut h, &mut next);
         }
         self.ends.read(&self.network.scales, &h)
@@ -205,7 +207,7 @@ impl<T: Format> Sweeps for Dense<T> {
                 let squares = moved.pieces().as_flattened().iter().map(|x| x.widen().powi(2));
                 own_movement += squares.sum::<f64>() / (width * batch.len()) as f64;
             }
-            if !products::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale) {
+            if !pointwise::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale) {
                 nonfinite = nonfinite.or(Some(l + 1));
             }
             self.feature_values.follow(&self.probe, l, &values[l], follows);
@@ -255,7 +257,7 @@ impl<T: Format> Sweeps for Dense<T> {
                 update.map(|update| (update, scales.update_hidden)),
             );
             let (h, y) = (self.hidden[l].pieces(), self.product.pieces());
-            if !products::descend(self.set, activation, h, y, g.pieces_mut(), carry, scale) {
+            if !pointwise::descend(self.set, activation, h, y, g.pieces_mut(), carry, scale) {
                 nonfinite = nonfinite.or(Some(l));
             }
         }

@@ -9,7 +9,6 @@
 //! |---|---|---|
 //! | [`forward`] | 4 read | 2 P |
 //! | [`backward`] | 4 read, 4 written (with momentum 8, 8) | 4 P |
-//! | [`forward_half`], [`backward_half`] | 2 read | 2 P |
 //!
 //! A tile of four rows by two samples (AVX-512: four) of Y, or of four rows by two registers of W, is
 //! kept in registers.
@@ -17,19 +16,13 @@
 // A tile is indexed by row, sample and register at once.
 #![allow(clippy::needless_range_loop)]
 
-use std::ops::Range;
-
-use half::bf16;
-
 use super::vectors::{Piece, ROWS};
 use super::weights::{Block, TILE};
-use crate::backend::cpu::activation;
 use crate::backend::cpu::dispatch::kernel;
 use crate::backend::cpu::format::Format;
 use crate::backend::cpu::lanes::Register;
 use crate::backend::cpu::panel::prefetch_rows;
 use crate::backend::cpu::real::Real;
-use crate::model::Activation;
 
 /// Tiles of a block of rows.
 pub const TILES: usize = ROWS / TILE;
@@ -79,42 +72,6 @@ kernel! {
         y: Option<&mut [Piece<T>]>, change: (&[Piece<T>], Step<T>)
     ) = backward_body
 }
-kernel! {
-    /// [`forward`] of a matrix in bf16.
-    forward_half(w: &[Block<bf16>], x: &[Piece<T>], y: &mut [Piece<T>]) = forward_half_body
-}
-kernel! {
-    /// Rows of WᵀG that belong to the blocks `columns` of a matrix in bf16 with `width` blocks a tile.
-    backward_half(
-        w: (&[Block<bf16>], usize), columns: Range<usize>, g: (&[Piece<T>], usize), y: &mut [Piece<T>]
-    ) = backward_half_body
-}
-kernel! {
-    /// k\[c P + p\] = Σ g_c x_p over all rows; C columns of G, P = k.len() / C of X.
-    inner(g: (&[Piece<T>], usize), x: &[Piece<T>], k: &mut [T]) = inner_body
-}
-kernel! {
-    /// y_p += Σ_c k\[c P + p\] s_c for one block of rows.
-    add_columns(k: &[T], s: &[Piece<T>], y: &mut [Piece<T>]) = add_columns_body
-}
-kernel! {
-    /// y ← φ(x)
-    value(activation: Activation, x: &[Piece<T>], y: &mut [Piece<T>]) = value_body
-}
-kernel! {
-    /// y ← carry · x + scale · y; whether all of it is finite.
-    advance(x: &[Piece<T>], y: &mut [Piece<T>], carry: T, scale: T) -> bool = advance_body
-}
-kernel! {
-    /// g ← carry · g + scale · φ'(h) ∘ y; whether all of it is finite.
-    descend(
-        activation: Activation, h: &[Piece<T>], y: &[Piece<T>], g: &mut [Piece<T>], carry: T, scale: T
-    ) -> bool = descend_body
-}
-kernel! {
-    /// y_p ← k_p x_p for every sample p.
-    scale(k: &[T], x: &[Piece<T>], y: &mut [Piece<T>]) = scale_body
-}
 
 #[inline(always)]
 fn forward_body<R: Register, const C: usize, const FUSED: bool>(
@@ -147,7 +104,7 @@ fn forward_body<R: Register, const C: usize, const FUSED: bool>(
 /// matrix in block b of the columns, and the `next` tile comes nearer meanwhile.
 #[inline(always)]
 #[allow(clippy::int_plus_one)] // p + 1, as p + 2 and p + 4
-fn rows_of_tile<R: Register, W>(
+pub(super) fn rows_of_tile<R: Register, W>(
     (load, next): (impl Fn(usize, usize, usize) -> R + Copy, &[Block<W>]),
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
@@ -215,10 +172,10 @@ fn tile<R: Register, W, const P: usize, const N: usize>(
 }
 
 /// Registers of a row that are walked together.
-const REGISTERS: usize = 2;
+pub(super) const REGISTERS: usize = 2;
 
 /// Tiles that are done to a block of columns before the next: what is added to in Y stays near.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 #[inline(always)]
 fn backward_body<R: Register, const C: usize, const FUSED: bool>(
@@ -253,7 +210,7 @@ fn backward_body<R: Register, const C: usize, const FUSED: bool>(
 
 /// Asks for a block.
 #[inline(always)]
-fn prefetch<T>(block: &Block<T>) {
+pub(super) fn prefetch<T>(block: &Block<T>) {
     block.iter().for_each(|row| prefetch_rows(row, 0..ROWS));
 }
 
@@ -318,7 +275,7 @@ fn block<R: Register>(
 
 /// y_p += rowsᵀ g_p
 #[inline(always)]
-fn add_transposed<R: Register>(
+pub(super) fn add_transposed<R: Register>(
     rows: &[[R; REGISTERS]; TILE],
     (g, at): (&[Piece<R::Real>], usize),
     (y, q): (&mut [Piece<R::Real>], usize),
@@ -352,183 +309,6 @@ fn add_products<R: Register>(
             let g = R::splat(g[r]);
             for k in 0..REGISTERS {
                 rows[r][k] = g.mul_add(s[k], rows[r][k]);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn forward_half_body<R: Register, const C: usize, const FUSED: bool>(
-    w: &[Block<bf16>],
-    x: &[Piece<R::Real>],
-    y: &mut [Piece<R::Real>],
-) {
-    let samples = y.len();
-    if samples == 0 || x.is_empty() {
-        return;
-    }
-    let width = x.len() / samples;
-    for (t, tile) in w.chunks_exact(width).enumerate() {
-        let load = |b: usize, r: usize, q| R::load_half(&tile[b][r], q);
-        let next = w.get((t + 1) * width..).unwrap_or_default();
-        rows_of_tile::<R, _>((load, next), x, y, t * TILE);
-    }
-}
-
-#[inline(always)]
-fn backward_half_body<R: Register, const C: usize, const FUSED: bool>(
-    (w, width): (&[Block<bf16>], usize),
-    columns: Range<usize>,
-    (g, samples): (&[Piece<R::Real>], usize),
-    y: &mut [Piece<R::Real>],
-) {
-    y.as_flattened_mut().fill(R::Real::ZERO);
-    let tiles = w.len() / width;
-    for first in (0..tiles).step_by(GROUP) {
-        for (b, y) in columns.clone().zip(y.chunks_mut(samples)) {
-            for t in first..tiles.min(first + GROUP) {
-                if let Some(next) = w.get((t + GROUP) * width + b) {
-                    prefetch(next);
-                }
-                let (w, g) = (&w[t * width + b], &g[t / TILES * samples..][..samples]);
-                for q in (0..ROWS / R::LANES).step_by(REGISTERS) {
-                    let mut rows = [[R::splat(R::Real::ZERO); REGISTERS]; TILE];
-                    for r in 0..TILE {
-                        for k in 0..REGISTERS {
-                            rows[r][k] = R::load_half(&w[r], q + k);
-                        }
-                    }
-                    add_transposed(&rows, (g, t % TILES * TILE), (y, q));
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn inner_body<R: Register, const C: usize, const FUSED: bool>(
-    (g, count): (&[Piece<R::Real>], usize),
-    x: &[Piece<R::Real>],
-    k: &mut [R::Real],
-) {
-    let samples = k.len() / count.max(1);
-    for c in 0..count {
-        let mut p = 0;
-        while p + 4 <= samples {
-            let sums = inner_tile::<R, 4>((g, count, c), (x, samples, p));
-            k[c * samples + p..][..4].copy_from_slice(&R::sums(sums));
-            p += 4;
-        }
-        for p in p..samples {
-            let [sum] = inner_tile::<R, 1>((g, count, c), (x, samples, p));
-            k[c * samples + p] = R::Real::of(sum.sum());
-        }
-    }
-}
-
-#[inline(always)]
-fn inner_tile<R: Register, const P: usize>(
-    (g, count, c): (&[Piece<R::Real>], usize, usize),
-    (x, samples, p): (&[Piece<R::Real>], usize, usize),
-) -> [R; P] {
-    let mut sums = [R::splat(R::Real::ZERO); P];
-    for (g, x) in g.chunks_exact(count).zip(x.chunks_exact(samples)) {
-        let Some(x) = x[p..].first_chunk::<P>() else { break };
-        for q in 0..ROWS / R::LANES {
-            let g = R::load(&g[c], q);
-            for i in 0..P {
-                sums[i] = g.mul_add(R::load(&x[i], q), sums[i]);
-            }
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn add_columns_body<R: Register, const C: usize, const FUSED: bool>(
-    k: &[R::Real],
-    s: &[Piece<R::Real>],
-    y: &mut [Piece<R::Real>],
-) {
-    let samples = y.len();
-    for (p, y) in y.iter_mut().enumerate() {
-        for q in (0..ROWS / R::LANES).step_by(REGISTERS) {
-            let mut sums = [R::load(y, q), R::load(y, q + 1)];
-            for (s, k) in s.iter().zip(k.chunks_exact(samples)) {
-                let k = R::splat(k[p]);
-                for i in 0..REGISTERS {
-                    sums[i] = R::load(s, q + i).mul_add(k, sums[i]);
-                }
-            }
-            for i in 0..REGISTERS {
-                sums[i].store(y, q + i);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn value_body<R: Register, const C: usize, const FUSED: bool>(
-    activation: Activation,
-    x: &[Piece<R::Real>],
-    y: &mut [Piece<R::Real>],
-) {
-    for (x, y) in x.iter().zip(y) {
-        *y = *x;
-        activation::value::<R::Real, FUSED, ROWS>(activation, y);
-    }
-}
-
-#[inline(always)]
-fn advance_body<R: Register, const C: usize, const FUSED: bool>(
-    x: &[Piece<R::Real>],
-    y: &mut [Piece<R::Real>],
-    carry: R::Real,
-    scale: R::Real,
-) -> bool {
-    let mut zeros = [R::Real::ZERO; ROWS];
-    for (x, y) in x.iter().zip(y) {
-        for i in 0..ROWS {
-            y[i] = x[i].mul_add::<FUSED>(carry, scale * y[i]);
-            zeros[i] += R::Real::ZERO * y[i];
-        }
-    }
-    zeros.iter().all(|zero| *zero == R::Real::ZERO)
-}
-
-#[inline(always)]
-fn descend_body<R: Register, const C: usize, const FUSED: bool>(
-    activation: Activation,
-    h: &[Piece<R::Real>],
-    y: &[Piece<R::Real>],
-    g: &mut [Piece<R::Real>],
-    carry: R::Real,
-    scale: R::Real,
-) -> bool {
-    let mut zeros = [R::Real::ZERO; ROWS];
-    for ((h, y), g) in h.iter().zip(y).zip(g) {
-        let mut slope = *h;
-        activation::slope::<R::Real, FUSED, ROWS>(activation, &mut slope);
-        for i in 0..ROWS {
-            let branch = slope[i] * (scale * y[i]);
-            g[i] = g[i].mul_add::<FUSED>(carry, branch);
-            // 0 · x is NaN for infinities and NaN, and stays so in a sum.
-            zeros[i] += R::Real::ZERO * g[i];
-        }
-    }
-    zeros.iter().all(|zero| *zero == R::Real::ZERO)
-}
-
-#[inline(always)]
-fn scale_body<R: Register, const C: usize, const FUSED: bool>(
-    k: &[R::Real],
-    x: &[Piece<R::Real>],
-    y: &mut [Piece<R::Real>],
-) {
-    for (x, y) in x.chunks(k.len()).zip(y.chunks_mut(k.len())) {
-        for ((x, y), &k) in x.iter().zip(y).zip(k) {
-            for i in 0..ROWS {
-                y[i] = k * x[i];
             }
         }
     }

@@ -1,0 +1,95 @@
+//! What is done to the rows of vectors one by one, between two matrices.
+
+use super::vectors::{Piece, ROWS};
+use crate::backend::cpu::activation;
+use crate::backend::cpu::dispatch::kernel;
+use crate::backend::cpu::format::Format;
+use crate::backend::cpu::lanes::Register;
+use crate::backend::cpu::real::Real;
+use crate::model::Activation;
+
+kernel! {
+    /// y ← φ(x)
+    value(activation: Activation, x: &[Piece<T>], y: &mut [Piece<T>]) = value_body
+}
+kernel! {
+    /// y ← carry · x + scale · y; whether all of it is finite.
+    advance(x: &[Piece<T>], y: &mut [Piece<T>], carry: T, scale: T) -> bool = advance_body
+}
+kernel! {
+    /// g ← carry · g + scale · φ'(h) ∘ y; whether all of it is finite.
+    descend(
+        activation: Activation, h: &[Piece<T>], y: &[Piece<T>], g: &mut [Piece<T>], carry: T, scale: T
+    ) -> bool = descend_body
+}
+kernel! {
+    /// y_p ← k_p x_p for every sample p.
+    scale(k: &[T], x: &[Piece<T>], y: &mut [Piece<T>]) = scale_body
+}
+
+#[inline(always)]
+fn value_body<R: Register, const C: usize, const FUSED: bool>(
+    activation: Activation,
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+) {
+    for (x, y) in x.iter().zip(y) {
+        *y = *x;
+        activation::value::<R::Real, FUSED, ROWS>(activation, y);
+    }
+}
+
+#[inline(always)]
+fn advance_body<R: Register, const C: usize, const FUSED: bool>(
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+    carry: R::Real,
+    scale: R::Real,
+) -> bool {
+    let mut zeros = [R::Real::ZERO; ROWS];
+    for (x, y) in x.iter().zip(y) {
+        for i in 0..ROWS {
+            y[i] = x[i].mul_add::<FUSED>(carry, scale * y[i]);
+            zeros[i] += R::Real::ZERO * y[i];
+        }
+    }
+    zeros.iter().all(|zero| *zero == R::Real::ZERO)
+}
+
+#[inline(always)]
+fn descend_body<R: Register, const C: usize, const FUSED: bool>(
+    activation: Activation,
+    h: &[Piece<R::Real>],
+    y: &[Piece<R::Real>],
+    g: &mut [Piece<R::Real>],
+    carry: R::Real,
+    scale: R::Real,
+) -> bool {
+    let mut zeros = [R::Real::ZERO; ROWS];
+    for ((h, y), g) in h.iter().zip(y).zip(g) {
+        let mut slope = *h;
+        activation::slope::<R::Real, FUSED, ROWS>(activation, &mut slope);
+        for i in 0..ROWS {
+            let branch = slope[i] * (scale * y[i]);
+            g[i] = g[i].mul_add::<FUSED>(carry, branch);
+            // 0 · x is NaN for infinities and NaN, and stays so in a sum.
+            zeros[i] += R::Real::ZERO * g[i];
+        }
+    }
+    zeros.iter().all(|zero| *zero == R::Real::ZERO)
+}
+
+#[inline(always)]
+fn scale_body<R: Register, const C: usize, const FUSED: bool>(
+    k: &[R::Real],
+    x: &[Piece<R::Real>],
+    y: &mut [Piece<R::Real>],
+) {
+    for (x, y) in x.chunks(k.len()).zip(y.chunks_mut(k.len())) {
+        for ((x, y), &k) in x.iter().zip(y).zip(k) {
+            for i in 0..ROWS {
+                y[i] = k * x[i];
+            }
+        }
+    }
+}
