@@ -17,7 +17,7 @@ use crate::backend::cpu::lanes::Register;
 use crate::backend::cpu::real::Real;
 
 kernel! {
-    /// [`forward`] of a matrix in bf16.
+    /// [`super::products::forward`] of a matrix in bf16.
     forward_half(w: &[Block<bf16>], x: &[Piece<T>], y: &mut [Piece<T>]) = forward_half_body
 }
 kernel! {
