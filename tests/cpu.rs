@@ -15,8 +15,8 @@ use nfd::backend::cpu::orthogonal::expand;
 use nfd::backend::cpu::panel::{Column, Panel};
 use nfd::backend::plain::conditional::Conditional as Plain;
 use nfd::backend::{
-    BackwardSweep, Covariances, DROP_TOLERANCE_F32, ForwardSweep, Network, Set, Snapshot, Sweeps,
-    Update,
+    BackwardSweep, Covariances, DROP_TOLERANCE_F32, EVALUATED_AT_ONCE, ForwardSweep, Network, Set,
+    Snapshot, Sweeps, Update,
 };
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
@@ -119,9 +119,12 @@ fn numbers(passes: &Passes) -> Vec<(&'static str, f64)> {
     passes.test.iter().for_each(|f| all("test", f));
     for (forward, backward) in passes.forward.iter().zip(&passes.backward) {
         all("movement", &[forward.own_movement]);
-        let (Some(f), Some(b)) = (forward.coupling, backward.coupling) else { continue };
-        all("coupling", &[f.layer, f.accumulated, b.layer_past, b.layer_same]);
-        all("coupling", &[b.accumulated_past, b.accumulated_same]);
+        if let Some(f) = forward.coupling {
+            all("coupling", &[f.layer, f.accumulated]);
+        }
+        if let Some(b) = backward.coupling {
+            all("coupling", &[b.layer_past, b.layer_same, b.accumulated_past, b.accumulated_same]);
+        }
     }
     for covariance in passes.covariances.iter().flatten() {
         for matrix in [&covariance.features, &covariance.gradients].into_iter().flatten() {
@@ -389,7 +392,7 @@ fn threads_do_not_change_a_bit() {
     let network =
         network(Parametrization::DepthMup, Activation::Tanh, Closure::Exact, (9001, 3), &train);
     let test = sphere(2, 5, 1);
-    let case = Case {
+    let descent = Case {
         network,
         test,
         batches: full(&train),
@@ -399,14 +402,60 @@ fn threads_do_not_change_a_bit() {
         steps: 3,
         fine: 2,
     };
-    let bits = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let passes = pool.install(|| run(&case, &mut case.fast::<f32>(Instructions::detect())));
-        numbers(&passes).into_iter().map(|(_, x)| x.to_bits()).collect::<Vec<_>>()
+    let everything = Case {
+        batches: Batches { size: 2, ..descent.batches },
+        update: Update { momentum: 0.7, weight_decay: 0.2, ..descent.update },
+        record: 2,
+        ..descent.clone()
     };
-    let one = bits(1);
-    for threads in [2, 3, 5] {
-        assert!(bits(threads) == one, "{threads} threads");
+    for case in [descent, everything] {
+        let bits = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let passes = pool.install(|| run(&case, &mut case.fast::<f32>(Instructions::detect())));
+            numbers(&passes).into_iter().map(|(_, x)| x.to_bits()).collect::<Vec<_>>()
+        };
+        let one = bits(1);
+        for threads in [2, 3, 5] {
+            assert!(bits(threads) == one, "{threads} threads: {case:?}");
+        }
+    }
+}
+
+/// More samples than are evaluated together, of either set: plain's outputs, all of them.
+#[test]
+fn large_sets_are_evaluated_as_plain_does() {
+    let samples = sphere(2 * EVALUATED_AT_ONCE + 9, 5, 1);
+    let train = samples.select(0..EVALUATED_AT_ONCE + 4);
+    let network =
+        network(Parametrization::DepthMup, Activation::Tanh, Closure::Exact, (700, 2), &train);
+    let case = Case {
+        network,
+        test: samples.select(train.len()..samples.len()),
+        batches: full(&train),
+        update: Update { rates: rates(0.3, ALL), momentum: 0.7, weight_decay: 0.2 },
+        record: 1,
+        train,
+        steps: 2,
+        fine: 1,
+    };
+    let outputs = |sweeps: &mut dyn Sweeps| {
+        let mut outputs = Vec::new();
+        for k in 0..=case.steps {
+            outputs.extend([sweeps.evaluate(k, Set::Train), sweeps.evaluate(k, Set::Test)]);
+            let batch = [k as usize, EVALUATED_AT_ONCE + 3];
+            let f = sweeps.forward(k, &batch, false).f;
+            sweeps.backward(k, &chi(&f, &case.train.select(batch)), Some(&case.update));
+        }
+        outputs.concat()
+    };
+    let want = outputs(&mut case.plain());
+    assert_eq!(want.len(), 3 * samples.len());
+    for set in Instructions::available() {
+        let got = outputs(&mut case.fast::<f64>(set));
+        assert_eq!(got.len(), want.len());
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            assert!(close(*got, *want, 1e-9), "{set:?}, {i}: {got}, {want}");
+        }
     }
 }
 
@@ -424,18 +473,26 @@ fn evaluation_leaves_no_trace() {
     assert!(bits(case) == bits(&without));
 }
 
-/// A run that leaves the finite numbers says so at the same layer as plain.
+/// A run that leaves the finite numbers says so at the same layer as plain: where all is trained, and
+/// where h_0 alone is and tanh makes it finite again.
 #[test]
 fn overflow_is_noticed_where_plain_notices_it() {
     let train = sphere(2, 5, 1);
-    for activation in [Activation::Relu, Activation::Identity] {
-        let network = network(Parametrization::Mup, activation, Closure::Exact, (40, 3), &train);
+    let input = Groups { input: true, hidden: false, readout: false };
+    let fast = descent(rates(1e150, ALL));
+    let decay = Update { weight_decay: 1e200, ..descent(rates(1e200, input)) };
+    for (parametrization, activation, update) in [
+        (Parametrization::Mup, Activation::Relu, fast),
+        (Parametrization::Mup, Activation::Identity, fast),
+        (Parametrization::Vanilla, Activation::Tanh, decay),
+    ] {
+        let network = network(parametrization, activation, Closure::Exact, (40, 3), &train);
         let test = none_like(&train);
         let case = Case {
             network,
             test,
             batches: full(&train),
-            update: descent(rates(1e150, ALL)),
+            update,
             record: 1,
             train: train.clone(),
             steps: 3,
@@ -446,8 +503,8 @@ fn overflow_is_noticed_where_plain_notices_it() {
         let mut noticed = false;
         for k in 0..=case.steps {
             let (want, got) = (
-                plain.forward(k, &all(&case.train), true),
-                fast.forward(k, &all(&case.train), true),
+                plain.forward(k, &all(&case.train), false),
+                fast.forward(k, &all(&case.train), false),
             );
             assert_eq!(got.nonfinite, want.nonfinite, "{activation:?} step {k}");
             if want.nonfinite.is_some() {

@@ -92,3 +92,28 @@ fn minibatches_resume_to_the_same_bytes() {
     fs::write(&journal, &bytes[..bytes.len() / 2]).unwrap();
     assert!(final_files(&again(&[])) == final_files(&whole));
 }
+
+/// The conditional engine of backend cpu gives what plain's gives, in f64.
+#[test]
+fn minibatches_are_the_same_on_both_backends() {
+    let run = |backend: &str| {
+        let backend = format!("backend={backend}");
+        let other =
+            ["engine=conditional", "precision=f64", "training.steps=12", "ensemble.seeds=1"];
+        let mut arguments: Vec<&str> = SMALLER.to_vec();
+        other.iter().chain([&backend.as_str()]).for_each(|&set| arguments.extend(["--set", set]));
+        let (_guard, run) = run_job(JOB, &arguments);
+        rows(&run)
+    };
+    let (plain, cpu) = (run("plain"), run("cpu"));
+    assert_eq!(cpu.len(), plain.len());
+    let mut worst = 0.0f64;
+    for (got, want) in cpu.iter().zip(&plain) {
+        assert_eq!(
+            (&got.observable, got.step, got.depth),
+            (&want.observable, want.step, want.depth)
+        );
+        worst = worst.max((got.value - want.value).abs() / want.value.abs().max(1.0));
+    }
+    assert!(worst <= 1e-9, "{worst:e}");
+}
