@@ -12,12 +12,11 @@ rows or columns, how many members at once, ...). On the first line of a configur
 are tried one after the other, not timed; the fastest is used from then on.
 """
 
-import itertools
 import json
 import os
 import sys
 import time
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 
 WAY, THREADS = sys.argv[1], int(sys.argv[2])
 
@@ -25,6 +24,10 @@ WAY, THREADS = sys.argv[1], int(sys.argv[2])
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"):
     os.environ[variable] = str(THREADS)
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Huge pages, which NumPy asks for itself; glibc reads it when the program starts.
+if WAY != "numpy" and "GLIBC_TUNABLES" not in os.environ:
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+    os.execv(sys.executable, sys.orig_argv)
 if THREADS == 1:
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
@@ -37,6 +40,10 @@ try:
             from scipy.linalg.blas import sgemm
         except ImportError:
             sgemm = None
+        try:
+            from threadpoolctl import threadpool_limits
+        except ImportError:
+            threadpool_limits = None
     elif WAY == "jax":
         import jax
 
@@ -51,9 +58,11 @@ except ImportError:
     sys.exit()
 
 SINGLE = np.float32
+# With more than one thread, these may be in the products or have members of their own.
+pool = ThreadPoolExecutor(THREADS)
 # More layers than this are not unrolled for XLA: it would compile for minutes.
 UNROLLED = 64
-TRIALS = 3
+TRIALS = 2
 
 
 class Problem:
@@ -84,8 +93,15 @@ class Problem:
             h, v, y = h.mT, v.mT, y.mT
         return tuple(np.array(a, SINGLE, order="C") for a in (h, v, y))
 
-    def groups(self, size):
+    def groups(self, size, spread=False):
+        if spread:
+            size = min(size, self.members // THREADS)
         return [slice(first, first + size) for first in range(0, self.members, size)]
+
+    def threads(self, able=True):
+        """Where the threads are: in the products, or each at members of its own."""
+        able = able and THREADS > 1 and self.members % THREADS == 0
+        return ["products", "members"] if able else ["products"]
 
     def group_sizes(self):
         sizes = (self.members, 1, THREADS)
@@ -114,45 +130,79 @@ def products(layout, matmul):
     )
 
 
+def limit_threads(count):
+    """In products that are called from one thread or from several."""
+    if WAY == "numpy" and threadpool_limits:
+        threadpool_limits(count)
+    elif WAY.startswith("torch"):
+        torch.set_num_threads(count)
+        if count == 1:
+            # A setting of each thread.
+            list(pool.map(torch.set_num_threads, [1] * THREADS))
+
+
 def feature_axis(layout):
     return -1 if layout == "rows" else -2
 
 
-class NumPy:
-    @staticmethod
-    def options(problem):
-        updates = ["matmul and add"] + (["sgemm"] if sgemm else [])
-        return {
-            "layout": ["rows", "columns"],
-            "members": problem.group_sizes(),
-            "update": updates,
-        }
-
-    def __init__(self, problem, layout, members, update):
-        self.problem, self.layout, self.update = problem, layout, update
-        self.groups = [(g, *problem.columns(layout, g)) for g in problem.groups(members)]
-        shape = self.groups[0][1].shape
-        self.h, self.y, self.delta, self.slope = (np.empty(shape, SINGLE) for _ in range(4))
-        self.phi = np.empty((problem.depth, *shape), SINGLE)
-        self.change = np.empty((members, problem.width, problem.width), SINGLE)
-        self.products = products(layout, np.matmul)
+class Way:
+    """Trains weights in the memory of the problem, a group of members after the other."""
 
     def reset(self):
         np.copyto(self.problem.weights, self.problem.initial)
+        limit_threads(1 if self.spread else THREADS)
 
     def train(self, steps):
-        # Members are independent: few at a time stay in cache from step to step.
-        for group, h, v, y in self.groups:
-            weights = [w[group] for w in self.problem.weights]
-            for _ in range(steps):
-                self.step(weights, h, v, y)
+        if self.spread:
+            list(pool.map(self.work, range(THREADS), [steps] * THREADS))
+        else:
+            self.work(0, steps)
 
-    def step(self, weights, h0, v, labels):
+    def work(self, first, steps):
+        # Members are independent: few at a time stay in cache from step to step.
+        for group in self.groups[first :: THREADS if self.spread else 1]:
+            for _ in range(steps):
+                self.step(*group)
+
+    def outputs(self):
+        return self.problem.outputs(self.problem.weights)
+
+
+class Room:
+    def __init__(self, problem, shape):
+        self.h, self.y, self.delta, self.slope = (np.empty(shape, SINGLE) for _ in range(4))
+        self.phi = np.empty((problem.depth, *shape), SINGLE)
+        self.change = np.empty((shape[0], problem.width, problem.width), SINGLE)
+
+
+class NumPy(Way):
+    @staticmethod
+    def options(problem):
+        return {
+            "layout": ["rows", "columns"],
+            "members": problem.group_sizes(),
+            "update": ["matmul and add"] + (["sgemm"] if sgemm else []),
+            "threads": problem.threads(threadpool_limits is not None),
+        }
+
+    def __init__(self, problem, layout, members, update, threads):
+        self.problem, self.layout, self.update = problem, layout, update
+        self.spread = threads == "members"
+        self.products = products(layout, np.matmul)
+        slices = problem.groups(members, self.spread)
+        given = [problem.columns(layout, g) for g in slices]
+        rooms = [Room(problem, given[0][0].shape) for _ in range(THREADS if self.spread else 1)]
+        self.groups = [
+            ([w[g] for w in problem.weights], *columns, rooms[i % len(rooms)])
+            for i, (g, columns) in enumerate(zip(slices, given))
+        ]
+
+    def step(self, weights, h0, v, labels, room):
         problem, axis = self.problem, feature_axis(self.layout)
         forward, backward, outer = self.products
-        h, y, delta, slope, scale = self.h, self.y, self.delta, self.slope, SINGLE(problem.scale)
+        h, y, delta, slope, scale = room.h, room.y, room.delta, room.slope, SINGLE(problem.scale)
         np.copyto(h, h0)
-        for w, phi in zip(weights, self.phi):
+        for w, phi in zip(weights, room.phi):
             np.tanh(h, out=phi)
             forward(w, phi, out=y)
             np.multiply(y, scale, out=y)
@@ -161,13 +211,13 @@ class NumPy:
         # All factors of the update go into delta.
         factor = SINGLE(-problem.rate * problem.scale / problem.samples)
         np.multiply(v, factor * (f - labels), out=delta)
-        for w, phi in zip(reversed(weights), self.phi[::-1]):
+        for w, phi in zip(reversed(weights), room.phi[::-1]):
             backward(w, delta, out=y)
             if self.update == "sgemm":
                 self.add_outer(w, delta, phi)
             else:
-                outer(delta, phi, out=self.change)
-                np.add(w, self.change, out=w)
+                outer(delta, phi, out=room.change)
+                np.add(w, room.change, out=w)
             np.multiply(phi, phi, out=slope)
             np.subtract(SINGLE(1), slope, out=slope)
             np.multiply(slope, scale, out=slope)
@@ -180,37 +230,28 @@ class NumPy:
         for w, d, p in zip(weights, delta, phi):
             sgemm(1, p.T, d.T, 1, w.T, trans_a=not rows, trans_b=rows, overwrite_c=True)
 
-    def outputs(self):
-        return self.problem.outputs(self.problem.weights)
 
-
-class Torch:
+class Torch(Way):
     @staticmethod
     def options(problem):
         return {
-            "layout": ["columns", "rows"],
             "gradients": ["by hand", "autograd"],
+            "layout": ["rows", "columns"],
             "members": problem.group_sizes(),
+            "threads": problem.threads(),
         }
 
-    def __init__(self, problem, layout, members, gradients="vmap"):
-        self.problem, self.layout = problem, layout
+    def __init__(self, problem, layout, members, threads, gradients="vmap"):
+        self.problem, self.layout, self.spread = problem, layout, threads == "members"
         self.forward, self.backward, _ = products(layout, torch.matmul)
-        self.step = {"by hand": self.by_hand, "autograd": self.autograd, "vmap": self.vmap}[gradients]
-        tensor = torch.from_numpy
-        self.groups = []
-        for g in problem.groups(members):
-            h, v, y = map(tensor, problem.columns(layout, g))
-            weights = [tensor(w[g]).requires_grad_(gradients == "autograd") for w in problem.weights]
-            self.groups.append((weights, h, v, y))
+        steps = {"by hand": self.by_hand, "autograd": self.autograd, "vmap": self.vmap}
+        self.step, self.groups, tensor = steps[gradients], [], torch.from_numpy
+        for g in problem.groups(members, self.spread):
+            weights = [tensor(w[g]) for w in problem.weights]
+            if gradients == "autograd":
+                weights = [w.requires_grad_() for w in weights]
+            self.groups.append((weights, *map(tensor, problem.columns(layout, g))))
         self.gradient = torch.func.vmap(torch.func.grad(self.loss), in_dims=(0, 0, 0, None))
-
-    reset, outputs = NumPy.reset, NumPy.outputs
-
-    def train(self, steps):
-        for group in self.groups:
-            for _ in range(steps):
-                self.step(*group)
 
     def loss(self, weights, h, v, labels):
         """½ mean (f - y)², summed over the networks if they are several."""
@@ -252,30 +293,36 @@ class Torch:
 class TorchVmap(Torch):
     @staticmethod
     def options(problem):
-        return {"layout": ["columns", "rows"], "members": problem.group_sizes()}
+        return {
+            "layout": ["rows", "columns"],
+            "members": problem.group_sizes(),
+            "threads": problem.threads(),
+        }
 
 
 class Jax:
     @staticmethod
     def options(problem):
+        gradients = ["grad, loop"]
+        if problem.depth <= UNROLLED:
+            gradients += ["grad", "by hand, matmul", "by hand, sums"]
         return {
-            "gradients": ["by hand, sums", "by hand, matmul", "grad"],
-            "layers": ["loop"] + (["unrolled"] if problem.depth <= UNROLLED else []),
-            "layout": ["rows", "columns"],
+            "gradients": gradients,
+            "layout": ["columns", "rows"],
             "members": problem.group_sizes(),
         }
 
-    def __init__(self, problem, layout, members, gradients, layers):
-        self.problem, self.layout, self.layers = problem, layout, layers
+    def __init__(self, problem, layout, members, gradients):
+        self.problem, self.layout = problem, layout
+        self.layers = "loop" if gradients == "grad, loop" else "unrolled"
         self.sums = gradients == "by hand, sums"
         self.products = products(layout, jnp.matmul)
         self.members = members
         self.given = [tuple(map(jnp.array, problem.columns(layout, g))) for g in problem.groups(members)]
-        step = self.automatic if gradients == "grad" else self.by_hand
+        step = self.automatic if gradients.startswith("grad") else self.by_hand
         # The members of a group are one call; the steps are inside.
         self.program = jax.jit(
             lambda weights, given, steps: lax.fori_loop(0, steps, lambda _, w: step(w, *given), weights),
-            static_argnums=2,
             donate_argnums=0,
         )
 
@@ -334,15 +381,6 @@ class Jax:
         def start(h):
             return v * ((self.f(h, v) - labels) * (-problem.rate * scale / problem.samples))
 
-        if self.layers == "loop":
-            h, phis = lax.scan(up, h, weights)
-
-            def layer(i, carry):
-                delta, weights = carry
-                delta, moved = down(delta, weights[depth - 1 - i], phis[depth - 1 - i])
-                return delta, weights.at[depth - 1 - i].set(moved)
-
-            return lax.fori_loop(0, depth, layer, (start(h), weights))[1]
         phis, weights = [], list(weights)
         for w in weights:
             h, phi = up(h, w)
@@ -365,12 +403,13 @@ def train(trainer, steps):
 
 
 def choose(way, problem, steps, log=None):
-    """The fastest variant, compiled and warm: one option after the other."""
+    """The fastest variant, compiled and warm: one option after the other, over a few steps."""
+    few = max(2, steps // 4)
 
     def attempt(variant):
         trainer = way(problem, **variant)
-        train(trainer, steps)
-        seconds = min(train(trainer, steps) for _ in range(TRIALS))
+        train(trainer, 1)
+        seconds = min(train(trainer, few) for _ in range(TRIALS))
         if log:
             log(seconds, variant)
         return seconds, variant, trainer
