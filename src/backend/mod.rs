@@ -4,11 +4,15 @@
 //! each returning its statistics. A backend knows networks, samples and noise; it does not know
 //! what an experiment is.
 //!
+//! A network is driven through [`Sweeps`]; several of one shape that go step by step together, as a
+//! device has them in flight, through [`crew::Crew`], of which a single network is the smallest.
+//!
 //! * [`plain`]: short, f64, the oracle of the others;
 //! * [`cpu`]: both engines at the speed of the machine, f32 or f64.
 
 mod coefficients;
 pub mod cpu;
+pub mod crew;
 mod matrix;
 pub mod plain;
 
@@ -184,6 +188,16 @@ pub struct Update {
     pub momentum: f64,
     /// λ
     pub weight_decay: f64,
+}
+
+/// Where a run left the finite numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// Updates done.
+    pub step: u32,
+    /// First layer, in the direction of the sweep, with a non-finite entry; None when only the
+    /// outputs or the statistics overflowed.
+    pub layer: Option<usize>,
 }
 
 /// One training run on some backend.

@@ -12,8 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::backend::Divergence;
+use crate::backend::crew::{Crew, Single, Unseen};
 use crate::backend::{
-    BackwardCoupling, Covariances, ForwardCoupling, Set, Snapshot, Sweeps, Update,
+    BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Set, Snapshot,
+    Sweeps, Update,
 };
 use crate::model::{Loss, Rates, Schedule};
 use batches::Batches;
@@ -68,7 +71,7 @@ impl Training {
 }
 
 /// Everything kept of one pass.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pass {
     /// Updates done.
     pub step: u32,
@@ -94,16 +97,6 @@ pub struct Pass {
     pub backward_coupling: Option<BackwardCoupling>,
 }
 
-/// Where a run left the finite numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Divergence {
-    /// Updates done.
-    pub step: u32,
-    /// First layer, in the direction of the sweep, with a non-finite entry; None when only the
-    /// outputs or the statistics overflowed.
-    pub layer: Option<usize>,
-}
-
 /// One training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trajectory {
@@ -124,89 +117,165 @@ pub fn train(
     training: &Training,
     stop: &AtomicBool,
 ) -> Option<Trajectory> {
-    let mut run = Trajectory::default();
-    for step in 0..=training.steps {
+    let Ok(runs) = train_together(&mut Single::new(network), std::slice::from_ref(training), stop);
+    runs?.pop()
+}
+
+/// Trains networks at initialisation that go step by step together; their trainings differ in labels
+/// and batches only. What is said of one in [`train`] holds for each.
+///
+/// # Errors
+/// The crew's.
+pub fn train_together<C: Crew>(
+    crew: &mut C,
+    trainings: &[Training],
+    stop: &AtomicBool,
+) -> Result<Option<Vec<Trajectory>>, C::Fault> {
+    let mut runs = vec![Trajectory::default(); crew.members()];
+    let Some(first) = trainings.first() else { return Ok(Some(runs)) };
+    for step in 0..=first.steps {
         if stop.load(Ordering::Relaxed) {
-            return None;
+            return Ok(None);
         }
-        match pass(network, training, step) {
-            Ok(pass) => run.passes.extend(pass),
-            Err(divergence) => {
-                run.diverged = Some(divergence);
-                break;
+        match first.update(step) {
+            Some(update) if !first.records(step) => {
+                let batches: Vec<_> = trainings.iter().map(|t| t.batches.of(step)).collect();
+                let labels = trainings.iter().zip(&batches).map(|(t, batch)| t.labels_of(batch));
+                let labels: Vec<_> = labels.collect();
+                let loss = first.loss;
+                let (batches, labels) = (&batches[..], &labels[..]);
+                crew.pass(&Unseen { step, batches, labels, loss, update })?;
+            }
+            _ => {
+                for (run, diverged) in runs.iter_mut().zip(crew.divergences()?) {
+                    run.diverged = run.diverged.or(diverged);
+                }
+                pass(crew, trainings, step, &mut runs)?;
+                for (run, covariances) in runs.iter_mut().zip(crew.covariances()) {
+                    if run.diverged.is_none() {
+                        run.covariances = covariances.or(run.covariances.take());
+                    }
+                }
             }
         }
-        if training.records(step) {
-            run.covariances = network.covariances().or(run.covariances);
+        if none_left(&runs) {
+            break;
         }
     }
-    Some(run)
+    Ok(Some(runs))
 }
 
-/// One pass and its update; what was seen of it, if it is recorded.
-fn pass(
-    network: &mut dyn Sweeps,
-    training: &Training,
+/// One recorded pass and its update; what was seen of it goes to the runs that have not diverged.
+fn pass<C: Crew>(
+    crew: &mut C,
+    trainings: &[Training],
     step: u32,
-) -> Result<Option<Pass>, Divergence> {
-    let Training { loss, outputs, .. } = *training;
-    let record = training.records(step);
-    let batch = training.batches.of(step);
-    let full = training.batches.are_full();
+    runs: &mut [Trajectory],
+) -> Result<(), C::Fault> {
+    let Some(first) = trainings.first() else { return Ok(()) };
+    if none_left(runs) {
+        return Ok(());
+    }
+    let batches: Vec<_> = trainings.iter().map(|training| training.batches.of(step)).collect();
     // Before the batch's pass, which adds to what the conditional engine remembers.
-    let all = (record && !full).then(|| network.evaluate(step, Set::Train));
-
-    let forward = network.forward(step, &batch, record);
-    let coupling = forward.coupling.unwrap_or_default();
-    let numbers = [forward.own_movement, coupling.layer, coupling.accumulated];
-    check(step, forward.nonfinite, &numbers, &forward.features)?;
-    check(step, None, &forward.f, &[])?;
-
-    let labels = training.labels_of(&batch);
-    let chi = loss.chi(&forward.f, &labels, outputs);
-    let f = all.unwrap_or(forward.f);
-    let seen = if record { Some(losses(network, training, step, &f)?) } else { None };
-
-    let backward = network.backward(step, &chi, training.update(step).as_ref());
-    let coupling = backward.coupling.unwrap_or_default();
-    let numbers = [coupling.accumulated_past, coupling.accumulated_same];
-    check(step, backward.nonfinite, &numbers, &backward.gradients)?;
-
-    let mean = |ranks: &[usize]| {
-        (!ranks.is_empty()).then(|| ranks.iter().sum::<usize>() as f64 / ranks.len() as f64)
+    let all = match first.batches.are_full() {
+        true => None,
+        false => Some(crew.evaluate(step, Set::Train)?),
     };
-    Ok(seen.map(|(loss, test_loss)| Pass {
-        step,
-        feature_rank: mean(&forward.ranks),
-        gradient_rank: mean(&backward.ranks),
-        f,
-        loss,
-        test_loss,
-        features: forward.features,
-        gradients: backward.gradients,
-        own_movement: forward.own_movement,
-        forward_coupling: forward.coupling,
-        backward_coupling: backward.coupling,
-    }))
+    let forward = crew.forward(step, &batches, true)?;
+    let chi: Vec<_> = trainings
+        .iter()
+        .zip(&batches)
+        .zip(&forward)
+        .map(|((t, batch), forward)| t.loss.chi(&forward.f, &t.labels_of(batch), t.outputs))
+        .collect();
+    let mut seen: Vec<Pass> = forward
+        .into_iter()
+        .zip(trainings)
+        .enumerate()
+        .map(|(m, (forward, training))| {
+            let f = all.as_ref().map(|all| all[m].clone());
+            let pass = Pass::of_forward(step, forward, f, training);
+            pass.unwrap_or_else(|divergence| {
+                runs[m].diverged.get_or_insert(divergence);
+                Pass::default()
+            })
+        })
+        .collect();
+    if none_left(runs) {
+        return Ok(());
+    }
+    if !first.test_labels.is_empty() {
+        for (m, f) in crew.evaluate(step, Set::Test)?.into_iter().enumerate() {
+            let loss = trainings[m].loss.value(&f, &trainings[m].test_labels, first.outputs);
+            seen[m].test_loss = Some(loss);
+        }
+    }
+    for (run, pass) in runs.iter_mut().zip(&seen) {
+        let finite = check(step, None, &[pass.test_loss.unwrap_or(0.0)], &[]);
+        run.diverged = run.diverged.or(finite.err());
+    }
+    if none_left(runs) {
+        return Ok(());
+    }
+    let backward = crew.backward(step, &chi, first.update(step).as_ref())?;
+    for ((run, mut pass), backward) in runs.iter_mut().zip(seen).zip(backward) {
+        let finite = pass.add_backward(backward);
+        run.diverged = run.diverged.or(finite.err());
+        if run.diverged.is_none() {
+            run.passes.push(pass);
+        }
+    }
+    Ok(())
 }
 
-/// Those of all training samples, with outputs `f`, and of the test samples where there are some.
-fn losses(
-    network: &mut dyn Sweeps,
-    training: &Training,
-    step: u32,
-    f: &[f64],
-) -> Result<(f64, Option<f64>), Divergence> {
-    let Training { loss, outputs, .. } = *training;
-    let train = loss.value(f, &training.labels, outputs);
-    check(step, None, f, &[])?;
-    check(step, None, &[train], &[])?;
-    let test = (!training.test_labels.is_empty()).then(|| {
-        let f = network.evaluate(step, Set::Test);
-        loss.value(&f, &training.test_labels, outputs)
-    });
-    check(step, None, &[test.unwrap_or(0.0)], &[])?;
-    Ok((train, test))
+fn none_left(runs: &[Trajectory]) -> bool {
+    runs.iter().all(|run| run.diverged.is_some())
+}
+
+impl Pass {
+    /// What a forward sweep shows; `f` is of all training samples where the batch is not.
+    fn of_forward(
+        step: u32,
+        forward: ForwardSweep,
+        f: Option<Vec<f64>>,
+        training: &Training,
+    ) -> Result<Pass, Divergence> {
+        let ForwardSweep { own_movement, nonfinite, coupling, .. } = forward;
+        let ForwardCoupling { layer, accumulated } = coupling.unwrap_or_default();
+        check(step, nonfinite, &[own_movement, layer, accumulated], &forward.features)?;
+        check(step, None, &forward.f, &[])?;
+        let f = f.unwrap_or(forward.f);
+        check(step, None, &f, &[])?;
+        let loss = training.loss.value(&f, &training.labels, training.outputs);
+        check(step, None, &[loss], &[])?;
+        let (features, feature_rank) = (forward.features, mean(&forward.ranks));
+        Ok(Pass {
+            step,
+            f,
+            loss,
+            features,
+            own_movement,
+            feature_rank,
+            forward_coupling: coupling,
+            ..Pass::default()
+        })
+    }
+
+    /// What the backward sweep shows.
+    fn add_backward(&mut self, backward: BackwardSweep) -> Result<(), Divergence> {
+        let coupling = backward.coupling.unwrap_or_default();
+        let numbers = [coupling.accumulated_past, coupling.accumulated_same];
+        check(self.step, backward.nonfinite, &numbers, &backward.gradients)?;
+        self.gradient_rank = mean(&backward.ranks);
+        self.gradients = backward.gradients;
+        self.backward_coupling = backward.coupling;
+        Ok(())
+    }
+}
+
+fn mean(ranks: &[usize]) -> Option<f64> {
+    (!ranks.is_empty()).then(|| ranks.iter().sum::<usize>() as f64 / ranks.len() as f64)
 }
 
 /// An error unless everything that will be recorded is finite.

@@ -1,0 +1,189 @@
+// The upper end of the network: outputs, loss, what goes back, and the step of V. Sums in f64.
+//
+//   read       f_po = readout sum_i V_io h_ip
+//   loss       chi_po = d loss / d f_po
+//   signal     O = 1: g = V for every sample, which enters updates with k_p = chi_p;
+//              O > 1: g_p = V chi_p, k_p = 1
+//   readout    D_o = update sum_p chi_po h_p, and the step of V as in transpose.cu
+//   squares    sum of y^2
+//
+// V: O x ld, output by output; h: P x ld; f, chi, labels: P x O. 4 P ld bytes of h in f32, nothing
+// beside a layer.
+//
+// Sums of a block: every thread adds up in steps of 256, then halves are added to each other.
+//
+// Launch: 256 threads; read (P O, members), loss (1, members), signal (ld over 256, P, members),
+// readout (ld over 256, O, members), squares (1, members).
+//
+// budget: read_f32 registers 40, shared 2048
+// budget: read_f64 registers 40, shared 2048
+// budget: squares_f32 registers 32, shared 2048
+// budget: squares_f64 registers 32, shared 2048
+// budget: loss registers 64, shared 0
+// budget: signal_f32 registers 40, shared 0
+// budget: signal_f64 registers 40, shared 0
+// budget: readout_f32 registers 64, shared 0
+// budget: readout_f64 registers 64, shared 0
+#include "real.cuh"
+
+constexpr int THREADS = 256;
+
+struct Ends {
+    // O x ld, and its velocity or null; a member's are O ld numbers.
+    void* v;
+    void* velocity;
+    // P x ld, a member's are P ld numbers.
+    const void* h;
+    void* g;
+    // P x O each, one member after the other.
+    double* f;
+    double* chi;
+    const double* labels;
+    // P factors with which g enters updates.
+    double* k;
+    u64* first_nonfinite;
+    const Moment* moment;
+    // The power of n and L on f, and on D.
+    double readout, update;
+    u32 rows, ld, samples, outputs;
+    // 0 squared, 1 cross-entropy
+    u32 loss;
+    // The places of f and of the signal in a pass.
+    u32 place_f, place_g, places;
+};
+static_assert(sizeof(Ends) == 128, "as in src/backend/cuda/launch.rs");
+
+// The sum over the block, in thread 0.
+__device__ inline double sum_of_block(double x) {
+    __shared__ double sums[THREADS];
+    sums[threadIdx.x] = x;
+    for (u32 half = THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half)
+            sums[threadIdx.x] += sums[threadIdx.x + half];
+    }
+    return sums[0];
+}
+
+template <class Real> __device__ inline void read(const Ends& of) {
+    u32 p = blockIdx.x / of.outputs, o = blockIdx.x % of.outputs, member = blockIdx.y;
+    const Real* v = (const Real*)of.v + ((u64)member * of.outputs + o) * of.ld;
+    const Real* h = (const Real*)of.h + ((u64)member * of.samples + p) * of.ld;
+    double sum = 0;
+    for (u32 i = threadIdx.x; i < of.rows; i += THREADS)
+        sum = fused((double)v[i], (double)h[i], sum);
+    sum = sum_of_block(sum);
+    if (threadIdx.x > 0)
+        return;
+    double f = of.readout * sum;
+    of.f[(u64)member * gridDim.x + blockIdx.x] = f;
+    if (of.first_nonfinite && !finite(f))
+        note(of.first_nonfinite + member, of.moment, of.place_f, of.places);
+}
+extern "C" __global__ void __launch_bounds__(THREADS) read_f32(const Ends of) { read<float>(of); }
+extern "C" __global__ void __launch_bounds__(THREADS) read_f64(const Ends of) { read<double>(of); }
+
+// A thread a sample.
+extern "C" __global__ void __launch_bounds__(THREADS) loss(const Ends of) {
+    u64 member = blockIdx.y;
+    u32 outputs = of.outputs;
+    for (u32 p = threadIdx.x; p < of.samples; p += THREADS) {
+        u64 at = (member * of.samples + p) * outputs;
+        const double *f = of.f + at, *y = of.labels + at;
+        double* chi = of.chi + at;
+        if (of.loss == 0) {
+            for (u32 o = 0; o < outputs; o++)
+                chi[o] = (f[o] - y[o]) / of.samples;
+            continue;
+        }
+        // (softmax(f)_o sum y - y_o)/P; by the largest, so that no term overflows.
+        double top = f[0], powers = 0, labels = 0;
+        for (u32 o = 1; o < outputs; o++)
+            top = f[o] > top ? f[o] : top;
+        for (u32 o = 0; o < outputs; o++) {
+            powers += exp(f[o] - top);
+            labels += y[o];
+        }
+        for (u32 o = 0; o < outputs; o++)
+            chi[o] = (exp(f[o] - top) * (labels / powers) - y[o]) / of.samples;
+    }
+}
+
+template <class Real> __device__ inline void signal(const Ends& of) {
+    u32 i = blockIdx.x * THREADS + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    const double* chi = of.chi + ((u64)member * of.samples + p) * of.outputs;
+    if (i == 0)
+        of.k[(u64)member * of.samples + p] = of.outputs == 1 ? chi[0] : 1.0;
+    if (i >= of.rows)
+        return;
+    const Real* v = (const Real*)of.v + (u64)member * of.outputs * of.ld + i;
+    Real g;
+    if (of.outputs == 1) {
+        g = v[0];
+    } else {
+        double sum = 0;
+        for (u32 o = 0; o < of.outputs; o++)
+            sum = fused((double)v[(u64)o * of.ld], chi[o], sum);
+        g = (Real)sum;
+    }
+    ((Real*)of.g)[((u64)member * of.samples + p) * of.ld + i] = g;
+    if (!finite(g))
+        note(of.first_nonfinite + member, of.moment, of.place_g, of.places);
+}
+extern "C" __global__ void __launch_bounds__(THREADS) signal_f32(const Ends of) {
+    signal<float>(of);
+}
+extern "C" __global__ void __launch_bounds__(THREADS) signal_f64(const Ends of) {
+    signal<double>(of);
+}
+
+template <class Real> __device__ inline void readout(const Ends& of) {
+    u32 i = blockIdx.x * THREADS + threadIdx.x, o = blockIdx.y, member = blockIdx.z;
+    double rate = of.moment->rates[2];
+    if (i >= of.rows || rate == 0.0)
+        return;
+    u64 at = ((u64)member * of.outputs + o) * of.ld + i;
+    double v = ((Real*)of.v)[at], d = of.moment->weight_decay * v;
+    const Real* h = (const Real*)of.h + (u64)member * of.samples * of.ld + i;
+    const double* chi = of.chi + (u64)member * of.samples * of.outputs + o;
+    for (u32 p = 0; p < of.samples; p++)
+        d = fused(of.update * chi[(u64)p * of.outputs], (double)h[(u64)p * of.ld], d);
+    if (of.velocity) {
+        Real* velocity = (Real*)of.velocity + at;
+        d = fused(of.moment->momentum, (double)*velocity, d);
+        *velocity = (Real)d;
+    }
+    ((Real*)of.v)[at] = (Real)fused(-rate, d, v);
+}
+extern "C" __global__ void __launch_bounds__(THREADS) readout_f32(const Ends of) {
+    readout<float>(of);
+}
+extern "C" __global__ void __launch_bounds__(THREADS) readout_f64(const Ends of) {
+    readout<double>(of);
+}
+
+struct Squares {
+    // A member's numbers, `stride` of them.
+    const void* y;
+    u64 stride;
+    // One of each member, to which the sum is added.
+    double* sums;
+};
+static_assert(sizeof(Squares) == 24, "as in src/backend/cuda/launch.rs");
+
+template <class Real> __device__ inline void squares(const Squares& of) {
+    u64 member = blockIdx.y;
+    const Real* y = (const Real*)of.y + member * of.stride;
+    double sum = 0;
+    for (u64 i = threadIdx.x; i < of.stride; i += THREADS)
+        sum = fused((double)y[i], (double)y[i], sum);
+    sum = sum_of_block(sum);
+    if (threadIdx.x == 0)
+        of.sums[member] += sum;
+}
+extern "C" __global__ void __launch_bounds__(THREADS) squares_f32(const Squares of) {
+    squares<float>(of);
+}
+extern "C" __global__ void __launch_bounds__(THREADS) squares_f64(const Squares of) {
+    squares<double>(of);
+}
