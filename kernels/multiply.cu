@@ -57,16 +57,18 @@ struct Multiply {
     u64* first_nonfinite;
     const Moment* moment;
     double factor, carry, scale;
-    u32 rows, ld, ld_too, ld_out, samples, activation, place, places;
+    // Numbers of a row, and those of them that are there, a multiple of eight.
+    u32 rows, ld, columns, ld_too, columns_too, ld_out;
+    u32 samples, activation, place, places;
 };
-static_assert(sizeof(Multiply) == 168, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Multiply) == 176, "as in src/backend/cuda/launch.rs");
 
 // acc += rows of W times columns of X; both are clamped to what there is.
 template <class Real, class Stored, int S>
 __device__ inline void add_product(const Stored* w, u32 row, u32 rows, const Real* x, u32 sample,
-                                   u32 samples, u32 ld, Real (&acc)[ROWS][S]) {
+                                   u32 samples, u32 ld, u32 columns, Real (&acc)[ROWS][S]) {
     constexpr int N = LANES<Stored>;
-    for (u32 c = threadIdx.x % 32 * N; c < ld; c += 32 * N) {
+    for (u32 c = threadIdx.x % 32 * N; c < columns; c += 32 * N) {
         Real a[ROWS][N];
 #pragma unroll
         for (int r = 0; r < ROWS; r++)
@@ -97,7 +99,8 @@ template <class Real, class Stored, int S> __device__ inline void multiply(const
     const Real* x = (const Real*)of.x + member * of.x_stride;
     for (u32 sample = warp % sharing * S; sample < of.samples; sample += sharing * S) {
         Real acc[ROWS][S] = {};
-        add_product<Real, Stored, S>(w, row, of.rows, x, sample, of.samples, of.ld, acc);
+        add_product<Real, Stored, S>(w, row, of.rows, x, sample, of.samples, of.ld, of.columns,
+                                     acc);
         if (of.factor != 1.0) {
 #pragma unroll
             for (int r = 0; r < ROWS; r++)
@@ -109,7 +112,7 @@ template <class Real, class Stored, int S> __device__ inline void multiply(const
             const Real* w_too = (const Real*)of.w_too + member * of.w_too_stride;
             const Real* x_too = (const Real*)of.x_too + member * of.x_too_stride;
             add_product<Real, Real, S>(w_too, row, of.rows, x_too, sample, of.samples, of.ld_too,
-                                       acc);
+                                       of.columns_too, acc);
         }
         // Lane r S + s keeps the sum of row r and sample s.
         Real sum = 0;
@@ -140,7 +143,7 @@ template <class Real, class Stored, int S> __device__ inline void multiply(const
 }
 
 #define MULTIPLY(NAME, REAL, STORED, S)                                                            \
-    extern "C" __global__ void __launch_bounds__(32 * WARPS) NAME(const Multiply of) {             \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, S == 8 ? 1 : 2) NAME(const Multiply of) {             \
         multiply<REAL, STORED, S>(of);                                                             \
     }
 MULTIPLY(multiply_f32_1, float, float, 1)

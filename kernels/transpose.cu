@@ -16,7 +16,7 @@
 // each of all rows that lie in shared memory. More than 32 samples take several launches: `first` is
 // where they begin, and only the last ones of a step move W by momentum.
 //
-// Launch: 256 threads; grid (ld over 32 LANES<Real>, m over transpose_rows(P), members); shared memory
+// Launch: 256 threads; grid (columns over 32 LANES<Real>, m over transpose_rows(P), members); shared memory
 // as in src/backend/cuda/launch.rs, below 48 KB.
 //
 // budget: transpose_f32_1 registers 64, shared 0
@@ -59,13 +59,16 @@ struct Transpose {
     double update;
     // Rows of W that one block walks down.
     u32 height;
-    u32 rows, ld, ld_g, samples;
+    // Numbers of a row, and those of them that are there, a multiple of eight.
+    u32 rows, ld, columns, ld_g, samples;
     // The samples of this launch, at most 32.
     u32 first, count;
     // The rate: 0 input, 1 hidden, 2 readout.
     u32 group;
+    // 0
+    u32 padding;
 };
-static_assert(sizeof(Transpose) == 120, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Transpose) == 128, "as in src/backend/cuda/launch.rs");
 
 template <class Real, class Stored, int S> __device__ inline void transpose(const Transpose& of) {
     constexpr int N = LANES<Real>;
@@ -74,7 +77,7 @@ template <class Real, class Stored, int S> __device__ inline void transpose(cons
     u32 member = blockIdx.z, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     u32 members = gridDim.z;
     u32 column = blockIdx.x * WIDTH + lane * N;
-    bool inside = column < of.ld;
+    bool inside = column < of.columns;
     // Warps with different samples, and samples with room.
     u32 sharing = 1;
     while (sharing * S < of.count)
@@ -95,7 +98,7 @@ template <class Real, class Stored, int S> __device__ inline void transpose(cons
         for (u32 i = threadIdx.x; i < room * WIDTH; i += blockDim.x) {
             u32 p = i / WIDTH, c = blockIdx.x * WIDTH + i % WIDTH;
             Real value = 0;
-            if (p < of.count && c < of.ld) {
+            if (p < of.count && c < of.columns) {
                 double factor = of.v ? of.update : -rate * of.update;
                 Real k = (Real)(factor * of.k[member * of.samples + of.first + p]);
                 value = k * x[(u64)(of.first + p) * of.ld + c];
@@ -213,13 +216,13 @@ template <class Real, class Stored, int S> __device__ inline void transpose(cons
                   ((u64)(blockIdx.y * members + member) * of.samples + of.first) * of.ld;
     for (u32 i = threadIdx.x; i < of.count * WIDTH; i += blockDim.x) {
         u32 p = i / WIDTH, c = blockIdx.x * WIDTH + i % WIDTH;
-        if (c < of.ld)
+        if (c < of.columns)
             parts[(u64)p * of.ld + c] = sums[i];
     }
 }
 
 #define TRANSPOSE(NAME, REAL, STORED, S)                                                           \
-    extern "C" __global__ void __launch_bounds__(32 * WARPS, 2) NAME(const Transpose of) {            \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, S == 8 ? 1 : 2) NAME(const Transpose of) {            \
         transpose<REAL, STORED, S>(of);                                                            \
     }
 TRANSPOSE(transpose_f32_1, float, float, 1)

@@ -1,0 +1,411 @@
+//! The kernels as functions: one for each, its arguments by name, its grid by the rule in its header.
+//!
+//! Structures are passed as they lie in memory; each `.cu` file asserts its size. Addresses are of
+//! [`super::device::Buffer`]s, indices count numbers of the buffer's format.
+
+use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
+
+use super::device::{Address, Device, Number};
+use super::fault::Fault;
+
+/// Threads of a block, in every kernel.
+const THREADS: u32 = 256;
+const WARPS: u32 = THREADS / 32;
+/// Rows of a warp in `multiply`, and in `transpose`.
+const ROWS: u32 = 4;
+/// Samples of one launch of `transpose`.
+const AT_ONCE: u32 = 32;
+
+/// Samples that one warp has.
+fn samples_of_warp(samples: u32) -> u32 {
+    match samples {
+        1 => 1,
+        2..=4 => 4,
+        _ => 8,
+    }
+}
+
+/// Rows of W that one block of `transpose` walks down: more samples leave more to be added up.
+pub fn height(samples: u32) -> u32 {
+    if samples <= 8 { 64 } else { 128 }
+}
+
+/// Parts in which `transpose` leaves its product with a matrix of so many rows.
+pub fn parts(rows: u32, samples: u32) -> u32 {
+    rows.div_ceil(height(samples))
+}
+
+/// What changes from step to step, in the memory of the device.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Moment {
+    /// Updates done.
+    pub step: u64,
+    /// η of input, hidden and readout weights.
+    pub rates: [f64; 3],
+    /// μ
+    pub momentum: f64,
+    /// λ
+    pub weight_decay: f64,
+}
+
+/// Groups of weights, by their place in [`Moment::rates`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// U
+    Input = 0,
+    /// W
+    Hidden = 1,
+}
+
+/// Gaussians into matrices: see `kernels/draw.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Draw {
+    /// Written to.
+    pub to: Address,
+    /// From one member's to the next's.
+    pub stride: u64,
+    /// Of each member.
+    pub seeds: Address,
+    /// W to subtract from, or null.
+    pub minus: Address,
+    /// (fine layers)^{-1/2}
+    pub scale: f64,
+    /// Of row i + 1 from row i.
+    pub row_stride: u32,
+    /// Of column j + 1 from column j.
+    pub column_stride: u32,
+    /// m
+    pub rows: u32,
+    /// n
+    pub columns: u32,
+    /// Fine layers of the layer.
+    pub fine: u32,
+    /// The first of them.
+    pub layer: u32,
+    /// Purpose, step and direction.
+    pub tag: u32,
+    /// Zero.
+    pub padding: u32,
+}
+
+/// Y = W X: see `kernels/multiply.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Multiply {
+    pub w: Address,
+    pub w_stride: u64,
+    pub x: Address,
+    pub x_stride: u64,
+    pub w_too: Address,
+    pub w_too_stride: u64,
+    pub x_too: Address,
+    pub x_too_stride: u64,
+    pub h: Address,
+    pub y: Address,
+    pub phi: Address,
+    pub y_stride: u64,
+    pub first_nonfinite: Address,
+    pub moment: Address,
+    pub factor: f64,
+    pub carry: f64,
+    pub scale: f64,
+    pub rows: u32,
+    pub ld: u32,
+    pub columns: u32,
+    pub ld_too: u32,
+    pub columns_too: u32,
+    pub ld_out: u32,
+    pub samples: u32,
+    pub activation: u32,
+    pub place: u32,
+    pub places: u32,
+}
+
+/// Y = WᵀG and the step of W: see `kernels/transpose.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Transpose {
+    pub w: Address,
+    pub w_stride: u64,
+    pub v: Address,
+    pub g: Address,
+    pub g_stride: u64,
+    pub x: Address,
+    pub x_stride: u64,
+    pub k: Address,
+    pub parts: Address,
+    pub moment: Address,
+    pub update: f64,
+    height: u32,
+    pub rows: u32,
+    pub ld: u32,
+    pub columns: u32,
+    pub ld_g: u32,
+    pub samples: u32,
+    first: u32,
+    count: u32,
+    pub group: u32,
+    padding: u32,
+}
+
+/// What lies between two sweeps: see `kernels/finish.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Finish {
+    pub parts: Address,
+    pub y_too: Address,
+    pub h: Address,
+    pub g: Address,
+    pub stride: u64,
+    pub alpha: Address,
+    pub first_nonfinite: Address,
+    pub moment: Address,
+    pub factor: f64,
+    pub carry: f64,
+    pub scale: f64,
+    pub rows: u32,
+    pub each: u32,
+    pub count: u32,
+    pub ld: u32,
+    pub samples: u32,
+    pub activation: u32,
+    pub place: u32,
+    pub places: u32,
+}
+
+/// Inputs of a batch: see `kernels/finish.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Embed {
+    pub inputs: Address,
+    pub positions: Address,
+    pub stride: u64,
+    pub x: Address,
+    pub dimension: u32,
+    pub ld: u32,
+}
+
+/// Columns of a drift: see `kernels/finish.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Append {
+    pub x: Address,
+    pub x_stride: u64,
+    pub k: Address,
+    pub drift: Address,
+    pub drift_stride: u64,
+    pub update: f64,
+    pub rows: u32,
+    pub ld: u32,
+    pub ld_drift: u32,
+    pub samples: u32,
+}
+
+/// Outputs, loss, signal and the step of V: see `kernels/ends.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Ends {
+    pub v: Address,
+    pub velocity: Address,
+    pub h: Address,
+    pub g: Address,
+    pub f: Address,
+    pub chi: Address,
+    pub labels: Address,
+    pub k: Address,
+    pub first_nonfinite: Address,
+    pub moment: Address,
+    pub readout: f64,
+    pub update: f64,
+    pub rows: u32,
+    pub ld: u32,
+    pub samples: u32,
+    pub outputs: u32,
+    pub loss: u32,
+    pub place_f: u32,
+    pub place_g: u32,
+    pub places: u32,
+}
+
+/// Sums of squares: see `kernels/ends.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Squares {
+    pub y: Address,
+    pub stride: u64,
+    pub sums: Address,
+}
+
+macro_rules! argument {
+    ($($name:ty),*) => {
+        $(
+            // SAFETY: of C layout, made of numbers and addresses only.
+            unsafe impl DeviceRepr for $name {}
+        )*
+    };
+}
+argument!(Moment, Draw, Multiply, Transpose, Finish, Embed, Append, Ends, Squares);
+
+/// How the numbers of a weight matrix are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// As all others.
+    Full,
+    /// In bf16.
+    Half,
+}
+
+impl Device {
+    /// Gaussians into the matrices of all members.
+    pub(super) fn draw<T: Number>(
+        &self,
+        of: &Draw,
+        stored: Stored,
+        members: u32,
+    ) -> Result<(), Fault> {
+        let name = named::<T>("draw", stored);
+        let grid = (of.columns.div_ceil(THREADS), of.rows.div_ceil(4), members);
+        self.start(&name, of, grid, 0)
+    }
+
+    /// Y = W X.
+    pub(super) fn multiply<T: Number>(
+        &self,
+        of: &Multiply,
+        stored: Stored,
+        members: u32,
+    ) -> Result<(), Fault> {
+        let samples = samples_of_warp(of.samples);
+        let sharing = of.samples.div_ceil(samples).next_power_of_two().min(WARPS);
+        let name = format!("{}_{samples}", named::<T>("multiply", stored));
+        let grid = (of.rows.div_ceil(WARPS / sharing * ROWS), members, 1);
+        self.start(&name, of, grid, 0)
+    }
+
+    /// The parts of WᵀG, unless their address is null, then the step of W, unless that of x is.
+    pub(super) fn transpose<T: Number>(
+        &self,
+        of: &Transpose,
+        stored: Stored,
+        members: u32,
+    ) -> Result<(), Fault> {
+        let groups = (0..of.samples).step_by(AT_ONCE as usize);
+        let of_group = |first, of: Transpose| {
+            let count = (of.samples - first).min(AT_ONCE);
+            self.transpose_some::<T>(Transpose { first, count, ..of }, stored, members)
+        };
+        if of.samples <= AT_ONCE {
+            return of_group(0, *of);
+        }
+        // Every product is of W before its step.
+        let null = Address::default();
+        if of.parts != null {
+            groups.clone().try_for_each(|first| of_group(first, Transpose { x: null, ..*of }))?;
+        }
+        if of.x == null {
+            return Ok(());
+        }
+        groups.into_iter().try_for_each(|first| of_group(first, Transpose { parts: null, ..*of }))
+    }
+
+    fn transpose_some<T: Number>(
+        &self,
+        of: Transpose,
+        stored: Stored,
+        members: u32,
+    ) -> Result<(), Fault> {
+        let samples = samples_of_warp(of.count);
+        let room = of.count.div_ceil(samples).next_power_of_two() * samples;
+        let width = 32 * 16 / size_of::<T>() as u32;
+        let tile = WARPS * ROWS;
+        // s, g, and W where warps share its rows.
+        let shared = room * width + tile * room + if room > samples { tile * width } else { 0 };
+        let of = Transpose { height: height(of.samples), ..of };
+        let name = format!("{}_{samples}", named::<T>("transpose", stored));
+        let grid = (of.columns.div_ceil(width), parts(of.rows, of.samples), members);
+        self.start(&name, &of, grid, shared * size_of::<T>() as u32)
+    }
+
+    /// Y from its parts, and what becomes of it.
+    pub(super) fn finish<T: Number>(&self, of: &Finish, members: u32) -> Result<(), Fault> {
+        let grid = (of.rows.div_ceil(THREADS), of.samples, members);
+        self.start(&named::<T>("finish", Stored::Full), of, grid, 0)
+    }
+
+    /// X of the batches.
+    pub(super) fn embed<T: Number>(
+        &self,
+        of: &Embed,
+        samples: u32,
+        members: u32,
+    ) -> Result<(), Fault> {
+        let grid = (of.dimension.div_ceil(THREADS), samples, members);
+        self.start(&named::<T>("embed", Stored::Full), of, grid, 0)
+    }
+
+    /// More columns of a drift.
+    pub(super) fn append<T: Number>(&self, of: &Append, members: u32) -> Result<(), Fault> {
+        let grid = (of.rows.div_ceil(THREADS), of.samples, members);
+        self.start(&named::<T>("append", Stored::Full), of, grid, 0)
+    }
+
+    /// f
+    pub(super) fn read<T: Number>(&self, of: &Ends, members: u32) -> Result<(), Fault> {
+        let grid = (of.samples * of.outputs, members, 1);
+        self.start(&named::<T>("read", Stored::Full), of, grid, 0)
+    }
+
+    /// χ
+    pub(super) fn loss(&self, of: &Ends, members: u32) -> Result<(), Fault> {
+        self.start("loss", of, (1, members, 1), 0)
+    }
+
+    /// The signal that enters the last layer.
+    pub(super) fn signal<T: Number>(&self, of: &Ends, members: u32) -> Result<(), Fault> {
+        let grid = (of.rows.div_ceil(THREADS), of.samples, members);
+        self.start(&named::<T>("signal", Stored::Full), of, grid, 0)
+    }
+
+    /// The step of V.
+    pub(super) fn readout<T: Number>(&self, of: &Ends, members: u32) -> Result<(), Fault> {
+        let grid = (of.rows.div_ceil(THREADS), of.outputs, members);
+        self.start(&named::<T>("readout", Stored::Full), of, grid, 0)
+    }
+
+    /// Adds sums of squares.
+    pub(super) fn squares<T: Number>(&self, of: &Squares, members: u32) -> Result<(), Fault> {
+        self.start(&named::<T>("squares", Stored::Full), of, (1, members, 1), 0)
+    }
+
+    fn start<A: DeviceRepr>(
+        &self,
+        name: &str,
+        of: &A,
+        grid: (u32, u32, u32),
+        shared: u32,
+    ) -> Result<(), Fault> {
+        let function = self.function(name)?;
+        let config =
+            LaunchConfig { grid_dim: grid, block_dim: (THREADS, 1, 1), shared_mem_bytes: shared };
+        // SAFETY: the one argument is the structure that the kernel of this name takes; its addresses
+        // are of buffers of the engine that launches, which frees them on this stream, after what was
+        // launched before; the grid is by the kernel's rule, so it stays within them.
+        let launched = unsafe { self.stream().launch_builder(function).arg(of).launch(config) };
+        launched.map(|_| ()).map_err(|error| Fault::of(error, name))
+    }
+}
+
+/// A kernel for numbers of a format.
+fn named<T: Number>(kernel: &str, stored: Stored) -> String {
+    let half = if stored == Stored::Half { "half_" } else { "" };
+    format!("{kernel}_{half}{}", T::NAME)
+}
