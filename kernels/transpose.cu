@@ -92,6 +92,8 @@ template <class Real, class Stored, int S> __device__ inline void transpose(cons
     double rate = of.moment->rates[of.group], momentum = of.moment->momentum;
     double decay = of.moment->weight_decay;
     bool moves = of.x && rate != 0.0;
+    if (!of.parts && !moves)
+        return;
     bool begins = of.first == 0, ends = of.first + of.count == of.samples;
     if (moves) {
         const Real* x = (const Real*)of.x + member * of.x_stride;

@@ -156,3 +156,52 @@ impl Default for Drift {
         Drift::new()
     }
 }
+
+/// Weights as shares of the initial ones and of the directions D_k of all updates:
+///
+/// ```text
+/// W = a W⁽⁰⁾ + Σ_k α_k D_k,   v = b W⁽⁰⁾ + Σ_k β_k D_k
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shares {
+    /// a, b
+    initial: (f64, f64),
+    /// α_k, β_k
+    updates: Vec<(f64, f64)>,
+}
+
+impl Shares {
+    /// Nothing trained yet.
+    pub fn new() -> Self {
+        Shares { initial: (1.0, 0.0), updates: Vec::new() }
+    }
+
+    /// a
+    pub fn kept(&self) -> f64 {
+        self.initial.0
+    }
+
+    /// α of every update.
+    pub fn of_updates(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
+        self.updates.iter().map(|(alpha, _)| *alpha)
+    }
+
+    /// v ← μ v + D + λ W, W ← W − η v, with a new D.
+    pub fn update(&mut self, update: &Update) {
+        let Update { rates: Rates { hidden: rate, .. }, momentum, weight_decay } = *update;
+        for (alpha, beta) in &mut self.updates {
+            *beta = momentum * *beta + weight_decay * *alpha;
+            *alpha -= rate * *beta;
+        }
+        self.updates.push((-rate, 1.0));
+        let (a, b) = &mut self.initial;
+        *b = momentum * *b + weight_decay * *a;
+        *a -= rate * *b;
+    }
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Shares::new()
+    }
+}

@@ -102,6 +102,19 @@ pub trait Noise: Send + Sync {
     fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]);
 }
 
+/// The address of an entry's noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// r: the fine layers that are summed.
+    pub fine: u32,
+    /// Sample, column, coordinate or output.
+    pub column: u32,
+    /// The first of the fine layers.
+    pub layer: u32,
+    /// Purpose, step and direction.
+    pub tag: u32,
+}
+
 /// The noise of one seed at one depth: layer l sums fine layers (l−1)r+1 ..= lr in ascending order,
 /// times r^{-1/2}, r = finest/L (theory: section 4).
 #[derive(Clone, Debug)]
@@ -125,15 +138,21 @@ impl BrownianPath {
         }
     }
 
-    /// The fine layers of an entry: their number, and the address of the first, whose second word
-    /// counts them.
-    fn address(&self, entry: Entry) -> (u32, [u32; 3]) {
+    /// Where the noise of an entry is found, for those who draw it themselves.
+    pub fn place(&self, entry: Entry) -> Place {
         let forward = Direction::Forward;
         let fine = self.fine_per_layer;
-        let layers = |layer: u32, column, tag| (fine, [column, (layer - 1) * fine + 1, tag]);
+        let once = |column, purpose| Place {
+            fine: 1,
+            column,
+            layer: 0,
+            tag: tag(purpose, 0, forward),
+        };
+        let layers =
+            |layer: u32, column, tag| Place { fine, column, layer: (layer - 1) * fine + 1, tag };
         match entry {
-            Entry::Input { coordinate } => (1, [coordinate, 0, tag(Purpose::Input, 0, forward)]),
-            Entry::Readout { output } => (1, [output, 0, tag(Purpose::Readout, 0, forward)]),
+            Entry::Input { coordinate } => once(coordinate, Purpose::Input),
+            Entry::Readout { output } => once(output, Purpose::Readout),
             Entry::Weight { direction, layer, column } => {
                 layers(layer, column, tag(Purpose::Weight, 0, direction))
             }
@@ -151,7 +170,7 @@ impl BrownianPath {
     {
         const ROWS: usize = 512; // the buffer stays in the first-level cache
         let mut buffer = [0.0_f32; ROWS];
-        let (count, [column, layer, tag]) = self.address(entry);
+        let Place { fine: count, column, layer, tag } = self.place(entry);
         let scale = scale(f64::from(count).sqrt().recip());
         for (chunk, out) in out.chunks_mut(ROWS).enumerate() {
             let buffer = &mut buffer[..out.len()];
@@ -179,7 +198,7 @@ impl Noise for BrownianPath {
     }
 
     fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]) {
-        let (count, [column, layer, tag]) = self.address(entry);
+        let Place { fine: count, column, layer, tag } = self.place(entry);
         if count > 1 {
             return self.sum(entry, first, out, |scale| scale as f32);
         }

@@ -15,6 +15,7 @@ use super::matrix::{multiply_half, multiply_transposed_half};
 use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
 use super::{halves, pointwise};
+use crate::backend::coefficients::Shares;
 use crate::backend::cpu::format::Format;
 use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Noise};
@@ -27,8 +28,8 @@ pub struct Frozen<T> {
     initial: Weights<bf16>,
     /// W̃⁽⁰⁾ of closure `gia`.
     backward: Option<Weights<bf16>>,
-    /// a, b
-    kept: (f64, f64),
+    /// a, b, α, β
+    shares: Shares,
     drift: Vec<Factors<T>>,
 }
 
@@ -36,10 +37,6 @@ pub struct Frozen<T> {
 struct Factors<T> {
     g: Vectors<T>,
     s: Vectors<T>,
-    /// α_k
-    weight: f64,
-    /// β_k
-    velocity: f64,
 }
 
 impl<T: Format> Frozen<T> {
@@ -54,14 +51,14 @@ impl<T: Format> Frozen<T> {
         };
         let initial = draw(Direction::Forward);
         let backward = network.own_backward_weights().then(|| draw(Direction::Backward));
-        Frozen { set, initial, backward, kept: (1.0, 0.0), drift: Vec::new() }
+        Frozen { set, initial, backward, shares: Shares::new(), drift: Vec::new() }
     }
 
     /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
     pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
         multiply_half(self.set, &self.initial, phi, y);
         if let Some(moved) = moved {
-            let factor = T::of(self.kept.0 - 1.0);
+            let factor = T::of(self.shares.kept() - 1.0);
             scaled(y, factor, moved);
             self.add_drift(phi, moved, |factors| (&factors.s, &factors.g));
         }
@@ -86,28 +83,13 @@ impl<T: Format> Frozen<T> {
         let k: Vec<T> = weights.iter().map(|w| T::of(scale * w)).collect();
         pointwise::scale(self.set, &k, phi.pieces(), s.pieces_mut());
         let (g, s) = (g.clone(), s.clone());
-        self.drift.push(Factors { g, s, weight: 0.0, velocity: 0.0 });
-        self.step(update);
-    }
-
-    /// v ← μ v + D + λ W, W ← W − η v, of which the last factors are D.
-    fn step(&mut self, update: &Update) {
-        let Update { rates, momentum, weight_decay } = *update;
-        let newest = self.drift.len() - 1;
-        for (k, factors) in self.drift.iter_mut().enumerate() {
-            let own = if k == newest { 1.0 } else { 0.0 };
-            let pulled = weight_decay * factors.weight;
-            factors.velocity = momentum * factors.velocity + own + pulled;
-            factors.weight -= rates.hidden * factors.velocity;
-        }
-        let (a, b) = self.kept;
-        let b = momentum * b + weight_decay * a;
-        self.kept = (a - rates.hidden * b, b);
+        self.drift.push(Factors { g, s });
+        self.shares.update(update);
     }
 
     /// y ← a y
     fn keep(&self, y: &mut Vectors<T>) {
-        let a = T::of(self.kept.0);
+        let a = T::of(self.shares.kept());
         if a != T::ONE {
             y.pieces_mut().as_flattened_mut().iter_mut().for_each(|y| *y = a * *y);
         }
@@ -121,17 +103,18 @@ impl<T: Format> Frozen<T> {
         sides: impl Fn(&Factors<T>) -> (&Vectors<T>, &Vectors<T>) + Sync,
     ) {
         let samples = x.samples();
-        let coefficients = |factors: &Factors<T>| {
+        let alpha: Vec<f64> = self.shares.of_updates().collect();
+        let coefficients = |(factors, alpha): (&Factors<T>, &f64)| {
             let q = sides(factors).0;
             let mut k = vec![T::ZERO; q.samples() * samples];
             halves::inner(self.set, (q.pieces(), q.samples()), x.pieces(), &mut k);
-            k.iter_mut().for_each(|k| *k = T::of(factors.weight * k.widen()));
+            k.iter_mut().for_each(|k| *k = T::of(alpha * k.widen()));
             k
         };
         let one = rayon::current_num_threads() == 1;
         let k: Vec<Vec<T>> = match one {
-            true => self.drift.iter().map(coefficients).collect(),
-            false => self.drift.par_iter().map(coefficients).collect(),
+            true => self.drift.iter().zip(&alpha).map(coefficients).collect(),
+            false => self.drift.par_iter().zip(&alpha).map(coefficients).collect(),
         };
         let add = |(b, y): (usize, &mut [_])| {
             for (factors, k) in self.drift.iter().zip(&k) {

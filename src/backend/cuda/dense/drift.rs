@@ -1,0 +1,56 @@
+//! What training adds to weights that are frozen in bf16, in factors; the formulas are those of
+//! [`crate::backend::cpu::dense::frozen`].
+//!
+//! ```text
+//! W = a W⁽⁰⁾ + G diag(α) Sᵀ,   α one number an update
+//! ```
+//!
+//! G and S are n × (updates · B) a layer and member, row by row: a product with them is a product with a
+//! matrix. Every member has the same a and α, because all have the same rates.
+
+use super::super::device::{Buffer, Device, Number};
+use super::super::fault::Fault;
+use super::Size;
+use crate::backend::Update;
+use crate::backend::coefficients::Shares;
+
+/// Of all members and layers.
+pub struct Drift<T> {
+    /// G: [layer][member][row][column].
+    pub g: Buffer<T>,
+    /// S
+    pub s: Buffer<T>,
+    /// α, on the device.
+    pub alpha: Buffer<f64>,
+    shares: Shares,
+}
+
+impl<T: Number> Drift<T> {
+    /// Room for so many updates.
+    pub fn new(device: &Device, size: Size, updates: usize) -> Result<Self, Fault> {
+        let count = size.depth * size.members * size.drift();
+        Ok(Drift {
+            g: device.zeros(count)?,
+            s: device.zeros(count)?,
+            alpha: device.zeros(updates)?,
+            shares: Shares::new(),
+        })
+    }
+
+    /// Updates so far.
+    pub fn updates(&self) -> usize {
+        self.shares.of_updates().len()
+    }
+
+    /// a
+    pub fn kept(&self) -> f64 {
+        self.shares.kept()
+    }
+
+    /// The step after the factors of an update were appended.
+    pub fn step(&mut self, device: &Device, update: &Update) -> Result<(), Fault> {
+        self.shares.update(update);
+        let alpha: Vec<f64> = self.shares.of_updates().collect();
+        device.write(&mut self.alpha, &alpha)
+    }
+}
