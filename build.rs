@@ -1,6 +1,32 @@
-//! Tells the program which sources and compiler it was built from; both may be unknown.
+//! Tells the program which sources and compiler it was built from (both may be unknown), and compiles
+//! its CUDA kernels where there is NVRTC.
+//!
+//! Every `kernels/*.cu` becomes machine code for the architectures below and PTX for newer ones, all of
+//! it embedded. Compiled images are kept in the build folder by the hash of what they depend on.
 
+#[path = "src/backend/cuda/nvrtc.rs"]
+#[allow(dead_code)]
+mod nvrtc;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs};
+
+use nvrtc::{Nvrtc, NvrtcError, Program, Target};
+
+/// What is compiled for; [`Target::Ptx`] serves what is newer.
+const TARGETS: [Target; 7] = [
+    Target::Code(80),
+    Target::Code(86),
+    Target::Code(89),
+    Target::Code(90),
+    Target::Code(100),
+    Target::Code(120),
+    Target::Ptx(80),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -11,14 +37,181 @@ fn main() {
     if let Some(commit) = output("git", &["rev-parse", "HEAD"]) {
         println!("cargo::rustc-env=NFD_GIT_COMMIT={commit}");
     }
-    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     if let Some(version) = output(&rustc, &["--version"]) {
         println!("cargo::rustc-env=NFD_RUSTC={version}");
     }
+    kernels();
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let done = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(done.stdout).ok()?.trim().to_owned();
     (done.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// Writes `images.rs`, a table of [`nfd::backend::cuda::image`].
+fn kernels() {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let folder = root.join("target/nvrtc");
+    println!("cargo::rerun-if-changed=kernels");
+    println!("cargo::rerun-if-changed=src/backend/cuda/nvrtc.rs");
+    for variable in ["NFD_NVRTC", "CUDA_HOME", "CUDA_PATH"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    if folder.exists() {
+        println!("cargo::rerun-if-changed={}", folder.display());
+    }
+    let programs = sources(&root.join("kernels"), "cu");
+    let headers = sources(&root.join("kernels"), "cuh");
+    let compiler = match Nvrtc::find(&folder).and_then(|nvrtc| Ok((nvrtc.version()?, nvrtc))) {
+        Ok(compiler) => Some(compiler),
+        Err(error) => {
+            println!(
+                "cargo::warning=built without images of the CUDA kernels: {error}. They are compiled \
+                 at run time instead, where there is NVRTC (pip's nvidia-cuda-nvrtc-cu12); name it \
+                 with NFD_NVRTC to embed them"
+            );
+            None
+        }
+    };
+    let mut table = String::new();
+    let version = compiler.as_ref().map(|((major, minor), _)| format!("{major}.{minor}"));
+    let _ = writeln!(
+        table,
+        "/// The version of the compiler of the embedded images.\npub const COMPILER: Option<&str> = {version:?};"
+    );
+    let _ = writeln!(
+        table,
+        "/// What kernels include: names and texts.\npub const HEADERS: &[(&str, &str)] = &{};",
+        included(&headers)
+    );
+    let _ = writeln!(table, "/// All files of kernels.\npub const FAMILIES: &[Family] = &[");
+    let images = match &compiler {
+        Some((version, nvrtc)) => compile(nvrtc, *version, &out, (&programs, &headers)),
+        None => Vec::new(),
+    };
+    for (path, _) in &programs {
+        let name = name_of(path);
+        let _ = writeln!(table, "    Family {{ name: {name:?}, source: include_str!({path:?}),");
+        let _ = writeln!(table, "        images: &[");
+        for image in images.iter().filter(|image| image.family == name) {
+            let (image_at, log_at) = (&image.file, image.file.with_extension("log"));
+            let _ = writeln!(
+                table,
+                "            Image {{ target: Target::{:?}, bytes: include_bytes!({image_at:?}), \
+                 log: include_str!({log_at:?}) }},",
+                image.target,
+            );
+        }
+        let _ = writeln!(table, "        ] }},");
+    }
+    let _ = writeln!(table, "];");
+    fs::write(out.join("images.rs"), table).expect("OUT_DIR is writable");
+}
+
+/// One compiled program.
+struct Image {
+    family: String,
+    target: Target,
+    file: PathBuf,
+}
+
+/// Compiles all programs for all targets, on as many threads as cargo grants; fails the build with the
+/// first error.
+fn compile(
+    nvrtc: &Nvrtc,
+    version: (i32, i32),
+    out: &Path,
+    (programs, headers): (&[(PathBuf, String)], &[(PathBuf, String)]),
+) -> Vec<Image> {
+    let supported = nvrtc.architectures().unwrap_or_default();
+    let targets = TARGETS.into_iter().filter(|target| {
+        let (Target::Code(architecture) | Target::Ptx(architecture)) = target;
+        let known = supported.contains(architecture);
+        if !known {
+            println!("cargo::warning=this NVRTC does not know {target}: no image for it");
+        }
+        known
+    });
+    let targets: Vec<Target> = targets.collect();
+    let names: Vec<String> = headers.iter().map(|(path, _)| file_name(path)).collect();
+    let headers: Vec<(&str, &str)> =
+        names.iter().zip(headers).map(|(name, (_, text))| (&name[..], &text[..])).collect();
+    let work: Vec<(&(PathBuf, String), Target)> =
+        programs.iter().flat_map(|program| targets.iter().map(move |t| (program, *t))).collect();
+    let (next, images) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let worker = || {
+        while let Some(((path, source), target)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let hash =
+                hash(&[source, &format!("{headers:?} {:?} {version:?}", nvrtc::options(*target))]);
+            let family = name_of(path);
+            let file = out.join(format!("{family}.{target}.{hash:016x}"));
+            let log = file.with_extension("log");
+            if !file.exists() || !log.exists() {
+                let program = Program { name: &file_name(path), source, headers: &headers };
+                match nvrtc.compile(program, *target) {
+                    Ok(compiled) => {
+                        fs::write(&log, compiled.log).expect("OUT_DIR is writable");
+                        fs::write(&file, compiled.image).expect("OUT_DIR is writable");
+                    }
+                    Err(error) => {
+                        if let NvrtcError::Compile { log: text, .. } = &error {
+                            fs::write(&log, text).expect("OUT_DIR is writable");
+                        }
+                        println!("cargo::error={error}; all of the log: {}", log.display());
+                        next.store(work.len(), Ordering::Relaxed);
+                        return;
+                    }
+                }
+            }
+            let image = Image { family, target: *target, file };
+            images.lock().expect("no worker panics").push(image);
+        }
+    };
+    let threads = env::var("NUM_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(1);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(worker);
+        }
+    });
+    let mut images = images.into_inner().expect("no worker panics");
+    images.sort_by_key(|image: &Image| image.target);
+    images
+}
+
+/// Files of a folder by their ending, sorted, with their texts.
+fn sources(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
+    files.sort();
+    let text = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("kernels are text");
+        (path, text)
+    };
+    files.into_iter().map(text).collect()
+}
+
+fn included(files: &[(PathBuf, String)]) -> String {
+    let each =
+        files.iter().map(|(path, _)| format!("({:?}, include_str!({path:?}))", file_name(path)));
+    format!("[{}]", each.collect::<Vec<_>>().join(", "))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// FNV-1a, 64 bits: names files, protects nothing.
+fn hash(texts: &[&str]) -> u64 {
+    let bytes = texts.iter().flat_map(|text| text.bytes());
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
 }

@@ -13,6 +13,7 @@
 mod coefficients;
 pub mod cpu;
 pub mod crew;
+pub mod cuda;
 mod matrix;
 pub mod plain;
 

@@ -142,12 +142,8 @@ impl BrownianPath {
     pub fn place(&self, entry: Entry) -> Place {
         let forward = Direction::Forward;
         let fine = self.fine_per_layer;
-        let once = |column, purpose| Place {
-            fine: 1,
-            column,
-            layer: 0,
-            tag: tag(purpose, 0, forward),
-        };
+        let once =
+            |column, purpose| Place { fine: 1, column, layer: 0, tag: tag(purpose, 0, forward) };
         let layers =
             |layer: u32, column, tag| Place { fine, column, layer: (layer - 1) * fine + 1, tag };
         match entry {

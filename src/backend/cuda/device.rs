@@ -121,8 +121,7 @@ impl Device {
         // The driver refuses to allocate nothing.
         let count = count.max(1);
         let slice = self.stream.alloc_zeros(count);
-        let slice =
-            slice.map_err(|error| Fault::of_allocation(error, count * size_of::<T>()))?;
+        let slice = slice.map_err(|error| Fault::of_allocation(error, count * size_of::<T>()))?;
         Ok(self.buffer(slice))
     }
 
@@ -135,8 +134,7 @@ impl Device {
             return self.zeros(1);
         }
         let slice = self.stream.clone_htod(from);
-        let slice =
-            slice.map_err(|error| Fault::of_allocation(error, size_of_val(from)))?;
+        let slice = slice.map_err(|error| Fault::of_allocation(error, size_of_val(from)))?;
         Ok(self.buffer(slice))
     }
 
@@ -147,11 +145,7 @@ impl Device {
     }
 
     /// Overwrites the first numbers of a buffer.
-    pub(super) fn write<T: DeviceRepr>(
-        &self,
-        to: &mut Buffer<T>,
-        from: &[T],
-    ) -> Result<(), Fault> {
+    pub(super) fn write<T: DeviceRepr>(&self, to: &mut Buffer<T>, from: &[T]) -> Result<(), Fault> {
         if from.is_empty() {
             return Ok(());
         }
@@ -170,18 +164,6 @@ impl Device {
         self.stream.memcpy_dtoh(&from.slice.slice(range), &mut to).map_err(failed)?;
         self.wait()?;
         Ok(to)
-    }
-
-    /// Copies `count` numbers within the device.
-    pub(super) fn copy<T: DeviceRepr>(
-        &self,
-        (from, start): (&Buffer<T>, usize),
-        (to, place): (&mut Buffer<T>, usize),
-        count: usize,
-    ) -> Result<(), Fault> {
-        let from = from.slice.slice(start..start + count);
-        let mut to = to.slice.slice_mut(place..place + count);
-        self.stream.memcpy_dtod(&from, &mut to).map_err(|error| Fault::of(error, "a copy in it"))
     }
 
     /// Zeros again.

@@ -13,7 +13,9 @@ pub enum Fault {
     #[error("no NVIDIA driver: its library libcuda.so.1 is not on this machine's loader path")]
     NoDriver,
     /// The driver has fewer devices, or hides them.
-    #[error("no CUDA device {ordinal}: the driver shows {count} (CUDA_VISIBLE_DEVICES may hide some)")]
+    #[error(
+        "no CUDA device {ordinal}: the driver shows {count} (CUDA_VISIBLE_DEVICES may hide some)"
+    )]
     NoDevice {
         /// Asked for.
         ordinal: usize,

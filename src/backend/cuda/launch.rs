@@ -140,16 +140,16 @@ pub struct Transpose {
     pub parts: Address,
     pub moment: Address,
     pub update: f64,
-    height: u32,
+    pub height: u32,
     pub rows: u32,
     pub ld: u32,
     pub columns: u32,
     pub ld_g: u32,
     pub samples: u32,
-    first: u32,
-    count: u32,
+    pub first: u32,
+    pub count: u32,
     pub group: u32,
-    padding: u32,
+    pub padding: u32,
 }
 
 /// What lies between two sweeps: see `kernels/finish.cu`.
@@ -299,7 +299,7 @@ impl Device {
         members: u32,
     ) -> Result<(), Fault> {
         let groups = (0..of.samples).step_by(AT_ONCE as usize);
-        let of_group = |first, of: Transpose| {
+        let of_group = |first: u32, of: Transpose| {
             let count = (of.samples - first).min(AT_ONCE);
             self.transpose_some::<T>(Transpose { first, count, ..of }, stored, members)
         };

@@ -16,7 +16,7 @@ pub mod layer;
 pub mod matrix;
 pub mod pointwise;
 pub mod products;
-mod record;
+pub(in crate::backend) mod record;
 pub mod vectors;
 pub mod weights;
 

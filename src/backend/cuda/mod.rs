@@ -1,0 +1,13 @@
+//! Backend cuda: networks in flight on one NVIDIA GPU.
+//!
+//! From the bottom: [`nvrtc`]: the compiler; [`image`]: compiled kernels; [`fault`]: what a device
+//! refuses; [`device`]: its memory and its stream; [`launch`]: the kernels as functions; [`dense`]: the
+//! engine. The kernels themselves are in `kernels/`. The driver is loaded at run time, so a build serves
+//! machines with and without a GPU.
+
+pub mod dense;
+pub mod device;
+pub mod fault;
+pub mod image;
+pub mod launch;
+pub mod nvrtc;
