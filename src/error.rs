@@ -119,6 +119,16 @@ pub enum Error {
         /// What to do.
         help: String,
     },
+    /// A GPU is missing, or failed.
+    #[error("{problem}\n  {help}")]
+    Device {
+        /// What it is.
+        problem: String,
+        /// What to do.
+        help: String,
+        /// Whether it was there and failed.
+        failed: bool,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -142,6 +152,12 @@ impl Error {
         {
             return true;
         }
-        !matches!(self, Error::Io { .. } | Error::Write { .. } | Error::Interrupted { .. })
+        !matches!(
+            self,
+            Error::Io { .. }
+                | Error::Write { .. }
+                | Error::Interrupted { .. }
+                | Error::Device { failed: true, .. }
+        )
     }
 }

@@ -135,7 +135,7 @@ fn rates_are_calibrated_by_the_median_ratio() {
     // What does not fit is refused; what fits exactly is not.
     let none = |_: Task| false;
     let (bytes, disk) = (of(2).bytes(), of(2).disk_bytes(&none));
-    let free = |memory, disk| Free { memory, disk };
+    let free = |memory, disk| Free { memory, disk, device: None };
     assert!(of(2).check(free(bytes, Some(disk)), &none).is_ok());
     let message = of(2).check(free(bytes * 0.999, None), &none).unwrap_err().to_string();
     assert!(message.contains("not enough memory"), "{message}");

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use super::prepare::{Prepared, Typed};
 use super::{Ending, print};
 use crate::ensemble::cost::Cost;
-use crate::ensemble::plan::{Plan, free};
-use crate::error::Result;
+use crate::ensemble::machine::Machine;
+use crate::ensemble::plan::{Free, Plan, free};
+use crate::error::{Error, Result};
 use crate::report::table::align;
-use crate::rng::normal::Instructions;
 use crate::spec::grid::Task;
 use crate::spec::work::Rates;
 
@@ -18,11 +18,36 @@ pub fn run(typed: &Typed) -> Result<Ending> {
     for decision in &prepared.resolved.decisions {
         eprintln!("nfd: {decision}");
     }
-    let (_, finished) = prepared.finished(Instructions::detect().name())?;
+    // A cluster's login node has no GPU and plans for those that have one.
+    let machine = match Machine::of(&prepared.resolved.experiment) {
+        Err(error @ Error::Device { .. }) => {
+            eprintln!("nfd: warning: {error}\n  planned without a look at the device");
+            None
+        }
+        machine => Some(machine?),
+    };
+    let path = machine.as_ref().map_or("none", Machine::numeric_path);
+    let (_, finished) = prepared.finished(path)?;
     let Prepared { output, mut plan, .. } = prepared;
-    let free = free(&output);
+    let device = machine.as_ref().map_or(Ok(None), Machine::device_memory)?;
+    let free = Free { device, ..free(&output) };
     plan.fit(free.memory);
     print(&describe(&plan))?;
+    if let Some(device) = free.device {
+        let largest = plan
+            .tasks
+            .iter()
+            .map(|(_, cost)| cost)
+            .max_by(|a, b| a.device_bytes.total_cmp(&b.device_bytes));
+        if let Some(cost) = largest {
+            print(&format!(
+                "device: {:.2} GB free, {:.3} GB for the largest network, {} of it in flight\n",
+                device / 1e9,
+                cost.device_bytes / 1e9,
+                plan.in_flight(cost, device),
+            ))?;
+        }
+    }
     plan.check(free, &|task| finished.contains(&task))?;
     Ok(Ending::Done)
 }

@@ -8,13 +8,14 @@ use clap::Args;
 
 use crate::data::{self, DataSet};
 
+use crate::ensemble::machine;
 use crate::ensemble::plan::{Plan, plan};
 use crate::error::{Error, Result};
 use crate::model::Loss;
 use crate::spec::Resolved;
 use crate::spec::grid::Task;
 use crate::spec::resolve::resolve;
-use crate::spec::settled::resolve_with;
+use crate::spec::settled::{prefer_gpu, resolve_with};
 use crate::spec::source::Source;
 use crate::spec::work::{Rates, Work};
 use crate::store::journal::{self, Contents};
@@ -64,9 +65,10 @@ impl Typed {
             Some(output) => output.clone(),
             None => PathBuf::from("runs").join(&resolved.experiment.name),
         };
-        if let Some(manifest) = manifest::read(&output)? {
-            resolved = resolve_with(&raw, &source, manifest.settled())?;
-        }
+        resolved = match manifest::read(&output)? {
+            Some(manifest) => resolve_with(&raw, &source, manifest.settled())?,
+            None => prefer_gpu(&raw, &source, resolved, machine::gpu)?,
+        };
         prepared(resolved, output, self.threads)
     }
 }

@@ -8,9 +8,10 @@ use clap::Args;
 use super::prepare::{Prepared, Typed};
 use super::progress::Display;
 use super::{Ending, plan, publish};
+use crate::ensemble::machine::Machine;
+use crate::ensemble::plan::Free;
 use crate::ensemble::{self, signals};
 use crate::error::Result;
-use crate::rng::normal::Instructions;
 use crate::store::files::Disk;
 use crate::store::{RunDirectory, Start};
 
@@ -28,11 +29,12 @@ pub struct Arguments {
 /// Runs the verb.
 pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     let prepared = arguments.typed.prepare()?;
-    let numeric_path = Instructions::detect().name();
+    let machine = Machine::of(&prepared.resolved.experiment)?;
+    let numeric_path = machine.numeric_path();
     let (_, finished) = prepared.finished(numeric_path)?;
     let Prepared { resolved, data, output, mut plan } = prepared;
     let experiment = &resolved.experiment;
-    let free = ensemble::plan::free(&output);
+    let free = Free { device: machine.device_memory()?, ..ensemble::plan::free(&output) };
     plan.fit(free.memory);
     plan.check(free, &|task| finished.contains(&task))?;
 
@@ -61,7 +63,7 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     }
     let display = Display::new();
     let progress = |share, done, all| display.update(share, done, all);
-    let ran = ensemble::run(experiment, &data, &directory, &plan, &stop, &progress);
+    let ran = ensemble::run(experiment, &data, &directory, (&plan, &machine), &stop, &progress);
     display.finish();
     ran?;
     let outcome = ensemble::collect(experiment, &data, &directory, plan.workers())?;

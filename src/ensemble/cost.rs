@@ -3,6 +3,8 @@
 use super::task::COVARIANCE_COLUMNS;
 use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cpu::panel::CHUNK;
+use crate::backend::cuda::dense::PADDING;
+use crate::backend::cuda::launch::parts;
 use crate::data::DataSet;
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
@@ -16,6 +18,8 @@ pub struct Cost {
     pub work: Work,
     /// Memory while it runs.
     pub bytes: f64,
+    /// Memory of a GPU while it runs there.
+    pub device_bytes: f64,
     /// Its result: its journal record, and memory while its seed is measured.
     pub result_bytes: f64,
     /// Its lines in results.csv.
@@ -35,6 +39,10 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     Cost {
         work: Work::of(experiment, data.train.outputs, task),
         bytes: memory(experiment, data, task),
+        device_bytes: match experiment.backend {
+            Backend::Cuda => device_memory(experiment, data, task),
+            Backend::Plain | Backend::Cpu => 0.0,
+        },
         result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
         // f and its difference, and at most nine numbers with and sixteen without a depth time.
@@ -99,6 +107,8 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
             // Tiles, threads, and what lives for one chunk.
             columns * rows * size + small
         }
+        // Copies of what is looked at: h and g where probed, now and at step 0.
+        (Backend::Cuda, _) => 3.0 * probes * batch * n * size + SMALL_THINGS,
         (Backend::Plain, engine) => {
             let weights = match engine {
                 Engine::Conditional => {
@@ -124,6 +134,46 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
             1.1 * 8.0 * (weights + vectors)
         }
     }
+}
+
+/// Bytes of one network in flight on a device: what `backend::cuda::dense` allocates for a member.
+fn device_memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
+    let padded = |n: usize| n.next_multiple_of(PADDING) as f64;
+    let (n, depth, ld) = (task.width as f64, task.depth as f64, padded(task.width));
+    let ld_input = padded(data.train.dimension);
+    let outputs = data.train.outputs as f64;
+    let Passes { all: passes, batch, .. } = Passes::of(experiment);
+    let momentum = experiment.training.momentum > 0.0;
+    let trained = if momentum { 2.0 } else { 1.0 };
+    let size = match experiment.precision {
+        Precision::F32 => 4.0,
+        Precision::F64 => 8.0,
+    };
+    let matrices = if task.closure == Closure::Gia { 2.0 } else { 1.0 };
+    let (weights, ld_drift) = match experiment.storage {
+        // W − W⁽⁰⁾ of one layer too.
+        Storage::Full => (n * ld * (matrices * trained * depth + 1.0) * size, 0.0),
+        Storage::Bf16 => {
+            let ld_drift = padded((batch * (passes - 1.0)).max(1.0) as usize);
+            (n * ld * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * size, ld_drift)
+        }
+    };
+    let ends = trained * size * (n * ld_input + outputs * ld);
+    // Of one room: X, h and φ(h), the parts of a product, coefficients of a drift, f.
+    let room = |samples: f64, levels: f64| {
+        let parts = f64::from(parts(task.width as u32, samples as u32));
+        let vectors = size * samples * (ld_input + 2.0 * levels * ld + ld_drift);
+        vectors + size * parts * samples * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
+    };
+    let tests = data.test.len();
+    let evaluated = match experiment.training.batch {
+        Batch::Full => tests,
+        Batch::Of(_) => tests.max(data.train.len()),
+    };
+    let evaluated = evaluated.min(EVALUATED_AT_ONCE);
+    let evaluation = if evaluated > 0 { room(evaluated as f64, 2.0) } else { 0.0 };
+    let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
+    weights + ends + room(batch, depth + 1.0) + evaluation + descent
 }
 
 /// Bytes of a task that do not grow with it.

@@ -5,6 +5,8 @@
 //! the number of workers nor on how often the run was interrupted.
 
 pub mod cost;
+mod device;
+pub mod machine;
 pub mod plan;
 pub mod signals;
 pub mod task;
@@ -25,6 +27,7 @@ use crate::store::RunDirectory;
 use crate::store::results::Row;
 use crate::store::timings::Timing;
 use cost::Cost;
+use machine::Machine;
 use plan::Plan;
 
 /// Told after every task: the estimated share of the work of this start that is done, from 0 to 1,
@@ -44,20 +47,47 @@ pub struct Outcome {
     pub finished: usize,
 }
 
-/// Runs the tasks that `store` does not hold yet, on `plan.threads` threads: as many tasks at once
-/// as the plan has workers, and the threads that are left over share the rows of a task.
+/// Runs the tasks that `store` does not hold yet: on a GPU as many networks of a kind at once as its
+/// memory holds; else on `plan.threads` threads, as many tasks at once as the plan has workers, and the
+/// threads that are left over share the rows of a task.
 ///
 /// # Errors
 /// [`Error::Interrupted`] once `stop` is set and work is left; the store's when it cannot be
-/// written. What finished before stays.
+/// written; [`Error::Device`] when a GPU fails. What finished before stays.
 pub fn run(
+    experiment: &Experiment,
+    data: &DataSet,
+    store: &RunDirectory,
+    (plan, machine): (&Plan, &Machine),
+    stop: &AtomicBool,
+    progress: Progress,
+) -> Result<()> {
+    let complete = match machine {
+        Machine::Cpu(_) => run_on_threads(experiment, data, store, plan, stop, progress),
+        Machine::Gpu(device) => {
+            device::run((experiment, data), store, plan, device, stop, progress)
+        }
+    };
+    let synced = store.sync();
+    let complete = complete?;
+    synced?;
+    if !complete {
+        let finished = plan.tasks.iter().filter(|(task, _)| store.has(*task)).count();
+        let directory = store.path().to_owned();
+        return Err(Error::Interrupted { directory, finished, tasks: plan.tasks.len() });
+    }
+    Ok(())
+}
+
+/// Whether all tasks are done.
+fn run_on_threads(
     experiment: &Experiment,
     data: &DataSet,
     store: &RunDirectory,
     plan: &Plan,
     stop: &AtomicBool,
     progress: Progress,
-) -> Result<()> {
+) -> Result<bool> {
     let all = plan.tasks.len();
     let seconds = |(_, cost): &(Task, Cost)| plan.rates.seconds(&cost.work);
     let mut queue: Vec<(Task, Cost)> = plan.tasks.clone();
@@ -89,15 +119,7 @@ pub fn run(
         progress(done.0 / total, done.1, all);
         Ok(Some(()))
     });
-    let synced = store.sync();
-    let complete = complete?;
-    synced?;
-    if complete.is_none() {
-        let finished = plan.tasks.iter().filter(|(task, _)| store.has(*task)).count();
-        let directory = store.path().to_owned();
-        return Err(Error::Interrupted { directory, finished, tasks: all });
-    }
-    Ok(())
+    Ok(complete?.is_some())
 }
 
 /// Measures all finished tasks that `store` holds, seed by seed on `threads` workers.

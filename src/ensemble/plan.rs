@@ -36,8 +36,10 @@ pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, rates: Rate
     let least_share = match (experiment.backend, experiment.engine) {
         (Backend::Cpu, Engine::Conditional) => Some(2 * CHUNK * TILE),
         (Backend::Cpu, Engine::Dense) => Some(256),
-        (Backend::Plain, _) => None,
+        (Backend::Plain | Backend::Cuda, _) => None,
     };
+    // A device takes the place of all threads.
+    let threads = if experiment.backend == Backend::Cuda { 1 } else { threads };
     let workers = threads.clamp(1, tasks.len().max(1));
     Plan { tasks, threads, rates, workers, least_share }
 }
@@ -61,6 +63,19 @@ impl Plan {
         while self.workers > 1 && self.bytes() > memory {
             self.workers -= 1;
         }
+    }
+
+    /// Networks of this kind in flight on a device with `free` bytes: nine tenths of it, because it
+    /// allocates in pages of its own.
+    pub fn in_flight(&self, cost: &Cost, free: f64) -> usize {
+        /// Grids have at most 65535 members.
+        const MOST: f64 = 4096.0;
+        (0.9 * free / cost.device_bytes.max(1.0)).clamp(1.0, MOST) as usize
+    }
+
+    /// Bytes on a device of the largest network.
+    pub fn device_bytes(&self) -> f64 {
+        self.tasks.iter().map(|(_, cost)| cost.device_bytes).fold(0.0, f64::max)
     }
 
     /// Seconds on one core, all tasks together.
@@ -114,6 +129,10 @@ impl Plan {
             let help = "lower ensemble.widths, reference.rows or --threads";
             return refuse("memory", self.bytes(), free.memory, help);
         }
+        if let Some(device) = free.device.filter(|&device| self.device_bytes() > device) {
+            let help = "lower ensemble.widths or data.samples, or take backend cpu";
+            return refuse("device memory", self.device_bytes(), device, help);
+        }
         let needed = self.disk_bytes(finished);
         if let Some(disk) = free.disk.filter(|&disk| needed > disk) {
             let help = "lower reference.rows or ensemble.seeds, or choose another --output";
@@ -130,6 +149,8 @@ pub struct Free {
     pub memory: f64,
     /// Disk at the run directory; None when it cannot be told.
     pub disk: Option<f64>,
+    /// Memory of the device; None without one.
+    pub device: Option<f64>,
 }
 
 /// Looks at the machine; `directory` need not exist yet.
@@ -148,5 +169,5 @@ pub fn free(directory: &Path) -> Free {
         let nearest = holding.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
         Some(nearest.available_space() as f64)
     });
-    Free { memory: memory as f64, disk }
+    Free { memory: memory as f64, disk, device: None }
 }

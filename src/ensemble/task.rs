@@ -1,8 +1,11 @@
 //! One task: the place where an experiment becomes a network on a backend.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::backend::cpu::{self, format::Format};
+use crate::backend::cuda::device::{Device, Number};
+use crate::backend::cuda::{self, fault::Fault};
 use crate::backend::plain::conditional::Conditional;
 use crate::backend::plain::dense::Dense;
 use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
@@ -26,9 +29,58 @@ pub fn train(
     task: Task,
     stop: &AtomicBool,
 ) -> Option<Trajectory> {
+    let training = training(experiment, data, task);
+    engine::train(&mut *network(experiment, data, task), &training, stop)
+}
+
+/// The same of tasks of one kind, on a device.
+///
+/// # Errors
+/// The device's.
+pub fn train_on_device(
+    experiment: &Experiment,
+    data: &DataSet,
+    tasks: &[Task],
+    device: &Arc<Device>,
+    stop: &AtomicBool,
+) -> Result<Option<Vec<Trajectory>>, Fault> {
+    match experiment.precision {
+        Precision::F32 => train_crew::<f32>(experiment, data, tasks, device, stop),
+        Precision::F64 => train_crew::<f64>(experiment, data, tasks, device, stop),
+    }
+}
+
+fn train_crew<T: Number>(
+    experiment: &Experiment,
+    data: &DataSet,
+    tasks: &[Task],
+    device: &Arc<Device>,
+    stop: &AtomicBool,
+) -> Result<Option<Vec<Trajectory>>, Fault> {
+    let trainings: Vec<_> = tasks.iter().map(|task| training(experiment, data, *task)).collect();
+    let (Some(&task), Some(first)) = (tasks.first(), trainings.first()) else {
+        return Ok(Some(Vec::new()));
+    };
+    let ensemble = cuda::dense::Ensemble {
+        network: description(experiment, data, task),
+        seeds: &tasks.iter().map(|task| task.seed).collect::<Vec<_>>(),
+        noise: noise(experiment, task),
+        probe: probe(experiment, task),
+        samples: (data.train.clone(), data.test.clone()),
+        batch: first.batches.size,
+        frozen: match experiment.storage {
+            Storage::Full => None,
+            Storage::Bf16 => Some(first.steps as usize),
+        },
+    };
+    let mut crew = cuda::dense::Dense::<T>::new(device.clone(), ensemble)?;
+    engine::train_together(&mut crew, &trainings, stop)
+}
+
+fn training(experiment: &Experiment, data: &DataSet, task: Task) -> engine::Training {
     let asked = &experiment.training;
     let samples = data.train.len();
-    let training = engine::Training {
+    engine::Training {
         loss: asked.loss,
         steps: asked.steps,
         batches: Batches { samples, size: asked.batch.size(samples), seed: task.seed },
@@ -40,14 +92,13 @@ pub fn train(
         labels: data.train.labels.clone(),
         test_labels: data.test.labels.clone(),
         outputs: data.train.outputs,
-    };
-    engine::train(&mut *network(experiment, data, task), &training, stop)
+    }
 }
 
-/// The network of `task` at initialisation.
-fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweeps> {
-    let Task { closure, width, depth, seed } = task;
-    let network = Network {
+/// What a backend has to know of the network.
+fn description(experiment: &Experiment, data: &DataSet, task: Task) -> Network {
+    let Task { closure, width, depth, .. } = task;
+    Network {
         width,
         depth,
         outputs: data.train.outputs,
@@ -58,9 +109,16 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
             Precision::F32 => DROP_TOLERANCE_F32,
             Precision::F64 => DROP_TOLERANCE,
         },
-    };
-    let noise = BrownianPath::new(seed, experiment.finest.unwrap_or(depth as u32), depth as u32);
-    let probe = Probe {
+    }
+}
+
+fn noise(experiment: &Experiment, task: Task) -> BrownianPath {
+    let depth = task.depth as u32;
+    BrownianPath::new(task.seed, experiment.finest.unwrap_or(depth), depth)
+}
+
+fn probe(experiment: &Experiment, Task { depth, .. }: Task) -> Probe {
+    Probe {
         layers: quarters(depth).into_iter().map(|i| i * depth / 4).collect(),
         rows: experiment.reference.rows.limit(),
         // Minibatches have no samples in common over which to follow them.
@@ -68,7 +126,13 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
             Batch::Full => COVARIANCE_COLUMNS,
             Batch::Of(_) => 0,
         },
-    };
+    }
+}
+
+/// The network of `task` at initialisation, on a backend of the processor.
+fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweeps> {
+    let network = description(experiment, data, task);
+    let (noise, probe) = (noise(experiment, task), probe(experiment, task));
     let (train, test) = (data.train.clone(), data.test.clone());
     match (experiment.backend, experiment.precision) {
         (Backend::Cpu, Precision::F32) => {
@@ -77,6 +141,7 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
         (Backend::Cpu, Precision::F64) => {
             fast::<f64>(experiment, network, noise, probe, (train, test))
         }
+        (Backend::Cuda, _) => unreachable!("its tasks are trained on a device"),
         (Backend::Plain, _) => match experiment.engine {
             Engine::Conditional => {
                 Box::new(Conditional::new(network, Box::new(noise), probe, train, test))

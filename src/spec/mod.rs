@@ -132,6 +132,8 @@ pub enum Backend {
     Plain,
     /// The fast one, f32 or f64.
     Cpu,
+    /// One NVIDIA GPU, f32 or f64.
+    Cuda,
 }
 
 impl Backend {
@@ -140,6 +142,7 @@ impl Backend {
         match self {
             Backend::Plain => "plain",
             Backend::Cpu => "cpu",
+            Backend::Cuda => "cuda",
         }
     }
 }

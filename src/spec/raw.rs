@@ -314,4 +314,5 @@ pub enum BackendChoice {
     Auto,
     Plain,
     Cpu,
+    Cuda,
 }

@@ -43,6 +43,7 @@ pub fn resolve_with(raw: &raw::Experiment, source: &Source, settled: Settled) ->
         let typed = raw.backend.replace(match backend {
             Backend::Plain => BackendChoice::Plain,
             Backend::Cpu => BackendChoice::Cpu,
+            Backend::Cuda => BackendChoice::Cuda,
         });
         if fits(&raw) {
             decisions.push(format!("backend {}: that of the run directory", backend.name()));
@@ -69,4 +70,33 @@ pub fn resolve_with(raw: &raw::Experiment, source: &Source, settled: Settled) ->
     let mut resolved = resolve(raw, source)?;
     resolved.decisions.extend(decisions);
     Ok(resolved)
+}
+
+/// What `resolved` becomes where its backend was left open and there is `gpu`, named, or why there is
+/// none: a GPU carries out what it can.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn prefer_gpu(
+    raw: &raw::Experiment,
+    source: &Source,
+    resolved: Resolved,
+    gpu: impl FnOnce() -> std::result::Result<String, String>,
+) -> Result<Resolved> {
+    let open = matches!(raw.backend, None | Some(BackendChoice::Auto));
+    if !open || resolved.experiment.engine != Engine::Dense {
+        return Ok(resolved);
+    }
+    let engine = Some(EngineChoice::Dense);
+    let on_gpu = raw::Experiment { engine, backend: Some(BackendChoice::Cuda), ..raw.clone() };
+    let Resolved { mut experiment, mut decisions } = resolved;
+    decisions.retain(|decision| !decision.starts_with("backend "));
+    match gpu() {
+        Ok(name) => {
+            experiment = resolve(on_gpu, source)?.experiment;
+            decisions.push(format!("backend cuda: {name}"));
+        }
+        Err(reason) => decisions.push(format!("backend cpu: {reason}")),
+    }
+    Ok(Resolved { experiment, decisions })
 }

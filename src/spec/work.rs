@@ -66,7 +66,7 @@ impl Work {
     }
 }
 
-/// What one core does in a second.
+/// What one core, or one GPU, does in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// Flops
@@ -87,14 +87,17 @@ impl Rates {
     /// Of one core of a server processor with AVX2 (2021), no measurement of the machine at hand;
     /// benches/NOTES.md has the runs. Backend plain takes tens of nanoseconds an activation.
     pub fn uncalibrated(engine: Engine, backend: Backend, precision: Precision) -> Rates {
-        let (flops, normals, activations) = match (backend, engine, precision) {
-            (Backend::Plain, ..) => (6.0e9, 3.5e8, 5.0e7),
-            (Backend::Cpu, Engine::Conditional, Precision::F32) => (2.5e10, 3.5e8, 2.0e8),
-            (Backend::Cpu, Engine::Conditional, Precision::F64) => (1.2e10, 3.0e8, 1.0e8),
-            (Backend::Cpu, Engine::Dense, Precision::F32) => (5.5e10, 3.5e8, 1.0e9),
-            (Backend::Cpu, Engine::Dense, Precision::F64) => (2.7e10, 3.0e8, 5.0e8),
+        let (flops, normals, activations, streamed) = match (backend, engine, precision) {
+            (Backend::Plain, ..) => (6.0e9, 3.5e8, 5.0e7, 3.0e10),
+            (Backend::Cpu, Engine::Conditional, Precision::F32) => (2.5e10, 3.5e8, 2.0e8, 3.0e10),
+            (Backend::Cpu, Engine::Conditional, Precision::F64) => (1.2e10, 3.0e8, 1.0e8, 3.0e10),
+            (Backend::Cpu, Engine::Dense, Precision::F32) => (5.5e10, 3.5e8, 1.0e9, 3.0e10),
+            (Backend::Cpu, Engine::Dense, Precision::F64) => (2.7e10, 3.0e8, 5.0e8, 3.0e10),
+            // On paper, no device was timed: half of the memory and arithmetic of an H100.
+            (Backend::Cuda, _, Precision::F32) => (1.5e13, 1.0e11, 5.0e11, 1.5e12),
+            (Backend::Cuda, _, Precision::F64) => (7.5e12, 1.0e11, 1.0e11, 1.5e12),
         };
-        Rates { flops, normals, activations, streamed: 3.0e10, factor: 1.0, timings: 0 }
+        Rates { flops, normals, activations, streamed, factor: 1.0, timings: 0 }
     }
 
     /// Scaled by the median ratio of measured to estimated seconds.

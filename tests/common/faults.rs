@@ -121,7 +121,8 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
         1,
         Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision),
     );
-    ensemble::run(experiment, &data, &directory, &plan, &stop, &|_, _, _| {})?;
+    let machine = Machine::of(experiment)?;
+    ensemble::run(experiment, &data, &directory, (&plan, &machine), &stop, &|_, _, _| {})?;
     let outcome = ensemble::collect(experiment, &data, &directory, 1)?;
     let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];
     directory.write("results.csv", &files[0])?;

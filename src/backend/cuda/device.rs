@@ -88,6 +88,15 @@ impl Device {
         Ok(Device { stream, functions, path })
     }
 
+    /// What it is called.
+    ///
+    /// # Errors
+    /// When the driver cannot tell.
+    pub fn name(&self) -> Result<String, Fault> {
+        let name = self.stream.context().name();
+        name.map_err(|error| Fault::of(error, "asking for its name"))
+    }
+
     /// Bytes that are free.
     ///
     /// # Errors

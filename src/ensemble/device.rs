@@ -1,0 +1,73 @@
+//! The tasks of an ensemble on one device: as many networks of a kind in flight as its memory holds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use super::machine::error_of;
+use super::plan::Plan;
+use super::{Progress, Timing, task};
+use crate::backend::cuda::device::Device;
+use crate::backend::cuda::fault::Fault;
+use crate::data::DataSet;
+use crate::error::Result;
+use crate::spec::Experiment;
+use crate::spec::grid::Task;
+use crate::store::RunDirectory;
+
+/// Runs the tasks that `store` does not hold yet; whether all of them are done now.
+///
+/// No number depends on how many networks are in flight. Where the device has less memory than was
+/// planned, because others use it, half as many are tried.
+///
+/// # Errors
+/// [`crate::error::Error::Device`] when it fails, or has not even memory for one network; the store's.
+pub fn run(
+    (experiment, data): (&Experiment, &DataSet),
+    store: &RunDirectory,
+    plan: &Plan,
+    device: &Arc<Device>,
+    stop: &AtomicBool,
+    progress: Progress,
+) -> Result<bool> {
+    let all = plan.tasks.len();
+    let queue: Vec<_> = plan.tasks.iter().filter(|(task, _)| !store.has(*task)).collect();
+    let seconds = |of: &[&(Task, super::Cost)]| -> f64 {
+        of.iter().map(|(_, cost)| plan.rates.seconds(&cost.work)).sum()
+    };
+    let (total, mut done) = (seconds(&queue), 0.0);
+    let mut finished = all - queue.len();
+    let kind = |task: &Task| (task.closure, task.width, task.depth);
+    let mut kinds: Vec<_> = queue.chunk_by(|a, b| kind(&a.0) == kind(&b.0)).collect();
+    kinds.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
+    for mut left in kinds {
+        let free = device.free().map_err(error_of)?;
+        let mut in_flight = plan.in_flight(&left[0].1, free as f64);
+        while !left.is_empty() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let (now, later) = left.split_at(in_flight.min(left.len()));
+            let (started, clock) = (SystemTime::now(), Instant::now());
+            let members: Vec<Task> = now.iter().map(|(task, _)| *task).collect();
+            match task::train_on_device(experiment, data, &members, device, stop) {
+                Ok(None) => return Ok(false),
+                Ok(Some(trajectories)) => {
+                    let seconds_each = clock.elapsed().as_secs_f64() / members.len() as f64;
+                    for (task, trajectory) in members.iter().zip(&trajectories) {
+                        let timing = Timing { threads: 1, started, seconds: seconds_each };
+                        store.finish(*task, trajectory, timing)?;
+                    }
+                    (done, finished) = (done + seconds(now), finished + members.len());
+                    progress(done / total, finished, all);
+                    left = later;
+                }
+                Err(Fault::OutOfMemory { .. }) if members.len() > 1 => {
+                    in_flight = members.len() / 2;
+                }
+                Err(fault) => return Err(error_of(fault)),
+            }
+        }
+    }
+    Ok(true)
+}

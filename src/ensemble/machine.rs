@@ -1,0 +1,77 @@
+//! What carries out an experiment on this machine: a processor, or a GPU.
+
+use std::sync::Arc;
+
+use crate::backend::cuda::device::Device;
+use crate::backend::cuda::fault::Fault;
+use crate::error::{Error, Result};
+use crate::rng::normal::Instructions;
+use crate::spec::{Backend, Experiment};
+
+/// The machine of an experiment.
+#[derive(Clone)]
+pub enum Machine {
+    /// With these vector instructions.
+    Cpu(Instructions),
+    /// With this device.
+    Gpu(Arc<Device>),
+}
+
+impl Machine {
+    /// What the experiment's backend runs on.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where it asks for a GPU and there is none that can be used.
+    pub fn of(experiment: &Experiment) -> Result<Machine> {
+        Ok(match experiment.backend {
+            Backend::Plain | Backend::Cpu => Machine::Cpu(Instructions::detect()),
+            Backend::Cuda => Machine::Gpu(Arc::new(Device::open(0).map_err(error_of)?)),
+        })
+    }
+
+    /// What the bits of results depend on.
+    pub fn numeric_path(&self) -> &str {
+        match self {
+            Machine::Cpu(instructions) => instructions.name(),
+            Machine::Gpu(device) => device.path(),
+        }
+    }
+
+    /// Free bytes on the device; None without one.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it does not answer.
+    pub fn device_memory(&self) -> Result<Option<f64>> {
+        match self {
+            Machine::Cpu(_) => Ok(None),
+            Machine::Gpu(device) => device.free().map(|free| Some(free as f64)).map_err(error_of),
+        }
+    }
+}
+
+/// The GPU that a run may take, named, or why there is none.
+///
+/// # Errors
+/// The reason.
+pub fn gpu() -> std::result::Result<String, String> {
+    Device::open(0).and_then(|device| device.name()).map_err(|fault| match fault {
+        Fault::NoDriver | Fault::NoDevice { .. } => "no NVIDIA GPU here".to_owned(),
+        fault => fault.to_string().replace("\n  ", "; "),
+    })
+}
+
+/// What a device's fault means to a user.
+pub fn error_of(fault: Fault) -> Error {
+    let help = match &fault {
+        Fault::NoDriver | Fault::NoDevice { .. } => {
+            "take backend cpu; `nfd doctor` says what is missing"
+        }
+        Fault::Image(_) => "or take backend cpu",
+        Fault::OutOfMemory { .. } => "lower ensemble.widths or data.samples, or take backend cpu",
+        Fault::Driver { .. } => {
+            "finished tasks are kept: the same command resumes, once the device works again"
+        }
+    };
+    let failed = matches!(fault, Fault::Driver { .. } | Fault::OutOfMemory { .. });
+    Error::Device { problem: fault.to_string(), help: help.to_owned(), failed }
+}
