@@ -1,0 +1,1 @@
+//! The sanitizer: what checked mode keeps in mind beyond the values themselves.
