@@ -221,23 +221,3 @@ extern "C" fn cuStreamIsCapturing(stream: Handle, status: Out<u32>) -> u32 {
         })
     })
 }
-
-/// The first parts of the answer; the graph under construction is not shown.
-#[unsafe(no_mangle)]
-extern "C" fn cuStreamGetCaptureInfo_v2(
-    stream: Handle,
-    status: Out<u32>,
-    id: Out<u64>,
-    graph: Out<Handle>,
-    dependencies: Out<usize>,
-    count: Out<usize>,
-) -> u32 {
-    let code = cuStreamIsCapturing(stream, status);
-    if code == 0 {
-        id.offer(stream as u64);
-        graph.offer(0);
-        dependencies.offer(0);
-        count.offer(0);
-    }
-    code
-}

@@ -5,6 +5,7 @@
 //! like the pointers they hold and can be made by a C caller only.
 
 use super::error::{Code, Result};
+use std::alloc::{self, Layout};
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -47,7 +48,7 @@ impl<T> Out<T> {
         let _ = self.set(value);
     }
 
-    pub fn is_null(self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.0.is_null()
     }
 
@@ -65,16 +66,28 @@ impl<T> Out<T> {
         }
         Ok(())
     }
-
-    pub fn address(self) -> usize {
-        self.0 as usize
-    }
 }
 
 /// What a caller passes by reference.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
 pub struct In<T>(*const T);
+
+impl<T> In<T> {
+    pub const fn null() -> Self {
+        Self(std::ptr::null())
+    }
+
+    /// An array of our own, which must outlive the use.
+    pub fn of(values: &[T]) -> Self {
+        Self(values.as_ptr())
+    }
+
+    /// The same bytes as a string.
+    pub fn text(self) -> Text {
+        Text(self.0.cast())
+    }
+}
 
 impl<T: Copy> In<T> {
     /// Refuses null.
@@ -152,5 +165,34 @@ impl Host {
         }
         // SAFETY: not null, so by the API's contract that many writable bytes, the caller's alone.
         unsafe { self.0.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+}
+
+/// Page-locked host memory: zeroed, aligned to a page, freed when dropped.
+pub struct Pages {
+    at: *mut u8,
+    layout: Layout,
+}
+
+// SAFETY: owned memory, reached through its address only.
+unsafe impl Send for Pages {}
+
+impl Pages {
+    pub fn new(bytes: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes.max(1), 4096).ok()?;
+        // SAFETY: the layout is not empty.
+        let at = unsafe { alloc::alloc_zeroed(layout) };
+        (!at.is_null()).then_some(Self { at, layout })
+    }
+
+    pub fn address(&self) -> usize {
+        self.at as usize
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, in `new`.
+        unsafe { alloc::dealloc(self.at, self.layout) };
     }
 }

@@ -26,7 +26,7 @@ pub struct Graph {
 
 /// A graph made ready. Runs of one come one after another.
 pub struct Exec {
-    context: Handle,
+    pub context: Handle,
     nodes: Vec<GraphNode>,
     /// First node handle of the graph that it was made from.
     first: Handle,
@@ -256,11 +256,14 @@ extern "C" fn cuGraphExecKernelNodeSetParams_v2(
     parameters: In<KernelNodeParams>,
 ) -> u32 {
     with_context(|driver, _| {
-        let new = kernel(driver, &parameters.get()?)?;
+        let mut new = kernel(driver, &parameters.get()?)?;
         let exec = driver.exec(exec)?;
         let index = node.checked_sub(exec.first).ok_or(Code::INVALID_VALUE)? / STRIDE;
         match exec.nodes.get_mut(index).map(|node| &mut node.op) {
-            Some(Op::Launch(old)) if old.cooperative == new.cooperative => *old = Arc::new(new),
+            Some(Op::Launch(old)) => {
+                new.cooperative = old.cooperative;
+                *old = Arc::new(new);
+            }
             _ => return Err(Code::INVALID_VALUE),
         }
         Ok(())

@@ -30,18 +30,50 @@ pub struct Node {
 pub enum Op {
     Launch(Arc<Kernel>),
     /// Bytes of pageable memory, taken when the copy was asked for.
-    CopyIn { to: u64, bytes: Arc<[u8]> },
+    CopyIn {
+        to: u64,
+        bytes: Arc<[u8]>,
+    },
     /// Page-locked memory, read when the copy runs.
-    CopyPinned { to: u64, from: Host, len: u64 },
-    CopyOut { to: Host, from: u64, len: u64 },
+    CopyPinned {
+        to: u64,
+        from: Host,
+        len: u64,
+    },
+    CopyOut {
+        to: Host,
+        from: u64,
+        len: u64,
+    },
     /// Within a device or, where `source` is another one's index, between two.
-    CopyDevice { to: u64, from: u64, len: u64, source: usize },
-    Fill { at: u64, value: u32, width: u32, count: u64 },
+    CopyDevice {
+        to: u64,
+        from: u64,
+        len: u64,
+        source: usize,
+    },
+    Fill {
+        at: u64,
+        value: u32,
+        width: u32,
+        count: u64,
+    },
     /// Memory is there from the call on; this is when other streams may know.
-    Alloc { at: u64, bytes: u64 },
-    Free { at: u64, bytes: u64 },
-    Record { event: Handle },
-    Host { function: extern "C" fn(*mut u8), data: Host },
+    Alloc {
+        at: u64,
+        bytes: u64,
+    },
+    Free {
+        at: u64,
+        bytes: u64,
+    },
+    Record {
+        event: Handle,
+    },
+    Host {
+        function: extern "C" fn(*mut u8),
+        data: Host,
+    },
     /// Only waits.
     Nothing,
 }
@@ -163,9 +195,8 @@ impl Driver {
                 self.note(id, node, device, at, len, writes)?;
             }
         }
-        let illegal = |message: String| {
-            (Code::ILLEGAL_ADDRESS, format!("{}: {message}", node.op.name()))
-        };
+        let illegal =
+            |message: String| (Code::ILLEGAL_ADDRESS, format!("{}: {message}", node.op.name()));
         match &node.op {
             Op::Launch(kernel) => self.launch(kernel, &memory),
             Op::CopyIn { to, bytes } => memory.write(*to, bytes).map_err(illegal),
@@ -218,7 +249,8 @@ impl Driver {
 
     fn launch(&mut self, kernel: &Kernel, memory: &Memory) -> std::result::Result<(), Fault> {
         if let Some(code) = self.injected(Target::Launch) {
-            let message = format!("kernel {}: the device is lost, as SOFTCUDA_FAIL asks", kernel.name());
+            let message =
+                format!("kernel {}: the device is lost, as SOFTCUDA_FAIL asks", kernel.name());
             return Err((code, message));
         }
         let request = Launch {

@@ -8,6 +8,7 @@
 //! | `SOFTCUDA_DEVICES` | how many devices | 1 |
 //! | `SOFTCUDA_CAPABILITY` | compute capability | 9.0 |
 //! | `SOFTCUDA_SMS` | multiprocessors | 4 |
+//! | `SOFTCUDA_DRIVER` | CUDA version of the driver; it bounds the PTX that is read | 13050 |
 //! | `SOFTCUDA_THREADS` | host threads of a launch | all cores |
 //! | `SOFTCUDA_LOG` | file to which faults are appended | none |
 //! | `SOFTCUDA_FAIL` | faults to inject, see [`Injection`] | none |
@@ -25,6 +26,7 @@ pub struct Settings {
     pub devices: usize,
     pub capability: (u32, u32),
     pub multiprocessors: u32,
+    pub driver: u32,
     pub threads: usize,
     pub log: Option<PathBuf>,
     pub fail: Vec<Injection>,
@@ -66,6 +68,7 @@ impl Settings {
                 capability(&text).unwrap_or_else(|| refuse("SOFTCUDA_CAPABILITY", &text, (9, 0)))
             }),
             multiprocessors: number("SOFTCUDA_SMS", 4).clamp(1, 1 << 16) as u32,
+            driver: number("SOFTCUDA_DRIVER", 13050) as u32,
             threads: number("SOFTCUDA_THREADS", cores as u64).max(1) as usize,
             log: get("SOFTCUDA_LOG").filter(|path| !path.is_empty()).map(PathBuf::from),
             fail: get("SOFTCUDA_FAIL").map_or(Vec::new(), |text| {

@@ -8,7 +8,7 @@ use super::capture::Capture;
 use super::clock::{Clock, History};
 use super::error::{Code, Result};
 use super::event::Event;
-use super::ffi::guard;
+use super::ffi::{Pages, guard};
 use super::graph::{Exec, Graph};
 use super::module::{Function, Module};
 use super::queue::{Id, Queue};
@@ -38,7 +38,7 @@ pub struct Driver {
     pub captures: HashMap<Handle, Capture>,
     pub graphs: HashMap<Handle, Graph>,
     pub execs: HashMap<Handle, Exec>,
-    /// Page-locked host memory: address to bytes and alignment.
+    /// Page-locked host memory: by address.
     pub pinned: BTreeMap<usize, Pinned>,
     /// What the host has waited for.
     pub host: Clock,
@@ -52,7 +52,7 @@ pub struct Driver {
 /// Host memory that this library gave out.
 pub struct Pinned {
     pub context: Handle,
-    pub bytes: Box<[u64]>,
+    pub _pages: Pages,
     pub len: usize,
 }
 
@@ -255,6 +255,8 @@ impl Driver {
         self.streams.retain(|_, stream| stream.context != handle);
         self.events.retain(|_, event| event.context != handle);
         self.captures.retain(|_, capture| capture.context != handle);
+        self.graphs.retain(|_, graph| graph.context != handle);
+        self.execs.retain(|_, exec| exec.context != handle);
         self.pinned.retain(|_, pinned| pinned.context != handle);
     }
 
@@ -289,18 +291,23 @@ impl Driver {
         faults.find(|fault| fault.target == target && fault.at == count).map(|fault| fault.code)
     }
 
-    /// Whether a range lies in memory that the context has, or in a variable of its modules.
+    /// Whether a range lies in memory of a context's device that is not freed, or in a variable
+    /// of a module there. Contexts of one device share its addresses.
     pub fn known(&self, context: Handle, at: u64, bytes: u64) -> bool {
-        let Some(context_) = self.contexts.get(&context) else { return false };
+        let Some(device) = self.contexts.get(&context).map(|context| context.device) else {
+            return false;
+        };
         let inside = |start: u64, len: u64| {
             at >= start && at.checked_add(bytes).is_some_and(|end| end <= start + len)
         };
-        let below = context_.allocations.range(..=at).next_back();
-        if below.is_some_and(|(&start, a)| !a.freed && inside(start, a.bytes)) {
-            return true;
-        }
-        let modules = self.modules.values().filter(|module| module.context == context);
-        modules.flat_map(|module| &module.variables).any(|&(start, len)| inside(start, len))
+        let here =
+            |context: &Handle| self.contexts.get(context).is_some_and(|c| c.device == device);
+        let mut contexts = self.contexts.values().filter(|context| context.device == device);
+        let mut modules = self.modules.values().filter(|module| here(&module.context));
+        contexts.any(|context| {
+            let below = context.allocations.range(..=at).next_back();
+            below.is_some_and(|(&start, found)| !found.freed && inside(start, found.bytes))
+        }) || modules.any(|module| module.variables.iter().any(|&(start, len)| inside(start, len)))
     }
 
     /// Nodes of a context that have not run.
