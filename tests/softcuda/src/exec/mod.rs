@@ -1,7 +1,24 @@
 //! Running a kernel.
+//!
+//! [`code`] is what the decoder makes of PTX, [`registers`] what it works on, [`alu`] the
+//! arithmetic. A [`warp`] decides which lanes run, [`access`] goes to memory, [`collective`] is what
+//! lanes do together, a [`block`] has barriers, a [`grid`] an order of blocks.
 
-use crate::memory::Memory;
+mod access;
+mod alu;
+mod block;
+pub mod code;
+mod collective;
+mod convert;
+mod grid;
+mod machine;
+mod math;
+mod registers;
+mod warp;
+pub mod window;
+
 use crate::ptx::Loaded;
+pub use grid::launch;
 use std::fmt;
 
 /// What to launch.
@@ -103,9 +120,4 @@ impl fmt::Display for FaultKind {
             Self::Trap => "trap",
         })
     }
-}
-
-/// Runs a kernel to its end.
-pub fn launch(_request: &Launch<'_>, _memory: &Memory, _options: &Options) -> Result<(), Fault> {
-    Ok(())
 }
