@@ -10,3 +10,4 @@ pub mod driver;
 pub mod exec;
 pub mod memory;
 pub mod ptx;
+pub mod touched;

@@ -5,6 +5,7 @@
 //! but unwritten, written and freed memory apart; freed ranges aren't used again until nothing
 //! else is left, and red zones separate allocations.
 
+use crate::touched::Touched;
 use memmap2::{MmapOptions, MmapRaw};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,8 @@ pub struct Memory {
     total: u64,
     span: u64,
     books: Mutex<Books>,
+    /// Checked mode: what has been touched since somebody asked.
+    touched: Mutex<Touched>,
 }
 
 impl Memory {
@@ -83,6 +86,7 @@ impl Memory {
             total,
             span,
             books: Mutex::new(books),
+            touched: Mutex::default(),
         }
     }
 
@@ -100,6 +104,15 @@ impl Memory {
 
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touched(&self) -> MutexGuard<'_, Touched> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been read and written since the last call; nothing unless checked.
+    pub fn take_touched(&self) -> Touched {
+        std::mem::take(&mut self.touched())
     }
 
     /// Address of `bytes` new bytes, or nothing when memory is out.
@@ -251,6 +264,9 @@ impl Memory {
                 };
                 return Err((refusal, at + i));
             }
+            if reads {
+                self.touched().note(at, bytes, false);
+            }
         }
         // SAFETY: the offset lies inside the mapping.
         Ok(unsafe { self.bytes.as_mut_ptr().add(offset as usize) })
@@ -264,6 +280,9 @@ impl Memory {
     /// Notes a range, already allowed by [`Self::access`], as initialised.
     pub(crate) fn mark_written(&self, address: u64, bytes: u64) {
         self.set_state(address, bytes, state::WRITTEN);
+        if self.checked() {
+            self.touched().note(address, bytes, true);
+        }
     }
 
     fn set_state(&self, address: u64, bytes: u64, state: u8) {

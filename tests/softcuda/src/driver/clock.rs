@@ -6,6 +6,7 @@
 //! order. Kept in checked mode only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How far each lane is known to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,11 +30,11 @@ impl Clock {
 }
 
 /// One piece of work: its place in its lane, and what it is called in messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
     pub lane: u64,
     pub tick: u64,
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// What is known of a range of device memory: who wrote it last, who has read it since.
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     fn who(lane: u64, tick: u64) -> Who {
-        Who { lane, tick, name: format!("{lane}.{tick}") }
+        Who { lane, tick, name: format!("{lane}.{tick}").into() }
     }
 
     fn knowing(pairs: &[(u64, u64)]) -> Clock {

@@ -66,15 +66,11 @@ impl Driver {
             return Ok(());
         }
         let len = len as u64;
-        self.usable(target)?;
-        let source_device = self.usable(source)?.device;
+        let (to_device, from_device) = (self.usable(target)?.device, self.usable(source)?.device);
         self.check_range(target, to, len, "copy to the device")?;
         self.check_range(source, from, len, "copy from the device")?;
-        let of_stream = self.of_stream(stream)?.context;
-        if self.context(of_stream)?.device != self.context(target)?.device {
-            return Err(Code::NOT_SUPPORTED);
-        }
-        self.enqueue(stream, Op::CopyDevice { to, from, len, source: source_device })
+        let (to, from) = ((to_device, to), (from_device, from));
+        self.enqueue(stream, Op::CopyDevice { to, from, len })
     }
 
     fn fill(&mut self, at: u64, value: u32, width: u32, count: usize, stream: Handle) -> Result {
@@ -145,7 +141,7 @@ extern "C" fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, len: usize, stream: Handl
     })
 }
 
-/// In a stream of the target's device.
+/// In a stream of any device.
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyPeerAsync(
     to: u64,

@@ -45,12 +45,11 @@ pub enum Op {
         from: u64,
         len: u64,
     },
-    /// Within a device or, where `source` is another one's index, between two.
+    /// Within a device or between two: each address with its device.
     CopyDevice {
-        to: u64,
-        from: u64,
+        to: (usize, u64),
+        from: (usize, u64),
         len: u64,
-        source: usize,
     },
     Fill {
         at: u64,
@@ -135,8 +134,8 @@ impl Op {
             Self::CopyIn { to, ref bytes } => [write(to, bytes.len() as u64), None],
             Self::CopyPinned { to, len, .. } => [write(to, len), None],
             Self::CopyOut { from, len, .. } => [Some((device, from, len, false)), None],
-            Self::CopyDevice { to, from, len, source } => {
-                [Some((source, from, len, false)), write(to, len)]
+            Self::CopyDevice { to, from, len } => {
+                [Some((from.0, from.1, len, false)), Some((to.0, to.1, len, true))]
             }
             Self::Fill { at, width, count, .. } => [write(at, u64::from(width) * count), None],
             Self::Alloc { at, bytes } | Self::Free { at, bytes } => [write(at, bytes), None],
@@ -198,7 +197,18 @@ impl Driver {
         let illegal =
             |message: String| (Code::ILLEGAL_ADDRESS, format!("{}: {message}", node.op.name()));
         match &node.op {
-            Op::Launch(kernel) => self.launch(kernel, &memory),
+            Op::Launch(kernel) => {
+                memory.take_touched();
+                self.launch(kernel, &memory)?;
+                // What a kernel touches only its run tells.
+                let touched = memory.take_touched();
+                for writes in [false, true] {
+                    for (at, len) in touched.ranges(writes) {
+                        self.note(id, node, device, at, len, writes)?;
+                    }
+                }
+                Ok(())
+            }
             Op::CopyIn { to, bytes } => memory.write(*to, bytes).map_err(illegal),
             Op::CopyPinned { to, from, len } => {
                 memory.write(*to, &from.read(*len as usize)).map_err(illegal)
@@ -209,13 +219,13 @@ impl Driver {
                 to.write(&bytes);
                 Ok(())
             }
-            Op::CopyDevice { to, from, len, source } if *source == device => {
-                memory.copy(*to, *from, *len).map_err(illegal)
+            Op::CopyDevice { to, from, len } if to.0 == from.0 => {
+                self.device_memory(to.0).copy(to.1, from.1, *len).map_err(illegal)
             }
-            Op::CopyDevice { to, from, len, source } => {
+            Op::CopyDevice { to, from, len } => {
                 let mut bytes = vec![0; *len as usize];
-                self.device_memory(*source).read(*from, &mut bytes).map_err(illegal)?;
-                memory.write(*to, &bytes).map_err(illegal)
+                self.device_memory(from.0).read(from.1, &mut bytes).map_err(illegal)?;
+                self.device_memory(to.0).write(to.1, &bytes).map_err(illegal)
             }
             Op::Fill { at, value, width, count } => match width {
                 1 => memory.fill8(*at, *value as u8, *count).map_err(illegal),
@@ -289,7 +299,7 @@ impl Driver {
         len: u64,
         writes: bool,
     ) -> std::result::Result<(), Fault> {
-        let who = Who { lane: node.lane, tick: id, name: node.op.name() };
+        let who = Who { lane: node.lane, tick: id, name: node.op.name().into() };
         let history = &mut self.devices[device].history;
         history.access(at, len, writes, &who, &node.clock).map_err(|m| (Code::LAUNCH_FAILED, m))
     }
