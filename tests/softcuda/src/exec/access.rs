@@ -1,0 +1,499 @@
+//! Loads, stores, atomics and asynchronous copies.
+//!
+//! Every access to global memory is a relaxed atomic one of the host: blocks may run on several
+//! host threads, and a kernel's races mustn't be the interpreter's.
+
+use super::FaultKind;
+use super::code::{Access, At, Atomic, Inst, Order};
+use super::machine::Stop;
+use super::registers::{LANES, flush};
+use super::warp::{PendingCopy, Turn, lanes};
+use super::window;
+use crate::checks::Use;
+use crate::memory::{BASE, Refusal};
+use crate::ptx::Ty;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+
+/// Where each lane's access goes.
+pub struct Pointers(pub [*mut u8; LANES]);
+
+/// Reads an aligned element.
+///
+/// # Safety
+/// `at` must be valid for `bytes` bytes and aligned to them.
+#[inline(always)]
+unsafe fn read(at: *mut u8, bytes: u8) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match bytes {
+            1 => u64::from(AtomicU8::from_ptr(at).load(Relaxed)),
+            2 => u64::from(AtomicU16::from_ptr(at.cast()).load(Relaxed)),
+            4 => u64::from(AtomicU32::from_ptr(at.cast()).load(Relaxed)),
+            _ => AtomicU64::from_ptr(at.cast()).load(Relaxed),
+        }
+    }
+}
+
+/// Writes an aligned element.
+///
+/// # Safety
+/// As for [`read`].
+#[inline(always)]
+unsafe fn write(at: *mut u8, bytes: u8, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match bytes {
+            1 => AtomicU8::from_ptr(at).store(value as u8, Relaxed),
+            2 => AtomicU16::from_ptr(at.cast()).store(value as u16, Relaxed),
+            4 => AtomicU32::from_ptr(at.cast()).store(value as u32, Relaxed),
+            _ => AtomicU64::from_ptr(at.cast()).store(value, Relaxed),
+        }
+    }
+}
+
+fn sign_extend(value: u64, bytes: u8) -> u64 {
+    match bytes {
+        1 => value as i8 as u64,
+        2 => value as i16 as u64,
+        4 => value as i32 as u64,
+        _ => value,
+    }
+}
+
+/// How an access appears to the checks.
+#[derive(Clone, Copy)]
+struct Manner {
+    kind: Use,
+    pc: usize,
+}
+
+impl Turn<'_, '_> {
+    /// Addresses of the lanes.
+    #[inline(always)]
+    fn addresses(&self, inst: &Inst, wide: bool) -> [u64; LANES] {
+        let mut addresses = [0; LANES];
+        if wide {
+            let row = self.warp.file.wide(inst.r[4]);
+            for lane in 0..LANES {
+                addresses[lane] = row[lane].wrapping_add(inst.imm as u64);
+            }
+        } else {
+            let row = self.warp.file.narrow(inst.r[4]);
+            for lane in 0..LANES {
+                addresses[lane] = u64::from(row[lane].wrapping_add(inst.imm as u32));
+            }
+        }
+        addresses
+    }
+
+    /// Checks each lane's access and finds its memory.
+    #[inline(always)]
+    fn reach(
+        &mut self,
+        inst: &Inst,
+        access: Access,
+        exec: u32,
+        manner: Manner,
+    ) -> Result<Pointers, Box<Stop>> {
+        let addresses = self.addresses(inst, access.wide_address);
+        let bytes = u64::from(access.bytes) * u64::from(access.count);
+        let mut pointers = self.pointers();
+        if access.at == At::Global && self.check.is_none() {
+            let (base, span) = (self.machine.base, self.machine.span);
+            let mut fine = true;
+            for lane in lanes(exec) {
+                let offset = addresses[lane].wrapping_sub(BASE);
+                fine &= offset <= span - bytes && offset & (bytes - 1) == 0;
+                pointers.0[lane] = base.wrapping_add(offset as usize);
+            }
+            if fine {
+                return Ok(pointers);
+            }
+        }
+        for lane in lanes(exec) {
+            pointers.0[lane] = self.pointer(access.at, addresses[lane], bytes, lane, manner)?;
+        }
+        Ok(pointers)
+    }
+
+    /// One lane's memory.
+    fn pointer(
+        &mut self,
+        at: At,
+        address: u64,
+        bytes: u64,
+        lane: usize,
+        manner: Manner,
+    ) -> Result<*mut u8, Box<Stop>> {
+        let (at, offset) = match at {
+            At::Generic => window::resolve(address),
+            // `ld.param` through a converted address.
+            At::Param | At::Local | At::Shared => (at, address & (window::SHARED - 1)),
+            At::Global => (at, address),
+        };
+        let what = if manner.kind.writes() { "write" } else { "read" };
+        let (start, size) = match at {
+            At::Shared => (self.shared.as_mut_ptr().cast(), self.machine.shared_bytes),
+            At::Local => {
+                let stride = self.machine.local_stride as usize;
+                let start: *mut u8 = self.warp.local.as_mut_ptr().cast();
+                (start.wrapping_add(lane * stride), u64::from(self.machine.program.local))
+            }
+            At::Param if !manner.kind.writes() => {
+                let parameters = self.machine.parameters;
+                (parameters.as_ptr().cast_mut(), parameters.len() as u64)
+            }
+            At::Param => {
+                return self.stop(FaultKind::OutOfBounds, manner.pc, lane, "write to a parameter");
+            }
+            _ => return self.global(offset, bytes, lane, manner),
+        };
+        if offset >= size || bytes > size - offset {
+            let place = format!("{at:?}").to_lowercase();
+            let what =
+                format!("{what} of {bytes} bytes at {offset:#x} of {size} bytes of {place} memory");
+            return self.stop(FaultKind::OutOfBounds, manner.pc, lane, what);
+        }
+        self.aligned(offset, bytes, lane, manner)?;
+        if at == At::Shared {
+            self.clash_free(At::Shared, offset, bytes, lane, manner)?;
+        }
+        Ok(start.wrapping_add(offset as usize))
+    }
+
+    fn aligned(&self, at: u64, bytes: u64, lane: usize, manner: Manner) -> Result<(), Box<Stop>> {
+        if at & (bytes - 1) == 0 {
+            return Ok(());
+        }
+        let what = format!("access of {bytes} bytes at {at:#x}, which isn't a multiple of them");
+        self.stop(FaultKind::Misaligned, manner.pc, lane, what)
+    }
+
+    fn global(
+        &mut self,
+        address: u64,
+        bytes: u64,
+        lane: usize,
+        manner: Manner,
+    ) -> Result<*mut u8, Box<Stop>> {
+        let reads = manner.kind.reads();
+        self.aligned(address, bytes, lane, manner)?;
+        match self.machine.memory.access(address, bytes, reads) {
+            Ok(pointer) => {
+                self.clash_free(At::Global, address, bytes, lane, manner)?;
+                if self.check.is_some() && manner.kind.writes() {
+                    self.machine.memory.mark_written(address, bytes);
+                }
+                Ok(pointer)
+            }
+            Err((refusal, first)) => {
+                let kind = match refusal {
+                    Refusal::OutOfBounds => FaultKind::OutOfBounds,
+                    Refusal::UseAfterFree => FaultKind::UseAfterFree,
+                    Refusal::Uninitialised => FaultKind::UninitialisedGlobal,
+                };
+                let what = if manner.kind.writes() { "write" } else { "read" };
+                let place = self.machine.memory.describe(first);
+                let what =
+                    format!("{what} of {bytes} bytes at {address:#x}: {first:#x} is {place}");
+                self.stop(kind, manner.pc, lane, what)
+            }
+        }
+    }
+
+    fn clash_free(
+        &mut self,
+        at: At,
+        address: u64,
+        bytes: u64,
+        lane: usize,
+        manner: Manner,
+    ) -> Result<(), Box<Stop>> {
+        let who = self.who(lane);
+        let Some(check) = &mut self.check else { return Ok(()) };
+        let shared = at == At::Shared;
+        match check.access(who, shared, address, bytes as u32, manner.kind, manner.pc) {
+            Ok(()) => Ok(()),
+            Err(clash) => {
+                let message = self.machine.clash(&clash);
+                self.stop(clash.kind, manner.pc, lane, message)
+            }
+        }
+    }
+
+    /// Volatile, ordered and atomic accesses may be a loop that waits: its turn ends sooner.
+    fn tire(&mut self) {
+        self.left -= 64;
+    }
+
+    pub(super) fn load(
+        &mut self,
+        inst: &Inst,
+        access: Access,
+        exec: u32,
+        pc: usize,
+    ) -> Result<(), Box<Stop>> {
+        let strong = access.order != Order::Weak;
+        let kind = if strong { Use::StrongRead } else { Use::Read };
+        let pointers = self.reach(inst, access, exec, Manner { kind, pc })?;
+        for element in 0..usize::from(access.count) {
+            let offset = element * usize::from(access.bytes);
+            let row = inst.r[element];
+            macro_rules! fill {
+                ($bytes:literal) => {{
+                    if access.wide {
+                        let row = self.warp.file.wide_mut(row);
+                        for lane in lanes(exec) {
+                            // SAFETY: `reach` found the access in bounds and aligned.
+                            let value =
+                                unsafe { read(pointers.0[lane].wrapping_add(offset), $bytes) };
+                            row[lane] =
+                                if access.signed { sign_extend(value, $bytes) } else { value };
+                        }
+                    } else {
+                        let row = self.warp.file.narrow_mut(row);
+                        for lane in lanes(exec) {
+                            // SAFETY: as above.
+                            let value =
+                                unsafe { read(pointers.0[lane].wrapping_add(offset), $bytes) };
+                            row[lane] =
+                                if access.signed { sign_extend(value, $bytes) } else { value }
+                                    as u32;
+                        }
+                    }
+                }};
+            }
+            match access.bytes {
+                1 => fill!(1),
+                2 => fill!(2),
+                4 => fill!(4),
+                _ => fill!(8),
+            }
+        }
+        if strong {
+            self.tire();
+            if self.check.is_some() {
+                self.observe(inst, access, exec, false);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn store(
+        &mut self,
+        inst: &Inst,
+        access: Access,
+        exec: u32,
+        pc: usize,
+    ) -> Result<(), Box<Stop>> {
+        let strong = access.order != Order::Weak;
+        let kind = if strong { Use::StrongWrite } else { Use::Write };
+        let pointers = self.reach(inst, access, exec, Manner { kind, pc })?;
+        if strong && self.check.is_some() {
+            self.observe(inst, access, exec, true);
+        }
+        for element in 0..usize::from(access.count) {
+            let offset = element * usize::from(access.bytes);
+            let row = inst.r[element];
+            macro_rules! empty {
+                ($bytes:literal, $view:ident) => {{
+                    let row = self.warp.file.$view(row);
+                    for lane in lanes(exec) {
+                        let at = pointers.0[lane].wrapping_add(offset);
+                        // SAFETY: `reach` found the access in bounds and aligned.
+                        unsafe { write(at, $bytes, u64::from(row[lane])) };
+                    }
+                }};
+            }
+            match access.bytes {
+                1 => empty!(1, narrow),
+                2 => empty!(2, narrow),
+                4 => empty!(4, narrow),
+                _ => empty!(8, wide),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the checks about the order that strong loads and stores make.
+    fn observe(&mut self, inst: &Inst, access: Access, exec: u32, store: bool) {
+        let addresses = self.addresses(inst, access.wide_address);
+        for lane in lanes(exec) {
+            let (who, key) = (self.who(lane), self.key(access.at, addresses[lane]));
+            let Some(check) = &mut self.check else { return };
+            if store {
+                check.publish(who, key, access.order.releases(), false, access.scope);
+            } else {
+                check.observe(who, key, access.order.acquires(), access.scope);
+            }
+        }
+    }
+
+    /// What a variable that orders accesses is known by: shared ones belong to their block.
+    fn key(&self, at: At, address: u64) -> u64 {
+        let (at, offset) = if at == At::Generic { window::resolve(address) } else { (at, address) };
+        match at {
+            At::Shared => window::SHARED | u64::from(self.block) << 20 | offset,
+            _ => offset,
+        }
+    }
+
+    pub(super) fn atomic(
+        &mut self,
+        inst: &Inst,
+        op: Atomic,
+        ty: Ty,
+        access: Access,
+        exec: u32,
+        pc: usize,
+    ) -> Result<(), Box<Stop>> {
+        self.tire();
+        let pointers = self.reach(inst, access, exec, Manner { kind: Use::Atomic, pc })?;
+        let addresses = self.addresses(inst, access.wide_address);
+        let (wide, returns) = (ty.wide(), inst.r[3] != 0);
+        for lane in lanes(exec) {
+            if self.check.is_some() {
+                let (who, key) = (self.who(lane), self.key(access.at, addresses[lane]));
+                let order = access.order;
+                if let Some(check) = &mut self.check {
+                    check.observe(who, key, order.acquires(), access.scope);
+                    check.publish(who, key, order.releases(), true, access.scope);
+                }
+            }
+            let a = self.warp.file.lane(inst.r[1], wide, lane);
+            let b = self.warp.file.lane(inst.r[2], wide, lane);
+            let at = access.at;
+            let global = at == At::Global
+                || at == At::Generic && window::resolve(addresses[lane]).0 == At::Global;
+            // SAFETY: `reach` found the access in bounds and aligned.
+            let old = unsafe {
+                if wide {
+                    update64(AtomicU64::from_ptr(pointers.0[lane].cast()), op, ty, a, b)
+                } else {
+                    let cell = AtomicU32::from_ptr(pointers.0[lane].cast());
+                    u64::from(update32(cell, op, ty, a as u32, b as u32, global))
+                }
+            };
+            if returns {
+                self.warp.file.set_lane(inst.r[0], wide, lane, old);
+            }
+        }
+        Ok(())
+    }
+
+    /// Local memory to local memory: an argument or a result of a call.
+    pub(super) fn copy_local(&mut self, inst: &Inst, exec: u32) {
+        let stride = self.machine.local_stride as usize;
+        let [to, from, bytes] = [inst.r[0], inst.r[1], inst.r[2]].map(|x| x as usize);
+        let start: *mut u8 = self.warp.local.as_mut_ptr().cast();
+        for lane in lanes(exec) {
+            // SAFETY: the decoder placed both variables inside each lane's stride.
+            unsafe {
+                let lane = start.add(lane * stride);
+                lane.add(from).copy_to(lane.add(to), bytes);
+            }
+        }
+    }
+
+    /// Reads now; the data lands in shared memory when it's waited for.
+    pub(super) fn copy_async(
+        &mut self,
+        inst: &Inst,
+        bytes: u8,
+        wide_target: bool,
+        exec: u32,
+        pc: usize,
+    ) -> Result<(), Box<Stop>> {
+        for lane in lanes(exec) {
+            let file = &self.warp.file;
+            let target = file.lane(inst.r[0], wide_target, lane);
+            let target = target.wrapping_add(file.wide(inst.r[3])[lane]) & (window::SHARED - 1);
+            let source = file.wide(inst.r[1])[lane].wrapping_add(inst.imm as u64);
+            let wanted = u64::from(file.narrow(inst.r[2])[lane]).min(u64::from(bytes));
+            let size = u64::from(bytes);
+            self.aligned(source, size, lane, Manner { kind: Use::Read, pc })?;
+            let mut data = [0; 16];
+            for k in 0..wanted {
+                let manner = Manner { kind: Use::Read, pc };
+                let at = self.pointer(At::Global, source + k, 1, lane, manner)?;
+                // SAFETY: `pointer` found the byte in bounds.
+                data[k as usize] = unsafe { read(at, 1) } as u8;
+            }
+            let manner = Manner { kind: Use::PendingWrite, pc };
+            self.pointer(At::Shared, target, size, lane, manner)?;
+            let (group, bytes) = (self.warp.groups[lane], u32::from(bytes));
+            self.warp.copies.push(PendingCopy { lane, group, target, data, bytes, pc });
+        }
+        Ok(())
+    }
+
+    /// Lets all but the newest `left` groups of some lanes land; negative: everything.
+    pub(super) fn land_copies(&mut self, left: i64, exec: u32) -> Result<(), Box<Stop>> {
+        let copies = std::mem::take(&mut self.warp.copies);
+        for copy in copies {
+            let landed =
+                left < 0 || i64::from(copy.group) < i64::from(self.warp.groups[copy.lane]) - left;
+            if exec >> copy.lane & 1 == 0 || !landed {
+                self.warp.copies.push(copy);
+                continue;
+            }
+            let (size, manner) = (u64::from(copy.bytes), Manner { kind: Use::Write, pc: copy.pc });
+            let at = self.pointer(At::Shared, copy.target, size, copy.lane, manner)?;
+            for (k, byte) in copy.data.iter().enumerate().take(copy.bytes as usize) {
+                // SAFETY: `pointer` found all bytes in bounds.
+                unsafe { write(at.wrapping_add(k), 1, u64::from(*byte)) };
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Changes a cell by a function of its value; gives the old value.
+fn update32(cell: &AtomicU32, op: Atomic, ty: Ty, a: u32, b: u32, global: bool) -> u32 {
+    let change = |f: &dyn Fn(u32) -> u32| {
+        cell.fetch_update(SeqCst, SeqCst, |old| Some(f(old))).unwrap_or_else(|old| old)
+    };
+    match (op, ty) {
+        (Atomic::Add, Ty::F32) => change(&|old| {
+            // Global float atomics flush denormals, shared ones don't.
+            let (x, y) = (f32::from_bits(old), f32::from_bits(a));
+            if global { flush(flush(x) + flush(y)) } else { x + y }.to_bits()
+        }),
+        (Atomic::Add, _) => cell.fetch_add(a, SeqCst),
+        (Atomic::Min, Ty::S32) => change(&|old| (old as i32).min(a as i32) as u32),
+        (Atomic::Max, Ty::S32) => change(&|old| (old as i32).max(a as i32) as u32),
+        (Atomic::Min, _) => cell.fetch_min(a, SeqCst),
+        (Atomic::Max, _) => cell.fetch_max(a, SeqCst),
+        (Atomic::And, _) => cell.fetch_and(a, SeqCst),
+        (Atomic::Or, _) => cell.fetch_or(a, SeqCst),
+        (Atomic::Xor, _) => cell.fetch_xor(a, SeqCst),
+        (Atomic::Exch, _) => cell.swap(a, SeqCst),
+        (Atomic::Cas, _) => cell.compare_exchange(a, b, SeqCst, SeqCst).unwrap_or_else(|old| old),
+        (Atomic::Inc, _) => change(&|old| if old >= a { 0 } else { old + 1 }),
+        (Atomic::Dec, _) => change(&|old| if old == 0 || old > a { a } else { old - 1 }),
+    }
+}
+
+fn update64(cell: &AtomicU64, op: Atomic, ty: Ty, a: u64, b: u64) -> u64 {
+    let change = |f: &dyn Fn(u64) -> u64| {
+        cell.fetch_update(SeqCst, SeqCst, |old| Some(f(old))).unwrap_or_else(|old| old)
+    };
+    match (op, ty) {
+        (Atomic::Add, Ty::F64) => {
+            change(&|old| (f64::from_bits(old) + f64::from_bits(a)).to_bits())
+        }
+        (Atomic::Add, _) => cell.fetch_add(a, SeqCst),
+        (Atomic::Min, Ty::S64) => change(&|old| (old as i64).min(a as i64) as u64),
+        (Atomic::Max, Ty::S64) => change(&|old| (old as i64).max(a as i64) as u64),
+        (Atomic::Min, _) => cell.fetch_min(a, SeqCst),
+        (Atomic::Max, _) => cell.fetch_max(a, SeqCst),
+        (Atomic::And, _) => cell.fetch_and(a, SeqCst),
+        (Atomic::Or, _) => cell.fetch_or(a, SeqCst),
+        (Atomic::Xor, _) => cell.fetch_xor(a, SeqCst),
+        (Atomic::Exch, _) => cell.swap(a, SeqCst),
+        (Atomic::Cas, _) => cell.compare_exchange(a, b, SeqCst, SeqCst).unwrap_or_else(|old| old),
+        (Atomic::Inc, _) => change(&|old| if old >= a { 0 } else { old + 1 }),
+        (Atomic::Dec, _) => change(&|old| if old == 0 || old > a { a } else { old - 1 }),
+    }
+}

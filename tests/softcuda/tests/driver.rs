@@ -1,0 +1,22 @@
+//! The software device as unmodified cudarc sees it.
+//!
+//! A process loads a driver library once, by name, and the environment that decides which one is
+//! read when the process starts. So each test runs itself again, in a process of its own whose
+//! loader path is a folder with the library under its two names. `cargo build -p softcuda` in the
+//! same profile comes first where cargo has not built the library itself.
+
+#[path = "driver/kernels.rs"]
+mod kernels;
+#[path = "driver/process.rs"]
+mod process;
+
+#[path = "driver/basics.rs"]
+mod basics;
+#[path = "driver/errors.rs"]
+mod errors;
+#[path = "driver/graphs.rs"]
+mod graphs;
+#[path = "driver/launches.rs"]
+mod launches;
+#[path = "driver/streams.rs"]
+mod streams;
