@@ -5,140 +5,24 @@
 
 mod common;
 
+use common::dense::{Case, Rounded, cases, run, worst_off};
 use common::*;
-use half::bf16;
 use nfd::backend::cpu::dense::Dense as Fast;
 use nfd::backend::cpu::dense::layer::Layer;
 use nfd::backend::cpu::format::Format;
 use nfd::backend::plain::dense::Dense as Plain;
-use nfd::backend::{
-    BackwardSweep, Covariances, ForwardSweep, Network, Set, Snapshot, Sweeps, Update,
-};
-use nfd::data::Samples;
-use nfd::engine::batches::Batches;
-use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates};
-use nfd::rng::noise::{BrownianPath, Entry, Noise};
 use nfd::rng::normal::Instructions;
 
-/// One run to be compared.
-#[derive(Clone, Debug)]
-struct Case {
-    network: Network,
-    train: Samples,
-    test: Samples,
-    loss: Loss,
-    batches: Batches,
-    update: Update,
-    /// Passes that are recorded: every so many.
-    record: u32,
-    steps: u32,
-    /// Noise grid over depth.
-    fine: u32,
+fn frozen<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
+    let samples = (case.train.clone(), case.test.clone());
+    let probe = full_probe(case.network.depth);
+    Fast::frozen(case.network.clone(), &case.noise(), probe, samples, set)
 }
 
-impl Case {
-    fn noise(&self) -> BrownianPath {
-        let depth = self.network.depth as u32;
-        BrownianPath::new(7, depth * self.fine, depth)
-    }
-
-    fn plain(&self) -> Plain {
-        self.plain_with(&self.noise())
-    }
-
-    fn plain_with(&self, noise: &dyn Noise) -> Plain {
-        let (train, test) = (self.train.clone(), self.test.clone());
-        let probe = full_probe(self.network.depth);
-        Plain::new(self.network.clone(), noise, probe, train, test)
-    }
-
-    fn frozen<T: Format>(&self, set: Instructions) -> Fast<T> {
-        let samples = (self.train.clone(), self.test.clone());
-        let probe = full_probe(self.network.depth);
-        Fast::frozen(self.network.clone(), &self.noise(), probe, samples, set)
-    }
-
-    fn fast<T: Format>(&self, set: Instructions) -> Fast<T> {
-        let samples = (self.train.clone(), self.test.clone());
-        let probe = full_probe(self.network.depth);
-        Fast::new(self.network.clone(), &self.noise(), probe, samples, set)
-    }
-}
-
-/// Everything a run gives, pass by pass.
-#[derive(Debug, Default, PartialEq)]
-struct Passes {
-    forward: Vec<ForwardSweep>,
-    evaluated: Vec<Vec<f64>>,
-    backward: Vec<BackwardSweep>,
-    covariances: Option<Vec<Covariances>>,
-}
-
-fn run(case: &Case, sweeps: &mut dyn Sweeps) -> Passes {
-    let mut passes = Passes::default();
-    let outputs = case.train.outputs;
-    for k in 0..=case.steps {
-        let batch = case.batches.of(k);
-        passes.evaluated.push(sweeps.evaluate(k, Set::Train));
-        let forward = sweeps.forward(k, &batch, k % case.record == 0);
-        passes.evaluated.push(sweeps.evaluate(k, Set::Test));
-        let labels = case.train.select(batch).labels;
-        let chi = case.loss.chi(&forward.f, &labels, outputs);
-        let Rates { input, hidden, readout } = case.update.rates;
-        let slower = 1.0 / f64::from(k + 1); // a schedule
-        let rates =
-            Rates { input: input * slower, hidden: hidden * slower, readout: readout * slower };
-        let update = Update { rates, ..case.update };
-        let update = (k < case.steps).then_some(&update);
-        passes.backward.push(sweeps.backward(k, &chi, update));
-        passes.forward.push(forward);
-    }
-    passes.covariances = sweeps.covariances();
-    passes
-}
-
-/// Every number of a run by what it is.
-fn numbers(passes: &Passes) -> Vec<(&'static str, f64)> {
-    let mut numbers = Vec::new();
-    let mut all = |what: &'static str, values: &[f64]| {
-        numbers.extend(values.iter().map(|&value| (what, value)));
-    };
-    let mut vectors = |snapshots: &[Snapshot]| {
-        for snapshot in snapshots {
-            all("movement", &[snapshot.movement]);
-            all("row", &snapshot.rows.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
-        }
-    };
-    for (forward, backward) in passes.forward.iter().zip(&passes.backward) {
-        assert_eq!((forward.nonfinite, backward.nonfinite), (None, None));
-        vectors(&forward.features);
-        vectors(&backward.gradients);
-    }
-    passes.forward.iter().for_each(|forward| all("f", &forward.f));
-    passes.forward.iter().for_each(|forward| all("own movement", &[forward.own_movement]));
-    passes.evaluated.iter().for_each(|f| all("evaluated", f));
-    for covariance in passes.covariances.iter().flatten() {
-        for matrix in [&covariance.features, &covariance.gradients].into_iter().flatten() {
-            all("covariance", matrix.as_slice());
-        }
-    }
-    numbers
-}
-
-/// The number of `got` that is off most, of those that are off by more than `tolerance` of its kind.
-fn worst_off(
-    got: &Passes,
-    want: &Passes,
-    tolerance: impl Fn(&str) -> f64,
-) -> Option<(&'static str, f64, f64)> {
-    let (got, want) = (numbers(got), numbers(want));
-    assert_eq!(got.len(), want.len());
-    let off = |((what, a), (_, b)): ((&'static str, f64), (&str, f64))| {
-        (!close(a, b, tolerance(what))).then_some((what, a, b))
-    };
-    let by_distance = |x: &(&str, f64, f64)| (x.1 - x.2).abs();
-    let off = got.into_iter().zip(want).filter_map(off);
-    off.max_by(|x, y| by_distance(x).total_cmp(&by_distance(y)))
+fn fast<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
+    let samples = (case.train.clone(), case.test.clone());
+    let probe = full_probe(case.network.depth);
+    Fast::new(case.network.clone(), &case.noise(), probe, samples, set)
 }
 
 /// Whether all weights are those of plain; frozen ones, which are nowhere, are passed over.
@@ -156,62 +40,6 @@ fn same_weights<T: Format>(got: &Fast<T>, want: &Plain, tolerance: f64) -> bool 
     hidden && u_same && (0..v.nrows()).all(|i| (0..v.ncols()).all(|j| at_v(i, j)))
 }
 
-/// Sizes and options that meet one another pairwise.
-fn cases() -> Vec<Case> {
-    const WIDTHS: [usize; 4] = [1, 31, 33, 257];
-    const SAMPLES: [usize; 4] = [1, 3, 5, 33];
-    const PARAMETRIZATIONS: [Parametrization; 4] = [
-        Parametrization::DepthMup,
-        Parametrization::Mup,
-        Parametrization::Vanilla,
-        Parametrization::Ntk,
-    ];
-    const CLOSURES: [Closure; 2] = [Closure::Exact, Closure::Gia];
-    const GROUPS: [Groups; 3] = [HIDDEN, ALL, Groups { input: true, hidden: false, readout: true }];
-    const ENDS: [(usize, Loss); 3] =
-        [(1, Loss::Squared), (3, Loss::Squared), (3, Loss::CrossEntropy)];
-    let sizes = [4, 4, 4, 6, 2, 3, 3, 2, 2, 2, 2];
-    let of = |choice: [usize; 11]| {
-        let [n, p, parametrization, activation, closure, groups, end, mini, momentum, decay, fine] =
-            choice;
-        let (outputs, loss) = ENDS[end];
-        let all = sphere(SAMPLES[p] + 2, 5, outputs);
-        let mut train = all.select(0..SAMPLES[p]);
-        if loss == Loss::CrossEntropy {
-            let one_hot = |(i, y): (usize, &mut f64)| *y = f64::from(u8::from(i % 7 % 3 == 0));
-            train.labels.iter_mut().enumerate().for_each(one_hot);
-        }
-        let parametrization = PARAMETRIZATIONS[parametrization];
-        let rate = match parametrization {
-            Parametrization::DepthMup | Parametrization::Ntk => 0.3,
-            _ => 0.02,
-        };
-        let size = if mini == 1 { SAMPLES[p].div_ceil(2) } else { SAMPLES[p] };
-        Case {
-            network: network(
-                parametrization,
-                Activation::ALL[activation],
-                CLOSURES[closure],
-                (WIDTHS[n], 3),
-                &train,
-            ),
-            test: all.select(SAMPLES[p]..SAMPLES[p] + 2),
-            loss,
-            batches: Batches { samples: SAMPLES[p], size, seed: 3 },
-            update: Update {
-                rates: rates(rate, GROUPS[groups]),
-                momentum: 0.7 * momentum as f64,
-                weight_decay: 0.1 * decay as f64,
-            },
-            record: 1 + mini as u32,
-            steps: 3,
-            fine: 1 + 2 * fine as u32,
-            train,
-        }
-    };
-    covering(sizes, &[]).into_iter().map(of).collect()
-}
-
 /// A sum of n products rounds to √n ε of its terms, 2e-15 at n = 257; three layers and three steps
 /// take that apart by a factor of a few tens.
 #[test]
@@ -220,7 +48,7 @@ fn f64_is_plain_over_a_covering_of_sizes_and_options() {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
-            let mut fast = case.fast::<f64>(set);
+            let mut fast = fast::<f64>(&case, set);
             let got = run(&case, &mut fast);
             // Snapshots are rounded to f32.
             let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-12 };
@@ -237,28 +65,12 @@ fn f32_is_plain_to_its_rounding() {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
-            let mut fast = case.fast::<f32>(set);
+            let mut fast = fast::<f32>(&case, set);
             let got = run(&case, &mut fast);
             let off = worst_off(&got, &want, |_| 2e-5);
             assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
             assert!(same_weights(&fast, &plain, 2e-5), "weights with {set:?}: {case:?}");
         }
-    }
-}
-
-/// A path whose weights are rounded to bf16.
-struct Rounded(BrownianPath);
-
-impl Noise for Rounded {
-    fn fill(&self, entry: Entry, first: usize, out: &mut [f64]) {
-        self.0.fill(entry, first, out);
-        if let Entry::Weight { .. } = entry {
-            out.iter_mut().for_each(|w| *w = bf16::from_f32(*w as f32).to_f64());
-        }
-    }
-
-    fn fill_f32(&self, _entry: Entry, _first: usize, _out: &mut [f32]) {
-        unreachable!("plain draws in f64")
     }
 }
 
@@ -270,14 +82,14 @@ fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
         let mut plain = case.plain_with(&Rounded(case.noise()));
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
-            let mut fast = case.frozen::<f64>(set);
+            let mut fast = frozen::<f64>(&case, set);
             let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-12 };
             let off = worst_off(&run(&case, &mut fast), &want, tolerance);
             assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
             assert!(same_weights(&fast, &plain, 1e-12), "ends with {set:?}: {case:?}");
             // A value between two numbers of bf16 goes to one in f32 and to the other in f64.
             if case.fine == 1 {
-                let off = worst_off(&run(&case, &mut case.frozen::<f32>(set)), &want, |_| 2e-5);
+                let off = worst_off(&run(&case, &mut frozen::<f32>(&case, set)), &want, |_| 2e-5);
                 assert!(off.is_none(), "f32 {off:?} with {set:?}: {case:?}");
             }
         }
@@ -289,7 +101,7 @@ fn threads_change_no_bit() {
     for case in cases().into_iter().filter(|case| case.network.width == 257).take(6) {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| run(&case, &mut case.fast::<f32>(Instructions::detect())))
+            pool.install(|| run(&case, &mut fast::<f32>(&case, Instructions::detect())))
         };
         let one = on(1);
         for threads in [2, 3, 20] {
@@ -297,7 +109,7 @@ fn threads_change_no_bit() {
         }
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| run(&case, &mut case.frozen::<f32>(Instructions::detect())))
+            pool.install(|| run(&case, &mut frozen::<f32>(&case, Instructions::detect())))
         };
         assert_eq!(on(3), on(1), "frozen: {case:?}");
     }

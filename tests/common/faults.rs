@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nfd::data;
+use nfd::ensemble::machine::Machine;
 use nfd::ensemble::{self, plan::plan};
 use nfd::error::Result;
 use nfd::spec::Experiment;

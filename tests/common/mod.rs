@@ -1,8 +1,10 @@
 //! What several test files need to build small networks.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod dense;
 pub mod faults;
 pub mod results;
+pub mod softcuda;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,41 @@
+//! Runs a test in a process of its own, whose CUDA driver is the software device.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Set in the process that runs the test itself.
+const INSIDE: &str = "NFD_TEST_ON_SOFTCUDA";
+
+/// The folder with the software device's libraries, which tests/run.sh fills; None, with a line that
+/// says so, where it was not built.
+pub fn folder() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/softcuda");
+    if folder.join("libcuda.so.1").exists() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "tests/run.sh has not built the software device");
+    eprintln!("skipped: no software CUDA device in target/softcuda (tests/run.sh builds it)");
+    None
+}
+
+/// A program with that driver.
+pub fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("LD_LIBRARY_PATH", folder);
+    command
+}
+
+/// Does `body` under the software device, with these settings of it; `name` is that of the test.
+pub fn on_softcuda(name: &str, settings: &[(&str, &str)], body: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let Some(folder) = folder() else { return };
+    let mut command = command(std::env::current_exe().unwrap(), &folder);
+    command.args(["--exact", name, "--nocapture"]).env(INSIDE, "1");
+    command.envs(settings.iter().copied());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{name} {settings:?}:\n{text}");
+}
