@@ -375,7 +375,8 @@ impl<T: Number> Crew for Dense<T> {
             let vectors = (&self.room, &self.descent.product);
             self.sweep.movement(&self.device, &mut self.weights, vectors, &self.movement)?;
             let sums = self.device.read_back(&self.movement, 0..members)?;
-            let entries = (width * self.room.samples * depth) as f64;
+            // Entries, times n for the power of n^{-1/2} (W − W⁽⁰⁾)φ.
+            let entries = (width * width * self.room.samples * depth) as f64;
             own_movement = sums.into_iter().map(|sum| sum / entries).collect();
         }
         let each = self.room.samples * outputs;
