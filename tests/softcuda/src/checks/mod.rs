@@ -1,7 +1,17 @@
 //! The sanitizer: what checked mode keeps in mind beyond the values themselves.
+//!
+//! [`order`] knows which accesses happen before which, [`shadow`] who accessed each byte last. Two
+//! accesses to a byte race if neither happens before the other, one writes, and not both are
+//! strong: a race is found in whatever order the interpreter happened to run the two.
+
+mod order;
+mod shadow;
 
 use crate::exec::FaultKind;
 use crate::exec::code::Scope;
+use order::Order;
+use shadow::Shadow;
+use std::collections::HashMap;
 
 /// A thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +68,39 @@ pub struct Clash {
 #[derive(Debug)]
 pub struct Checker {
     random: u64,
+    threads: u32,
+    shared_bytes: usize,
+    order: Order,
+    global: Shadow,
+    shared: HashMap<u32, SharedState>,
+}
+
+/// Shared memory of one block.
+#[derive(Debug, Default)]
+struct SharedState {
+    bytes: Vec<Content>,
+    shadow: Shadow,
+}
+
+/// What a byte of shared memory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Nothing,
+    Data,
+    /// An asynchronous copy is on its way.
+    Pending,
 }
 
 impl Checker {
-    pub fn new(_threads: u32, _shared_bytes: u64, seed: u64) -> Self {
-        Self { random: seed ^ 0x9e37_79b9_7f4a_7c15 }
+    pub fn new(threads: u32, shared_bytes: u64, seed: u64) -> Self {
+        Self {
+            random: seed,
+            threads,
+            shared_bytes: shared_bytes as usize,
+            order: Order::default(),
+            global: Shadow::default(),
+            shared: HashMap::new(),
+        }
     }
 
     fn random(&mut self) -> u64 {
@@ -88,22 +126,78 @@ impl Checker {
         16 + (self.random() % 512) as i64
     }
 
-    pub fn start_block(&mut self, _block: u32) {}
-    pub fn end_block(&mut self, _block: u32) {}
+    pub fn start_block(&mut self, block: u32) {
+        self.order.start(block, self.threads);
+        let bytes = vec![Content::Nothing; self.shared_bytes];
+        self.shared.insert(block, SharedState { bytes, shadow: Shadow::default() });
+    }
+
+    pub fn end_block(&mut self, block: u32) {
+        self.order.end(block);
+        self.shared.remove(&block);
+    }
+
+    /// Notes an access, unless it's wrong. Bounds and alignment are known to be right.
     pub fn access(
         &mut self,
-        _: Who,
-        _shared: bool,
-        _: u64,
-        _: u32,
-        _: Use,
-        _pc: usize,
+        who: Who,
+        shared: bool,
+        address: u64,
+        bytes: u32,
+        kind: Use,
+        pc: usize,
     ) -> Result<(), Clash> {
-        Ok(())
+        if !shared {
+            return self.global.access(&self.order, who, address, bytes, kind, pc).map_err(
+                |(what, other)| Clash { kind: FaultKind::GlobalRace, what, other: Some(other) },
+            );
+        }
+        let Some(state) = self.shared.get_mut(&who.block) else { return Ok(()) };
+        let range = address as usize..address as usize + bytes as usize;
+        let Some(content) = state.bytes.get_mut(range) else { return Ok(()) };
+        if kind.reads() {
+            let missing = content.iter().position(|c| *c != Content::Data);
+            if let Some(index) = missing {
+                let reason = match content[index] {
+                    Content::Pending => "an asynchronous copy hasn't been waited for",
+                    _ => "nothing was written there",
+                };
+                let at = address + index as u64;
+                let what = format!("read of {bytes} bytes at {address:#x}: at {at:#x} {reason}");
+                return Err(Clash { kind: FaultKind::UninitialisedShared, what, other: None });
+            }
+        }
+        if kind.writes() {
+            let pending = kind == Use::PendingWrite;
+            content.fill(if pending { Content::Pending } else { Content::Data });
+        }
+        state.shadow.access(&self.order, who, address, bytes, kind, pc).map_err(|(what, other)| {
+            Clash { kind: FaultKind::SharedRace, what, other: Some(other) }
+        })
     }
-    pub fn fence(&mut self, _: Who, _: Scope) {}
-    pub fn observe(&mut self, _: Who, _key: u64, _acquire: bool, _: Scope) {}
-    pub fn publish(&mut self, _: Who, _key: u64, _release: bool, _modifies: bool, _: Scope) {}
-    pub fn sync_warp(&mut self, _block: u32, _warp: u32, _mask: u32) {}
-    pub fn sync_block(&mut self, _block: u32, _lanes: &[(u32, u32)]) {}
+
+    /// A fence.
+    pub fn fence(&mut self, who: Who, scope: Scope) {
+        self.order.fence(who, scope);
+    }
+
+    /// A strong read of the variable `key`.
+    pub fn observe(&mut self, who: Who, key: u64, acquires: bool, scope: Scope) {
+        self.order.observe(who, key, acquires, scope);
+    }
+
+    /// A strong write; `modifies` where it's the second half of an atomic.
+    pub fn publish(&mut self, who: Who, key: u64, releases: bool, modifies: bool, scope: Scope) {
+        self.order.publish(who, key, releases, modifies, scope);
+    }
+
+    /// Lanes of a warp met.
+    pub fn sync_warp(&mut self, block: u32, warp: u32, mask: u32) {
+        self.order.sync_warp(block, warp, mask);
+    }
+
+    /// Lanes of the warps of a block met at a barrier.
+    pub fn sync_block(&mut self, block: u32, lanes: &[(u32, u32)]) {
+        self.order.sync_block(block, lanes);
+    }
 }

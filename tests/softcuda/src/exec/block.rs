@@ -53,6 +53,15 @@ impl Block {
         self.warps.iter().all(|warp| warp.live == 0)
     }
 
+    /// Where the first thread that isn't done is: instruction, warp, lane.
+    pub fn place(&self) -> (usize, u32, usize) {
+        let alive = self.warps.iter().find(|warp| warp.live != 0);
+        alive.map_or((usize::MAX, 0, 0), |warp| {
+            let lane = warp.live.trailing_zeros() as usize;
+            (warp.pc[lane] as usize, warp.index, lane)
+        })
+    }
+
     /// Gives each warp a turn, in some order; says how many instructions ran, or that nothing can.
     pub fn turn(
         &mut self,

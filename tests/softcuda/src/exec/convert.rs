@@ -2,7 +2,7 @@
 
 use super::code::{Mode, Toward};
 use super::math::{step32, step64};
-use super::registers::flush;
+use super::registers::{flush, to_bf16, to_f16};
 use crate::ptx::Ty;
 use half::{bf16, f16};
 use std::cmp::Ordering;
@@ -113,12 +113,12 @@ fn narrow(value: f64, to: Ty, toward: Option<Toward>) -> u64 {
     match to {
         Ty::F16 | Ty::BF16 if value.is_nan() => 0x7fff,
         Ty::F16 => {
-            let nearest = f16::from_f64(value);
+            let nearest = to_f16(value);
             let order = relative(nearest.to_f64());
             u64::from(toward.map_or(nearest.to_bits(), |t| step_bits(nearest.to_bits(), order, t)))
         }
         Ty::BF16 => {
-            let nearest = bf16::from_f64(value);
+            let nearest = to_bf16(value);
             let order = relative(nearest.to_f64());
             u64::from(toward.map_or(nearest.to_bits(), |t| step_bits(nearest.to_bits(), order, t)))
         }

@@ -33,13 +33,13 @@ impl Run<'_> {
     }
 
     /// Whether it may go on, having run so many instructions more.
-    fn count(&self, ran: u64, block: u32) -> bool {
+    fn count(&self, ran: u64, block: &Block) -> bool {
         let total = self.steps.fetch_add(ran, Ordering::Relaxed) + ran;
         if total > self.watchdog {
             let message = format!("more than {} instructions: the kernel hangs", self.watchdog);
-            let stop =
-                Stop { kind: FaultKind::Watchdog, message, pc: usize::MAX, warp: 0, lane: 0 };
-            self.fail(stop, block);
+            let (pc, warp, lane) = block.place();
+            let stop = Stop { kind: FaultKind::Watchdog, message, pc, warp, lane };
+            self.fail(stop, block.index);
         }
         !self.over.load(Ordering::Relaxed)
     }
@@ -47,7 +47,7 @@ impl Run<'_> {
     /// One turn of a block; false when the launch is over.
     fn turn(&self, block: &mut Block, check: Option<&mut Checker>) -> bool {
         match block.turn(self.machine, QUANTUM, check) {
-            Ok(ran) => self.count(ran, block.index),
+            Ok(ran) => self.count(ran, block),
             Err(stop) => {
                 self.fail(*stop, block.index);
                 false

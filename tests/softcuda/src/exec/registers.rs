@@ -138,6 +138,21 @@ pub struct Brain;
 pub struct HalfPair;
 pub struct BrainPair;
 
+/// `half` cuts an f64 to 32 bits before it rounds: the lowest bit left stands for what is cut.
+fn sticky(x: f64) -> f64 {
+    let bits = x.to_bits();
+    let (kept, cut) = (bits & !0xffff_ffff, bits & 0xffff_ffff);
+    if x.is_nan() { x } else { f64::from_bits(kept | u64::from(cut != 0) << 32) }
+}
+
+pub fn to_f16(x: f64) -> f16 {
+    f16::from_f64(sticky(x))
+}
+
+pub fn to_bf16(x: f64) -> bf16 {
+    bf16::from_f64(sticky(x))
+}
+
 #[inline(always)]
 pub fn flush(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0.0_f32.copysign(x) } else { x }
@@ -154,10 +169,10 @@ lane!(f64, f64, wide, wide_mut, u64, f64::from_bits, f64::to_bits);
 lane!(Flushed, f32, narrow, narrow_mut, u32, |x| flush(f32::from_bits(x)), |x: f32| flush(x)
     .to_bits());
 lane!(Half, f64, narrow, narrow_mut, u32, |x| f16::from_bits(x as u16).to_f64(), |x| u32::from(
-    f16::from_f64(x).to_bits()
+    to_f16(x).to_bits()
 ));
 lane!(Brain, f64, narrow, narrow_mut, u32, |x| bf16::from_bits(x as u16).to_f64(), |x| u32::from(
-    bf16::from_f64(x).to_bits()
+    to_bf16(x).to_bits()
 ));
 lane!(
     HalfPair,
@@ -166,9 +181,7 @@ lane!(
     narrow_mut,
     u32,
     |x| [f16::from_bits(x as u16).to_f64(), f16::from_bits((x >> 16) as u16).to_f64()],
-    |x: [f64; 2]| {
-        u32::from(f16::from_f64(x[0]).to_bits()) | u32::from(f16::from_f64(x[1]).to_bits()) << 16
-    }
+    |x: [f64; 2]| { u32::from(to_f16(x[0]).to_bits()) | u32::from(to_f16(x[1]).to_bits()) << 16 }
 );
 lane!(
     BrainPair,
@@ -177,7 +190,5 @@ lane!(
     narrow_mut,
     u32,
     |x| [bf16::from_bits(x as u16).to_f64(), bf16::from_bits((x >> 16) as u16).to_f64()],
-    |x: [f64; 2]| {
-        u32::from(bf16::from_f64(x[0]).to_bits()) | u32::from(bf16::from_f64(x[1]).to_bits()) << 16
-    }
+    |x: [f64; 2]| { u32::from(to_bf16(x[0]).to_bits()) | u32::from(to_bf16(x[1]).to_bits()) << 16 }
 );
