@@ -6,6 +6,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use common::dense::{Case, Passes, Rounded, cases, worst_off};
 use common::softcuda::on_softcuda;
@@ -14,8 +15,9 @@ use nfd::backend::crew::Crew;
 use nfd::backend::cuda::dense::{Dense, Ensemble};
 use nfd::backend::cuda::device::{Device, Number};
 use nfd::backend::plain::dense::Dense as Plain;
-use nfd::backend::{Set, Update};
-use nfd::model::Rates;
+use nfd::backend::{Probe, Set, Update};
+use nfd::engine::{Training, train, train_together};
+use nfd::model::{Rates, Schedule, schedule::Decay};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 
 const SEEDS: [u64; 2] = [7, 1 << 40];
@@ -25,7 +27,11 @@ fn device() -> Arc<Device> {
 }
 
 fn crew<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64], frozen: bool) -> Dense<T> {
-    let ensemble = Ensemble {
+    Dense::new(device.clone(), ensemble(case, seeds, frozen)).unwrap()
+}
+
+fn ensemble<'a>(case: &Case, seeds: &'a [u64], frozen: bool) -> Ensemble<'a> {
+    Ensemble {
         network: case.network.clone(),
         seeds,
         noise: case.noise(),
@@ -33,8 +39,7 @@ fn crew<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64], frozen: boo
         samples: (case.train.clone(), case.test.clone()),
         batch: case.batches.size,
         frozen: frozen.then_some(case.steps as usize),
-    };
-    Dense::new(device.clone(), ensemble).unwrap()
+    }
 }
 
 fn noise(case: &Case, seed: u64) -> BrownianPath {
@@ -155,4 +160,81 @@ fn normals_are_the_same_bits() {
             }
         }
     });
+}
+
+/// Passes that nobody looks at, which are one launch of a captured graph each, go where plain goes; also
+/// where they leave the finite numbers.
+#[test]
+fn unseen_steps_are_those_of_plain() {
+    on_softcuda("unseen_steps_are_those_of_plain", &[], || {
+        let device = device();
+        for case in cases().into_iter().filter(|case| case.network.width <= 33) {
+            for (frozen, factor) in [(false, 1.0), (true, 1.0), (false, 1e200)] {
+                let rates = case.update.rates.scaled(factor);
+                let trainings = SEEDS.map(|_| Training {
+                    loss: case.loss,
+                    steps: 5,
+                    batches: case.batches,
+                    rates,
+                    schedule: Schedule { decay: Decay::Cosine { last: 0.1 }, warmup: 2 },
+                    momentum: case.update.momentum,
+                    weight_decay: case.update.weight_decay,
+                    record: 3,
+                    labels: case.train.labels.clone(),
+                    test_labels: case.test.labels.clone(),
+                    outputs: case.train.outputs,
+                });
+                let case = Case { steps: 5, ..case.clone() };
+                let probe = Probe { covariance_columns: 0, ..full_probe(case.network.depth) };
+                let ensemble = Ensemble { probe: probe.clone(), ..ensemble(&case, &SEEDS, frozen) };
+                let mut crew = Dense::<f64>::new(device.clone(), ensemble).unwrap();
+                let stop = AtomicBool::new(false);
+                let got = train_together(&mut crew, &trainings, &stop).unwrap().unwrap();
+                for (seed, got) in SEEDS.into_iter().zip(&got) {
+                    let (network, probe) = (case.network.clone(), probe.clone());
+                    let samples = (case.train.clone(), case.test.clone());
+                    let noise = noise(&case, seed);
+                    let mut plain = match frozen {
+                        true => Plain::new(network, &Rounded(noise), probe, samples.0, samples.1),
+                        false => Plain::new(network, &noise, probe, samples.0, samples.1),
+                    };
+                    let want = train(&mut plain, &trainings[0], &stop).unwrap();
+                    assert_eq!(got.diverged, want.diverged, "{case:?}");
+                    assert_eq!(got.passes.len(), want.passes.len(), "{case:?}");
+                    for (got, want) in got.passes.iter().zip(&want.passes) {
+                        let fine = |a: &[f64], b: &[f64]| {
+                            a.iter().zip(b).all(|(a, b)| close(*a, *b, 1e-11))
+                        };
+                        assert_eq!(got.step, want.step);
+                        assert!(fine(&got.f, &want.f), "{got:?} {want:?} {case:?}");
+                        assert!(close(got.own_movement, want.own_movement, 1e-11), "{case:?}");
+                        assert!(close(got.test_loss.unwrap(), want.test_loss.unwrap(), 1e-11));
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// No read of what was not written, no race, no misaligned or foreign address, in any order of warps.
+#[test]
+fn the_sanitizer_finds_nothing() {
+    for seed in ["1", "2", "3"] {
+        let settings = [("SOFTCUDA_CHECK", "1"), ("SOFTCUDA_SEED", seed)];
+        on_softcuda("the_sanitizer_finds_nothing", &settings, || {
+            let (device, seed) = (device(), std::env::var("SOFTCUDA_SEED").unwrap());
+            for (i, case) in cases().into_iter().enumerate() {
+                // A third of the cases with each seed.
+                if case.network.width > 33 || i % 3 != seed.parse::<usize>().unwrap() % 3 {
+                    continue;
+                }
+                run(&case, &mut crew::<f32>(&device, &case, &SEEDS, false));
+                run(&case, &mut crew::<f64>(&device, &case, &SEEDS, false));
+                run(&case, &mut crew::<f32>(&device, &case, &SEEDS, true));
+            }
+        });
+        if softcuda::inside() {
+            break;
+        }
+    }
 }

@@ -40,9 +40,46 @@ install_browser() {
   "${as[@]}" apt-get update -qq && "${as[@]}" apt-get install -y -qq chromium >/dev/null
 }
 
+toolkit() { # a CUDA compiler that the build will find without our help
+  [ -n "${NFD_NVRTC:-}${CUDA_HOME:-}${CUDA_PATH:-}" ] || ldconfig -p 2>/dev/null | grep -q 'libnvrtc\.so'
+}
+fetch_nvrtc() { # the two libraries of its Python package, moved into place when they are whole
+  local to=$1 new
+  mkdir -p "$(dirname "$to")" && new=$(mktemp -d "$to.XXXXXX") || return 1
+  python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$new" nvidia-cuda-nvrtc-cu12==12.9.86 &&
+    python3 - "$new" <<'PYTHON' && rm -rf "$to" && mv "$new/nvrtc" "$to"
+import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+(wheel,) = folder.glob("*.whl")
+(folder / "nvrtc").mkdir()
+with zipfile.ZipFile(wheel) as archive:
+    names = [n for n in archive.namelist() if "/lib/libnvrtc" in n and ".alt." not in n]
+    assert len(names) == 2, archive.namelist()
+    for name in names:
+        (folder / "nvrtc" / pathlib.Path(name).name).write_bytes(archive.read(name))
+PYTHON
+  local status=$?
+  rm -rf "$new"
+  return $status
+}
+software_device() { # under the driver's names, in the only folder that tests put on the loader's path
+  cargo build --release --quiet -p softcuda && mkdir -p target/softcuda &&
+    for name in libcuda.so libcuda.so.1; do
+      cp "${CARGO_TARGET_DIR:-target}/release/libsoftcuda.so" "target/softcuda/$name" || return 1
+    done
+}
+
 if ! command -v cargo >/dev/null; then
   echo "cargo is missing: install Rust 1.89 or newer" >&2
   exit 1
+fi
+# Before the first build, which compiles the kernels where there is a compiler for them.
+if ! toolkit && [ ! -e target/nvrtc/libnvrtc.so.12 ]; then
+  if $install; then
+    suite "nvrtc" fetch_nvrtc target/nvrtc
+  else
+    skip "nvrtc" "no CUDA compiler, so kernels are not compiled (tests/run.sh --install fetches one)"
+  fi
 fi
 if component rustfmt fmt; then
   suite "format" cargo fmt --all --check
@@ -52,13 +89,14 @@ else
   skip "format" "rustfmt is missing (rustup component add rustfmt)"
 fi
 if component clippy clippy; then
-  suite "lints" cargo clippy --release --all-targets --quiet -- -D warnings
+  suite "lints" cargo clippy --workspace --release --all-targets --quiet -- -D warnings
 elif $install; then
   suite "lints" false
 else
   skip "lints" "clippy is missing (rustup component add clippy)"
 fi
-suite "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+suite "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+suite "software device" software_device
 # arrays.npz is read by NumPy itself, report.html shown by Chromium; without them their tests say that
 # they are skipped, and fail under CI.
 if [ -z "${NFD_PYTHON:-}" ]; then
@@ -72,7 +110,7 @@ fi
 if $install && ! browser; then
   suite "chromium" install_browser
 fi
-suite "tests" cargo test --release --quiet --no-fail-fast
+suite "tests" cargo test --workspace --release --quiet --no-fail-fast
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

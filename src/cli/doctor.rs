@@ -4,6 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::{Ending, print};
+use crate::backend::cuda::image;
+use crate::backend::cuda::nvrtc::{Nvrtc, NvrtcError};
+use crate::backend::cuda::probe::{self, Driver};
 use crate::ensemble::plan::free;
 use crate::error::Result;
 use crate::rng::normal::{Column, Instructions, fill};
@@ -41,11 +44,61 @@ pub fn run() -> Result<Ending> {
         wrong => format!("WRONG with {}: do not trust results of this machine", wrong.join(", ")),
     };
     let _ = writeln!(out, "normals        {normals}");
-    let _ = writeln!(out, "backends       cpu (f32, f64; conditional engine), plain (f64)");
-    let _ = writeln!(out, "GPU            none: this build has no GPU backend");
+    let _ = writeln!(out, "backends       cpu, cuda (dense engine), plain (f64)");
+    gpu(&mut out);
     let _ = writeln!(out, "MPI            none: this build runs on one machine");
     print(&out)?;
     Ok(if wrong.is_empty() { Ending::Done } else { Ending::MachineAtFault })
+}
+
+/// What a GPU would be offered, and whether there is one; what is missing is said with its cost.
+fn gpu(out: &mut String) {
+    let images = || image::FAMILIES.iter().flat_map(|family| family.images);
+    let _ = match image::COMPILER {
+        None => writeln!(out, "GPU kernels    none: built without NVRTC; compiled at every start"),
+        Some(version) => {
+            let mut targets: Vec<_> = images().map(|image| image.target).collect();
+            targets.sort();
+            targets.dedup();
+            let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+            let bytes: usize = images().map(|image| image.bytes.len()).sum();
+            let (kilobytes, targets) = (bytes / 1000, targets.join(", "));
+            writeln!(out, "GPU kernels    by NVRTC {version}, {kilobytes} kB, for {targets}")
+        }
+    };
+    let _ = match probe::driver() {
+        Driver::Absent => {
+            writeln!(out, "GPU driver     none (no libcuda): everything runs on the processor")
+        }
+        Driver::Unusable { reason } => {
+            writeln!(out, "GPU driver     unusable, {reason}: everything runs on the processor")
+        }
+        Driver::Present { version: (major, minor), devices } => {
+            for (i, device) in devices.iter().enumerate() {
+                let (number, name) = (format!("GPU {i}"), &device.name);
+                let memory = device.memory as f64 / 1e9;
+                let fits = image::FAMILIES
+                    .iter()
+                    .all(|family| !image::candidates(family.images, device.capability).is_empty());
+                let cost = if fits { "" } else { "; no kernels fit it, NVRTC has to compile them" };
+                let (of, and) = device.capability;
+                let _ = writeln!(
+                    out,
+                    "{number:<15}{name}, compute capability {of}.{and}, {memory:.1} GB{cost}"
+                );
+            }
+            writeln!(out, "GPU driver     for CUDA {major}.{minor}")
+        }
+    };
+    let _ = match Nvrtc::find(&image::folder()).and_then(|found| Ok((found.version()?, found))) {
+        Ok(((major, minor), nvrtc)) => {
+            writeln!(out, "NVRTC          {major}.{minor} from {}", nvrtc.path().display())
+        }
+        Err(NvrtcError::NotFound { .. }) => {
+            writeln!(out, "NVRTC          none: GPUs that no kernels above fit cannot be used")
+        }
+        Err(error) => writeln!(out, "NVRTC          {error}"),
+    };
 }
 
 /// Whether an instruction set gives the portable bits over a column that crosses vector ends.

@@ -25,7 +25,7 @@ impl Machine {
     pub fn of(experiment: &Experiment) -> Result<Machine> {
         Ok(match experiment.backend {
             Backend::Plain | Backend::Cpu => Machine::Cpu(Instructions::detect()),
-            Backend::Cuda => Machine::Gpu(Arc::new(Device::open(0).map_err(error_of)?)),
+            Backend::Cuda => Machine::Gpu(Arc::new(open().map_err(error_of)?)),
         })
     }
 
@@ -49,12 +49,21 @@ impl Machine {
     }
 }
 
+/// The device of this process: of those that it sees, the one of its place among the processes of the
+/// node, which launchers tell.
+fn open() -> std::result::Result<Device, Fault> {
+    const LAUNCHERS: [&str; 3] = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
+    let told = LAUNCHERS.into_iter().find_map(|name| std::env::var(name).ok()?.parse().ok());
+    let rank: usize = told.unwrap_or(0);
+    Device::open(rank % Device::count()?.max(1))
+}
+
 /// The GPU that a run may take, named, or why there is none.
 ///
 /// # Errors
 /// The reason.
 pub fn gpu() -> std::result::Result<String, String> {
-    Device::open(0).and_then(|device| device.name()).map_err(|fault| match fault {
+    open().and_then(|device| device.name()).map_err(|fault| match fault {
         Fault::NoDriver | Fault::NoDevice { .. } => "no NVIDIA GPU here".to_owned(),
         fault => fault.to_string().replace("\n  ", "; "),
     })

@@ -18,6 +18,11 @@ pub fn folder() -> Option<PathBuf> {
     None
 }
 
+/// Whether this is the process that runs a test itself.
+pub fn inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
 /// A program with that driver.
 pub fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);
@@ -27,7 +32,7 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
 
 /// Does `body` under the software device, with these settings of it; `name` is that of the test.
 pub fn on_softcuda(name: &str, settings: &[(&str, &str)], body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
+    if inside() {
         return body();
     }
     let Some(folder) = folder() else { return };

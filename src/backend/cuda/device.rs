@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DeviceRepr, ValidAsZeroBits,
+    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DeviceRepr, DriverError,
+    ValidAsZeroBits,
 };
 
 use super::fault::Fault;
@@ -66,15 +67,7 @@ impl Device {
     /// # Errors
     /// Without driver, device or kernels for it.
     pub fn open(ordinal: usize) -> Result<Device, Fault> {
-        // cudarc panics at its first call where there is no library.
-        // SAFETY: it opens the driver's library by name, as every later call does.
-        if !unsafe { cudarc::driver::sys::is_culib_present() } {
-            return Err(Fault::NoDriver);
-        }
-        let count = match CudaContext::device_count() {
-            Ok(count) => count.max(0) as usize,
-            Err(error) => return Err(Fault::of(error, "counting devices")),
-        };
+        let count = Device::count()?;
         if ordinal >= count {
             return Err(Fault::NoDevice { ordinal, count });
         }
@@ -86,6 +79,24 @@ impl Device {
         let (major, minor) = context.compute_capability().map_err(refused)?;
         let (functions, path) = image::load(&context, (major as u32, minor as u32))?;
         Ok(Device { stream, functions, path })
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// Without driver.
+    pub fn count() -> Result<usize, Fault> {
+        // cudarc panics at its first call where there is no library.
+        // SAFETY: it opens the driver's library by name, as every later call does.
+        if !unsafe { cudarc::driver::sys::is_culib_present() } {
+            return Err(Fault::NoDriver);
+        }
+        match CudaContext::device_count() {
+            Ok(count) => Ok(count.max(0) as usize),
+            // The driver's way to say that it sees none.
+            Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Ok(0),
+            Err(error) => Err(Fault::of(error, "counting devices")),
+        }
     }
 
     /// What it is called.

@@ -1,6 +1,6 @@
 //! Backend cuda: networks in flight on one NVIDIA GPU.
 //!
-//! From the bottom: [`nvrtc`]: the compiler; [`image`]: compiled kernels; [`fault`]: what a device
+//! From the bottom: [`probe`]: driver and devices; [`nvrtc`]: the compiler; [`image`]: compiled kernels; [`fault`]: what a device
 //! refuses; [`device`]: its memory and its stream; [`launch`]: the kernels as functions; [`dense`]: the
 //! engine. The kernels themselves are in `kernels/`. The driver is loaded at run time, so a build serves
 //! machines with and without a GPU.
@@ -11,3 +11,4 @@ pub mod fault;
 pub mod image;
 pub mod launch;
 pub mod nvrtc;
+pub mod probe;

@@ -1,0 +1,170 @@
+//! `nfd run --backend cuda` on the software CUDA device, from the outside: the numbers of the processor,
+//! the same bytes with little memory, and what is said when something is missing or fails.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::results::{Row, final_files, rows};
+use common::softcuda;
+
+const SMALL: &str = r#"{
+  "name": "small",
+  "data": { "source": "digits", "samples": 5, "test_samples": 3 },
+  "model": { "train": ["input", "hidden", "readout"] },
+  "training": { "steps": 6, "learning_rate": 0.5, "batch": 2, "momentum": 0.5, "record": 3 },
+  "ensemble": { "widths": [33, 64], "depths": [2, 4], "seeds": 3, "closures": ["exact", "gia"] },
+  "engine": "dense",
+  "precision": "f64"
+}
+"#;
+
+/// A folder with the job, and the software device if it was built.
+fn job() -> Option<(tempfile::TempDir, PathBuf)> {
+    let device = softcuda::folder()?;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small.json"), SMALL).unwrap();
+    Some((folder, device))
+}
+
+/// Runs it into `to`, the environment as given.
+fn run(folder: &Path, device: &Path, to: &str, more: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = softcuda::command(env!("CARGO_BIN_EXE_nfd"), device);
+    command.args(["run", "small.json", "--output", to, "--backend", "cuda"]).args(more);
+    command.envs(settings.iter().copied()).current_dir(folder).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn value(row: &Row) -> (String, f64) {
+    let Row { closure, width, depth, seed, step, reference, observable, .. } = row;
+    let time = row.depth_time;
+    let key = format!("{closure} {width} {depth} {seed} {step} {time:?} {reference} {observable}");
+    (key, row.value)
+}
+
+#[test]
+fn the_device_gives_the_numbers_of_plain() {
+    let Some((folder, device)) = job() else { return };
+    let on_device = run(folder.path(), &device, "cuda", &[], &[]);
+    assert!(on_device.status.success(), "{}", said(&on_device));
+    let plain = run(folder.path(), &device, "plain", &["--set", "backend=plain"], &[]);
+    assert!(plain.status.success(), "{}", said(&plain));
+    let [got, want] = ["cuda", "plain"].map(|name| rows(&folder.path().join(name)));
+    assert!(got.len() == want.len() && got.len() > 1000);
+    for (got, want) in got.iter().map(value).zip(want.iter().map(value)) {
+        assert_eq!(got.0, want.0);
+        // Strong errors are of rows in f32, which round to one side or the other.
+        let tolerance =
+            if got.0.contains("strong") || got.0.contains("gap") { 1e-7 } else { 1e-10 };
+        assert!((got.1 - want.1).abs() <= tolerance * want.1.abs().max(1.0), "{got:?} {want:?}");
+    }
+}
+
+#[test]
+fn little_memory_makes_fewer_networks_fly_and_changes_no_byte() {
+    let Some((folder, device)) = job() else { return };
+    let all = run(folder.path(), &device, "all", &[], &[]);
+    assert!(all.status.success(), "{}", said(&all));
+    let expected = final_files(&folder.path().join("all"));
+    // One network of width 64 and depth 4 in gia takes 0.7 MB; three do not fit.
+    let few = run(folder.path(), &device, "few", &[], &[("SOFTCUDA_MEMORY", "1500000")]);
+    assert!(few.status.success(), "{}", said(&few));
+    assert!(final_files(&folder.path().join("few")) == expected, "planned chunks");
+    // Memory that is used up by others is found out by trying.
+    let tried = run(folder.path(), &device, "tried", &[], &[("SOFTCUDA_FAIL", "alloc:9")]);
+    assert!(tried.status.success(), "{}", said(&tried));
+    assert!(final_files(&folder.path().join("tried")) == expected, "chunks by trying");
+
+    let none = run(folder.path(), &device, "none", &[], &[("SOFTCUDA_MEMORY", "300000")]);
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    assert!(said(&none).contains("not enough device memory"), "{}", said(&none));
+    assert!(!folder.path().join("none").exists());
+}
+
+#[test]
+fn a_device_that_is_lost_loses_nothing_that_was_finished() {
+    let Some((folder, device)) = job() else { return };
+    let all = run(folder.path(), &device, "all", &[], &[]);
+    assert!(all.status.success(), "{}", said(&all));
+    let lost = run(folder.path(), &device, "lost", &[], &[("SOFTCUDA_FAIL", "launch:900")]);
+    assert_eq!(lost.status.code(), Some(1), "{}", said(&lost));
+    assert!(said(&lost).contains("the device failed at"), "{}", said(&lost));
+    assert!(said(&lost).contains("finished tasks are kept"), "{}", said(&lost));
+    let resumed = run(folder.path(), &device, "lost", &[], &[]);
+    assert!(said(&resumed).contains("tasks are finished already"), "{}", said(&resumed));
+    let [all, lost] = ["all", "lost"].map(|name| final_files(&folder.path().join(name)));
+    assert!(all == lost);
+}
+
+#[test]
+fn a_diverging_network_is_counted_as_on_the_processor() {
+    let Some((folder, device)) = job() else { return };
+    let huge = ["--set", "training.learning_rate=1e250"];
+    let diverged = |to, backend: &str| {
+        let more = [&huge[..], &["--set", backend]].concat();
+        let ran = run(folder.path(), &device, to, &more, &[]);
+        assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+        let summary = std::fs::read_to_string(folder.path().join(to).join("summary.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&summary).unwrap()["diverged"].clone()
+    };
+    let (cuda, plain) = (diverged("cuda", "backend=cuda"), diverged("plain", "backend=plain"));
+    assert!(cuda.as_array().is_some_and(|tasks| !tasks.is_empty()), "{cuda}");
+    assert_eq!(cuda, plain);
+}
+
+#[test]
+fn auto_takes_a_device_where_there_is_one() {
+    let Some((folder, device)) = job() else { return };
+    let plan = |with_device: bool| {
+        let mut command = match with_device {
+            true => softcuda::command(env!("CARGO_BIN_EXE_nfd"), &device),
+            false => Command::new(env!("CARGO_BIN_EXE_nfd")),
+        };
+        command.args(["plan", "small.json"]).env("CUDA_VISIBLE_DEVICES", "");
+        let output = command.current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output) + &String::from_utf8_lossy(&output.stdout)
+    };
+    let with = plan(true);
+    assert!(with.contains("backend cuda: softcuda (software device, no GPU)"), "{with}");
+    assert!(
+        with.contains("networks of it in flight") || with.contains("of it in flight"),
+        "{with}"
+    );
+    let without = plan(false);
+    assert!(without.contains("backend cpu: no NVIDIA GPU here"), "{without}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let Some((folder, device)) = job() else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nfd"));
+    command.args(["run", "small.json", "--output", "x", "--backend", "cuda"]);
+    let none = command.env("CUDA_VISIBLE_DEVICES", "").current_dir(folder.path()).output().unwrap();
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    let text = said(&none);
+    assert!(text.contains("no NVIDIA driver") || text.contains("no CUDA device 0"), "{text}");
+    assert!(text.contains("take backend cpu"), "{text}");
+
+    // Older than any image, and NVRTC 12.9 knows it still, but not the driver its machine code.
+    let old = [("SOFTCUDA_CAPABILITY", "3.5")];
+    let old = run(folder.path(), &device, "x", &[], &old);
+    assert_eq!(old.status.code(), Some(2), "{}", said(&old));
+    assert!(
+        said(&old).contains("capability 3.5") || said(&old).contains("sm_35"),
+        "{}",
+        said(&old)
+    );
+
+    let conditional = ["--set", "engine=conditional"];
+    let refused = run(folder.path(), &device, "x", &conditional, &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("cuda has no engine conditional"), "{}", said(&refused));
+    assert!(!folder.path().join("x").exists());
+}
