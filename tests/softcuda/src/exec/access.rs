@@ -7,7 +7,7 @@ use super::FaultKind;
 use super::code::{Access, At, Atomic, Inst, Order};
 use super::machine::Stop;
 use super::registers::{LANES, flush};
-use super::warp::{PendingCopy, Turn, lanes};
+use super::warp::{PendingCopy, Turn, each, lanes};
 use super::window;
 use crate::checks::Use;
 use crate::memory::{BASE, Refusal};
@@ -102,11 +102,26 @@ impl Turn<'_, '_> {
         if access.at == At::Global && self.check.is_none() {
             let (base, span) = (self.machine.base, self.machine.span);
             let mut fine = true;
-            for lane in lanes(exec) {
+            each(exec, |lane| {
                 let offset = addresses[lane].wrapping_sub(BASE);
-                fine &= offset <= span - bytes && offset & (bytes - 1) == 0;
+                fine &= (offset <= span - bytes) & (offset & (bytes - 1) == 0);
                 pointers.0[lane] = base.wrapping_add(offset as usize);
+            });
+            if fine {
+                return Ok(pointers);
             }
+        }
+        if access.at == At::Shared && self.check.is_none() {
+            let base: *mut u8 = self.shared.as_mut_ptr().cast();
+            let size = self.machine.shared_bytes;
+            let mut fine = true;
+            each(exec, |lane| {
+                let offset = addresses[lane];
+                fine &= (offset < size) & (offset & (bytes - 1) == 0);
+                pointers.0[lane] = base.wrapping_add(offset as usize);
+            });
+            // An aligned access that starts inside ends inside if the size is a multiple of it.
+            fine &= size & (bytes - 1) == 0;
             if fine {
                 return Ok(pointers);
             }
@@ -242,24 +257,26 @@ impl Turn<'_, '_> {
             let row = inst.r[element];
             macro_rules! fill {
                 ($bytes:literal) => {{
-                    if access.wide {
-                        let row = self.warp.file.wide_mut(row);
-                        for lane in lanes(exec) {
-                            // SAFETY: `reach` found the access in bounds and aligned.
-                            let value =
-                                unsafe { read(pointers.0[lane].wrapping_add(offset), $bytes) };
-                            row[lane] =
-                                if access.signed { sign_extend(value, $bytes) } else { value };
+                    // SAFETY: `reach` found each lane's access in bounds and aligned.
+                    let value = |lane: usize| unsafe {
+                        read(pointers.0[lane].wrapping_add(offset), $bytes)
+                    };
+                    match (access.wide, access.signed) {
+                        (true, false) => {
+                            let row = self.warp.file.wide_mut(row);
+                            each(exec, |lane| row[lane] = value(lane));
                         }
-                    } else {
-                        let row = self.warp.file.narrow_mut(row);
-                        for lane in lanes(exec) {
-                            // SAFETY: as above.
-                            let value =
-                                unsafe { read(pointers.0[lane].wrapping_add(offset), $bytes) };
-                            row[lane] =
-                                if access.signed { sign_extend(value, $bytes) } else { value }
-                                    as u32;
+                        (true, true) => {
+                            let row = self.warp.file.wide_mut(row);
+                            each(exec, |lane| row[lane] = sign_extend(value(lane), $bytes));
+                        }
+                        (false, true) if $bytes < 4 => {
+                            let row = self.warp.file.narrow_mut(row);
+                            each(exec, |lane| row[lane] = sign_extend(value(lane), $bytes) as u32);
+                        }
+                        (false, _) => {
+                            let row = self.warp.file.narrow_mut(row);
+                            each(exec, |lane| row[lane] = value(lane) as u32);
                         }
                     }
                 }};
@@ -299,11 +316,11 @@ impl Turn<'_, '_> {
             macro_rules! empty {
                 ($bytes:literal, $view:ident) => {{
                     let row = self.warp.file.$view(row);
-                    for lane in lanes(exec) {
+                    each(exec, |lane| {
                         let at = pointers.0[lane].wrapping_add(offset);
                         // SAFETY: `reach` found the access in bounds and aligned.
                         unsafe { write(at, $bytes, u64::from(row[lane])) };
-                    }
+                    });
                 }};
             }
             match access.bytes {

@@ -8,6 +8,7 @@ use super::convert::convert;
 use super::math;
 use super::registers::{Brain, BrainPair, Flushed, Half, HalfPair, LANES, Lane, Registers};
 use crate::ptx::Ty;
+use std::cmp::Ordering;
 
 /// Runs `code[at..]` for the lanes in `active` until an instruction that isn't straight or `limit`
 /// is reached; says where that is.
@@ -261,14 +262,14 @@ fn binary(op: Bin, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
         };
     }
     match op {
-        Bin::Add => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::wrapping_add)),
-        Bin::Sub => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::wrapping_sub)),
-        Bin::Mul => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::wrapping_mul)),
+        Bin::Add => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.wrapping_add(b))),
+        Bin::Sub => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.wrapping_sub(b))),
+        Bin::Mul => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.wrapping_mul(b))),
         Bin::And => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a & b)),
         Bin::Or => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a | b)),
         Bin::Xor => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a ^ b)),
-        Bin::Min | Bin::MinNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::min)),
-        Bin::Max | Bin::MaxNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::max)),
+        Bin::Min | Bin::MinNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.min(b))),
+        Bin::Max | Bin::MaxNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.max(b))),
         // Division by zero is all ones, its remainder the dividend, as on hardware.
         Bin::Div => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| {
             if b == 0 { !0 } else { a.wrapping_div(b) }
@@ -281,8 +282,8 @@ fn binary(op: Bin, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
             if b < T::BITS { a << b } else { 0 }
         })),
         Bin::Shr => ints!(ty, T => bin::<T, u32, T>(i, file, mask, |a, b| {
-            #[allow(unused_comparisons)]
-            if b < T::BITS { a >> b } else if a < 0 { !0 } else { 0 }
+            // All but the last bit, then that one: what is left is 0 or the sign.
+            a >> b.min(T::BITS - 1) >> u32::from(b >= T::BITS)
         })),
         Bin::MulHi => match ty {
             Ty::S16 => bin::<i16, i16, i16>(i, file, mask, |a, b| {
@@ -335,18 +336,18 @@ fn unary(op: Un, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
         },
         Un::Neg => ints!(ty, T => un::<T, T>(i, file, mask, |a| (0 as T).wrapping_sub(a))),
         Un::Abs => match ty {
-            Ty::S16 => un::<i16, i16>(i, file, mask, i16::wrapping_abs),
-            Ty::S64 => un::<i64, i64>(i, file, mask, i64::wrapping_abs),
-            _ => un::<i32, i32>(i, file, mask, i32::wrapping_abs),
+            Ty::S16 => un::<i16, i16>(i, file, mask, |a| a.wrapping_abs()),
+            Ty::S64 => un::<i64, i64>(i, file, mask, |a| a.wrapping_abs()),
+            _ => un::<i32, i32>(i, file, mask, |a| a.wrapping_abs()),
         },
         Un::Not => ints!(ty, T => un::<T, T>(i, file, mask, |a| !a)),
         Un::Cnot => ints!(ty, T => un::<T, T>(i, file, mask, |a| T::from(a == 0))),
-        Un::Popc if wide => un::<u64, u32>(i, file, mask, u64::count_ones),
-        Un::Popc => un::<u32, u32>(i, file, mask, u32::count_ones),
-        Un::Clz if wide => un::<u64, u32>(i, file, mask, u64::leading_zeros),
-        Un::Clz => un::<u32, u32>(i, file, mask, u32::leading_zeros),
-        Un::Brev if wide => un::<u64, u64>(i, file, mask, u64::reverse_bits),
-        Un::Brev => un::<u32, u32>(i, file, mask, u32::reverse_bits),
+        Un::Popc if wide => un::<u64, u32>(i, file, mask, |a| a.count_ones()),
+        Un::Popc => un::<u32, u32>(i, file, mask, |a| a.count_ones()),
+        Un::Clz if wide => un::<u64, u32>(i, file, mask, |a| a.leading_zeros()),
+        Un::Clz => un::<u32, u32>(i, file, mask, |a| a.leading_zeros()),
+        Un::Brev if wide => un::<u64, u64>(i, file, mask, |a| a.reverse_bits()),
+        Un::Brev => un::<u32, u32>(i, file, mask, |a| a.reverse_bits()),
         Un::Bfind | Un::BfindShift => {
             let bits = 8 * ty.bytes();
             slow(i, file, mask, [false, wide, wide, wide], &|[a, ..]| {
@@ -397,29 +398,71 @@ fn approximate(i: &Inst, mask: u32, ty: Ty, f: fn(f32) -> f32, file: &mut Regist
     }
 }
 
+/// A lane type that can be multiplied and added with one rounding.
+trait Fuse: Lane {
+    fn fuse(a: Self::Value, b: Self::Value, c: Self::Value) -> Self::Value;
+}
+
+macro_rules! fuse {
+    ($lane:ty, $value:ty, |$a:ident, $b:ident, $c:ident| $body:expr) => {
+        impl Fuse for $lane {
+            #[inline(always)]
+            fn fuse($a: $value, $b: $value, $c: $value) -> $value {
+                $body
+            }
+        }
+    };
+}
+
+fuse!(f32, f32, |a, b, c| a.mul_add(b, c));
+fuse!(f64, f64, |a, b, c| a.mul_add(b, c));
+fuse!(Flushed, f32, |a, b, c| a.mul_add(b, c));
+fuse!(Half, f64, |a, b, c| math::odd_sum(a * b, c));
+fuse!(Brain, f64, |a, b, c| math::odd_sum(a * b, c));
+fuse!(HalfPair, [f64; 2], |a, b, c| [Half::fuse(a[0], b[0], c[0]), Half::fuse(a[1], b[1], c[1])]);
+fuse!(BrainPair, [f64; 2], |a, b, c| [
+    Brain::fuse(a[0], b[0], c[0]),
+    Brain::fuse(a[1], b[1], c[1])
+]);
+
+/// Fused multiply-add. Not a closure: only in a function of the right features is it an instruction
+/// rather than a call.
+fn fuse<T: Fuse>(i: &Inst, file: &mut Registers, mask: u32) {
+    #[cfg(target_arch = "x86_64")]
+    if file.vector {
+        // SAFETY: `vector` says that the host has the features.
+        return unsafe { fuse_vector::<T>(i, file, mask) };
+    }
+    fuse_all::<T>(i, file, mask);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn fuse_vector<T: Fuse>(i: &Inst, file: &mut Registers, mask: u32) {
+    fuse_all::<T>(i, file, mask);
+}
+
+#[inline(always)]
+fn fuse_all<T: Fuse>(i: &Inst, file: &mut Registers, mask: u32) {
+    let (a, b, c) = (T::load(file, i.r[1]), T::load(file, i.r[2]), T::load(file, i.r[3]));
+    let mut out = [T::Value::default(); LANES];
+    for lane in 0..LANES {
+        out[lane] = T::fuse(a[lane], b[lane], c[lane]);
+    }
+    T::store(file, i.r[0], &out, mask);
+}
+
 #[inline(never)]
 fn ternary(op: Tri, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
     match op {
         Tri::Fma => match ty {
-            Ty::F64 => tri::<f64, f64, f64, f64>(i, file, mask, f64::mul_add),
-            Ty::F32z => tri::<Flushed, Flushed, Flushed, Flushed>(i, file, mask, f32::mul_add),
-            Ty::F16 => {
-                tri::<Half, Half, Half, Half>(i, file, mask, |a, b, c| math::odd_sum(a * b, c));
-            }
-            Ty::BF16 => {
-                tri::<Brain, Brain, Brain, Brain>(i, file, mask, |a, b, c| math::odd_sum(a * b, c));
-            }
-            Ty::F16x2 => {
-                tri::<HalfPair, HalfPair, HalfPair, HalfPair>(i, file, mask, |a, b, c| {
-                    [math::odd_sum(a[0] * b[0], c[0]), math::odd_sum(a[1] * b[1], c[1])]
-                });
-            }
-            Ty::BF16x2 => {
-                tri::<BrainPair, BrainPair, BrainPair, BrainPair>(i, file, mask, |a, b, c| {
-                    [math::odd_sum(a[0] * b[0], c[0]), math::odd_sum(a[1] * b[1], c[1])]
-                });
-            }
-            _ => tri::<f32, f32, f32, f32>(i, file, mask, f32::mul_add),
+            Ty::F64 => fuse::<f64>(i, file, mask),
+            Ty::F32z => fuse::<Flushed>(i, file, mask),
+            Ty::F16 => fuse::<Half>(i, file, mask),
+            Ty::BF16 => fuse::<Brain>(i, file, mask),
+            Ty::F16x2 => fuse::<HalfPair>(i, file, mask),
+            Ty::BF16x2 => fuse::<BrainPair>(i, file, mask),
+            _ => fuse::<f32>(i, file, mask),
         },
         Tri::Mad => ints!(ty, T => tri::<T, T, T, T>(i, file, mask, |a, b, c| {
             a.wrapping_mul(b).wrapping_add(c)
@@ -546,6 +589,12 @@ fn compare(op: Compare, ty: Ty, a: u32, b: u32, file: &Registers) -> u32 {
     if !ty.float() {
         return ints!(ty, T => ordered!(T));
     }
+    fn apart<V: PartialOrd>(a: V, b: V) -> bool {
+        matches!(a.partial_cmp(&b), Some(Ordering::Less | Ordering::Greater))
+    }
+    fn ordered<V: PartialOrd>(a: V, b: V) -> bool {
+        a.partial_cmp(&b).is_some()
+    }
     // Rust's `==` and `<` are ordered, its `!=` is unordered; negation makes the rest.
     macro_rules! float {
         ($t:ty) => {
@@ -560,10 +609,10 @@ fn compare(op: Compare, ty: Ty, a: u32, b: u32, file: &Registers) -> u32 {
                 Compare::Gtu => !compare_as::<$t>(a, b, file, |a, b| a <= b),
                 Compare::Leu => !compare_as::<$t>(a, b, file, |a, b| a > b),
                 Compare::Ltu => !compare_as::<$t>(a, b, file, |a, b| a >= b),
-                Compare::Ne => compare_as::<$t>(a, b, file, |a, b| a < b || a > b),
-                Compare::Equ => !compare_as::<$t>(a, b, file, |a, b| a < b || a > b),
-                Compare::Num => compare_as::<$t>(a, b, file, |a, b| a <= b || a >= b),
-                Compare::Nan => !compare_as::<$t>(a, b, file, |a, b| a <= b || a >= b),
+                Compare::Ne => compare_as::<$t>(a, b, file, apart),
+                Compare::Equ => !compare_as::<$t>(a, b, file, apart),
+                Compare::Num => compare_as::<$t>(a, b, file, ordered),
+                Compare::Nan => !compare_as::<$t>(a, b, file, ordered),
             }
         };
     }
@@ -590,7 +639,7 @@ fn cvt(to: Ty, from: Ty, mode: Mode, saturate: bool, i: &Inst, mask: u32, file: 
         (Ty::F32, Ty::F64, Mode::Nearest, false) => un::<f64, f32>(i, file, mask, |a| a as f32),
         (Ty::F32, Ty::F32, Mode::None, true) => unary(Un::Saturate, Ty::F32, i, mask, file),
         (Ty::F32, Ty::F32, Mode::IntegerNearest, false) => {
-            un::<f32, f32>(i, file, mask, f32::round_ties_even);
+            un::<f32, f32>(i, file, mask, |a| a.round_ties_even());
         }
         _ => {
             let wide = [to.wide(), from.wide(), false, false];

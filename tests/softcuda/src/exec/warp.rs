@@ -23,6 +23,20 @@ pub fn lanes(mask: u32) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Does something for each lane of a mask; whole warps without looking at it.
+#[inline(always)]
+pub fn each(mask: u32, mut f: impl FnMut(usize)) {
+    if mask == !0 {
+        (0..LANES).for_each(f);
+    } else {
+        let mut left = mask;
+        while left != 0 {
+            f(left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
+}
+
 /// A copy to shared memory that hasn't landed.
 #[derive(Debug)]
 pub struct PendingCopy {

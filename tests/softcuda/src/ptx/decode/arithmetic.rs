@@ -220,8 +220,8 @@ impl<'a> Decoder<'a, '_> {
         sources: usize,
     ) -> Result<[Row; 6], String> {
         let mut r = [0; 6];
-        for index in 1..=sources {
-            r[index] = self.source(Self::operand(operands, index)?, ty)?;
+        for (index, row) in r.iter_mut().enumerate().skip(1).take(sources) {
+            *row = self.source(Self::operand(operands, index)?, ty)?;
         }
         r[0] = self.target(Self::operand(operands, 0)?, ty.wide())?;
         Ok(r)
@@ -398,7 +398,7 @@ impl<'a> Decoder<'a, '_> {
             let a = self.pred_source(Self::operand(operands, 1)?)?;
             let (logic, a, b) = match logic {
                 Some(logic) => (logic, a, self.pred_source(Self::operand(operands, 2)?)?),
-                None => (Logic::And, a.not(), Pred::TRUE),
+                None => (Logic::And, a.negated(), Pred::TRUE),
             };
             self.emit(Op::Logic(logic), [to, a.0, b.0, 0, 0, 0], 0);
             return Ok(());

@@ -212,7 +212,7 @@ impl<'a> Decoder<'a, '_> {
         Ok(match operand {
             Operand::Word(name) => Pred::new(self.pred_register(name)?, false),
             Operand::Not(name) => Pred::new(self.pred_register(name)?, true),
-            Operand::Int(0) => Pred::TRUE.not(),
+            Operand::Int(0) => Pred::TRUE.negated(),
             Operand::Int(_) => Pred::TRUE,
             _ => return Err(format!("{operand:?} isn't a predicate")),
         })
