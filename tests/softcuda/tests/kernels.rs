@@ -71,28 +71,28 @@ fn products() {
     }
 }
 
+/// Says how fast products run, checked and not.
 #[test]
 fn speed() {
-    let mut device = device(GEMM, false);
-    device.options.threads = 1;
-    device.options.watchdog = u64::MAX;
-    let (n, k) = (256_usize, 512_usize);
-    let (a, b): (Vec<f32>, Vec<f32>) = (
-        numbers(n * k, 1).iter().map(|x| *x as f32).collect(),
-        numbers(n * k, 2).iter().map(|x| *x as f32).collect(),
-    );
-    let (da, db, dc) = (device.upload(&a), device.upload(&b), device.zeros((n * n * 4) as u64));
-    let arguments = Arguments::new().u64(da).u64(db).u64(dc).u32(n as u32).u32(k as u32);
-    let start = Instant::now();
-    device
-        .run("micro", [n as u32 / 64, n as u32 / 64, 1], [256, 1, 1], 0, arguments, false)
-        .unwrap();
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{:.0} million fma lanes a second", (n * n * k) as f64 / seconds / 1e6);
-    let c: Vec<f32> = device.download(dc, n * n);
-    for (i, c) in c.iter().enumerate() {
-        let exact = (0..k).fold(0.0_f32, |s, l| a[i / n * k + l].mul_add(b[l * n + i % n], s));
-        assert_eq!(*c, exact);
+    for (checked, n, k) in [(false, 256_usize, 512_usize), (true, 64, 64)] {
+        let mut device = device(GEMM, checked);
+        device.options.threads = 1;
+        device.options.watchdog = u64::MAX;
+        let narrow = |seed| numbers(n * k, seed).iter().map(|x| *x as f32).collect::<Vec<_>>();
+        let (a, b) = (narrow(1), narrow(2));
+        let (da, db) = (device.upload(&a), device.upload(&b));
+        let dc = device.zeros((n * n * 4) as u64);
+        let arguments = Arguments::new().u64(da).u64(db).u64(dc).u32(n as u32).u32(k as u32);
+        let start = Instant::now();
+        let tiles = n as u32 / 64;
+        device.run("micro", [tiles, tiles, 1], [256, 1, 1], 0, arguments, false).unwrap();
+        let rate = (n * n * k) as f64 / start.elapsed().as_secs_f64() / 1e6;
+        println!("checked: {checked}: {rate:.1} million fused multiply-adds a second");
+        let c: Vec<f32> = device.download(dc, n * n);
+        for (i, c) in c.iter().enumerate() {
+            let exact = (0..k).fold(0.0_f32, |s, l| a[i / n * k + l].mul_add(b[l * n + i % n], s));
+            assert_eq!(*c, exact);
+        }
     }
 }
 
