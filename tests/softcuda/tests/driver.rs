@@ -5,6 +5,8 @@
 //! loader path is a folder with the library under its two names: `softcuda` under the target folder.
 //! Cargo builds the library together with the tests; `cargo build -p softcuda` builds it alone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[path = "driver/kernels.rs"]
 mod kernels;
 #[path = "driver/process.rs"]
