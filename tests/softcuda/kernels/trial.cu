@@ -14,7 +14,7 @@ extern "C" __global__ void misc(P p, float* y, unsigned* c) {
   for (int i=0;i<8;i++) loc[i] = p.x[i]*p.s;
   s[t&63] = loc[(t*7+p.n)&7]; dyn[t] = table[t&3];
   __syncthreads();
-  float v = helper(s[(t+1)&63], p.n, loc);
+  float v = helper(s[(t+1)&31], p.n, loc);
   v += __shfl_xor_sync(~0u, v, 3); v += __shfl_down_sync(~0u, v, 1);
   unsigned b = __ballot_sync(~0u, v > 3.f);
   atomicAdd(c, __popc(b)); atomicAdd(y+40, v); atomicMax(c+1, (unsigned)t); atomicCAS(c+2, 0u, 5u); atomicAdd(&counter, 1.0);

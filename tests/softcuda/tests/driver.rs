@@ -2,8 +2,10 @@
 //!
 //! A process loads a driver library once, by name, and the environment that decides which one is
 //! read when the process starts. So each test runs itself again, in a process of its own whose
-//! loader path is a folder with the library under its two names. `cargo build -p softcuda` in the
-//! same profile comes first where cargo has not built the library itself.
+//! loader path is a folder with the library under its two names: `softcuda` under the target folder.
+//! Cargo builds the library together with the tests; `cargo build -p softcuda` builds it alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "driver/kernels.rs"]
 mod kernels;

@@ -3,6 +3,8 @@
 //! The PTX next to each source is what NVRTC made of it; where there's an NVRTC, its own is tried as
 //! well.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use common::{Arguments, Device, compile};

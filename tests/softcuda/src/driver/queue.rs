@@ -80,17 +80,24 @@ impl<T> Queue<T> {
         self.round = self.draw();
     }
 
-    /// Takes a node that may run now; [`Queue::finish`] says that it did.
-    pub fn take(&mut self) -> Option<(Id, T)> {
-        if self.ready.is_empty() {
+    /// Takes a node that may run now, of those wanted; [`Queue::finish`] says that it did.
+    pub fn take(&mut self, wanted: impl Fn(&T) -> bool) -> Option<(Id, T)> {
+        let fits =
+            |(id, _): &(Id, u64)| self.pending.get(id).is_some_and(|node| wanted(&node.work));
+        let fitting: Vec<usize> =
+            (0..self.ready.len()).filter(|&index| fits(&self.ready[index])).collect();
+        if fitting.is_empty() {
             return None;
         }
         let draw = self.draw();
         let index = if draw & 3 == 0 {
-            (draw >> 2) as usize % self.ready.len()
+            fitting[(draw >> 2) as usize % fitting.len()]
         } else {
-            let rank = |&(_, &(id, lane)): &(usize, &(Id, u64))| (mix(lane ^ self.round), id);
-            self.ready.iter().enumerate().min_by_key(rank).map_or(0, |(index, _)| index)
+            let rank = |index: &usize| {
+                let (id, lane) = self.ready[*index];
+                (mix(lane ^ self.round), id)
+            };
+            fitting.into_iter().min_by_key(rank)?
         };
         let (id, _) = self.ready.swap_remove(index);
         let node = self.pending.remove(&id)?;
@@ -131,7 +138,7 @@ mod tests {
 
     fn run(queue: &mut Queue<char>) -> String {
         let mut order = String::new();
-        while let Some((id, work)) = queue.take() {
+        while let Some((id, work)) = queue.take(|_| true) {
             order.push(work);
             assert!(!queue.is_done(id));
             queue.finish();

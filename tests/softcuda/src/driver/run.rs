@@ -12,6 +12,7 @@ use super::state::{Driver, Handle};
 use crate::exec::{self, FaultKind, Launch, Options};
 use crate::memory::Memory;
 use crate::ptx::Loaded;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -172,9 +173,14 @@ impl Driver {
         self.usable(context).map(|_| ())
     }
 
-    /// Runs one node.
+    /// Runs one node. Something can always run while something waits.
     pub fn step(&mut self) -> Result {
-        let (id, node) = self.queue.take().ok_or(Code::UNKNOWN)?;
+        if self.step_of(|_| true) { Ok(()) } else { Err(Code::UNKNOWN) }
+    }
+
+    /// Runs one node of those wanted, if one is ready.
+    pub fn step_of(&mut self, wanted: impl Fn(&Node) -> bool) -> bool {
+        let Some((id, node)) = self.queue.take(wanted) else { return false };
         self.staged -= node.op.staged();
         // Work of a lost context is dropped; what waits for it goes on, and is dropped in turn.
         if self.usable(node.context).is_ok()
@@ -183,7 +189,7 @@ impl Driver {
             self.lose(node.context, code, &message);
         }
         self.queue.finish();
-        Ok(())
+        true
     }
 
     fn run(&mut self, id: Id, node: &Node) -> std::result::Result<(), Fault> {
@@ -278,7 +284,12 @@ impl Driver {
             threads: self.settings.threads,
             ..Options::default()
         };
-        exec::launch(&request, memory, &options).map_err(|fault| {
+        // The interpreter's panic is the kernel's error: the queue goes on.
+        let run = AssertUnwindSafe(|| exec::launch(&request, memory, &options));
+        let done = catch_unwind(run).map_err(|_| {
+            (Code::UNKNOWN, format!("kernel {}: the interpreter panicked", kernel.name()))
+        })?;
+        done.map_err(|fault| {
             let code = match fault.kind {
                 FaultKind::OutOfBounds | FaultKind::UseAfterFree => Code::ILLEGAL_ADDRESS,
                 FaultKind::Misaligned => Code::MISALIGNED_ADDRESS,

@@ -44,6 +44,8 @@ pub struct Driver {
     pub host: Clock,
     /// Bytes of host memory that waiting copies hold.
     pub staged: usize,
+    /// Queries in a row that found nothing to run but host functions.
+    pub polls: u32,
     last_handle: Handle,
     allocations: u64,
     launches: u64,
@@ -167,6 +169,7 @@ impl Driver {
             pinned: BTreeMap::new(),
             host: Clock::default(),
             staged: 0,
+            polls: 0,
             last_handle: FIRST_HANDLE,
             allocations: 0,
             launches: 0,

@@ -49,6 +49,9 @@ const MOST_STAGED: usize = 256 << 20;
 /// Nodes that may wait; a real device blocks the host as well when its queue is full.
 const MOST_WAITING: usize = 1 << 14;
 
+/// Queries in vain after which one runs a host function.
+const PATIENCE: u32 = 1000;
+
 impl Stream {
     pub fn new(context: Handle, handle: Handle, blocking: bool, priority: i32) -> Self {
         let lane = handle as u64;
@@ -246,14 +249,21 @@ extern "C" fn cuStreamQuery(stream: Handle) -> u32 {
 }
 
 impl Driver {
-    /// Whether a front is over; if not, a step is taken.
+    /// Whether a front is over; if not, a step is taken. A host function may wait for the very
+    /// thread that asks, so it is left alone for a while.
     pub fn query(&mut self, context: Handle, front: &Front) -> Result {
         let over = |driver: &Self| front.ids.iter().all(|&id| driver.queue.is_done(id));
         if over(self) {
             self.host.join(&front.clock);
             return self.usable(context).map(|_| ());
         }
-        self.step()?;
+        if self.step_of(|node| !matches!(node.op, Op::Host { .. })) {
+            self.polls = 0;
+        } else if self.polls < PATIENCE {
+            self.polls += 1;
+        } else {
+            self.step()?;
+        }
         self.usable(context)?;
         Err(Code::NOT_READY)
     }

@@ -1,18 +1,17 @@
-//! Loads, stores, atomics and asynchronous copies.
+//! Loads and stores.
 //!
 //! Every access to global memory is a relaxed atomic one of the host: blocks may run on several
 //! host threads, and a kernel's races mustn't be the interpreter's.
 
 use super::FaultKind;
-use super::code::{Access, At, Atomic, Inst, Order};
+use super::code::{Access, At, Inst, Order};
 use super::machine::Stop;
-use super::registers::{LANES, flush};
-use super::warp::{PendingCopy, Turn, lanes};
+use super::registers::LANES;
+use super::warp::{Turn, each, lanes};
 use super::window;
 use crate::checks::Use;
 use crate::memory::{BASE, Refusal};
-use crate::ptx::Ty;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// Where each lane's access goes.
@@ -23,7 +22,7 @@ pub struct Pointers(pub [*mut u8; LANES]);
 /// # Safety
 /// `at` must be valid for `bytes` bytes and aligned to them.
 #[inline(always)]
-unsafe fn read(at: *mut u8, bytes: u8) -> u64 {
+pub(super) unsafe fn read(at: *mut u8, bytes: u8) -> u64 {
     // SAFETY: the caller's promise.
     unsafe {
         match bytes {
@@ -40,7 +39,7 @@ unsafe fn read(at: *mut u8, bytes: u8) -> u64 {
 /// # Safety
 /// As for [`read`].
 #[inline(always)]
-unsafe fn write(at: *mut u8, bytes: u8, value: u64) {
+pub(super) unsafe fn write(at: *mut u8, bytes: u8, value: u64) {
     // SAFETY: the caller's promise.
     unsafe {
         match bytes {
@@ -63,15 +62,15 @@ fn sign_extend(value: u64, bytes: u8) -> u64 {
 
 /// How an access appears to the checks.
 #[derive(Clone, Copy)]
-struct Manner {
-    kind: Use,
-    pc: usize,
+pub(super) struct Manner {
+    pub kind: Use,
+    pub pc: usize,
 }
 
 impl Turn<'_, '_> {
     /// Addresses of the lanes.
     #[inline(always)]
-    fn addresses(&self, inst: &Inst, wide: bool) -> [u64; LANES] {
+    pub(super) fn addresses(&self, inst: &Inst, wide: bool) -> [u64; LANES] {
         let mut addresses = [0; LANES];
         if wide {
             let row = self.warp.file.wide(inst.r[4]);
@@ -89,7 +88,7 @@ impl Turn<'_, '_> {
 
     /// Checks each lane's access and finds its memory.
     #[inline(always)]
-    fn reach(
+    pub(super) fn reach(
         &mut self,
         inst: &Inst,
         access: Access,
@@ -102,11 +101,26 @@ impl Turn<'_, '_> {
         if access.at == At::Global && self.check.is_none() {
             let (base, span) = (self.machine.base, self.machine.span);
             let mut fine = true;
-            for lane in lanes(exec) {
+            each(exec, |lane| {
                 let offset = addresses[lane].wrapping_sub(BASE);
-                fine &= offset <= span - bytes && offset & (bytes - 1) == 0;
+                fine &= (offset <= span - bytes) & (offset & (bytes - 1) == 0);
                 pointers.0[lane] = base.wrapping_add(offset as usize);
+            });
+            if fine {
+                return Ok(pointers);
             }
+        }
+        if access.at == At::Shared && self.check.is_none() {
+            let base: *mut u8 = self.shared.as_mut_ptr().cast();
+            let size = self.machine.shared_bytes;
+            let mut fine = true;
+            each(exec, |lane| {
+                let offset = addresses[lane];
+                fine &= (offset < size) & (offset & (bytes - 1) == 0);
+                pointers.0[lane] = base.wrapping_add(offset as usize);
+            });
+            // An aligned access that starts inside ends inside if the size is a multiple of it.
+            fine &= size & (bytes - 1) == 0;
             if fine {
                 return Ok(pointers);
             }
@@ -118,7 +132,7 @@ impl Turn<'_, '_> {
     }
 
     /// One lane's memory.
-    fn pointer(
+    pub(super) fn pointer(
         &mut self,
         at: At,
         address: u64,
@@ -162,7 +176,13 @@ impl Turn<'_, '_> {
         Ok(start.wrapping_add(offset as usize))
     }
 
-    fn aligned(&self, at: u64, bytes: u64, lane: usize, manner: Manner) -> Result<(), Box<Stop>> {
+    pub(super) fn aligned(
+        &self,
+        at: u64,
+        bytes: u64,
+        lane: usize,
+        manner: Manner,
+    ) -> Result<(), Box<Stop>> {
         if at & (bytes - 1) == 0 {
             return Ok(());
         }
@@ -223,7 +243,7 @@ impl Turn<'_, '_> {
     }
 
     /// Volatile, ordered and atomic accesses may be a loop that waits: its turn ends sooner.
-    fn tire(&mut self) {
+    pub(super) fn tire(&mut self) {
         self.left -= 64;
     }
 
@@ -242,24 +262,26 @@ impl Turn<'_, '_> {
             let row = inst.r[element];
             macro_rules! fill {
                 ($bytes:literal) => {{
-                    if access.wide {
-                        let row = self.warp.file.wide_mut(row);
-                        for lane in lanes(exec) {
-                            // SAFETY: `reach` found the access in bounds and aligned.
-                            let value =
-                                unsafe { read(pointers.0[lane].wrapping_add(offset), $bytes) };
-                            row[lane] =
-                                if access.signed { sign_extend(value, $bytes) } else { value };
+                    // SAFETY: `reach` found each lane's access in bounds and aligned.
+                    let value = |lane: usize| unsafe {
+                        read(pointers.0[lane].wrapping_add(offset), $bytes)
+                    };
+                    match (access.wide, access.signed) {
+                        (true, false) => {
+                            let row = self.warp.file.wide_mut(row);
+                            each(exec, |lane| row[lane] = value(lane));
                         }
-                    } else {
-                        let row = self.warp.file.narrow_mut(row);
-                        for lane in lanes(exec) {
-                            // SAFETY: as above.
-                            let value =
-                                unsafe { read(pointers.0[lane].wrapping_add(offset), $bytes) };
-                            row[lane] =
-                                if access.signed { sign_extend(value, $bytes) } else { value }
-                                    as u32;
+                        (true, true) => {
+                            let row = self.warp.file.wide_mut(row);
+                            each(exec, |lane| row[lane] = sign_extend(value(lane), $bytes));
+                        }
+                        (false, true) if $bytes < 4 => {
+                            let row = self.warp.file.narrow_mut(row);
+                            each(exec, |lane| row[lane] = sign_extend(value(lane), $bytes) as u32);
+                        }
+                        (false, _) => {
+                            let row = self.warp.file.narrow_mut(row);
+                            each(exec, |lane| row[lane] = value(lane) as u32);
                         }
                     }
                 }};
@@ -299,11 +321,11 @@ impl Turn<'_, '_> {
             macro_rules! empty {
                 ($bytes:literal, $view:ident) => {{
                     let row = self.warp.file.$view(row);
-                    for lane in lanes(exec) {
+                    each(exec, |lane| {
                         let at = pointers.0[lane].wrapping_add(offset);
                         // SAFETY: `reach` found the access in bounds and aligned.
                         unsafe { write(at, $bytes, u64::from(row[lane])) };
-                    }
+                    });
                 }};
             }
             match access.bytes {
@@ -331,169 +353,11 @@ impl Turn<'_, '_> {
     }
 
     /// What a variable that orders accesses is known by: shared ones belong to their block.
-    fn key(&self, at: At, address: u64) -> u64 {
+    pub(super) fn key(&self, at: At, address: u64) -> u64 {
         let (at, offset) = if at == At::Generic { window::resolve(address) } else { (at, address) };
         match at {
             At::Shared => window::SHARED | u64::from(self.block) << 20 | offset,
             _ => offset,
         }
-    }
-
-    pub(super) fn atomic(
-        &mut self,
-        inst: &Inst,
-        op: Atomic,
-        ty: Ty,
-        access: Access,
-        exec: u32,
-        pc: usize,
-    ) -> Result<(), Box<Stop>> {
-        self.tire();
-        let pointers = self.reach(inst, access, exec, Manner { kind: Use::Atomic, pc })?;
-        let addresses = self.addresses(inst, access.wide_address);
-        let (wide, returns) = (ty.wide(), inst.r[3] != 0);
-        for lane in lanes(exec) {
-            if self.check.is_some() {
-                let (who, key) = (self.who(lane), self.key(access.at, addresses[lane]));
-                let order = access.order;
-                if let Some(check) = &mut self.check {
-                    check.observe(who, key, order.acquires(), access.scope);
-                    check.publish(who, key, order.releases(), true, access.scope);
-                }
-            }
-            let a = self.warp.file.lane(inst.r[1], wide, lane);
-            let b = self.warp.file.lane(inst.r[2], wide, lane);
-            let at = access.at;
-            let global = at == At::Global
-                || at == At::Generic && window::resolve(addresses[lane]).0 == At::Global;
-            // SAFETY: `reach` found the access in bounds and aligned.
-            let old = unsafe {
-                if wide {
-                    update64(AtomicU64::from_ptr(pointers.0[lane].cast()), op, ty, a, b)
-                } else {
-                    let cell = AtomicU32::from_ptr(pointers.0[lane].cast());
-                    u64::from(update32(cell, op, ty, a as u32, b as u32, global))
-                }
-            };
-            if returns {
-                self.warp.file.set_lane(inst.r[0], wide, lane, old);
-            }
-        }
-        Ok(())
-    }
-
-    /// Local memory to local memory: an argument or a result of a call.
-    pub(super) fn copy_local(&mut self, inst: &Inst, exec: u32) {
-        let stride = self.machine.local_stride as usize;
-        let [to, from, bytes] = [inst.r[0], inst.r[1], inst.r[2]].map(|x| x as usize);
-        let start: *mut u8 = self.warp.local.as_mut_ptr().cast();
-        for lane in lanes(exec) {
-            // SAFETY: the decoder placed both variables inside each lane's stride.
-            unsafe {
-                let lane = start.add(lane * stride);
-                lane.add(from).copy_to(lane.add(to), bytes);
-            }
-        }
-    }
-
-    /// Reads now; the data lands in shared memory when it's waited for.
-    pub(super) fn copy_async(
-        &mut self,
-        inst: &Inst,
-        bytes: u8,
-        wide_target: bool,
-        exec: u32,
-        pc: usize,
-    ) -> Result<(), Box<Stop>> {
-        for lane in lanes(exec) {
-            let file = &self.warp.file;
-            let target = file.lane(inst.r[0], wide_target, lane);
-            let target = target.wrapping_add(file.wide(inst.r[3])[lane]) & (window::SHARED - 1);
-            let source = file.wide(inst.r[1])[lane].wrapping_add(inst.imm as u64);
-            let wanted = u64::from(file.narrow(inst.r[2])[lane]).min(u64::from(bytes));
-            let size = u64::from(bytes);
-            self.aligned(source, size, lane, Manner { kind: Use::Read, pc })?;
-            let mut data = [0; 16];
-            for k in 0..wanted {
-                let manner = Manner { kind: Use::Read, pc };
-                let at = self.pointer(At::Global, source + k, 1, lane, manner)?;
-                // SAFETY: `pointer` found the byte in bounds.
-                data[k as usize] = unsafe { read(at, 1) } as u8;
-            }
-            let manner = Manner { kind: Use::PendingWrite, pc };
-            self.pointer(At::Shared, target, size, lane, manner)?;
-            let (group, bytes) = (self.warp.groups[lane], u32::from(bytes));
-            self.warp.copies.push(PendingCopy { lane, group, target, data, bytes, pc });
-        }
-        Ok(())
-    }
-
-    /// Lets all but the newest `left` groups of some lanes land; negative: everything.
-    pub(super) fn land_copies(&mut self, left: i64, exec: u32) -> Result<(), Box<Stop>> {
-        let copies = std::mem::take(&mut self.warp.copies);
-        for copy in copies {
-            let landed =
-                left < 0 || i64::from(copy.group) < i64::from(self.warp.groups[copy.lane]) - left;
-            if exec >> copy.lane & 1 == 0 || !landed {
-                self.warp.copies.push(copy);
-                continue;
-            }
-            let (size, manner) = (u64::from(copy.bytes), Manner { kind: Use::Write, pc: copy.pc });
-            let at = self.pointer(At::Shared, copy.target, size, copy.lane, manner)?;
-            for (k, byte) in copy.data.iter().enumerate().take(copy.bytes as usize) {
-                // SAFETY: `pointer` found all bytes in bounds.
-                unsafe { write(at.wrapping_add(k), 1, u64::from(*byte)) };
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Changes a cell by a function of its value; gives the old value.
-fn update32(cell: &AtomicU32, op: Atomic, ty: Ty, a: u32, b: u32, global: bool) -> u32 {
-    let change = |f: &dyn Fn(u32) -> u32| {
-        cell.fetch_update(SeqCst, SeqCst, |old| Some(f(old))).unwrap_or_else(|old| old)
-    };
-    match (op, ty) {
-        (Atomic::Add, Ty::F32) => change(&|old| {
-            // Global float atomics flush denormals, shared ones don't.
-            let (x, y) = (f32::from_bits(old), f32::from_bits(a));
-            if global { flush(flush(x) + flush(y)) } else { x + y }.to_bits()
-        }),
-        (Atomic::Add, _) => cell.fetch_add(a, SeqCst),
-        (Atomic::Min, Ty::S32) => change(&|old| (old as i32).min(a as i32) as u32),
-        (Atomic::Max, Ty::S32) => change(&|old| (old as i32).max(a as i32) as u32),
-        (Atomic::Min, _) => cell.fetch_min(a, SeqCst),
-        (Atomic::Max, _) => cell.fetch_max(a, SeqCst),
-        (Atomic::And, _) => cell.fetch_and(a, SeqCst),
-        (Atomic::Or, _) => cell.fetch_or(a, SeqCst),
-        (Atomic::Xor, _) => cell.fetch_xor(a, SeqCst),
-        (Atomic::Exch, _) => cell.swap(a, SeqCst),
-        (Atomic::Cas, _) => cell.compare_exchange(a, b, SeqCst, SeqCst).unwrap_or_else(|old| old),
-        (Atomic::Inc, _) => change(&|old| if old >= a { 0 } else { old + 1 }),
-        (Atomic::Dec, _) => change(&|old| if old == 0 || old > a { a } else { old - 1 }),
-    }
-}
-
-fn update64(cell: &AtomicU64, op: Atomic, ty: Ty, a: u64, b: u64) -> u64 {
-    let change = |f: &dyn Fn(u64) -> u64| {
-        cell.fetch_update(SeqCst, SeqCst, |old| Some(f(old))).unwrap_or_else(|old| old)
-    };
-    match (op, ty) {
-        (Atomic::Add, Ty::F64) => {
-            change(&|old| (f64::from_bits(old) + f64::from_bits(a)).to_bits())
-        }
-        (Atomic::Add, _) => cell.fetch_add(a, SeqCst),
-        (Atomic::Min, Ty::S64) => change(&|old| (old as i64).min(a as i64) as u64),
-        (Atomic::Max, Ty::S64) => change(&|old| (old as i64).max(a as i64) as u64),
-        (Atomic::Min, _) => cell.fetch_min(a, SeqCst),
-        (Atomic::Max, _) => cell.fetch_max(a, SeqCst),
-        (Atomic::And, _) => cell.fetch_and(a, SeqCst),
-        (Atomic::Or, _) => cell.fetch_or(a, SeqCst),
-        (Atomic::Xor, _) => cell.fetch_xor(a, SeqCst),
-        (Atomic::Exch, _) => cell.swap(a, SeqCst),
-        (Atomic::Cas, _) => cell.compare_exchange(a, b, SeqCst, SeqCst).unwrap_or_else(|old| old),
-        (Atomic::Inc, _) => change(&|old| if old >= a { 0 } else { old + 1 }),
-        (Atomic::Dec, _) => change(&|old| if old == 0 || old > a { a } else { old - 1 }),
     }
 }

@@ -29,7 +29,7 @@ impl Pred {
         self.0 >> 1
     }
 
-    pub fn not(self) -> Self {
+    pub fn negated(self) -> Self {
         Self(self.0 ^ 1)
     }
 }

@@ -1,18 +1,21 @@
 //! Running a kernel.
 //!
 //! [`code`] is what the decoder makes of PTX, [`registers`] what it works on, [`alu`] the
-//! arithmetic. A [`warp`] decides which lanes run, [`access`] goes to memory, [`collective`] is what
-//! lanes do together, a [`block`] has barriers, a [`grid`] an order of blocks.
+//! arithmetic. A [`warp`] decides which lanes run, [`access`] goes to memory, [`meeting`] is
+//! where lanes wait for each other, [`collective`] what they do then; a [`block`] has barriers, a [`grid`] an order of blocks.
 
 mod access;
 mod alu;
+mod atomic;
 mod block;
 pub mod code;
 mod collective;
 mod convert;
+mod copies;
 mod grid;
 mod machine;
 mod math;
+mod meeting;
 mod registers;
 mod warp;
 pub mod window;

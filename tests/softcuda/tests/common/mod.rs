@@ -1,6 +1,6 @@
 //! What the tests share: NVRTC where it's found, and a device to run kernels on.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use libloading::Library;
 use softcuda::exec::{Fault, Launch, Options, launch};

@@ -254,11 +254,20 @@ fn host_functions_run_in_order_and_may_not_call_the_driver() {
     on_device(&[], || {
         let (_context, [one, _], _) = two_streams();
         let mut data = (41u32, CUresult::CUDA_SUCCESS);
-        let pointer = (&raw mut data).cast();
+        let pointer = (&raw mut data).cast::<std::ffi::c_void>();
         // SAFETY: the data lives until the stream is done.
         unsafe { result::stream::launch_host_function(one.cu_stream(), call_back, pointer) }
             .unwrap();
         one.synchronize().unwrap();
         assert_eq!(data, (42, CUresult::CUDA_ERROR_NOT_PERMITTED));
+        // Polling leaves it alone at first, but not for ever.
+        // SAFETY: as above.
+        unsafe { result::stream::launch_host_function(one.cu_stream(), call_back, pointer) }
+            .unwrap();
+        let event = one.record_event(None).unwrap();
+        assert!(!event.is_complete());
+        assert_eq!(data.0, 42);
+        while !event.is_complete() {}
+        assert_eq!(data.0, 43);
     });
 }

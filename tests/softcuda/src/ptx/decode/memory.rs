@@ -3,7 +3,7 @@
 use super::modifiers::Modifiers;
 use super::operands::Address;
 use super::{Decoder, Symbol};
-use crate::exec::code::{Access, At, Atomic, Op, Order, Pred, Row, Scope};
+use crate::exec::code::{Access, At, Atomic, Op, Order, Row, Scope};
 use crate::ptx::syntax::Operand;
 use crate::ptx::types::Ty;
 
@@ -318,7 +318,6 @@ impl<'a> Decoder<'a, '_> {
         let r = [target.row, source.row, size, offset, 0, 0];
         let op = Op::CopyAsync { bytes: *bytes as u8, wide_target: target.wide };
         self.emit(op, r, source.offset);
-        debug_assert_eq!(Pred::TRUE.0, 0);
         Ok(())
     }
 }

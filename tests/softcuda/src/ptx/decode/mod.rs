@@ -9,6 +9,7 @@ mod arithmetic;
 mod control;
 mod memory;
 mod modifiers;
+mod moves;
 mod operands;
 
 use super::program::{Program, Site, Special, Value};

@@ -1,7 +1,7 @@
 //! Operands: registers, constants, special registers, addresses.
 
 use super::{Decoder, Slot, Symbol};
-use crate::exec::code::{Op, Pred, Row, Un};
+use crate::exec::code::{Bin, Op, Pred, Row, Un};
 use crate::exec::window;
 use crate::ptx::program::{Special, Value};
 use crate::ptx::syntax::Operand;
@@ -137,7 +137,11 @@ impl<'a> Decoder<'a, '_> {
         Ok(match symbol {
             Symbol::Shared(at) | Symbol::Local(at) | Symbol::Param(at) => self.bits(add(at), wide),
             Symbol::Variable(_) | Symbol::Dynamic if offset != 0 => {
-                return Err(format!("`{name}` plus an offset as a value"));
+                let (base, to) = (self.symbol_row(name, 0, wide)?, self.new_row(wide));
+                let (by, ty) =
+                    (self.bits(offset as u64, wide), if wide { Ty::U64 } else { Ty::U32 });
+                self.emit(Op::Bin(Bin::Add, ty), [to, base, by, 0, 0, 0], 0);
+                to
             }
             Symbol::Variable(index) => self.constant(Value::Variable(index), wide),
             Symbol::Dynamic => self.constant(Value::Dynamic, wide),
@@ -212,7 +216,7 @@ impl<'a> Decoder<'a, '_> {
         Ok(match operand {
             Operand::Word(name) => Pred::new(self.pred_register(name)?, false),
             Operand::Not(name) => Pred::new(self.pred_register(name)?, true),
-            Operand::Int(0) => Pred::TRUE.not(),
+            Operand::Int(0) => Pred::TRUE.negated(),
             Operand::Int(_) => Pred::TRUE,
             _ => return Err(format!("{operand:?} isn't a predicate")),
         })

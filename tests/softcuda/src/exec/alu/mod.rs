@@ -3,108 +3,19 @@
 //! Each operation is a loop over whole rows, compiled to vector code for AVX2 with FMA, with a
 //! portable fallback. Lanes that are masked off are computed and dropped.
 
-use super::code::{Bin, Class, Compare, Directed, Inst, Logic, Mode, Op, Pred, Toward, Tri, Un};
-use super::convert::convert;
+mod compare;
+mod lanewise;
+mod moves;
+
+use super::code::{Bin, Inst, Logic, Op, Pred, Tri, Un};
 use super::math;
 use super::registers::{Brain, BrainPair, Flushed, Half, HalfPair, LANES, Lane, Registers};
 use crate::ptx::Ty;
+use compare::compare;
+use lanewise::{bin, fuse, slow, tri, un};
+use moves::{bit_insert, carry, cvt, directed, pack, pair, test, unpack};
 
-/// Runs `code[at..]` for the lanes in `active` until an instruction that isn't straight or `limit`
-/// is reached; says where that is.
-#[inline]
-pub fn run(code: &[Inst], mut at: usize, limit: usize, active: u32, file: &mut Registers) -> usize {
-    while at < limit {
-        let Some(inst) = code.get(at) else { break };
-        if !inst.op.straight() {
-            break;
-        }
-        let mask = active & file.pred(inst.guard);
-        if mask != 0 {
-            step(inst, mask, file);
-        }
-        at += 1;
-    }
-    at
-}
-
-/// Whether the host has the instructions that the vector code is compiled for.
-pub fn vector_host() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// A loop over the lanes, as vector code where the host can run it. The portable one calls its
-/// function lane by lane, so that it's compiled once per types, not once per operation: the results
-/// are the same.
-macro_rules! lanewise {
-    ($name:ident, $vector:ident, $portable:ident, $($lane:ident $value:ident $row:literal),+) => {
-        #[inline(always)]
-        fn $name<$($lane: Lane,)+ R: Lane>(
-            i: &Inst,
-            file: &mut Registers,
-            mask: u32,
-            f: impl Fn($($lane::Value),+) -> R::Value,
-        ) {
-            #[cfg(target_arch = "x86_64")]
-            if file.vector {
-                // SAFETY: `vector` says that the host has the features.
-                return unsafe { $vector::<$($lane,)+ R>(i, file, mask, f) };
-            }
-            $portable::<$($lane,)+ R>(i, file, mask, &f);
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        #[inline(never)]
-        #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-        fn $vector<$($lane: Lane,)+ R: Lane>(
-            i: &Inst,
-            file: &mut Registers,
-            mask: u32,
-            f: impl Fn($($lane::Value),+) -> R::Value,
-        ) {
-            $(let $value = $lane::load(file, i.r[$row]);)+
-            let mut out = [R::Value::default(); LANES];
-            for lane in 0..LANES {
-                out[lane] = f($($value[lane]),+);
-            }
-            R::store(file, i.r[0], &out, mask);
-        }
-
-        #[inline(never)]
-        fn $portable<$($lane: Lane,)+ R: Lane>(
-            i: &Inst,
-            file: &mut Registers,
-            mask: u32,
-            f: &dyn Fn($($lane::Value),+) -> R::Value,
-        ) {
-            $(let $value = $lane::load(file, i.r[$row]);)+
-            let mut out = [R::Value::default(); LANES];
-            for lane in 0..LANES {
-                out[lane] = f($($value[lane]),+);
-            }
-            R::store(file, i.r[0], &out, mask);
-        }
-    };
-}
-
-lanewise!(un, un_vector, un_portable, A a 1);
-lanewise!(bin, bin_vector, bin_portable, A a 1, B b 2);
-lanewise!(tri, tri_vector, tri_portable, A a 1, B b 2, C c 3);
-
-/// For operations too long to be vector code: only the lanes that count, out of line.
-#[inline(never)]
-fn slow(i: &Inst, file: &mut Registers, mask: u32, wide: [bool; 4], f: &dyn Fn([u64; 4]) -> u64) {
-    for lane in (0..LANES).filter(|lane| mask >> lane & 1 != 0) {
-        let mut sources = [0; 4];
-        for (k, source) in sources.iter_mut().enumerate().take(3) {
-            *source = file.lane(i.r[k + 1], wide[k + 1], lane);
-        }
-        file.set_lane(i.r[0], wide[0], lane, f(sources));
-    }
-}
-
+/// The Rust type of an integer type.
 macro_rules! ints {
     ($ty:expr, $t:ident => $body:expr) => {
         match $ty {
@@ -134,6 +45,34 @@ macro_rules! ints {
             }
         }
     };
+}
+
+use ints;
+
+/// Runs `code[at..]` for the lanes in `active` until an instruction that isn't straight or `limit`
+/// is reached; says where that is.
+#[inline]
+pub fn run(code: &[Inst], mut at: usize, limit: usize, active: u32, file: &mut Registers) -> usize {
+    while at < limit {
+        let Some(inst) = code.get(at) else { break };
+        if !inst.op.straight() {
+            break;
+        }
+        let mask = active & file.pred(inst.guard);
+        if mask != 0 {
+            step(inst, mask, file);
+        }
+        at += 1;
+    }
+    at
+}
+
+/// Whether the host has the instructions that the vector code is compiled for.
+pub fn vector_host() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// A float operation on each format; pairs go elementwise.
@@ -261,14 +200,14 @@ fn binary(op: Bin, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
         };
     }
     match op {
-        Bin::Add => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::wrapping_add)),
-        Bin::Sub => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::wrapping_sub)),
-        Bin::Mul => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::wrapping_mul)),
+        Bin::Add => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.wrapping_add(b))),
+        Bin::Sub => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.wrapping_sub(b))),
+        Bin::Mul => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.wrapping_mul(b))),
         Bin::And => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a & b)),
         Bin::Or => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a | b)),
         Bin::Xor => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a ^ b)),
-        Bin::Min | Bin::MinNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::min)),
-        Bin::Max | Bin::MaxNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, T::max)),
+        Bin::Min | Bin::MinNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.min(b))),
+        Bin::Max | Bin::MaxNan => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| a.max(b))),
         // Division by zero is all ones, its remainder the dividend, as on hardware.
         Bin::Div => ints!(ty, T => bin::<T, T, T>(i, file, mask, |a, b| {
             if b == 0 { !0 } else { a.wrapping_div(b) }
@@ -281,8 +220,8 @@ fn binary(op: Bin, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
             if b < T::BITS { a << b } else { 0 }
         })),
         Bin::Shr => ints!(ty, T => bin::<T, u32, T>(i, file, mask, |a, b| {
-            #[allow(unused_comparisons)]
-            if b < T::BITS { a >> b } else if a < 0 { !0 } else { 0 }
+            // All but the last bit, then that one: what is left is 0 or the sign.
+            a >> b.min(T::BITS - 1) >> u32::from(b >= T::BITS)
         })),
         Bin::MulHi => match ty {
             Ty::S16 => bin::<i16, i16, i16>(i, file, mask, |a, b| {
@@ -335,18 +274,18 @@ fn unary(op: Un, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
         },
         Un::Neg => ints!(ty, T => un::<T, T>(i, file, mask, |a| (0 as T).wrapping_sub(a))),
         Un::Abs => match ty {
-            Ty::S16 => un::<i16, i16>(i, file, mask, i16::wrapping_abs),
-            Ty::S64 => un::<i64, i64>(i, file, mask, i64::wrapping_abs),
-            _ => un::<i32, i32>(i, file, mask, i32::wrapping_abs),
+            Ty::S16 => un::<i16, i16>(i, file, mask, |a| a.wrapping_abs()),
+            Ty::S64 => un::<i64, i64>(i, file, mask, |a| a.wrapping_abs()),
+            _ => un::<i32, i32>(i, file, mask, |a| a.wrapping_abs()),
         },
         Un::Not => ints!(ty, T => un::<T, T>(i, file, mask, |a| !a)),
         Un::Cnot => ints!(ty, T => un::<T, T>(i, file, mask, |a| T::from(a == 0))),
-        Un::Popc if wide => un::<u64, u32>(i, file, mask, u64::count_ones),
-        Un::Popc => un::<u32, u32>(i, file, mask, u32::count_ones),
-        Un::Clz if wide => un::<u64, u32>(i, file, mask, u64::leading_zeros),
-        Un::Clz => un::<u32, u32>(i, file, mask, u32::leading_zeros),
-        Un::Brev if wide => un::<u64, u64>(i, file, mask, u64::reverse_bits),
-        Un::Brev => un::<u32, u32>(i, file, mask, u32::reverse_bits),
+        Un::Popc if wide => un::<u64, u32>(i, file, mask, |a| a.count_ones()),
+        Un::Popc => un::<u32, u32>(i, file, mask, |a| a.count_ones()),
+        Un::Clz if wide => un::<u64, u32>(i, file, mask, |a| a.leading_zeros()),
+        Un::Clz => un::<u32, u32>(i, file, mask, |a| a.leading_zeros()),
+        Un::Brev if wide => un::<u64, u64>(i, file, mask, |a| a.reverse_bits()),
+        Un::Brev => un::<u32, u32>(i, file, mask, |a| a.reverse_bits()),
         Un::Bfind | Un::BfindShift => {
             let bits = 8 * ty.bytes();
             slow(i, file, mask, [false, wide, wide, wide], &|[a, ..]| {
@@ -401,25 +340,13 @@ fn approximate(i: &Inst, mask: u32, ty: Ty, f: fn(f32) -> f32, file: &mut Regist
 fn ternary(op: Tri, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
     match op {
         Tri::Fma => match ty {
-            Ty::F64 => tri::<f64, f64, f64, f64>(i, file, mask, f64::mul_add),
-            Ty::F32z => tri::<Flushed, Flushed, Flushed, Flushed>(i, file, mask, f32::mul_add),
-            Ty::F16 => {
-                tri::<Half, Half, Half, Half>(i, file, mask, |a, b, c| math::odd_sum(a * b, c));
-            }
-            Ty::BF16 => {
-                tri::<Brain, Brain, Brain, Brain>(i, file, mask, |a, b, c| math::odd_sum(a * b, c));
-            }
-            Ty::F16x2 => {
-                tri::<HalfPair, HalfPair, HalfPair, HalfPair>(i, file, mask, |a, b, c| {
-                    [math::odd_sum(a[0] * b[0], c[0]), math::odd_sum(a[1] * b[1], c[1])]
-                });
-            }
-            Ty::BF16x2 => {
-                tri::<BrainPair, BrainPair, BrainPair, BrainPair>(i, file, mask, |a, b, c| {
-                    [math::odd_sum(a[0] * b[0], c[0]), math::odd_sum(a[1] * b[1], c[1])]
-                });
-            }
-            _ => tri::<f32, f32, f32, f32>(i, file, mask, f32::mul_add),
+            Ty::F64 => fuse::<f64>(i, file, mask),
+            Ty::F32z => fuse::<Flushed>(i, file, mask),
+            Ty::F16 => fuse::<Half>(i, file, mask),
+            Ty::BF16 => fuse::<Brain>(i, file, mask),
+            Ty::F16x2 => fuse::<HalfPair>(i, file, mask),
+            Ty::BF16x2 => fuse::<BrainPair>(i, file, mask),
+            _ => fuse::<f32>(i, file, mask),
         },
         Tri::Mad => ints!(ty, T => tri::<T, T, T, T>(i, file, mask, |a, b, c| {
             a.wrapping_mul(b).wrapping_add(c)
@@ -481,237 +408,5 @@ fn ternary(op: Tri, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
         }),
         Tri::Dp4a => tri::<u32, u32, u32, u32>(i, file, mask, math::dp4a_unsigned),
         Tri::Dp4aSigned => tri::<u32, u32, u32, u32>(i, file, mask, math::dp4a_signed),
-    }
-}
-
-/// Lanes for which a comparison holds.
-#[inline(always)]
-fn compare_as<T: Lane>(
-    a: u32,
-    b: u32,
-    file: &Registers,
-    f: impl Fn(T::Value, T::Value) -> bool,
-) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    if file.vector {
-        // SAFETY: `vector` says that the host has the features.
-        return unsafe { compare_vector::<T>(a, b, file, f) };
-    }
-    compare_portable::<T>(a, b, file, &f)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-fn compare_vector<T: Lane>(
-    a: u32,
-    b: u32,
-    file: &Registers,
-    f: impl Fn(T::Value, T::Value) -> bool,
-) -> u32 {
-    let (a, b) = (T::load(file, a), T::load(file, b));
-    let mut bits = 0;
-    for lane in 0..LANES {
-        bits |= u32::from(f(a[lane], b[lane])) << lane;
-    }
-    bits
-}
-
-#[inline(never)]
-fn compare_portable<T: Lane>(
-    a: u32,
-    b: u32,
-    file: &Registers,
-    f: &dyn Fn(T::Value, T::Value) -> bool,
-) -> u32 {
-    let (a, b) = (T::load(file, a), T::load(file, b));
-    (0..LANES).fold(0, |bits, lane| bits | u32::from(f(a[lane], b[lane])) << lane)
-}
-
-#[inline(never)]
-fn compare(op: Compare, ty: Ty, a: u32, b: u32, file: &Registers) -> u32 {
-    macro_rules! ordered {
-        ($t:ty) => {
-            match op {
-                Compare::Eq | Compare::Equ => compare_as::<$t>(a, b, file, |a, b| a == b),
-                Compare::Ne | Compare::Neu => compare_as::<$t>(a, b, file, |a, b| a != b),
-                Compare::Lt | Compare::Ltu => compare_as::<$t>(a, b, file, |a, b| a < b),
-                Compare::Le | Compare::Leu => compare_as::<$t>(a, b, file, |a, b| a <= b),
-                Compare::Gt | Compare::Gtu => compare_as::<$t>(a, b, file, |a, b| a > b),
-                Compare::Ge | Compare::Geu => compare_as::<$t>(a, b, file, |a, b| a >= b),
-                Compare::Num | Compare::Nan => 0,
-            }
-        };
-    }
-    if !ty.float() {
-        return ints!(ty, T => ordered!(T));
-    }
-    // Rust's `==` and `<` are ordered, its `!=` is unordered; negation makes the rest.
-    macro_rules! float {
-        ($t:ty) => {
-            match op {
-                Compare::Eq => compare_as::<$t>(a, b, file, |a, b| a == b),
-                Compare::Neu => compare_as::<$t>(a, b, file, |a, b| a != b),
-                Compare::Lt => compare_as::<$t>(a, b, file, |a, b| a < b),
-                Compare::Le => compare_as::<$t>(a, b, file, |a, b| a <= b),
-                Compare::Gt => compare_as::<$t>(a, b, file, |a, b| a > b),
-                Compare::Ge => compare_as::<$t>(a, b, file, |a, b| a >= b),
-                Compare::Geu => !compare_as::<$t>(a, b, file, |a, b| a < b),
-                Compare::Gtu => !compare_as::<$t>(a, b, file, |a, b| a <= b),
-                Compare::Leu => !compare_as::<$t>(a, b, file, |a, b| a > b),
-                Compare::Ltu => !compare_as::<$t>(a, b, file, |a, b| a >= b),
-                Compare::Ne => compare_as::<$t>(a, b, file, |a, b| a < b || a > b),
-                Compare::Equ => !compare_as::<$t>(a, b, file, |a, b| a < b || a > b),
-                Compare::Num => compare_as::<$t>(a, b, file, |a, b| a <= b || a >= b),
-                Compare::Nan => !compare_as::<$t>(a, b, file, |a, b| a <= b || a >= b),
-            }
-        };
-    }
-    match ty {
-        Ty::F64 => float!(f64),
-        Ty::F32z => float!(Flushed),
-        Ty::F16 => float!(Half),
-        Ty::BF16 => float!(Brain),
-        _ => float!(f32),
-    }
-}
-
-#[inline(never)]
-fn cvt(to: Ty, from: Ty, mode: Mode, saturate: bool, i: &Inst, mask: u32, file: &mut Registers) {
-    match (to, from, mode, saturate) {
-        (Ty::U64, Ty::U32, Mode::None, false) => un::<u32, u64>(i, file, mask, u64::from),
-        (Ty::S64, Ty::S32, Mode::None, false) => un::<i32, i64>(i, file, mask, i64::from),
-        (Ty::U32, Ty::U64, Mode::None, false) => un::<u64, u32>(i, file, mask, |a| a as u32),
-        (Ty::U32, Ty::U16, Mode::None, false) => un::<u16, u32>(i, file, mask, u32::from),
-        (Ty::F32, Ty::U32, Mode::Nearest, false) => un::<u32, f32>(i, file, mask, |a| a as f32),
-        (Ty::F32, Ty::S32, Mode::Nearest, false) => un::<i32, f32>(i, file, mask, |a| a as f32),
-        (Ty::F64, Ty::S32, Mode::Nearest, false) => un::<i32, f64>(i, file, mask, f64::from),
-        (Ty::F64, Ty::F32, Mode::None, false) => un::<f32, f64>(i, file, mask, f64::from),
-        (Ty::F32, Ty::F64, Mode::Nearest, false) => un::<f64, f32>(i, file, mask, |a| a as f32),
-        (Ty::F32, Ty::F32, Mode::None, true) => unary(Un::Saturate, Ty::F32, i, mask, file),
-        (Ty::F32, Ty::F32, Mode::IntegerNearest, false) => {
-            un::<f32, f32>(i, file, mask, f32::round_ties_even);
-        }
-        _ => {
-            let wide = [to.wide(), from.wide(), false, false];
-            slow(i, file, mask, wide, &|[a, ..]| convert(a, to, from, mode, saturate));
-        }
-    }
-}
-
-#[inline(never)]
-fn pair(ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
-    slow(i, file, mask, [false; 4], &|[a, b, ..]| {
-        let part = |x| convert(x, ty, Ty::F32, Mode::Nearest, false);
-        part(a) << 16 | part(b)
-    });
-}
-
-#[inline(never)]
-fn directed(op: Directed, toward: Toward, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
-    match ty {
-        Ty::F64 => slow(i, file, mask, [true; 4], &|[a, b, c, _]| {
-            let [a, b, c] = [a, b, c].map(f64::from_bits);
-            math::directed64(op, toward, a, b, c).to_bits()
-        }),
-        Ty::F32z => tri::<Flushed, Flushed, Flushed, Flushed>(i, file, mask, |a, b, c| {
-            math::directed32(op, toward, a, b, c)
-        }),
-        _ => tri::<f32, f32, f32, f32>(i, file, mask, |a, b, c| {
-            math::directed32(op, toward, a, b, c)
-        }),
-    }
-}
-
-#[inline(never)]
-fn bit_insert(i: &Inst, mask: u32, wide: bool, file: &mut Registers) {
-    for lane in (0..LANES).filter(|lane| mask >> lane & 1 != 0) {
-        let (from, into) = (file.lane(i.r[1], wide, lane), file.lane(i.r[2], wide, lane));
-        let (position, length) = (file.narrow(i.r[3])[lane], file.narrow(i.r[4])[lane]);
-        let value = math::bfi(from, into, position, length, if wide { 64 } else { 32 });
-        file.set_lane(i.r[0], wide, lane, value);
-    }
-}
-
-#[inline(never)]
-fn test(class: Class, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
-    let wide = ty.wide();
-    let mut bits = 0;
-    for lane in 0..LANES {
-        let raw = file.lane(i.r[1], wide, lane);
-        // The class is of the value's own format: a denormal f32 is normal as an f64.
-        let category = if wide {
-            f64::from_bits(raw).classify()
-        } else {
-            f32::from_bits(raw as u32).classify()
-        };
-        use std::num::FpCategory::{Infinite, Nan, Normal, Subnormal};
-        let holds = match class {
-            Class::Finite => !matches!(category, Infinite | Nan),
-            Class::Infinite => category == Infinite,
-            Class::Number => category != Nan,
-            Class::NotANumber => category == Nan,
-            Class::Normal => category == Normal,
-            Class::Subnormal => category == Subnormal,
-        };
-        bits |= u32::from(holds) << lane;
-    }
-    file.set_pred(i.r[0], bits, mask);
-}
-
-#[inline(never)]
-fn pack(i: &Inst, mask: u32, bytes: u8, count: u8, file: &mut Registers) {
-    if bytes == 4 {
-        return bin::<u32, u32, u64>(i, file, mask, |a, b| u64::from(b) << 32 | u64::from(a));
-    }
-    let wide = bytes * count == 8;
-    let mut out = [0; LANES];
-    for part in 0..u32::from(count) {
-        let row = file.narrow(i.r[part as usize + 1]);
-        let bits = 8 * u32::from(bytes);
-        for lane in 0..LANES {
-            out[lane] |= (u64::from(row[lane]) & ((1 << bits) - 1)) << (bits * part);
-        }
-    }
-    if wide {
-        u64::store(file, i.r[0], &out, mask);
-    } else {
-        u32::store(file, i.r[0], &out.map(|x| x as u32), mask);
-    }
-}
-
-#[inline(never)]
-fn unpack(i: &Inst, mask: u32, bytes: u8, count: u8, file: &mut Registers) {
-    let source =
-        if bytes * count == 8 { *file.wide(i.r[4]) } else { file.narrow(i.r[4]).map(u64::from) };
-    let bits = 8 * u32::from(bytes);
-    for part in 0..u32::from(count) {
-        let mut out = [0; LANES];
-        for lane in 0..LANES {
-            out[lane] = (source[lane] >> (bits * part) & ((1 << bits) - 1)) as u32;
-        }
-        u32::store(file, i.r[part as usize], &out, mask);
-    }
-}
-
-#[inline(never)]
-fn carry(i: &Inst, mask: u32, flags: [bool; 4], file: &mut Registers) {
-    let [subtract, wide, reads, writes] = flags;
-    let flag = file.preds[Pred::CARRY as usize];
-    let mut flag_out = 0;
-    let bits = if wide { 64 } else { 32 };
-    for lane in 0..LANES {
-        let a = u128::from(file.lane(i.r[1], wide, lane));
-        let b = u128::from(file.lane(i.r[2], wide, lane));
-        let extra = if reads { u128::from(flag >> lane & 1) } else { 0 };
-        // A borrow is bit `bits` of the difference.
-        let sum = if subtract { a.wrapping_sub(b).wrapping_sub(extra) } else { a + b + extra };
-        flag_out |= u32::from(sum >> bits & 1 != 0) << lane;
-        if mask >> lane & 1 != 0 {
-            file.set_lane(i.r[0], wide, lane, sum as u64);
-        }
-    }
-    if writes {
-        file.set_pred(Pred::CARRY, flag_out, mask);
     }
 }
