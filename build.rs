@@ -60,9 +60,11 @@ fn kernels() {
     for variable in ["NFD_NVRTC", "CUDA_HOME", "CUDA_PATH"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    if folder.exists() {
-        println!("cargo::rerun-if-changed={}", folder.display());
-    }
+    // Made here, because cargo would build anew each time while a path that it watches is missing.
+    let _ = fs::create_dir_all(&folder);
+    println!("cargo::rerun-if-changed={}", folder.display());
+    // Lines for tools come with the folder of the compiler: none of this machine's.
+    let _ = env::set_current_dir("/");
     let programs = sources(&root.join("kernels"), "cu");
     let headers = sources(&root.join("kernels"), "cuh");
     let compiler = match Nvrtc::find(&folder).and_then(|nvrtc| Ok((nvrtc.version()?, nvrtc))) {

@@ -17,8 +17,8 @@
 //
 // budget: read_f32 registers 40, shared 2048
 // budget: read_f64 registers 40, shared 2048
-// budget: squares_f32 registers 32, shared 2048
-// budget: squares_f64 registers 32, shared 2048
+// budget: squares_f32 registers 40, shared 2048
+// budget: squares_f64 registers 40, shared 2048
 // budget: loss registers 64, shared 0
 // budget: signal_f32 registers 40, shared 0
 // budget: signal_f64 registers 40, shared 0
@@ -84,7 +84,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) read_f32(const Ends of) { 
 extern "C" __global__ void __launch_bounds__(THREADS) read_f64(const Ends of) { read<double>(of); }
 
 // A thread a sample.
-extern "C" __global__ void __launch_bounds__(THREADS) loss(const Ends of) {
+extern "C" __global__ void __launch_bounds__(THREADS, 2) loss(const Ends of) {
     u64 member = blockIdx.y;
     u32 outputs = of.outputs;
     for (u32 p = threadIdx.x; p < of.samples; p += THREADS) {

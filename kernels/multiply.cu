@@ -10,24 +10,26 @@
 // Bytes: W once (4, 8 or 2 a weight); X, P ld numbers, once for every block from the second-level
 // cache. Flops: 2 P a weight. Bound by memory up to P = 8; beyond, the reading of X grows with P.
 //
-// A warp has four rows and up to S samples: its lanes walk along the rows by 16 bytes and add up their
-// sums by five exchanges at the end, always in the same order. P > S: 2, 4 or 8 warps of a block have
-// the same rows and each S samples; P > 64: they take turns.
+// A warp has four rows and up to S samples: its lanes walk along the rows by 16 bytes (bf16 in f64: 8)
+// and add up their sums by five exchanges at the end, always in the same order. P > S: 2, 4 or 8 warps
+// of a block have the same rows and each S samples; P > 64: they take turns.
 //
 // Launch: 256 threads; grid (m over multiply_rows(P, S), members), see src/backend/cuda/launch.rs.
 //
-// budget: multiply_f32_1 registers 64, shared 0
-// budget: multiply_f32_4 registers 80, shared 0
-// budget: multiply_f32_8 registers 128, shared 0
-// budget: multiply_f64_1 registers 80, shared 0
+// Registers leave room for two blocks on a multiprocessor up to S = 4, for one with S = 8.
+//
+// budget: multiply_f32_1 registers 128, shared 0
+// budget: multiply_f32_4 registers 128, shared 0
+// budget: multiply_f32_8 registers 224, shared 0
+// budget: multiply_f64_1 registers 128, shared 0
 // budget: multiply_f64_4 registers 128, shared 0
-// budget: multiply_f64_8 registers 168, shared 0
-// budget: multiply_half_f32_1 registers 96, shared 0
+// budget: multiply_f64_8 registers 224, shared 0
+// budget: multiply_half_f32_1 registers 128, shared 0
 // budget: multiply_half_f32_4 registers 128, shared 0
-// budget: multiply_half_f32_8 registers 168, shared 0
-// budget: multiply_half_f64_1 registers 168, shared 0
-// budget: multiply_half_f64_4 registers 168, shared 0
-// budget: multiply_half_f64_8 registers 255, shared 0
+// budget: multiply_half_f32_8 registers 224, shared 0
+// budget: multiply_half_f64_1 registers 128, shared 0
+// budget: multiply_half_f64_4 registers 128, shared 0
+// budget: multiply_half_f64_8 registers 224, shared 0
 #include "real.cuh"
 
 // Rows of a warp.
@@ -67,7 +69,10 @@ static_assert(sizeof(Multiply) == 176, "as in src/backend/cuda/launch.rs");
 template <class Real, class Stored, int S>
 __device__ inline void add_product(const Stored* w, u32 row, u32 rows, const Real* x, u32 sample,
                                    u32 samples, u32 ld, u32 columns, Real (&acc)[ROWS][S]) {
-    constexpr int N = LANES<Stored>;
+    // Bf16 in f64, a reference, by 8 bytes: 16 would be 96 registers of weights and inputs.
+    constexpr int N = sizeof(Real) > 2 * sizeof(Stored) && sizeof(Real) == 8 ? 4 : LANES<Stored>;
+    // Rolled up: what waits for memory is hidden by other warps, for which registers are left.
+#pragma unroll 1
     for (u32 c = threadIdx.x % 32 * N; c < columns; c += 32 * N) {
         Real a[ROWS][N];
 #pragma unroll

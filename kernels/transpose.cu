@@ -19,18 +19,20 @@
 // Launch: 256 threads; grid (columns over 32 LANES<Real>, m over transpose_rows(P), members); shared memory
 // as in src/backend/cuda/launch.rs, below 48 KB.
 //
-// budget: transpose_f32_1 registers 64, shared 0
-// budget: transpose_f32_4 registers 80, shared 0
-// budget: transpose_f32_8 registers 96, shared 0
-// budget: transpose_f64_1 registers 64, shared 0
-// budget: transpose_f64_4 registers 80, shared 0
-// budget: transpose_f64_8 registers 96, shared 0
-// budget: transpose_half_f32_1 registers 64, shared 0
-// budget: transpose_half_f32_4 registers 80, shared 0
-// budget: transpose_half_f32_8 registers 96, shared 0
-// budget: transpose_half_f64_1 registers 64, shared 0
-// budget: transpose_half_f64_4 registers 80, shared 0
-// budget: transpose_half_f64_8 registers 96, shared 0
+// Registers leave room for two blocks on a multiprocessor up to S = 4, for one with S = 8.
+//
+// budget: transpose_f32_1 registers 128, shared 0
+// budget: transpose_f32_4 registers 128, shared 0
+// budget: transpose_f32_8 registers 184, shared 0
+// budget: transpose_f64_1 registers 128, shared 0
+// budget: transpose_f64_4 registers 128, shared 0
+// budget: transpose_f64_8 registers 184, shared 0
+// budget: transpose_half_f32_1 registers 128, shared 0
+// budget: transpose_half_f32_4 registers 128, shared 0
+// budget: transpose_half_f32_8 registers 184, shared 0
+// budget: transpose_half_f64_1 registers 128, shared 0
+// budget: transpose_half_f64_4 registers 128, shared 0
+// budget: transpose_half_f64_8 registers 184, shared 0
 #include "real.cuh"
 
 constexpr int WARPS = 8;

@@ -14,11 +14,19 @@ use common::*;
 use nfd::backend::crew::Crew;
 use nfd::backend::cuda::dense::{Dense, Ensemble};
 use nfd::backend::cuda::device::{Device, Number};
+use nfd::backend::cuda::fault::Fault;
 use nfd::backend::plain::dense::Dense as Plain;
 use nfd::backend::{Probe, Set, Update};
-use nfd::engine::{Training, train, train_together};
+use nfd::data::DataSet;
+use nfd::engine::{Training, Trajectory, train, train_together};
+use nfd::ensemble::cost::cost;
+use nfd::ensemble::task::train_on_device;
 use nfd::model::{Rates, Schedule, schedule::Decay};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
+use nfd::spec::Experiment;
+use nfd::spec::grid::{Task, tasks};
+use nfd::spec::resolve::resolve;
+use nfd::spec::source::Source;
 
 const SEEDS: [u64; 2] = [7, 1 << 40];
 
@@ -162,6 +170,35 @@ fn normals_are_the_same_bits() {
     });
 }
 
+/// A short training of each member, two of three passes unseen.
+fn trainings(case: &Case, rates: Rates) -> [Training; 2] {
+    SEEDS.map(|_| Training {
+        loss: case.loss,
+        steps: case.steps,
+        batches: case.batches,
+        rates,
+        schedule: Schedule { decay: Decay::Cosine { last: 0.1 }, warmup: 2 },
+        momentum: case.update.momentum,
+        weight_decay: case.update.weight_decay,
+        record: 3,
+        labels: case.train.labels.clone(),
+        test_labels: case.test.labels.clone(),
+        outputs: case.train.outputs,
+    })
+}
+
+fn train_unseen<T: Number>(
+    device: &Arc<Device>,
+    case: &Case,
+    trainings: &[Training],
+    frozen: bool,
+) -> Vec<Trajectory> {
+    let probe = Probe { covariance_columns: 0, ..full_probe(case.network.depth) };
+    let ensemble = Ensemble { probe, ..ensemble(case, &SEEDS, frozen) };
+    let mut crew = Dense::<T>::new(device.clone(), ensemble).unwrap();
+    train_together(&mut crew, trainings, &AtomicBool::new(false)).unwrap().unwrap()
+}
+
 /// Passes that nobody looks at, which are one launch of a captured graph each, go where plain goes; also
 /// where they leave the finite numbers.
 #[test]
@@ -171,25 +208,11 @@ fn unseen_steps_are_those_of_plain() {
         for case in cases().into_iter().filter(|case| case.network.width <= 33) {
             for (frozen, factor) in [(false, 1.0), (true, 1.0), (false, 1e200)] {
                 let rates = case.update.rates.scaled(factor);
-                let trainings = SEEDS.map(|_| Training {
-                    loss: case.loss,
-                    steps: 5,
-                    batches: case.batches,
-                    rates,
-                    schedule: Schedule { decay: Decay::Cosine { last: 0.1 }, warmup: 2 },
-                    momentum: case.update.momentum,
-                    weight_decay: case.update.weight_decay,
-                    record: 3,
-                    labels: case.train.labels.clone(),
-                    test_labels: case.test.labels.clone(),
-                    outputs: case.train.outputs,
-                });
                 let case = Case { steps: 5, ..case.clone() };
                 let probe = Probe { covariance_columns: 0, ..full_probe(case.network.depth) };
-                let ensemble = Ensemble { probe: probe.clone(), ..ensemble(&case, &SEEDS, frozen) };
-                let mut crew = Dense::<f64>::new(device.clone(), ensemble).unwrap();
                 let stop = AtomicBool::new(false);
-                let got = train_together(&mut crew, &trainings, &stop).unwrap().unwrap();
+                let trainings = trainings(&case, rates);
+                let got = train_unseen::<f64>(&device, &case, &trainings, frozen);
                 for (seed, got) in SEEDS.into_iter().zip(&got) {
                     let (network, probe) = (case.network.clone(), probe.clone());
                     let samples = (case.train.clone(), case.test.clone());
@@ -229,12 +252,71 @@ fn the_sanitizer_finds_nothing() {
                     continue;
                 }
                 run(&case, &mut crew::<f32>(&device, &case, &SEEDS, false));
-                run(&case, &mut crew::<f64>(&device, &case, &SEEDS, false));
+                let trainings = trainings(&case, case.update.rates);
+                train_unseen::<f64>(&device, &case, &trainings, false);
                 run(&case, &mut crew::<f32>(&device, &case, &SEEDS, true));
             }
         });
         if softcuda::inside() {
             break;
+        }
+    }
+}
+
+/// The job of variant `i`, and its largest network's bytes on the device by the plan.
+fn planned(i: usize) -> (Experiment, DataSet, Task, f64) {
+    let variants = [
+        r#""training": { "steps": 1, "learning_rate": 0.5 }, "precision": "f32""#,
+        r#""training": { "steps": 2, "learning_rate": 0.5, "batch": 3, "momentum": 0.9 }, "precision": "f64""#,
+        r#""training": { "steps": 2, "learning_rate": 0.5 }, "precision": "f32", "storage": "bf16""#,
+    ];
+    let text = format!(
+        r#"{{ "name": "planned",
+             "data": {{ "source": "digits", "samples": 6, "test_samples": 40 }},
+             "model": {{ "train": ["input", "hidden", "readout"] }},
+             {},
+             "ensemble": {{ "widths": [257], "depths": [2], "seeds": 1, "closures": ["exact", "gia"] }},
+             "reference": {{ "kind": "none" }},
+             "engine": "dense", "backend": "cuda" }}"#,
+        variants[i]
+    );
+    let source = Source::new("planned.json".as_ref(), text, &[]).unwrap();
+    let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;
+    let data = nfd::data::load(&experiment.data).unwrap();
+    let cost = |task: &Task| cost(&experiment, &data, *task).device_bytes;
+    let all = tasks(&experiment);
+    let task = *all.iter().max_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap();
+    let bytes = cost(&task);
+    (experiment, data, task, bytes)
+}
+
+/// A device with the bytes that the plan says is large enough; one with a tenth less is not.
+#[test]
+fn a_network_takes_the_memory_that_is_planned() {
+    for variant in ["0", "1", "2"] {
+        for (share, fits) in [(1.0, "yes"), (0.9, "no")] {
+            let bytes = (planned(variant.parse().unwrap()).3 * share) as u64;
+            let settings = [
+                ("SOFTCUDA_MEMORY", &bytes.to_string()[..]),
+                ("NFD_VARIANT", variant),
+                ("NFD_FITS", fits),
+            ];
+            on_softcuda("a_network_takes_the_memory_that_is_planned", &settings, || {
+                let of = |name| std::env::var(name).unwrap();
+                let (experiment, data, task, bytes) = planned(of("NFD_VARIANT").parse().unwrap());
+                let stop = AtomicBool::new(false);
+                let ran = train_on_device(&experiment, &data, &[task], &device(), &stop);
+                let fitted = match ran {
+                    Ok(run) => run.unwrap()[0].passes.len() > 1,
+                    Err(Fault::OutOfMemory { .. }) => false,
+                    Err(fault) => panic!("{fault}"),
+                };
+                let variant = of("NFD_VARIANT");
+                assert_eq!(fitted, of("NFD_FITS") == "yes", "{variant}: {bytes} bytes are planned");
+            });
+            if softcuda::inside() {
+                return;
+            }
         }
     }
 }

@@ -173,8 +173,13 @@ fn device_memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     let evaluated = evaluated.min(EVALUATED_AT_ONCE);
     let evaluation = if evaluated > 0 { room(evaluated as f64, 2.0) } else { 0.0 };
     let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
-    weights + ends + room(batch, depth + 1.0) + evaluation + descent
+    // All inputs, which a crew has once: nothing where few members fit.
+    let inputs = 8.0 * ((data.train.len() + tests) * data.train.dimension) as f64;
+    weights + ends + room(batch, depth + 1.0) + evaluation + descent + inputs + SMALL_BUFFERS
 }
+
+/// What some forty buffers lose by beginning at multiples of 256 bytes, and the smallest of them.
+const SMALL_BUFFERS: f64 = 1.6e4;
 
 /// Bytes of a task that do not grow with it.
 const SMALL_THINGS: f64 = 1e6;

@@ -410,8 +410,9 @@ impl<T: Number> Crew for Dense<T> {
         let positions: Vec<u32> = (0..self.samples[index].len() as u32).collect();
         for part in positions.chunks(EVALUATED_AT_ONCE) {
             if self.evaluation.as_ref().is_none_or(|room| room.samples != part.len()) {
-                // Not both at once.
+                // Not both at once: what is freed in the stream's order is free when it gets there.
                 self.evaluation = None;
+                device.wait()?;
                 self.evaluation = Some(Room::new(device, size, part.len(), false)?);
             }
             let Some(room) = &mut self.evaluation else { continue };
