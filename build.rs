@@ -4,6 +4,9 @@
 //! Every `kernels/*.cu` becomes machine code for the architectures below and PTX for newer ones, all of
 //! it embedded. Compiled images are kept in the build folder by the hash of what they depend on.
 
+// A build script that panics is a build that fails with the message.
+#![allow(clippy::expect_used)]
+
 #[path = "src/backend/cuda/nvrtc.rs"]
 #[allow(dead_code)]
 mod nvrtc;
@@ -113,6 +116,9 @@ fn kernels() {
     fs::write(out.join("images.rs"), table).expect("OUT_DIR is writable");
 }
 
+/// A file and its text.
+type Source = (PathBuf, String);
+
 /// One compiled program.
 struct Image {
     family: String,
@@ -126,7 +132,7 @@ fn compile(
     nvrtc: &Nvrtc,
     version: (i32, i32),
     out: &Path,
-    (programs, headers): (&[(PathBuf, String)], &[(PathBuf, String)]),
+    (programs, headers): (&[Source], &[Source]),
 ) -> Vec<Image> {
     let supported = nvrtc.architectures().unwrap_or_default();
     let targets = TARGETS.into_iter().filter(|target| {
@@ -141,7 +147,7 @@ fn compile(
     let names: Vec<String> = headers.iter().map(|(path, _)| file_name(path)).collect();
     let headers: Vec<(&str, &str)> =
         names.iter().zip(headers).map(|(name, (_, text))| (&name[..], &text[..])).collect();
-    let work: Vec<(&(PathBuf, String), Target)> =
+    let work: Vec<(&Source, Target)> =
         programs.iter().flat_map(|program| targets.iter().map(move |t| (program, *t))).collect();
     let (next, images) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let worker = || {
@@ -184,7 +190,7 @@ fn compile(
 }
 
 /// Files of a folder by their ending, sorted, with their texts.
-fn sources(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+fn sources(folder: &Path, ending: &str) -> Vec<Source> {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
@@ -196,7 +202,7 @@ fn sources(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
     files.into_iter().map(text).collect()
 }
 
-fn included(files: &[(PathBuf, String)]) -> String {
+fn included(files: &[Source]) -> String {
     let each =
         files.iter().map(|(path, _)| format!("({:?}, include_str!({path:?}))", file_name(path)));
     format!("[{}]", each.collect::<Vec<_>>().join(", "))

@@ -62,6 +62,10 @@ PYTHON
   rm -rf "$new"
   return $status
 }
+documentation() { # of the software device, which nobody uses as a library, private items too
+  export RUSTDOCFLAGS="-D warnings"
+  cargo doc --no-deps --quiet && cargo doc -p softcuda --no-deps --document-private-items --quiet
+}
 software_device() { # under the driver's names, in the only folder that tests put on the loader's path
   cargo build --release --quiet -p softcuda && mkdir -p target/softcuda &&
     for name in libcuda.so libcuda.so.1; do
@@ -95,7 +99,7 @@ elif $install; then
 else
   skip "lints" "clippy is missing (rustup component add clippy)"
 fi
-suite "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+suite "documentation" documentation
 suite "software device" software_device
 # arrays.npz is read by NumPy itself, report.html shown by Chromium; without them their tests say that
 # they are skipped, and fail under CI.

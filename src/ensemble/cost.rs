@@ -4,7 +4,7 @@ use super::task::COVARIANCE_COLUMNS;
 use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cpu::panel::CHUNK;
 use crate::backend::cuda::dense::PADDING;
-use crate::backend::cuda::launch::parts;
+use crate::backend::cuda::dense::room::most_parts;
 use crate::data::DataSet;
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
@@ -161,9 +161,9 @@ fn device_memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     let ends = trained * size * (n * ld_input + outputs * ld);
     // Of one room: X, h and φ(h), the parts of a product, coefficients of a drift, f.
     let room = |samples: f64, levels: f64| {
-        let parts = f64::from(parts(task.width as u32, samples as u32));
+        let parts = most_parts(task.width, samples as usize) as f64;
         let vectors = size * samples * (ld_input + 2.0 * levels * ld + ld_drift);
-        vectors + size * parts * samples * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
+        vectors + size * parts * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
     };
     let tests = data.test.len();
     let evaluated = match experiment.training.batch {

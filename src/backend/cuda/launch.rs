@@ -25,9 +25,12 @@ fn samples_of_warp(samples: u32) -> u32 {
     }
 }
 
+/// Samples up to which a product is left in more parts.
+pub const MANY_PARTS: usize = 8;
+
 /// Rows of W that one block of `transpose` walks down: more samples leave more to be added up.
 pub fn height(samples: u32) -> u32 {
-    if samples <= 8 { 64 } else { 128 }
+    if samples as usize <= MANY_PARTS { 64 } else { 128 }
 }
 
 /// Parts in which `transpose` leaves its product with a matrix of so many rows.

@@ -212,6 +212,14 @@ impl<T: Number> Dense<T> {
         Ok((u, v))
     }
 
+    /// Samples that recorded passes evaluate together: of the test set, and with minibatches of the
+    /// training set.
+    fn evaluated_at_once(&self) -> usize {
+        let [train, test] = [&self.samples[0], &self.samples[1]].map(Samples::len);
+        let minibatches = self.sweep.size.batch < train;
+        test.max(if minibatches { train } else { 0 }).min(EVALUATED_AT_ONCE)
+    }
+
     fn follows_covariances(&self, passes: usize) -> bool {
         self.probe.follows_covariances(passes, self.samples[0].len())
     }
@@ -409,13 +417,15 @@ impl<T: Number> Crew for Dense<T> {
         let mut f = vec![Vec::new(); size.members];
         let positions: Vec<u32> = (0..self.samples[index].len() as u32).collect();
         for part in positions.chunks(EVALUATED_AT_ONCE) {
-            if self.evaluation.as_ref().is_none_or(|room| room.samples != part.len()) {
+            if self.evaluation.as_ref().is_none_or(|room| room.most < part.len()) {
                 // Not both at once: what is freed in the stream's order is free when it gets there.
                 self.evaluation = None;
                 device.wait()?;
-                self.evaluation = Some(Room::new(device, size, part.len(), false)?);
+                let most = self.evaluated_at_once().max(part.len());
+                self.evaluation = Some(Room::new(device, size, most, false)?);
             }
             let Some(room) = &mut self.evaluation else { continue };
+            room.turn_to(device, part.len())?;
             device.write(&mut room.positions, part)?;
             let of = (&self.inputs[index], true, false);
             self.sweep.forward(device, &self.weights, room, of)?;

@@ -4,13 +4,15 @@
 
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::fault::Fault;
-use super::super::launch::parts;
+use super::super::launch::{MANY_PARTS, parts};
 use super::Size;
 
 /// What one forward pass of some samples fills.
 pub struct Room<T> {
     /// P
     pub samples: usize,
+    /// The most that there is room for.
+    pub most: usize,
     /// Layers that are kept: all of them, or two by turns.
     levels: usize,
     /// P positions a member, or P for all.
@@ -36,12 +38,15 @@ impl<T: Number> Room<T> {
         let along = size.members * samples * size.ld_drift;
         Ok(Room {
             samples,
+            most: samples,
             levels,
             positions: device.zeros(size.members * samples)?,
             x: device.zeros(size.members * samples * size.ld_input)?,
             hidden: device.zeros(levels * vectors)?,
             values: device.zeros(levels * vectors)?,
-            parts: device.zeros(size.parts(samples) * vectors.max(along))?,
+            parts: device.zeros(
+                most_parts(size.width, samples) * size.members * size.ld.max(size.ld_drift),
+            )?,
             along: match size.ld_drift {
                 0 => None,
                 _ => Some(device.zeros(along)?),
@@ -49,6 +54,19 @@ impl<T: Number> Room<T> {
             f: device.zeros(size.members * samples * size.outputs)?,
             size,
         })
+    }
+
+    /// Turns to so many samples, at most as many as there is room for.
+    pub fn turn_to(&mut self, device: &Device, samples: usize) -> Result<(), Fault> {
+        if samples != self.samples {
+            self.samples = samples;
+            // What lies in the padding of the new layout.
+            device.clear(&mut self.x)?;
+            device.clear(&mut self.hidden)?;
+            device.clear(&mut self.values)?;
+            self.along.as_mut().map_or(Ok(()), |along| device.clear(along))?;
+        }
+        Ok(())
     }
 
     /// Numbers of one member's vectors in one layer.
@@ -81,6 +99,13 @@ impl<T: Number> Room<T> {
         let first = self.layer(l);
         device.read_back(&self.values, first..first + self.size.members * self.stride())
     }
+}
+
+/// Rows of all parts of products of up to `samples` samples with a matrix of `rows` rows: few samples
+/// leave more of them.
+pub fn most_parts(rows: usize, samples: usize) -> usize {
+    let of = |samples: usize| samples * parts(rows as u32, samples as u32) as usize;
+    of(samples).max(of(samples.min(MANY_PARTS)))
 }
 
 impl Size {
