@@ -5,6 +5,9 @@
 //! ([`ptx`]), keeps the device's memory ([`memory`]) and interprets kernels ([`exec`]). In
 //! checked mode it's a sanitizer as well ([`checks`]).
 
+// Its documentation is for those who work on it.
+#![allow(rustdoc::private_intra_doc_links)]
+
 pub mod checks;
 pub mod driver;
 pub mod exec;

@@ -16,7 +16,7 @@ use crate::backend::coefficients::Shares;
 
 /// Of all members and layers.
 pub struct Drift<T> {
-    /// G: [layer][member][row][column].
+    /// G: \[layer\]\[member\]\[row\]\[column\].
     pub g: Buffer<T>,
     /// S
     pub s: Buffer<T>,

@@ -1,6 +1,6 @@
 //! Memory for the vectors of some samples of every member.
 //!
-//! Vectors lie [layer][member][sample][row], each padded with zeros to a multiple of 32 rows.
+//! Vectors lie \[layer\]\[member\]\[sample\]\[row\], each padded with zeros to a multiple of 32 rows.
 
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::fault::Fault;

@@ -35,7 +35,7 @@ impl<T: Number> Trained<T> {
     }
 }
 
-/// W_1 … W_L: [layer][member][row][column].
+/// W_1 … W_L: \[layer\]\[member\]\[row\]\[column\].
 pub enum Hidden<T> {
     /// All numbers in T.
     Full {
@@ -59,11 +59,11 @@ pub enum Hidden<T> {
 pub struct Weights<T> {
     seeds: Buffer<u64>,
     noise: BrownianPath,
-    /// U: [member][row][coordinate].
+    /// U: \[member\]\[row\]\[coordinate\].
     pub input: Trained<T>,
     /// The hidden ones.
     pub hidden: Hidden<T>,
-    /// V: [member][output][row].
+    /// V: \[member\]\[output\]\[row\].
     pub readout: Trained<T>,
     /// W − W⁽⁰⁾ of one layer, once it was asked for.
     moved: Option<Buffer<T>>,
