@@ -14,7 +14,6 @@ use cudarc::driver::{
 
 use super::fault::Fault;
 use super::image;
-use super::launch::Moment;
 use crate::backend::cpu::real::Real;
 
 /// A format of the device's numbers.
@@ -30,9 +29,6 @@ impl Number for f32 {
 impl Number for f64 {
     const NAME: &'static str = "f64";
 }
-
-// SAFETY: numbers, of which zero bits are zeros.
-unsafe impl ValidAsZeroBits for Moment {}
 
 /// A place in the memory of a device; null by default.
 #[repr(transparent)]

@@ -3,7 +3,7 @@
 //! Structures are passed as they lie in memory; each `.cu` file asserts its size. Addresses are of
 //! [`super::device::Buffer`]s, indices count numbers of the buffer's format.
 
-use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
+use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg, ValidAsZeroBits};
 
 use super::device::{Address, Device, Number};
 use super::fault::Fault;
@@ -247,6 +247,9 @@ pub struct Squares {
     pub stride: u64,
     pub sums: Address,
 }
+
+// SAFETY: numbers, of which zero bits are zeros.
+unsafe impl ValidAsZeroBits for Moment {}
 
 macro_rules! argument {
     ($($name:ty),*) => {

@@ -1,0 +1,167 @@
+//! When a pass launches what, and what comes back of it.
+
+use super::weights::Hidden;
+use super::{Dense, Room, Size};
+use crate::backend::crew::{Crew, Unseen};
+use crate::backend::cuda::device::Number;
+use crate::backend::cuda::fault::Fault;
+use crate::backend::{
+    BackwardSweep, Covariances, Divergence, EVALUATED_AT_ONCE, ForwardSweep, Set, Update,
+};
+
+impl<T: Number> Crew for Dense<T> {
+    type Fault = Fault;
+
+    fn members(&self) -> usize {
+        self.sweep.size.members
+    }
+
+    fn forward(
+        &mut self,
+        step: u32,
+        batches: &[Vec<usize>],
+        record: bool,
+    ) -> Result<Vec<ForwardSweep>, Fault> {
+        let Size { members, depth, width, outputs, .. } = self.sweep.size;
+        self.begin(step, None)?;
+        self.choose(batches)?;
+        self.record = record;
+        self.passes += 1;
+        self.launch_forward()?;
+        let mut own_movement = vec![0.0; members];
+        if record {
+            self.device.clear(&mut self.movement)?;
+            let vectors = (&self.room, &self.descent.product);
+            self.sweep.movement(&self.device, &mut self.weights, vectors, &self.movement)?;
+            let sums = self.device.read_back(&self.movement, 0..members)?;
+            // Entries, times n for the power of n^{-1/2} (W − W⁽⁰⁾)φ.
+            let entries = (width * width * self.room.samples * depth) as f64;
+            own_movement = sums.into_iter().map(|sum| sum / entries).collect();
+        }
+        let each = self.room.samples * outputs;
+        let f = self.device.read_back(&self.room.f, 0..members * each)?;
+        let follows = self.follows_covariances(self.passes);
+        let features = self.look_forward(follows)?;
+        let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
+            let (at, place) = first?;
+            (at == step && place < self.sweep.place_of_outputs()).then_some(place as usize)
+        });
+        let sweeps = f.chunks(each).zip(features).zip(own_movement).zip(nonfinite).map(
+            |(((f, features), own_movement), nonfinite)| ForwardSweep {
+                f: f.to_vec(),
+                features,
+                own_movement,
+                ranks: Vec::new(),
+                coupling: None,
+                nonfinite,
+            },
+        );
+        Ok(sweeps.collect())
+    }
+
+    fn evaluate(&mut self, _step: u32, set: Set) -> Result<Vec<Vec<f64>>, Fault> {
+        let (size, device) = (self.sweep.size, &self.device);
+        let index = match set {
+            Set::Train => 0,
+            Set::Test => 1,
+        };
+        let mut f = vec![Vec::new(); size.members];
+        let positions: Vec<u32> = (0..self.samples[index].len() as u32).collect();
+        for part in positions.chunks(EVALUATED_AT_ONCE) {
+            if self.evaluation.as_ref().is_none_or(|room| room.most < part.len()) {
+                // Not both at once: what is freed in the stream's order is free when it gets there.
+                self.evaluation = None;
+                device.wait()?;
+                let most = self.evaluated_at_once().max(part.len());
+                self.evaluation = Some(Room::new(device, size, most, false)?);
+            }
+            let Some(room) = &mut self.evaluation else { continue };
+            room.turn_to(device, part.len())?;
+            device.write(&mut room.positions, part)?;
+            let of = (&self.inputs[index], true, false);
+            self.sweep.forward(device, &self.weights, room, of)?;
+            let each = part.len() * size.outputs;
+            let all = device.read_back(&room.f, 0..size.members * each)?;
+            f.iter_mut().zip(all.chunks(each)).for_each(|(f, part)| f.extend_from_slice(part));
+        }
+        Ok(f)
+    }
+
+    fn backward(
+        &mut self,
+        step: u32,
+        chi: &[Vec<f64>],
+        update: Option<&Update>,
+    ) -> Result<Vec<BackwardSweep>, Fault> {
+        self.begin(step, update)?;
+        self.device.write(&mut self.descent.chi, &chi.concat())?;
+        let follows = self.follows_covariances(self.passes);
+        let mut seen = vec![Vec::new(); self.sweep.size.members];
+        let moves = update.is_some_and(|update| update.rates.hidden != 0.0);
+        self.sweep.signal(&self.device, &self.weights, (&self.room, &self.descent))?;
+        for l in (0..=self.network.depth).rev() {
+            self.look_backward(l, follows, &mut seen)?;
+            if l > 0 {
+                let vectors = (&self.room, &self.descent);
+                self.sweep.descend(&self.device, &self.weights, vectors, l, moves)?;
+            }
+        }
+        if let Some(update) = update {
+            let vectors = (&self.room, &self.descent);
+            self.sweep.step_ends(&self.device, &self.weights, vectors)?;
+            self.step_drift(update)?;
+        }
+        let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
+            let (at, place) = first?;
+            let below = place > self.sweep.place_of_outputs();
+            (at == step && below).then(|| self.layer_of(place)).flatten()
+        });
+        let sweeps = seen.into_iter().zip(nonfinite).map(|(mut gradients, nonfinite)| {
+            gradients.reverse();
+            BackwardSweep { gradients, ranks: Vec::new(), coupling: None, nonfinite }
+        });
+        Ok(sweeps.collect())
+    }
+
+    fn pass(&mut self, pass: &Unseen) -> Result<(), Fault> {
+        if self.follows_covariances(self.passes + 1) {
+            // Looked at after all: by the covariances.
+            let forward = self.forward(pass.step, pass.batches, false)?;
+            let outputs = self.sweep.size.outputs;
+            let chi = forward.iter().zip(pass.labels);
+            let chi: Vec<_> =
+                chi.map(|(forward, labels)| pass.loss.chi(&forward.f, labels, outputs)).collect();
+            self.backward(pass.step, &chi, Some(&pass.update))?;
+            return Ok(());
+        }
+        self.passes += 1;
+        self.begin(pass.step, Some(&pass.update))?;
+        self.choose(pass.batches)?;
+        if self.labelled != pass.batches {
+            self.device.write(&mut self.descent.labels, &pass.labels.concat())?;
+            self.labelled = pass.batches.to_vec();
+        }
+        if let Hidden::Frozen { .. } = self.weights.hidden {
+            // Its drift grows from step to step.
+            self.launch_step(pass)?;
+            return self.step_drift(&pass.update);
+        }
+        if self.graph.is_none() {
+            self.graph = self.device.capture(|| self.launch_step(pass))?;
+        }
+        match &self.graph {
+            Some(graph) => graph.launch().map_err(|error| Fault::of(error, "the graph of a step")),
+            None => self.launch_step(pass),
+        }
+    }
+
+    fn divergences(&mut self) -> Result<Vec<Option<Divergence>>, Fault> {
+        let first = self.first_nonfinite()?;
+        let divergence = |(step, place)| Divergence { step, layer: self.layer_of(place) };
+        Ok(first.into_iter().map(|first| first.map(divergence)).collect())
+    }
+
+    fn covariances(&self) -> Vec<Option<Vec<Covariances>>> {
+        self.covariances_so_far()
+    }
+}
