@@ -247,8 +247,10 @@ fn the_sanitizer_finds_nothing() {
         on_softcuda("the_sanitizer_finds_nothing", &settings, || {
             let (device, seed) = (device(), std::env::var("SOFTCUDA_SEED").unwrap());
             for (i, case) in cases().into_iter().enumerate() {
-                // A third of the cases with each seed.
-                if case.network.width > 33 || i % 3 != seed.parse::<usize>().unwrap() % 3 {
+                // A third of the cases with each seed; of the wide ones those with few samples.
+                if case.network.width > 33 && case.train.len() > 3
+                    || i % 3 != seed.parse::<usize>().unwrap() % 3
+                {
                     continue;
                 }
                 run(&case, &mut crew::<f32>(&device, &case, &SEEDS, false));

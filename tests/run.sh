@@ -67,6 +67,7 @@ documentation() { # of the software device, which nobody uses as a library, priv
   cargo doc --no-deps --quiet && cargo doc -p softcuda --no-deps --document-private-items --quiet
 }
 software_device() { # under the driver's names, in the only folder that tests put on the loader's path
+  local name
   cargo build --release --quiet -p softcuda && mkdir -p target/softcuda &&
     for name in libcuda.so libcuda.so.1; do
       cp "${CARGO_TARGET_DIR:-target}/release/libsoftcuda.so" "target/softcuda/$name" || return 1

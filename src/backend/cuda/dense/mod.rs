@@ -173,7 +173,7 @@ impl<T: Number> Dense<T> {
     /// Entry (i, j) of W_l of a member, by row and column; for tests.
     ///
     /// # Errors
-    /// As of [`Crew::forward`].
+    /// As of [`crate::backend::crew::Crew::forward`].
     pub fn weights_of(&self, member: usize, l: usize) -> Result<Option<Vec<T>>, Fault> {
         let size = self.sweep.size;
         let Hidden::Full { forward, .. } = &self.weights.hidden else { return Ok(None) };
@@ -186,7 +186,7 @@ impl<T: Number> Dense<T> {
     /// U of a member, by row and column, and V, output by output; for tests.
     ///
     /// # Errors
-    /// As of [`Crew::forward`].
+    /// As of [`crate::backend::crew::Crew::forward`].
     pub fn ends_of(&self, member: usize) -> Result<(Vec<T>, Vec<T>), Fault> {
         let size = self.sweep.size;
         let block =
