@@ -66,8 +66,6 @@ fn kernels() {
     // Made here, because cargo would build anew each time while a path that it watches is missing.
     let _ = fs::create_dir_all(&folder);
     println!("cargo::rerun-if-changed={}", folder.display());
-    // Lines for tools come with the folder of the compiler: none of this machine's.
-    let _ = env::set_current_dir("/");
     let programs = sources(&root.join("kernels"), "cu");
     let headers = sources(&root.join("kernels"), "cuh");
     let compiler = match Nvrtc::find(&folder).and_then(|nvrtc| Ok((nvrtc.version()?, nvrtc))) {
@@ -81,6 +79,9 @@ fn kernels() {
             None
         }
     };
+    // Lines for tools come with the folder that the compiler runs in: none of this machine's. (After
+    // the search: NFD_NVRTC may be relative.)
+    let _ = env::set_current_dir("/");
     let mut table = String::new();
     let version = compiler.as_ref().map(|((major, minor), _)| format!("{major}.{minor}"));
     let _ = writeln!(

@@ -37,7 +37,7 @@ struct Draw {
     // 0
     u32 padding;
 };
-static_assert(sizeof(Draw) == 72, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Draw) == 72, "as in src/backend/cuda/arguments.rs");
 
 __device__ inline void put(float* to, float x) { *to = x; }
 __device__ inline void put(double* to, double x) { *to = x; }

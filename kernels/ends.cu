@@ -51,7 +51,7 @@ struct Ends {
     // The places of f and of the signal in a pass.
     u32 place_f, place_g, places;
 };
-static_assert(sizeof(Ends) == 128, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Ends) == 128, "as in src/backend/cuda/arguments.rs");
 
 // The sum over the block, in thread 0.
 __device__ inline double sum_of_block(double x) {
@@ -169,7 +169,7 @@ struct Squares {
     // One of each member, to which the sum is added.
     double* sums;
 };
-static_assert(sizeof(Squares) == 24, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Squares) == 24, "as in src/backend/cuda/arguments.rs");
 
 template <class Real> __device__ inline void squares(const Squares& of) {
     u64 member = blockIdx.y;

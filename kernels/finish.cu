@@ -39,7 +39,7 @@ struct Finish {
     u32 rows, each;
     u32 count, ld, samples, activation, place, places;
 };
-static_assert(sizeof(Finish) == 120, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Finish) == 120, "as in src/backend/cuda/arguments.rs");
 
 template <class Real> __device__ inline void finish(const Finish& of) {
     u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
@@ -78,7 +78,7 @@ struct Embed {
     void* x;
     u32 dimension, ld;
 };
-static_assert(sizeof(Embed) == 40, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Embed) == 40, "as in src/backend/cuda/arguments.rs");
 
 template <class Real> __device__ inline void embed(const Embed& of) {
     u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
@@ -103,7 +103,7 @@ struct Append {
     double update;
     u32 rows, ld, ld_drift, samples;
 };
-static_assert(sizeof(Append) == 64, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Append) == 64, "as in src/backend/cuda/arguments.rs");
 
 template <class Real> __device__ inline void append(const Append& of) {
     u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;

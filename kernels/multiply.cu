@@ -14,7 +14,7 @@
 // and add up their sums by five exchanges at the end, always in the same order. P > S: 2, 4 or 8 warps
 // of a block have the same rows and each S samples; P > 64: they take turns.
 //
-// Launch: 256 threads; grid (m over multiply_rows(P, S), members), see src/backend/cuda/launch.rs.
+// Launch: 256 threads; grid (m over the rows of a block, members); see src/backend/cuda/launch.rs.
 //
 // Registers leave room for two blocks on a multiprocessor up to S = 4, for one with S = 8.
 //
@@ -63,7 +63,7 @@ struct Multiply {
     u32 rows, ld, columns, ld_too, columns_too, ld_out;
     u32 samples, activation, place, places;
 };
-static_assert(sizeof(Multiply) == 176, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Multiply) == 176, "as in src/backend/cuda/arguments.rs");
 
 // acc += rows of W times columns of X; both are clamped to what there is.
 template <class Real, class Stored, int S>

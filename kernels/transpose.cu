@@ -5,18 +5,18 @@
 //   v <- mu v + D + lambda W,  W <- W - eta v      with momentum
 //
 // W: m x n, G: m x P, X: n x P; layouts as in multiply.cu. Y is left in parts, one for every
-// transpose_rows(P) rows of W, which finish.cu adds up in order.
+// height(P) rows of W, which finish.cu adds up in order.
 //
 // Bytes: W read once and written once (f32 8, f64 16; with momentum twice that; bf16 2, only read),
-// parts P/transpose_rows(P) of W's. Flops: 4 P a weight (2 P where nothing moves). Bound by memory up
+// parts P/height(P) of W's. Flops: 4 P a weight (2 P where nothing moves). Bound by memory up
 // to P = 16.
 //
-// A block has 32 LANES<Real> columns and walks down transpose_rows(P) rows, 32 at a time: four rows a
+// A block has 32 LANES<Real> columns and walks down height(P) rows, 32 at a time: four rows a
 // warp for the load and the step; for the product the warps share the rows (P <= S), or have S samples
 // each of all rows that lie in shared memory. More than 32 samples take several launches: `first` is
 // where they begin, and only the last ones of a step move W by momentum.
 //
-// Launch: 256 threads; grid (columns over 32 LANES<Real>, m over transpose_rows(P), members); shared memory
+// Launch: 256 threads; grid (columns over 32 LANES<Real>, m over height(P), members); shared memory
 // as in src/backend/cuda/launch.rs, below 48 KB.
 //
 // Registers leave room for two blocks on a multiprocessor up to S = 4, for one with S = 8.
@@ -70,7 +70,7 @@ struct Transpose {
     // 0
     u32 padding;
 };
-static_assert(sizeof(Transpose) == 128, "as in src/backend/cuda/launch.rs");
+static_assert(sizeof(Transpose) == 128, "as in src/backend/cuda/arguments.rs");
 
 template <class Real, class Stored, int S> __device__ inline void transpose(const Transpose& of) {
     constexpr int N = LANES<Real>;

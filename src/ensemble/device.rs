@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use super::machine::error_of;
 use super::plan::Plan;
-use super::{Progress, Timing, task};
+use super::{Progress, cost::Cost, task};
 use crate::backend::cuda::device::Device;
 use crate::backend::cuda::fault::Fault;
 use crate::data::DataSet;
@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::spec::Experiment;
 use crate::spec::grid::Task;
 use crate::store::RunDirectory;
+use crate::store::timings::Timing;
 
 /// Runs the tasks that `store` does not hold yet; whether all of them are done now.
 ///
@@ -32,7 +33,7 @@ pub fn run(
 ) -> Result<bool> {
     let all = plan.tasks.len();
     let queue: Vec<_> = plan.tasks.iter().filter(|(task, _)| !store.has(*task)).collect();
-    let seconds = |of: &[&(Task, super::Cost)]| -> f64 {
+    let seconds = |of: &[&(Task, Cost)]| -> f64 {
         of.iter().map(|(_, cost)| plan.rates.seconds(&cost.work)).sum()
     };
     let (total, mut done) = (seconds(&queue), 0.0);

@@ -158,9 +158,11 @@ pub fn compile(family: &Family, target: Target) -> Result<Vec<u8>, NvrtcError> {
     nvrtc.compile(program, target).map(|compiled| compiled.image)
 }
 
-/// Where the tests of this project put a compiler.
+/// Where the tests of this project put a compiler: beside the build folder of this program, not below
+/// whatever folder it is called in.
 pub fn folder() -> PathBuf {
-    PathBuf::from("target/nvrtc")
+    let program = std::env::current_exe().unwrap_or_default();
+    program.ancestors().nth(2).unwrap_or(&program).join("nvrtc")
 }
 
 /// Saves the log of a compilation that failed.

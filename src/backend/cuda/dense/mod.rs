@@ -20,9 +20,9 @@ use std::sync::Arc;
 
 use cudarc::driver::CudaGraph;
 
+use super::arguments::Moment;
 use super::device::{Buffer, Device, Number};
 use super::fault::Fault;
-use super::launch::Moment;
 use crate::backend::crew::Unseen;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Update};
 use crate::data::Samples;

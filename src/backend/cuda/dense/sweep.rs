@@ -1,9 +1,10 @@
 //! What the way up launches, layer by layer; nothing here waits or looks at a number, so that a whole step
 //! can be captured as a graph.
 
+use super::super::arguments::{Embed, Ends, Finish, Moment, Multiply, Squares, Transpose};
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::fault::Fault;
-use super::super::launch::{Embed, Ends, Finish, Moment, Multiply, Squares, Stored, Transpose};
+use super::super::launch::Stored;
 use super::Size;
 use super::room::Room;
 use super::weights::{Hidden, Weights};
@@ -40,7 +41,6 @@ impl Sweep {
     }
 
     /// h_0 … h_L and f of the samples in `room`, from `inputs`; what is not finite is noted if `noted`.
-    /// `after` follows every layer, with its φ(h_{l−1}).
     pub fn forward<T: Number>(
         &self,
         device: &Device,

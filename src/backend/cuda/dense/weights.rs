@@ -1,9 +1,10 @@
 //! The weights of all members: U, W_1 … W_L, V, what they were, and for `gia` the independent W̃_l that
 //! carry gradients.
 
+use super::super::arguments::Draw;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::fault::Fault;
-use super::super::launch::{Draw, Stored};
+use super::super::launch::Stored;
 use super::Size;
 use super::drift::Drift;
 use crate::rng::noise::{BrownianPath, Direction, Entry, Place};
