@@ -8,6 +8,7 @@ mod check;
 pub mod grid;
 pub mod raw;
 pub mod resolve;
+mod samples;
 pub mod settled;
 pub mod source;
 mod training;

@@ -1,8 +1,9 @@
 //! From what was typed to an experiment in which nothing is left open.
 
-use super::check::{Check, name_of};
+use super::check::Check;
 use super::grid::tasks;
 use super::raw::{self, BackendChoice, EngineChoice};
+use super::samples::samples;
 use super::source::Source;
 use super::training::training;
 use super::work::{Rates as Speeds, Work};
@@ -10,7 +11,7 @@ use super::{
     Backend, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
     ReferenceKind, Resolved, Rows, Storage, Study,
 };
-use crate::data::{self, Labels, Request};
+use crate::data::Labels;
 use crate::error::Result;
 use crate::model::{Activation, Closure, Parametrization, Rates};
 
@@ -19,10 +20,7 @@ const DEFAULT_ROWS: usize = 512;
 /// Noise addresses hold rows in 32 bits of four, but no machine holds such vectors.
 const WIDEST: usize = 1 << 30;
 const FINEST: usize = 1 << 20;
-const MOST_SAMPLES: usize = 1 << 20;
 const MOST_SEEDS: u64 = 1 << 20;
-/// Inputs of synthetic samples, 1 GB of them.
-const MOST_NUMBERS: usize = 1 << 27;
 const MOST_TASKS: usize = 1 << 20;
 
 /// Rates from which on f32 columns suffice (measured; theory, section 3). Below, differences between
@@ -83,7 +81,7 @@ fn seconds(resolved: &Resolved) -> f64 {
 fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<Resolved> {
     let check = Check { source };
     check.name(&raw.name)?;
-    let data = data(raw.data, &check)?;
+    let data = samples(raw.data, &check)?;
     let model = model(raw.model.unwrap_or_default(), &check)?;
     let training = training(raw.training, &data, &check)?;
     let ensemble = ensemble(raw.ensemble, &check)?;
@@ -136,75 +134,6 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
         return check.fail("ensemble.seeds", format!("makes {tasks} runs"), &help);
     }
     Ok(Resolved { experiment, decisions })
-}
-
-fn data(raw: raw::Data, check: &Check) -> Result<Request> {
-    use data::Source::{Csv, Digits, Synthetic, Toy};
-    let source = raw.source;
-    if source != Digits {
-        check.unused("data.classes", &raw.classes, source)?;
-    }
-    if source != Csv {
-        check.unused("data.path", &raw.path, source)?;
-    }
-    if source != Synthetic {
-        check.unused("data.dimension", &raw.dimension, source)?;
-        check.unused("data.seed", &raw.seed, source)?;
-    }
-    let classes = (source == Digits).then(|| raw.classes.unwrap_or_else(|| vec![0, 1]));
-    if let Some(classes) = &classes {
-        check.distinct("data.classes", classes)?;
-        for (i, &class) in classes.iter().enumerate() {
-            check.within(&format!("data.classes[{i}]"), class, 0, 9)?;
-        }
-    }
-    let two = classes.as_ref().is_some_and(|classes| classes.len() == 2);
-    let labels = raw.labels.unwrap_or(match (&classes, two) {
-        (None, _) => Labels::Values,
-        (Some(_), true) => Labels::Sign,
-        (Some(_), false) => Labels::OneHot,
-    });
-    match labels {
-        Labels::Sign if !two => {
-            let help = "select two classes, or take labels one-hot";
-            return check.fail("data.labels", "sign needs exactly two classes", help);
-        }
-        Labels::OneHot if classes.is_none() => {
-            let problem = format!("source {} has no classes", name_of(source));
-            return check.fail("data.labels", problem, "take labels values");
-        }
-        _ => {}
-    }
-    if source == Csv && raw.path.is_none() {
-        return check.fail("data.path", "is required with source csv", "name the file");
-    }
-    let samples = match (raw.samples, source) {
-        (Some(samples), _) => samples,
-        (None, Toy) => 2,
-        (None, Digits | Synthetic) => 8,
-        (None, Csv) => return check.fail("data.samples", "is required with source csv", "add it"),
-    };
-    let dimension = (source == Synthetic).then(|| raw.dimension.unwrap_or(16));
-    if let Some(dimension) = dimension {
-        let all = samples.saturating_add(raw.test_samples.unwrap_or(0)).max(1);
-        check.within("data.dimension", dimension, 1, MOST_NUMBERS / all)?;
-    }
-    Ok(Request {
-        source,
-        samples: check.within("data.samples", samples, 1, MOST_SAMPLES)?,
-        test_samples: check.within(
-            "data.test_samples",
-            raw.test_samples.unwrap_or(0),
-            0,
-            MOST_SAMPLES,
-        )?,
-        classes,
-        labels,
-        normalize: raw.normalize.unwrap_or(matches!(source, Digits | Synthetic)),
-        path: raw.path,
-        dimension,
-        seed: (source == Synthetic).then(|| raw.seed.unwrap_or(0)),
-    })
 }
 
 fn model(raw: raw::Model, check: &Check) -> Result<Model> {

@@ -1,6 +1,8 @@
 //! The weights of all members: U, W_1 … W_L, V, what they were, and for `gia` the independent W̃_l that
 //! carry gradients.
 
+use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
+
 use super::super::arguments::Draw;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::fault::Fault;
@@ -56,10 +58,16 @@ pub enum Hidden<T> {
     },
 }
 
-/// All weights.
-pub struct Weights<T> {
+/// Where the members' Gaussians come from.
+struct Source {
+    size: Size,
     seeds: Buffer<u64>,
     noise: BrownianPath,
+}
+
+/// All weights.
+pub struct Weights<T> {
+    source: Source,
     /// U: \[member\]\[row\]\[coordinate\].
     pub input: Trained<T>,
     /// The hidden ones.
@@ -79,96 +87,44 @@ impl<T: Number> Weights<T> {
         noise: BrownianPath,
         (own_backward, frozen): (bool, Option<usize>),
     ) -> Result<Self, Fault> {
-        let mut weights = Weights {
-            seeds: device.copied(seeds)?,
-            noise,
-            input: Trained::new(device.zeros(size.members * size.width * size.ld_input)?),
-            readout: Trained::new(device.zeros(size.members * size.outputs * size.ld)?),
-            hidden: Hidden::Full { forward: Trained::new(device.zeros(1)?), backward: None },
-            moved: None,
-        };
-        let input = Draw {
-            to: weights.input.weights.at(0),
+        let source = Source { size, seeds: device.copied(seeds)?, noise };
+        let input = Trained::new(device.zeros(size.members * size.width * size.ld_input)?);
+        let entries = Draw {
+            to: input.weights.at(0),
             stride: (size.width * size.ld_input) as u64,
             row_stride: size.ld_input as u32,
             column_stride: 1,
             rows: size.width as u32,
             columns: size.dimension as u32,
-            ..weights.of(Entry::Input { coordinate: 0 })
+            ..source.of(Entry::Input { coordinate: 0 })
         };
-        device.draw::<T>(&input, Stored::Full, size.members as u32)?;
-        let readout = Draw {
-            to: weights.readout.weights.at(0),
+        device.draw::<T>(&entries, Stored::Full, size.members as u32)?;
+        let readout = Trained::new(device.zeros(size.members * size.outputs * size.ld)?);
+        let entries = Draw {
+            to: readout.weights.at(0),
             stride: (size.outputs * size.ld) as u64,
             row_stride: 1,
             column_stride: size.ld as u32,
             rows: size.width as u32,
             columns: size.outputs as u32,
-            ..weights.of(Entry::Readout { output: 0 })
+            ..source.of(Entry::Readout { output: 0 })
         };
-        device.draw::<T>(&readout, Stored::Full, size.members as u32)?;
-        let count = size.depth * size.layer();
-        weights.hidden = match frozen {
+        device.draw::<T>(&entries, Stored::Full, size.members as u32)?;
+        let hidden = match frozen {
             None => {
-                let draw = |direction| -> Result<_, Fault> {
-                    let to = device.zeros::<T>(count)?;
-                    for l in 1..=size.depth {
-                        let at = to.at((l - 1) * size.layer());
-                        weights.draw_layer(device, size, (l, direction), at, Stored::Full)?;
-                    }
-                    Ok(Trained::new(to))
-                };
-                let forward = draw(Direction::Forward)?;
+                let draw = |direction| source.draw::<T, T>(device, direction, Stored::Full);
+                let forward = Trained::new(draw(Direction::Forward)?);
                 let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
-                Hidden::Full { forward, backward }
+                Hidden::Full { forward, backward: backward.map(Trained::new) }
             }
             Some(updates) => {
-                let draw = |direction| -> Result<_, Fault> {
-                    let to = device.zeros::<u16>(count)?;
-                    for l in 1..=size.depth {
-                        let at = to.at((l - 1) * size.layer());
-                        weights.draw_layer(device, size, (l, direction), at, Stored::Half)?;
-                    }
-                    Ok(to)
-                };
+                let draw = |direction| source.draw::<T, u16>(device, direction, Stored::Half);
                 let forward = draw(Direction::Forward)?;
                 let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
-                let drift = Drift::new(device, size, updates)?;
-                Hidden::Frozen { forward, backward, drift }
+                Hidden::Frozen { forward, backward, drift: Drift::new(device, size, updates)? }
             }
         };
-        Ok(weights)
-    }
-
-    /// The noise of an entry's matrix.
-    fn of(&self, entry: Entry) -> Draw {
-        let Place { fine, layer, tag, .. } = self.noise.place(entry);
-        let scale = f64::from(fine).sqrt().recip();
-        Draw { seeds: self.seeds.at(0), scale, fine, layer, tag, ..Draw::default() }
-    }
-
-    fn draw_layer(
-        &self,
-        device: &Device,
-        size: Size,
-        (l, direction): (usize, Direction),
-        to: Address,
-        stored: Stored,
-    ) -> Result<(), Fault> {
-        let layer = self.layer_of(size, (l, direction));
-        device.draw::<T>(&Draw { to, ..layer }, stored, size.members as u32)
-    }
-
-    fn layer_of(&self, size: Size, (l, direction): (usize, Direction)) -> Draw {
-        let entry = Entry::Weight { direction, layer: l as u32, column: 0 };
-        Draw {
-            stride: size.matrix() as u64,
-            row_stride: size.ld as u32,
-            column_stride: 1,
-            rows: size.width as u32,
-            columns: size.width as u32,
-            ..self.of(entry)
-        }
+        Ok(Weights { source, input, hidden, readout, moved: None })
     }
 
     /// W_l − W_l⁽⁰⁾ of all members, the second drawn again.
@@ -179,7 +135,7 @@ impl<T: Number> Weights<T> {
         let to = self.moved.as_ref().map(|moved| moved.at(0)).unwrap_or_default();
         let Hidden::Full { forward, .. } = &self.hidden else { return Ok(to) };
         let minus = forward.weights.at((l - 1) * size.layer());
-        let layer = self.layer_of(size, (l, Direction::Forward));
+        let layer = self.source.layer(l, Direction::Forward);
         device.draw::<T>(&Draw { to, minus, ..layer }, Stored::Full, size.members as u32)?;
         Ok(to)
     }
@@ -194,5 +150,43 @@ impl<T: Number> Weights<T> {
             backward.as_mut().map_or(Ok(()), |w| w.set_in_motion(device, count))?;
         }
         Ok(())
+    }
+}
+
+impl Source {
+    /// The noise of an entry's matrix.
+    fn of(&self, entry: Entry) -> Draw {
+        let Place { fine, layer, tag, .. } = self.noise.place(entry);
+        let scale = f64::from(fine).sqrt().recip();
+        Draw { seeds: self.seeds.at(0), scale, fine, layer, tag, ..Draw::default() }
+    }
+
+    /// That of W_l or W̃_l, to be written somewhere.
+    fn layer(&self, l: usize, direction: Direction) -> Draw {
+        let entry = Entry::Weight { direction, layer: l as u32, column: 0 };
+        Draw {
+            stride: self.size.matrix() as u64,
+            row_stride: self.size.ld as u32,
+            column_stride: 1,
+            rows: self.size.width as u32,
+            columns: self.size.width as u32,
+            ..self.of(entry)
+        }
+    }
+
+    /// All layers of all members, drawn in T and stored as W.
+    fn draw<T: Number, W: DeviceRepr + ValidAsZeroBits>(
+        &self,
+        device: &Device,
+        direction: Direction,
+        stored: Stored,
+    ) -> Result<Buffer<W>, Fault> {
+        let drawn = device.zeros::<W>(self.size.depth * self.size.layer())?;
+        for l in 1..=self.size.depth {
+            let to = drawn.at((l - 1) * self.size.layer());
+            let layer = Draw { to, ..self.layer(l, direction) };
+            device.draw::<T>(&layer, stored, self.size.members as u32)?;
+        }
+        Ok(drawn)
     }
 }
