@@ -242,3 +242,25 @@ fn doctor_finds_this_machine_well() {
         assert!(findings.contains(words), "{findings}");
     }
 }
+
+/// Looking at networks takes memory of the host, and all that are in flight are looked at.
+#[test]
+fn networks_on_a_device_count_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = job(folder.path());
+    let bytes = |seeds: usize| {
+        let dense = ["engine=dense", "backend=cuda", "ensemble.closures=[\"exact\"]"];
+        let mut set = dense.map(str::to_owned).to_vec();
+        set.push(format!("ensemble.seeds={seeds}"));
+        let experiment = load(Path::new(&file), &set).unwrap().experiment;
+        let data = data::load(&experiment.data).unwrap();
+        let rates =
+            Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
+        let plan = plan(&experiment, &data, 4, rates);
+        assert!(plan.device_bytes() > 0.0);
+        let of_each: f64 = plan.tasks.iter().map(|(_, cost)| cost.bytes).sum();
+        assert!(plan.bytes() >= of_each);
+        plan.bytes()
+    };
+    assert!(bytes(64) > 6.0 * bytes(8));
+}

@@ -108,7 +108,7 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
             columns * rows * size + small
         }
         // Copies of what is looked at: h and g where probed, now and at step 0.
-        (Backend::Cuda, _) => 3.0 * probes * batch * n * size + SMALL_THINGS,
+        (Backend::Cuda, _) => 3.0 * probes * batch * n * size,
         (Backend::Plain, engine) => {
             let weights = match engine {
                 Engine::Conditional => {

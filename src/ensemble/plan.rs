@@ -12,6 +12,9 @@ use crate::spec::grid::{Task, tasks};
 use crate::spec::work::Rates;
 use crate::spec::{Backend, Engine, Experiment};
 
+/// Networks on a device: a grid has at most 65535.
+const MOST_IN_FLIGHT: usize = 4096;
+
 /// The whole of an experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -68,9 +71,7 @@ impl Plan {
     /// Networks of this kind in flight on a device with `free` bytes: nine tenths of it, because it
     /// allocates in pages of its own.
     pub fn in_flight(&self, cost: &Cost, free: f64) -> usize {
-        /// Grids have at most 65535 members.
-        const MOST: f64 = 4096.0;
-        (0.9 * free / cost.device_bytes.max(1.0)).clamp(1.0, MOST) as usize
+        (0.9 * free / cost.device_bytes.max(1.0)).clamp(1.0, MOST_IN_FLIGHT as f64) as usize
     }
 
     /// Bytes on a device of the largest network.
@@ -101,7 +102,9 @@ impl Plan {
         running.sort_by(|a, b| b.total_cmp(a));
         let of_a_seed = self.tasks.iter().filter(|(task, _)| task.seed == 0);
         let of_a_seed: f64 = of_a_seed.map(|(_, cost)| cost.result_bytes).sum();
-        let working: f64 = running.iter().take(self.workers()).sum();
+        // What is looked at of networks in flight comes back of all of them.
+        let at_once = if self.device_bytes() > 0.0 { MOST_IN_FLIGHT } else { self.workers() };
+        let working: f64 = running.iter().take(at_once).sum();
         working.max(of_a_seed * self.workers() as f64 + LINE * self.rows())
     }
 
