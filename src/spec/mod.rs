@@ -5,6 +5,7 @@
 //! file, and resolving it again changes nothing. [`source`] knows where in the file a field stands.
 
 mod check;
+mod choices;
 pub mod grid;
 pub mod raw;
 pub mod resolve;
@@ -16,6 +17,7 @@ pub mod work;
 
 use std::path::Path;
 
+pub use choices::{Backend, Batch, Block, Engine, Group, Optimizer, Precision, Storage, Study};
 pub use settled::Settled;
 
 use schemars::JsonSchema;
@@ -27,156 +29,6 @@ use crate::model::{
     Activation, Closure, Exponents, Groups, Loss, Parametrization, Rates, ScaleLaw, Schedule,
 };
 use grid::quarters;
-
-/// Questions the program answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Study {
-    /// How fast training dynamics converge in depth, and what the closures leave out.
-    TrainingConvergence,
-}
-
-/// The form of a residual branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Block {
-    /// h += m n^{-1/2} W φ(h)
-    OneLayer,
-}
-
-/// A group of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Group {
-    /// U
-    Input,
-    /// W_1 … W_L
-    Hidden,
-    /// V
-    Readout,
-}
-
-/// Which samples an update uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Batch {
-    /// All of them.
-    Full,
-    /// Minibatches of so many, fewer than there are; see [`crate::engine::batches`].
-    Of(usize),
-}
-
-impl Batch {
-    /// B, of so many `samples`.
-    pub fn size(self, samples: usize) -> usize {
-        match self {
-            Batch::Full => samples,
-            Batch::Of(size) => size,
-        }
-    }
-}
-
-impl Serialize for Batch {
-    fn serialize<S: serde::Serializer>(
-        &self,
-        serializer: S,
-    ) -> std::result::Result<S::Ok, S::Error> {
-        match self {
-            Batch::Full => serializer.serialize_str("full"),
-            Batch::Of(size) => serializer.serialize_u64(*size as u64),
-        }
-    }
-}
-
-/// What turns gradients into updates.
-///
-/// The others are known by name only: they are refused with the reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimizer {
-    /// With momentum, weight decay and schedules.
-    Sgd,
-    /// Refused.
-    Adam,
-    /// Refused.
-    Adamw,
-    /// Refused.
-    Adagrad,
-    /// Refused.
-    Rmsprop,
-}
-
-/// How a training run is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Engine {
-    /// Matrix-free, by conditioning on answers.
-    Conditional,
-    /// Explicit weights.
-    Dense,
-}
-
-impl Engine {
-    /// Its name in experiments and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Engine::Conditional => "conditional",
-            Engine::Dense => "dense",
-        }
-    }
-}
-
-/// What carries out the sweeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backend {
-    /// The f64 oracle.
-    Plain,
-    /// The fast one, f32 or f64.
-    Cpu,
-    /// One NVIDIA GPU, f32 or f64.
-    Cuda,
-}
-
-impl Backend {
-    /// Its name in experiments.
-    pub fn name(self) -> &'static str {
-        match self {
-            Backend::Plain => "plain",
-            Backend::Cpu => "cpu",
-            Backend::Cuda => "cuda",
-        }
-    }
-}
-
-/// The floating point format of vectors and weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// binary32
-    F32,
-    /// binary64
-    F64,
-}
-
-impl Precision {
-    /// Its name in experiments and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::F64 => "f64",
-        }
-    }
-}
-
-/// How the hidden weights of the dense engine are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Storage {
-    /// All their numbers in the format of the run.
-    Full,
-    /// Initial ones frozen in bf16, what training adds in low-rank factors.
-    Bf16,
-}
 
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
