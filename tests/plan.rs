@@ -251,6 +251,8 @@ fn networks_on_a_device_count_together() {
     let bytes = |seeds: usize| {
         let dense = ["engine=dense", "backend=cuda", "ensemble.closures=[\"exact\"]"];
         let mut set = dense.map(str::to_owned).to_vec();
+        // So wide that vectors outweigh lines of results.
+        set.push("ensemble.widths=[4096]".to_owned());
         set.push(format!("ensemble.seeds={seeds}"));
         let experiment = load(Path::new(&file), &set).unwrap().experiment;
         let data = data::load(&experiment.data).unwrap();
