@@ -64,6 +64,7 @@ fn three(path: &Path) -> (Vec<u8>, Vec<usize>) {
         ends.push(fs::metadata(path).unwrap().len() as usize);
     }
     assert_eq!(there(path, &journal), [0, 1, 2]);
+    drop(journal);
     assert_eq!(there(path, &reopen(path).0), [0, 1, 2]);
     (fs::read(path).unwrap(), ends)
 }
@@ -91,6 +92,7 @@ fn a_journal_cut_at_any_byte_keeps_its_whole_records() {
         for (i, key) in KEYS.into_iter().enumerate().filter(|(i, _)| !whole.contains(i)) {
             journal.append(key, &record(&path, i)).unwrap();
         }
+        drop(journal);
         let (journal, messages) = reopen(&path);
         assert_eq!((there(&path, &journal), messages), (vec![0, 1, 2], vec![]), "cut at {cut}");
         assert_eq!(fs::read(&path).unwrap(), bytes, "cut at {cut}");
@@ -118,6 +120,7 @@ fn a_flipped_bit_costs_one_record_and_is_named() {
         assert!(messages[0].contains(&path.display().to_string()));
         journal.append(KEYS[hit], &record(&path, hit)).unwrap();
         assert_eq!(there(&path, &journal), [0, 1, 2]);
+        drop(journal);
         assert_eq!(there(&path, &reopen(&path).0), [0, 1, 2], "bit {bit} of byte {at}");
     }
 }
