@@ -163,16 +163,18 @@ fn kills_at_random_instants_change_nothing() {
     }
 }
 
-/// Row 3: the first signal ends the run within a pass; the same command resumes.
+/// Row 3: the first signal ends the run within a pass; the same command resumes. Slurm sends SIGCONT
+/// beside it, and the like may come twice.
 #[test]
 fn the_first_signal_stops_and_the_same_command_resumes() {
     let place = Place::new(JOB);
     place.finish("undisturbed", &[]);
-    for name in ["TERM", "INT", "USR1"] {
+    for name in ["TERM", "INT", "USR1", "USR2"] {
         let child = place.start(name, &["--threads", "1"]);
         let journal = place.path(name).join(JOURNAL);
         wait_for("a finished task", || fs::metadata(&journal).is_ok_and(|file| file.len() > 0));
         signal(&child, name);
+        signal(&child, "CONT");
         let done = child.wait_with_output().unwrap();
         let said = stderr(&done);
         assert_eq!(done.status.code(), Some(75), "{said}");
@@ -206,6 +208,41 @@ fn the_second_signal_ends_at_once() {
     assert!(clock.elapsed() < Duration::from_secs(2));
     assert!(!stderr(&done).contains("interrupted"), "the first signal had ended it");
     assert_eq!(place.finished("run"), 0);
+}
+
+/// One signal that is passed on by two is not taken for a second one.
+#[test]
+fn signals_close_together_are_one() {
+    let place = Place::new(JOB);
+    let child = place.start("run", &["--threads", "1"]);
+    let journal = place.path("run").join(JOURNAL);
+    wait_for("a finished task", || fs::metadata(&journal).is_ok_and(|file| file.len() > 0));
+    let both = format!("kill -USR1 {0}; kill -TERM {0}", child.id());
+    assert!(Command::new("sh").arg("-c").arg(both).status().unwrap().success());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(75));
+    assert!(stderr(&done).contains("the same command resumes"), "{}", stderr(&done));
+}
+
+/// A limit of one's own, between tasks, and one that the only task does not fit into.
+#[test]
+fn a_limit_of_hours_stops_like_a_signal() {
+    let place = Place::new(JOB);
+    let done = place.run("run", &["--threads", "1", "--max-hours", "0.00003"]);
+    assert_eq!(done.status.code(), Some(75), "{}", stderr(&done));
+    let finished = place.finished("run");
+    assert!(finished < TASKS && stderr(&done).contains("the same command resumes"));
+    place.finish("run", &["--max-hours", "1"]);
+    assert_eq!(place.timings("run"), TASKS);
+    for wrong in ["0", "-1", "nan", "soon", "1e300"] {
+        let done = place.run("wrong", &["--max-hours", wrong]);
+        assert_eq!(done.status.code(), Some(2), "{wrong}");
+        assert!(!place.path("wrong").exists());
+    }
+    let slow = Place::new(SLOW);
+    let done = slow.run("run", &["--max-hours", "0.0001"]);
+    assert_eq!(done.status.code(), Some(75), "{}", stderr(&done));
+    assert!(stderr(&done).contains("longer than --max-hours"), "{}", stderr(&done));
 }
 
 /// Row 10.

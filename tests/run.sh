@@ -34,10 +34,39 @@ component() { # a part of the Rust toolchain that cargo calls, e.g. rustfmt
 browser() { # Chromium, under one of the names that tests/report_browser.rs knows
   command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null
 }
-install_browser() {
+mpi() { # the programs of one MPI library by Debian's names, which do not get in each other's way
+  command -v "mpicc.$1" >/dev/null && command -v "mpirun.$1" >/dev/null &&
+    ldconfig -p | grep -q 'libclang[-.][0-9s]'
+}
+slurm() { # its daemons are not on everybody's path
+  local PATH=$PATH:/usr/sbin name
+  for name in slurmctld slurmd munged sbatch; do command -v $name >/dev/null || return 1; done
+}
+packages() { # what the checks below need and this machine lacks
+  browser || echo chromium
+  mpi openmpi || echo openmpi-bin libopenmpi-dev libclang1
+  mpi mpich || echo mpich libmpich-dev
+  slurm || echo slurm-wlm munge
+}
+install_packages() {
   local as=()
-  [ "$(id -u)" -eq 0 ] || as=(sudo)
-  "${as[@]}" apt-get update -qq && "${as[@]}" apt-get install -y -qq chromium >/dev/null
+  [ "$(id -u)" -eq 0 ] || as=(sudo DEBIAN_FRONTEND=noninteractive)
+  "${as[@]}" apt-get update -qq &&
+    "${as[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+mpi_programs() { # LIBRARY: what tests run under it, into target/LIBRARY
+  # Without optimisation of our own code, in seconds instead of minutes; results are the same bits.
+  # The bindings do not notice another library, and bindgen needs the headers of a C compiler.
+  cargo clean --release --quiet -p mpi-sys &&
+    MPICC=mpicc.$1 BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)" \
+      cargo build --release --quiet --features mpi --bin nfd --example panicking_rank \
+      --config profile.release.package.neural-feature-dynamics.opt-level=0 &&
+    mkdir -p "target/$1" &&
+    cp "${CARGO_TARGET_DIR:-target}"/release/{nfd,examples/panicking_rank} "target/$1"
+}
+mpi_lints() {
+  BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)" \
+    cargo clippy --release --quiet --features mpi --lib --bins --examples -- -D warnings
 }
 
 toolkit() { # a CUDA compiler that the build will find without our help
@@ -112,8 +141,24 @@ if [ -z "${NFD_PYTHON:-}" ]; then
     suite "numpy" "$NFD_PYTHON" -m pip install --quiet numpy
   fi
 fi
-if $install && ! browser; then
-  suite "chromium" install_browser
+missing=$(packages)
+if $install && [ -n "$missing" ]; then
+  # shellcheck disable=SC2086 # one word a package
+  suite "packages" install_packages $missing
+fi
+# Programs of both MPI libraries, before the tests, which build nfd without MPI again.
+for library in openmpi mpich; do
+  if mpi $library; then
+    suite "$library" mpi_programs $library
+    export "NFD_${library^^}=$PWD/target/$library/nfd"
+  elif $install; then
+    suite "$library" false
+  else
+    skip "$library" "no mpicc.$library, mpirun.$library or libclang (tests/run.sh --install)"
+  fi
+done
+if [ -n "${NFD_OPENMPI:-}" ] && component clippy clippy; then
+  suite "lints of MPI" mpi_lints
 fi
 suite "tests" cargo test --workspace --release --quiet --no-fail-fast
 
