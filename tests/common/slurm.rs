@@ -174,7 +174,8 @@ impl Slurm {
         )
     }
 
-    /// Until the job waits for its `restarts`-th restart; the restart is brought forward.
+    /// Until the job waits for its `restarts`-th restart, which is brought forward: but into another
+    /// second, for the node counts in seconds which permits of a job are those of its last start.
     pub fn restart(&self, id: &str, restarts: u32) {
         wait_for(
             &format!("job {id} to be requeued"),
@@ -184,7 +185,7 @@ impl Slurm {
             },
             || format!("{:?}: {}", self.job(id), self.logs()),
         );
-        self.ask("scontrol", &["update", &format!("jobid={id}"), "StartTime=now"]);
+        self.ask("scontrol", &["update", &format!("jobid={id}"), "StartTime=now+2"]);
     }
 
     /// What jobs and daemons wrote, for a message.
