@@ -104,6 +104,20 @@ pub enum Error {
         /// All.
         tasks: usize,
     },
+    /// Shards that are not whole together.
+    #[error(
+        "{finished} of {tasks} tasks are finished and kept in {}\n  \
+         run the missing shards to their end and repeat the command, or let `nfd run` do the rest there",
+        .directory.display()
+    )]
+    Unmerged {
+        /// Where they are.
+        directory: PathBuf,
+        /// Those.
+        finished: usize,
+        /// All.
+        tasks: usize,
+    },
     /// The machine has less than the experiment needs.
     #[error(
         "not enough {what}: {:.2} GB needed, {:.2} GB free\n  {help}",
@@ -127,6 +141,16 @@ pub enum Error {
         /// What to do.
         help: String,
         /// Whether it was there and failed.
+        failed: bool,
+    },
+    /// The processes of one run do not fit together, or one of them failed.
+    #[error("{problem}\n  {help}")]
+    Ranks {
+        /// What it is, and at which rank.
+        problem: String,
+        /// What to do.
+        help: String,
+        /// Whether one failed at work, rather than was started wrongly.
         failed: bool,
     },
     /// The operating system refused.
@@ -157,7 +181,9 @@ impl Error {
             Error::Io { .. }
                 | Error::Write { .. }
                 | Error::Interrupted { .. }
+                | Error::Unmerged { .. }
                 | Error::Device { failed: true, .. }
+                | Error::Ranks { failed: true, .. }
         )
     }
 }

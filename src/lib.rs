@@ -5,7 +5,8 @@
 //!
 //! * [`cli`]: one verb a file, messages and exit codes;
 //! * [`report`]: what people read; computes nothing itself;
-//! * [`ensemble`]: what is to be done: costs, workers over tasks;
+//! * [`ensemble`]: what is to be done and by whom: costs, the deal, workers over tasks;
+//! * [`comm`]: how the processes of a run talk: alone, or through MPI;
 //! * [`measure`]: observables of one run and of pairs, infinite width, a study's claims;
 //! * [`engine`]: what a training run is: order of passes and updates, what is recorded;
 //! * [`backend`]: how one sweep over the layers is carried out;
@@ -20,6 +21,7 @@
 
 pub mod backend;
 pub mod cli;
+pub mod comm;
 pub mod data;
 pub mod engine;
 pub mod ensemble;

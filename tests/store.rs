@@ -369,13 +369,13 @@ fn a_torn_line_of_timings_is_dropped() {
     let file = path.join("timings.csv");
     let lines = |text: &str| text.lines().map(|line| line.matches(',').count()).collect::<Vec<_>>();
     let before = fs::read_to_string(&file).unwrap();
-    assert_eq!(lines(&before), [7, 7, 7]);
+    assert_eq!(lines(&before), [8, 8, 8]);
     fs::write(&file, &before[..before.len() - 4]).unwrap();
     run(&path, &tiny(2), Arc::new(Disk)).unwrap();
-    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [7, 7, 7, 7]);
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [8, 8, 8, 8]);
     fs::write(&file, &before[..5]).unwrap();
     run(&path, &tiny(3), Arc::new(Disk)).unwrap();
-    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [7, 7, 7]);
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [8, 8, 8]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{Ending, print};
 use crate::backend::cuda::image;
 use crate::backend::cuda::nvrtc::{Nvrtc, NvrtcError};
 use crate::backend::cuda::probe::{self, Driver};
+use crate::comm;
 use crate::ensemble::plan::free;
 use crate::error::Result;
 use crate::rng::normal::{Column, Instructions, fill};
@@ -46,7 +47,9 @@ pub fn run() -> Result<Ending> {
     let _ = writeln!(out, "normals        {normals}");
     let _ = writeln!(out, "backends       cpu, cuda (dense engine), plain (f64)");
     gpu(&mut out);
-    let _ = writeln!(out, "MPI            none: this build runs on one machine");
+    let mpi =
+        comm::library().unwrap_or_else(|| "none: one process; build with --features mpi".into());
+    let _ = writeln!(out, "MPI            {mpi}");
     print(&out)?;
     Ok(if wrong.is_empty() { Ending::Done } else { Ending::MachineAtFault })
 }

@@ -1,6 +1,7 @@
 //! The command line: one verb a file, exit codes, messages.
 
 mod doctor;
+mod merge;
 mod plan;
 mod prepare;
 mod progress;
@@ -9,6 +10,7 @@ mod report;
 mod run;
 mod schema;
 mod status;
+mod team;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -33,7 +35,9 @@ enum Verb {
     /// Run an experiment and report what it shows; the same command resumes.
     Run(run::Arguments),
     /// Say what an experiment takes, and whether it fits, without running it.
-    Plan(prepare::Typed),
+    Plan(plan::Arguments),
+    /// Join the run directories of shards and report what they show together.
+    Merge(merge::Arguments),
     /// Say what a run directory holds and what is left.
     Status(status::Arguments),
     /// Write the final files of a run directory again, from what is finished.
@@ -52,6 +56,19 @@ enum Ending {
     SomeFailed,
     /// The machine computes wrongly.
     MachineAtFault,
+    /// As the run that rank 0 leads: with its exit code.
+    AsRank0(u8),
+}
+
+impl Ending {
+    fn code(&self) -> u8 {
+        match self {
+            Ending::Done => 0,
+            Ending::MachineAtFault => 1,
+            Ending::SomeFailed => 3,
+            Ending::AsRank0(code) => *code,
+        }
+    }
 }
 
 /// Parses `arguments` (the program's name first), runs, and says how it went. Usage errors exit
@@ -61,15 +78,14 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let result = match parsed.verb {
         Verb::Run(verb) => run::run(&verb, &arguments),
         Verb::Plan(verb) => plan::run(&verb),
+        Verb::Merge(verb) => merge::run(&verb, &arguments),
         Verb::Status(verb) => status::run(&verb),
         Verb::Report(verb) => report::run(&verb, &arguments),
         Verb::Doctor => doctor::run(),
         Verb::Schema => schema::run(),
     };
     match result {
-        Ok(Ending::Done) => ExitCode::SUCCESS,
-        Ok(Ending::SomeFailed) => ExitCode::from(3),
-        Ok(Ending::MachineAtFault) => ExitCode::from(1),
+        Ok(ending) => ExitCode::from(ending.code()),
         Err(error) => {
             eprintln!("nfd: {error}");
             ExitCode::from(exit_code(&error))
@@ -79,7 +95,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 
 fn exit_code(error: &Error) -> u8 {
     match error {
-        Error::Interrupted { .. } => signals::EXIT_CODE,
+        Error::Interrupted { .. } | Error::Unmerged { .. } => signals::EXIT_CODE,
         error if error.is_users() => 2,
         _ => 1,
     }

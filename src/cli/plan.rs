@@ -1,10 +1,15 @@
 //! `nfd plan FILE`: what an experiment takes, before it starts, and whether it fits.
 
 use std::fmt::Write;
+use std::num::NonZeroUsize;
+
+use clap::Args;
 
 use super::prepare::{Prepared, Typed};
 use super::{Ending, print};
+use crate::comm;
 use crate::ensemble::cost::Cost;
+use crate::ensemble::deal::{Prediction, predict};
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan, free};
 use crate::error::{Error, Result};
@@ -12,14 +17,25 @@ use crate::report::table::align;
 use crate::spec::grid::Task;
 use crate::spec::work::Rates;
 
+/// Arguments of `nfd plan`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    typed: Typed,
+    /// Say what it takes on so many MPI ranks, each with --threads, as in --ranks 1,8,64.
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    ranks: Vec<NonZeroUsize>,
+}
+
 /// Prints the plan; an error when it does not fit into memory or onto the disk.
-pub fn run(typed: &Typed) -> Result<Ending> {
-    let prepared = typed.prepare()?;
+pub fn run(arguments: &Arguments) -> Result<Ending> {
+    let local = comm::local_rank();
+    let prepared = arguments.typed.prepare(local)?;
     for decision in &prepared.resolved.decisions {
         eprintln!("nfd: {decision}");
     }
     // A cluster's login node has no GPU and plans for those that have one.
-    let machine = match Machine::of(&prepared.resolved.experiment) {
+    let machine = match Machine::of(&prepared.resolved.experiment, local) {
         Err(error @ Error::Device { .. }) => {
             eprintln!("nfd: warning: {error}\n  planned without a look at the device");
             None
@@ -31,8 +47,11 @@ pub fn run(typed: &Typed) -> Result<Ending> {
     let Prepared { output, mut plan, .. } = prepared;
     let device = machine.as_ref().map_or(Ok(None), Machine::device_memory)?;
     let free = Free { device, ..free(&output) };
+    // The nodes of a cluster have memory of their own.
+    let scaled = scaling(&plan, &arguments.ranks);
     plan.fit(free.memory);
     print(&describe(&plan))?;
+    print(&scaled)?;
     if let Some(device) = free.device {
         let largest = plan
             .tasks
@@ -92,4 +111,31 @@ pub fn totals(plan: &Plan) -> String {
         plan.bytes() / 1e9,
         plan.disk_bytes(&|_| false) / 1e9
     )
+}
+
+/// The table of what several ranks take; empty for none.
+fn scaling(plan: &Plan, ranks: &[NonZeroUsize]) -> String {
+    if ranks.is_empty() {
+        return String::new();
+    }
+    let header = ["ranks", "threads each", "makespan s", "efficiency", "idle"];
+    let mut lines = vec![header.map(str::to_owned)];
+    for ranks in ranks {
+        let Prediction { ranks, makespan, efficiency, idle } = predict(plan, ranks.get());
+        lines.push([
+            ranks.to_string(),
+            plan.threads.to_string(),
+            format!("{makespan:.1}"),
+            format!("{efficiency:.3}"),
+            format!("{idle:.3}"),
+        ]);
+    }
+    align(&lines)
+}
+
+/// One line: what the plan takes on so many ranks.
+pub fn ranks(plan: &Plan, ranks: usize) -> String {
+    let Prediction { makespan, efficiency, .. } = predict(plan, ranks);
+    let (seconds, efficiency) = (makespan.ceil(), 100.0 * efficiency);
+    format!("dealt to {ranks} ranks: about {seconds:.0} s, {efficiency:.0} % efficiency")
 }

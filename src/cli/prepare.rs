@@ -8,8 +8,9 @@ use clap::Args;
 
 use crate::data::{self, DataSet};
 
-use crate::ensemble::machine;
+use crate::ensemble::deal::Shard;
 use crate::ensemble::plan::{Plan, plan};
+use crate::ensemble::{cores, machine};
 use crate::error::{Error, Result};
 use crate::model::Loss;
 use crate::spec::Resolved;
@@ -18,12 +19,12 @@ use crate::spec::resolve::resolve;
 use crate::spec::settled::{prefer_gpu, resolve_with};
 use crate::spec::source::Source;
 use crate::spec::work::{Rates, Work};
-use crate::store::journal::{self, Contents};
-use crate::store::key::Keys;
-use crate::store::{JOURNAL, manifest, timings};
+use crate::store::journals::Journals;
+use crate::store::key::{Keys, experiment_hash};
+use crate::store::{manifest, timings};
 
 /// What `run` and `plan` take.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Typed {
     /// The experiment, a JSON file.
     file: PathBuf,
@@ -36,7 +37,7 @@ pub struct Typed {
     /// What carries out the sweeps, instead of the experiment's choice.
     #[arg(long, value_name = "BACKEND")]
     backend: Option<String>,
-    /// Worker threads [default: all cores]. Results do not depend on it.
+    /// Worker threads, of each rank [default: all cores given to it]. Results do not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }
@@ -54,34 +55,78 @@ pub struct Prepared {
 }
 
 impl Typed {
-    /// Resolves, loads, plans. Nothing is written.
-    pub fn prepare(&self) -> Result<Prepared> {
-        let mut overrides = self.set.clone();
-        overrides.extend(self.backend.iter().map(|backend| format!("backend={backend}")));
-        let source = Source::read(&self.file, &overrides)?;
+    /// Resolves, loads, plans, in the process that is number `local` of its node. Nothing is written.
+    pub fn prepare(&self, local: usize) -> Result<Prepared> {
+        let source = self.source()?;
         let raw = source.parse()?;
         let mut resolved = resolve(raw.clone(), &source)?;
-        let output = match &self.output {
-            Some(output) => output.clone(),
-            None => PathBuf::from("runs").join(&resolved.experiment.name),
-        };
+        let output = self.output()?;
         resolved = match manifest::read(&output)? {
             Some(manifest) => resolve_with(&raw, &source, manifest.settled())?,
-            None => prefer_gpu(&raw, &source, resolved, machine::gpu)?,
+            None => prefer_gpu(&raw, &source, resolved, || machine::gpu(local))?,
         };
-        prepared(resolved, output, self.threads)
+        prepared(resolved, output, self.threads())
+    }
+
+    /// The run directory.
+    pub fn output(&self) -> Result<PathBuf> {
+        match &self.output {
+            Some(output) => Ok(output.clone()),
+            None => Ok(PathBuf::from("runs").join(self.named()?)),
+        }
+    }
+
+    /// The experiment's name.
+    fn named(&self) -> Result<String> {
+        let source = self.source()?;
+        Ok(resolve(source.parse()?, &source)?.experiment.name)
+    }
+
+    fn source(&self) -> Result<Source> {
+        let mut overrides = self.set.clone();
+        overrides.extend(self.backend.iter().map(|backend| format!("backend={backend}")));
+        Source::read(&self.file, &overrides)
+    }
+
+    /// Those typed, or all that this process has.
+    pub fn threads(&self) -> usize {
+        self.typed_threads().unwrap_or_else(cores::available)
+    }
+
+    /// None where they are left to the machine.
+    pub fn typed_threads(&self) -> Option<usize> {
+        self.threads.map(NonZeroUsize::get)
+    }
+
+    /// The run directory is a shard's, unless one was typed.
+    pub fn in_shard(&self, shard: Shard) -> Result<Typed> {
+        let mut typed = self.clone();
+        if typed.output.is_none() {
+            let Shard { index, of } = shard;
+            let folder = format!("{}.shard-{index}-of-{of}", self.named()?);
+            typed.output = Some(PathBuf::from("runs").join(folder));
+        }
+        Ok(typed)
+    }
+
+    /// The same for experiments and run directories that are the same, on all ranks.
+    pub fn hash(&self) -> Result<String> {
+        let source = self.source()?;
+        let experiment = resolve(source.parse()?, &source)?.experiment;
+        // Debug: a path need not be text.
+        Ok(experiment_hash(&(experiment, format!("{:?}", self.output))))
     }
 }
 
 impl Prepared {
-    /// What the run directory's journal holds, read without touching it, and which tasks of the
+    /// What the run directory's journals hold, read without touching it, and which tasks of the
     /// experiment are among that if computed on `numeric_path`.
-    pub fn finished(&self, numeric_path: &str) -> Result<(Contents, HashSet<Task>)> {
-        let contents = journal::contents(&self.output.join(JOURNAL))?;
+    pub fn finished(&self, numeric_path: &str) -> Result<(Journals, HashSet<Task>)> {
+        let journals = Journals::read(&self.output, |_| true)?;
         let keys = Keys::new(&self.resolved.experiment, &self.data, numeric_path);
         let tasks = self.plan.tasks.iter().map(|(task, _)| *task);
-        let finished = tasks.filter(|task| contents.index.contains_key(&keys.of(*task))).collect();
-        Ok((contents, finished))
+        let finished = tasks.filter(|task| journals.find(keys.of(*task)).is_some()).collect();
+        Ok((journals, finished))
     }
 }
 
@@ -94,25 +139,21 @@ pub fn reopen(directory: &Path) -> Result<Prepared> {
             help: "name a directory that `nfd run` has made".to_owned(),
         });
     };
-    // A resolved experiment is an experiment file.
     let text = manifest.experiment.to_string();
-    let source = Source::new(&directory.join(manifest::NAME), text, &[])?;
-    prepared(resolve(source.parse()?, &source)?, directory.to_owned(), None)
+    again(text, &directory.join(manifest::NAME), directory.to_owned(), cores::available())
 }
 
-fn prepared(
-    resolved: Resolved,
-    output: PathBuf,
-    threads: Option<NonZeroUsize>,
-) -> Result<Prepared> {
+/// The same from a resolved experiment, which is an experiment file: `text`, as found in `file`.
+pub fn again(text: String, file: &Path, output: PathBuf, threads: usize) -> Result<Prepared> {
+    let source = Source::new(file, text, &[])?;
+    prepared(resolve(source.parse()?, &source)?, output, threads)
+}
+
+fn prepared(resolved: Resolved, output: PathBuf, threads: usize) -> Result<Prepared> {
     let data = data::load(&resolved.experiment.data)?;
     if resolved.experiment.training.loss == Loss::CrossEntropy {
         data.require_classes(&resolved.experiment.data)?;
     }
-    let threads = threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        NonZeroUsize::get,
-    );
     let experiment = &resolved.experiment;
     let timed: Vec<_> = timings::read(&output)
         .into_iter()

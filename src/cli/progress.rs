@@ -15,11 +15,13 @@ pub struct Display {
     started: Instant,
     bar: Option<ProgressBar>,
     last_line: Mutex<Instant>,
+    /// Whose tasks are counted, where it is not all of them.
+    of: &'static str,
 }
 
 impl Display {
-    /// Starts the clock.
-    pub fn new() -> Self {
+    /// Starts the clock, at rank 0 of so many.
+    pub fn new(ranks: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "{bar:40} {percent:>3} %  {msg}  {elapsed} elapsed, {eta} left";
             let bar = ProgressBar::new(PARTS);
@@ -29,13 +31,14 @@ impl Display {
             bar
         });
         let now = Instant::now();
-        Display { started: now, bar, last_line: Mutex::new(now) }
+        let of = if ranks > 1 { " of rank 0" } else { "" };
+        Display { started: now, bar, last_line: Mutex::new(now), of }
     }
 
     /// `share` of the work is done: `finished` of `all` tasks.
     pub fn update(&self, share: f64, finished: usize, all: usize) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{finished}/{all} tasks"));
+            bar.set_message(format!("{finished}/{all} tasks{}", self.of));
             bar.set_position((share * PARTS as f64) as u64);
             return;
         }
@@ -45,7 +48,8 @@ impl Display {
             let elapsed = self.started.elapsed().as_secs_f64();
             let left = elapsed * (1.0 - share) / share.max(1e-6);
             eprintln!(
-                "nfd: {finished}/{all} tasks, {:.0} % after {elapsed:.0} s, about {left:.0} s left",
+                "nfd: {finished}/{all} tasks{}, {:.0} % after {elapsed:.0} s, about {left:.0} s left",
+                self.of,
                 100.0 * share
             );
         }

@@ -11,7 +11,8 @@ use super::{Ending, publish};
 use crate::ensemble;
 use crate::error::Result;
 use crate::store::files::Disk;
-use crate::store::{RunDirectory, Start, manifest};
+use crate::store::manifest::{self, Launch};
+use crate::store::{RunDirectory, Start};
 
 /// Arguments of `nfd report`.
 #[derive(Args)]
@@ -32,6 +33,7 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
         numeric_path: &numeric_path,
         allow_path_change: false,
         arguments: &typed,
+        launch: &Launch::alone(),
     };
     let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
     let outcome = ensemble::collect(&resolved.experiment, &data, &directory, plan.workers())?;

@@ -25,7 +25,7 @@ pub fn run(arguments: &Arguments) -> Result<Ending> {
     let directory = &arguments.directory;
     let prepared = reopen(directory)?;
     let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
-    let (contents, finished) = prepared.finished(&numeric_path)?;
+    let (journals, finished) = prepared.finished(&numeric_path)?;
     let Prepared { resolved, plan, .. } = prepared;
     let finished = |task: Task| finished.contains(&task);
 
@@ -57,13 +57,14 @@ pub fn run(arguments: &Arguments) -> Result<Ending> {
     if let Some(owner) = lock::holder(directory)? {
         let _ = writeln!(out, "in use by {owner}");
     }
-    if !contents.damaged.is_empty() || contents.torn > 0 {
+    let contents = || journals.files.iter().map(|(_, contents)| contents);
+    let damaged: usize = contents().map(|contents| contents.damaged.len()).sum();
+    let torn: u64 = contents().map(|contents| contents.torn).sum();
+    if damaged > 0 || torn > 0 {
         let _ = writeln!(
             out,
-            "the journal has {} damaged records and {} torn bytes at its end; the next run does \
-             those tasks again",
-            contents.damaged.len(),
-            contents.torn
+            "the journal has {damaged} damaged records and {torn} torn bytes at its end; the next run \
+             does those tasks again"
         );
     }
     print(&out)?;

@@ -18,14 +18,14 @@ pub enum Machine {
 }
 
 impl Machine {
-    /// What the experiment's backend runs on.
+    /// What the experiment's backend runs on, in the process that is number `local` of its node.
     ///
     /// # Errors
     /// [`Error::Device`] where it asks for a GPU and there is none that can be used.
-    pub fn of(experiment: &Experiment) -> Result<Machine> {
+    pub fn of(experiment: &Experiment, local: usize) -> Result<Machine> {
         Ok(match experiment.backend {
             Backend::Plain | Backend::Cpu => Machine::Cpu(Instructions::detect()),
-            Backend::Cuda => Machine::Gpu(Arc::new(open().map_err(error_of)?)),
+            Backend::Cuda => Machine::Gpu(Arc::new(open(local).map_err(error_of)?)),
         })
     }
 
@@ -49,21 +49,23 @@ impl Machine {
     }
 }
 
-/// The device of this process: of those that it sees, the one of its place among the processes of the
-/// node, which launchers tell.
-fn open() -> std::result::Result<Device, Fault> {
-    const LAUNCHERS: [&str; 3] = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
-    let told = LAUNCHERS.into_iter().find_map(|name| std::env::var(name).ok()?.parse().ok());
-    let rank: usize = told.unwrap_or(0);
-    Device::open(rank % Device::count()?.max(1))
+/// The device of this process: of those that it sees, in turn by its number on the node.
+fn open(local: usize) -> std::result::Result<Device, Fault> {
+    Device::open(local % devices().max(1))
 }
 
-/// The GPU that a run may take, named, or why there is none.
+/// GPUs that this process sees; none without a driver.
+pub fn devices() -> usize {
+    Device::count().unwrap_or(0)
+}
+
+/// The GPU that a run may take in the process that is number `local` of its node, named, or why there
+/// is none.
 ///
 /// # Errors
 /// The reason.
-pub fn gpu() -> std::result::Result<String, String> {
-    open().and_then(|device| device.name()).map_err(|fault| match fault {
+pub fn gpu(local: usize) -> std::result::Result<String, String> {
+    open(local).and_then(|device| device.name()).map_err(|fault| match fault {
         Fault::NoDriver | Fault::NoDevice { .. } => "no NVIDIA GPU here".to_owned(),
         fault => fault.to_string().replace("\n  ", "; "),
     })

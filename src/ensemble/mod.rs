@@ -4,7 +4,9 @@
 //! each in the run directory; then every seed is read back and measured. Results depend neither on
 //! the number of workers nor on how often the run was interrupted.
 
+pub mod cores;
 pub mod cost;
+pub mod deal;
 mod device;
 pub mod machine;
 pub mod plan;
@@ -49,11 +51,12 @@ pub struct Outcome {
 
 /// Runs the tasks that `store` does not hold yet: on a GPU as many networks of a kind at once as its
 /// memory holds; else on `plan.threads` threads, as many tasks at once as the plan has workers, and the
-/// threads that are left over share the rows of a task.
+/// threads that are left over share the rows of a task. Whether all of them are done now: not when
+/// `stop` was set before.
 ///
 /// # Errors
-/// [`Error::Interrupted`] once `stop` is set and work is left; the store's when it cannot be
-/// written; [`Error::Device`] when a GPU fails. What finished before stays.
+/// The store's when it cannot be written; [`Error::Device`] when a GPU fails. What finished before
+/// stays.
 pub fn run(
     experiment: &Experiment,
     data: &DataSet,
@@ -61,7 +64,7 @@ pub fn run(
     (plan, machine): (&Plan, &Machine),
     stop: &AtomicBool,
     progress: Progress,
-) -> Result<()> {
+) -> Result<bool> {
     let complete = match machine {
         Machine::Cpu(_) => run_on_threads(experiment, data, store, plan, stop, progress),
         Machine::Gpu(device) => {
@@ -70,13 +73,7 @@ pub fn run(
     };
     let synced = store.sync();
     let complete = complete?;
-    synced?;
-    if !complete {
-        let finished = plan.tasks.iter().filter(|(task, _)| store.has(*task)).count();
-        let directory = store.path().to_owned();
-        return Err(Error::Interrupted { directory, finished, tasks: plan.tasks.len() });
-    }
-    Ok(())
+    synced.and(Ok(complete))
 }
 
 /// Whether all tasks are done.
@@ -90,11 +87,7 @@ fn run_on_threads(
 ) -> Result<bool> {
     let all = plan.tasks.len();
     let seconds = |(_, cost): &(Task, Cost)| plan.rates.seconds(&cost.work);
-    let mut queue: Vec<(Task, Cost)> = plan.tasks.clone();
-    queue.retain(|(task, _)| !store.has(*task));
-    queue.sort_by(|a, b| {
-        (a.0.seed.cmp(&b.0.seed)).then(seconds(b).total_cmp(&seconds(a))).then(a.0.cmp(&b.0))
-    });
+    let queue = plan.queue(|task| store.has(task));
     let total: f64 = queue.iter().map(seconds).sum();
     let done = Mutex::new((0.0, all - queue.len()));
     let taken = AtomicUsize::new(0);

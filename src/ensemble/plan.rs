@@ -84,28 +84,56 @@ impl Plan {
         self.tasks.iter().map(|(_, cost)| self.rates.seconds(&cost.work)).sum()
     }
 
-    /// Wall time: the work shared evenly, but no less than the longest task on its threads.
-    pub fn wall_seconds(&self) -> f64 {
-        let seconds = |(task, cost): &(Task, Cost)| {
-            self.rates.seconds(&cost.work) / self.threads_of(*task, self.tasks.len()) as f64
-        };
-        let total: f64 = self.tasks.iter().map(seconds).sum();
-        self.tasks.iter().map(seconds).fold(total / self.workers as f64, f64::max)
+    /// The plan of one of several ranks: for `tasks` alone, on so many threads.
+    pub fn share(&self, tasks: Vec<(Task, Cost)>, threads: usize) -> Plan {
+        // A device takes the place of all threads.
+        let threads = if self.device_bytes() > 0.0 { 1 } else { threads };
+        let workers = threads.clamp(1, tasks.len().max(1));
+        Plan { tasks, threads, workers, ..self.clone() }
     }
 
-    /// Peak memory: the largest tasks at once, one a worker; afterwards every worker measures the
-    /// results of one seed at a time, and all lines of results are held.
+    /// Tasks that are not `finished`, in the order in which workers take them: seed by seed, so that
+    /// what an interrupted run has is complete in itself, the longest of a seed first.
+    pub fn queue(&self, finished: impl Fn(Task) -> bool) -> Vec<(Task, Cost)> {
+        let seconds = |(_, cost): &(Task, Cost)| self.rates.seconds(&cost.work);
+        let mut queue = self.tasks.clone();
+        queue.retain(|(task, _)| !finished(*task));
+        queue.sort_by(|a, b| {
+            (a.0.seed.cmp(&b.0.seed)).then(seconds(b).total_cmp(&seconds(a))).then(a.0.cmp(&b.0))
+        });
+        queue
+    }
+
+    /// Wall time: the workers take the queue's tasks one after the other.
+    pub fn wall_seconds(&self) -> f64 {
+        let queue = self.queue(|_| false);
+        let mut free_at = vec![0.0_f64; self.workers];
+        for (i, (task, cost)) in queue.iter().enumerate() {
+            let threads = self.threads_of(*task, queue.len() - i) as f64;
+            if let Some(next) = free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) {
+                *next += self.rates.seconds(&cost.work) / threads;
+            }
+        }
+        free_at.into_iter().fold(0.0, f64::max)
+    }
+
+    /// Peak memory: that of running; afterwards every worker measures the results of one seed at a time,
+    /// and all lines of results are held.
     pub fn bytes(&self) -> f64 {
         /// A line in memory, as text and in the arrays.
         const LINE: f64 = 400.0;
-        let mut running: Vec<f64> = self.tasks.iter().map(|(_, cost)| cost.bytes).collect();
-        running.sort_by(|a, b| b.total_cmp(a));
         let of_a_seed = self.tasks.iter().filter(|(task, _)| task.seed == 0);
         let of_a_seed: f64 = of_a_seed.map(|(_, cost)| cost.result_bytes).sum();
+        self.running_bytes().max(of_a_seed * self.workers() as f64 + LINE * self.rows())
+    }
+
+    /// The largest tasks at once, one a worker.
+    fn running_bytes(&self) -> f64 {
+        let mut running: Vec<f64> = self.tasks.iter().map(|(_, cost)| cost.bytes).collect();
+        running.sort_by(|a, b| b.total_cmp(a));
         // What is looked at of networks in flight comes back of all of them.
         let at_once = if self.device_bytes() > 0.0 { MOST_IN_FLIGHT } else { self.workers() };
-        let working: f64 = running.iter().take(at_once).sum();
-        working.max(of_a_seed * self.workers() as f64 + LINE * self.rows())
+        running.iter().take(at_once).sum()
     }
 
     fn rows(&self) -> f64 {
@@ -125,24 +153,38 @@ impl Plan {
     /// # Errors
     /// [`Error::TooLarge`] with what is needed and what there is.
     pub fn check(&self, free: Free, finished: &dyn Fn(Task) -> bool) -> Result<()> {
-        let refuse = |what, needed: f64, available: f64, help: &str| {
-            Err(Error::TooLarge { what, needed, available, help: help.to_owned() })
-        };
         if self.bytes() > free.memory {
-            let help = "lower ensemble.widths, reference.rows or --threads";
-            return refuse("memory", self.bytes(), free.memory, help);
+            return Err(too_large("memory", self.bytes(), free.memory, LESS_MEMORY));
         }
-        if let Some(device) = free.device.filter(|&device| self.device_bytes() > device) {
-            let help = "lower ensemble.widths or data.samples, or take backend cpu";
-            return refuse("device memory", self.device_bytes(), device, help);
-        }
+        self.check_running(free)?;
         let needed = self.disk_bytes(finished);
         if let Some(disk) = free.disk.filter(|&disk| needed > disk) {
             let help = "lower reference.rows or ensemble.seeds, or choose another --output";
-            return refuse("disk", needed, disk, help);
+            return Err(too_large("disk", needed, disk, help));
         }
         Ok(())
     }
+
+    /// The same of what a rank needs that only runs tasks, and leaves measuring and disk to rank 0.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]
+    pub fn check_running(&self, free: Free) -> Result<()> {
+        if self.running_bytes() > free.memory {
+            return Err(too_large("memory", self.running_bytes(), free.memory, LESS_MEMORY));
+        }
+        if let Some(device) = free.device.filter(|&device| self.device_bytes() > device) {
+            let help = "lower ensemble.widths or data.samples, or take backend cpu";
+            return Err(too_large("device memory", self.device_bytes(), device, help));
+        }
+        Ok(())
+    }
+}
+
+const LESS_MEMORY: &str = "lower ensemble.widths, reference.rows or --threads";
+
+fn too_large(what: &'static str, needed: f64, available: f64, help: &str) -> Error {
+    Error::TooLarge { what, needed, available, help: help.to_owned() }
 }
 
 /// What the machine has left, in bytes.

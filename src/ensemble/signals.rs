@@ -1,11 +1,14 @@
-//! Signals that ask to stop: Ctrl-C, a batch system's time limit, preemption.
+//! What asks to stop: Ctrl-C, a batch system's time limit or preemption, a limit of one's own.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts as signal;
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
 
 use crate::error::{Error, Result};
 
@@ -13,29 +16,47 @@ use crate::error::{Error, Result};
 pub const EXIT_CODE: u8 = 75;
 
 #[cfg(unix)]
-const SIGNALS: [i32; 3] = [signal::SIGINT, signal::SIGTERM, signal::SIGUSR1];
+const SIGNALS: [i32; 4] = [signal::SIGINT, signal::SIGTERM, signal::SIGUSR1, signal::SIGUSR2];
 #[cfg(not(unix))]
 const SIGNALS: [i32; 2] = [signal::SIGINT, signal::SIGTERM];
 
-/// From now on the first of these signals sets the flag, and the second ends the process at once:
-/// what is on disk is whole at any instant.
+/// Signals so close together are one: launchers and batch systems both pass them on.
+const ONE: Duration = Duration::from_millis(200);
+
+/// From now on the first of these signals sets the flag, and a second one ends the process at once:
+/// what is on disk is whole at any instant. So does the end of `limit`, where there is one.
+///
+/// Other signals do not matter: Slurm and mpirun send SIGCONT beside the one that is meant, and every
+/// signal has a bit of its own until it is looked at.
 ///
 /// # Errors
 /// [`Error::Io`] when the system does not allow it.
-pub fn stop_flag() -> Result<Arc<AtomicBool>> {
+pub fn stop_flag(limit: Option<Duration>) -> Result<Arc<AtomicBool>> {
+    let failed = |source| Error::Io { action: "listen to", path: "signals".into(), source };
     let stop = Arc::new(AtomicBool::new(false));
-    let register = || -> io::Result<()> {
-        for signal in SIGNALS {
-            // In this order: the exit looks at the flag before this signal sets it.
-            flag::register_conditional_shutdown(signal, i32::from(EXIT_CODE), stop.clone())?;
-            flag::register(signal, stop.clone())?;
+    let mut signals = Signals::new(SIGNALS).map_err(failed)?;
+    let by_signal = stop.clone();
+    let listen = move || {
+        let mut first: Option<Instant> = None;
+        for _ in signals.forever() {
+            by_signal.store(true, Ordering::Relaxed);
+            if first.get_or_insert_with(Instant::now).elapsed() > ONE {
+                low_level::exit(i32::from(EXIT_CODE));
+            }
         }
-        Ok(())
     };
-    register().map_err(|source| Error::Io {
-        action: "listen to",
-        path: "signals".into(),
-        source,
-    })?;
+    spawn(listen).map_err(failed)?;
+    if let Some(limit) = limit {
+        let by_clock = stop.clone();
+        spawn(move || {
+            thread::sleep(limit);
+            by_clock.store(true, Ordering::Relaxed);
+        })
+        .map_err(failed)?;
+    }
     Ok(stop)
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("stop".to_owned()).spawn(work).map(drop)
 }

@@ -1,10 +1,12 @@
 //! The grid of tasks: which runs an experiment consists of.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Experiment, ReferenceKind};
 use crate::model::Closure;
 
 /// One training run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Task {
     /// Closure
     pub closure: Closure,

@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::files::{Appender, Files};
 use super::key::Key;
+use super::lock;
 use crate::error::{Error, Result};
 
 /// No text, no number: never met in a payload by accident (and if so, the checksum says no).
@@ -33,12 +34,21 @@ const KEY: usize = size_of::<Key>();
 /// Read at a time: memory stays bounded whatever a damaged length says.
 const CHUNK: usize = 1 << 20;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// A rank of a job that was killed may live this much longer than the others.
+const DYING: Duration = Duration::from_secs(10);
 
 /// Where a value lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     offset: u64,
     length: u64,
+}
+
+impl Place {
+    /// Where its record begins.
+    fn begin(self) -> u64 {
+        self.offset - (HEADER + KEY) as u64
+    }
 }
 
 /// What a journal holds.
@@ -52,6 +62,26 @@ pub struct Contents {
     pub whole: u64,
     /// Bytes behind them: a torn tail.
     pub torn: u64,
+}
+
+impl Contents {
+    /// A line for each piece of damage in the journal at `path`.
+    pub fn warnings(&self, path: &Path) -> Vec<String> {
+        let (shown, whole, torn) = (path.display(), self.whole, self.torn);
+        let damaged = self.damaged.iter().map(|(number, from, to)| {
+            format!(
+                "{shown}: record {number} (bytes {from} to {to}) fails its checksum and is \
+                 ignored; its task is redone unless another record holds it"
+            )
+        });
+        let torn = (torn > 0).then(|| {
+            format!(
+                "{shown}: the last record (from byte {whole}, {torn} bytes) is torn or damaged and \
+                 is dropped; its task is redone"
+            )
+        });
+        damaged.chain(torn).collect()
+    }
 }
 
 struct Record {
@@ -170,32 +200,25 @@ pub struct Journal {
     file: Appender,
     index: HashMap<Key, Place>,
     synced: Instant,
+    _lock: File,
 }
 
 impl Journal {
-    /// Opens the journal at `path`, dropping a torn tail. The messages say what was lost.
+    /// Opens the journal at `path` for this process alone, dropping a torn tail. The messages say what
+    /// was lost.
     ///
     /// # Errors
-    /// As [`contents`].
+    /// As [`contents`]; [`Error::RunDirectory`] when another process has it open to write.
     pub fn open(files: Arc<dyn Files>, path: &Path) -> Result<(Self, Vec<String>)> {
-        let Contents { index, damaged, whole, torn } = contents(path)?;
-        let shown = path.display();
-        let mut messages: Vec<String> = damaged
-            .iter()
-            .map(|(number, from, to)| {
-                format!(
-                    "{shown}: record {number} (bytes {from} to {to}) fails its checksum and is \
-                     ignored; its task is redone unless a later record holds it"
-                )
-            })
-            .collect();
-        if torn > 0 {
-            messages.push(format!(
-                "{shown}: the last record (from byte {whole}, {torn} bytes) is torn or damaged and \
-                 is dropped; its task is redone"
-            ));
-        }
-        let file = Appender::open(files.clone(), path, whole)?;
+        let lock = lock::exclusive(path, DYING)?.ok_or_else(|| Error::RunDirectory {
+            directory: path.to_owned(),
+            problem: "is in use by another process".to_owned(),
+            help: "an earlier job may still be ending: see that it has, and repeat the command"
+                .to_owned(),
+        })?;
+        let contents = contents(path)?;
+        let messages = contents.warnings(path);
+        let file = Appender::open(files.clone(), path, contents.whole)?;
         // The file's name must be on the disk before what is in it counts.
         let folder = path.parent().unwrap_or(path);
         File::open(folder).and_then(|folder| files.sync(&folder)).map_err(|source| Error::Io {
@@ -203,7 +226,13 @@ impl Journal {
             path: folder.to_owned(),
             source,
         })?;
-        Ok((Journal { file, index, synced: Instant::now() }, messages))
+        let Contents { index, .. } = contents;
+        Ok((Journal { file, index, synced: Instant::now(), _lock: lock }, messages))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     /// Where the value of `key` lies, if it is there.
@@ -262,22 +291,32 @@ pub fn encode(path: &Path, key: Key, value: &impl Serialize) -> Result<Vec<u8>> 
 /// # Errors
 /// [`Error::Io`]; [`Error::RunDirectory`] when it is not what was written.
 pub fn read<T: DeserializeOwned>(path: &Path, key: Key, place: Place) -> Result<T> {
+    let record = record_of(path, key, place)?;
+    postcard::from_bytes(&record[HEADER + KEY..]).map_err(|_| changed(path, place))
+}
+
+/// The whole record of `key` whose value lies at `place`, checked.
+///
+/// # Errors
+/// As [`read`].
+pub fn record_of(path: &Path, key: Key, place: Place) -> Result<Vec<u8>> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let begin = place.offset - (HEADER + KEY) as u64;
     let mut file = File::open(path).map_err(io)?;
-    file.seek(SeekFrom::Start(begin)).map_err(io)?;
+    file.seek(SeekFrom::Start(place.begin())).map_err(io)?;
     let mut bytes = vec![0; HEADER + KEY + place.length as usize];
     file.read_exact(&mut bytes).map_err(io)?;
     let mut hash = Xxh3::new();
     hash.update(&bytes[8..20]);
     hash.update(&bytes[HEADER..]);
-    let value = postcard::from_bytes(&bytes[HEADER + KEY..]).ok().filter(|_| {
-        bytes[20..HEADER] == hash.digest().to_le_bytes()
-            && bytes[HEADER..HEADER + KEY] == key.to_le_bytes()
-    });
-    value.ok_or_else(|| Error::RunDirectory {
+    let right = bytes[20..HEADER] == hash.digest().to_le_bytes()
+        && bytes[HEADER..HEADER + KEY] == key.to_le_bytes();
+    if right { Ok(bytes) } else { Err(changed(path, place)) }
+}
+
+fn changed(path: &Path, place: Place) -> Error {
+    Error::RunDirectory {
         directory: path.to_owned(),
-        problem: format!("the record at byte {begin} changed since it was written"),
+        problem: format!("the record at byte {} changed since it was written", place.begin()),
         help: "check the disk; the same command redoes this task and keeps the others".to_owned(),
-    })
+    }
 }

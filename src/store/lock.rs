@@ -6,12 +6,13 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::files::{Appender, Files};
 use super::machine;
 use crate::error::{Error, Result};
-use std::sync::Arc;
 
 const NAME: &str = "lock";
 
@@ -28,24 +29,35 @@ impl Lock {
     /// [`Error::RunDirectory`] names the host and process that holds it; [`Error::Io`].
     pub fn take(files: Arc<dyn Files>, directory: &Path) -> Result<Self> {
         let path = directory.join(NAME);
-        let io = |source| Error::Io { action: "lock", path: path.clone(), source };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(directory, &path)),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
-        }
+        let Some(file) = exclusive(&path, Duration::ZERO)? else {
+            return Err(held(directory, &path));
+        };
         let started = humantime::format_rfc3339_seconds(SystemTime::now());
         let owner =
             format!("host {}, pid {}, since {started}\n", machine::host(), std::process::id());
         Appender::open(files, &path, 0)?.append(owner.as_bytes())?;
         Ok(Lock { _file: file })
+    }
+}
+
+/// The file at `path`, made if need be and locked for this process; None when another has held it for
+/// `patience`.
+///
+/// # Errors
+/// [`Error::Io`]
+pub fn exclusive(path: &Path, patience: Duration) -> Result<Option<File>> {
+    let io = |source| Error::Io { action: "lock", path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if since.elapsed() >= patience => return Ok(None),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
     }
 }
 

@@ -1,10 +1,28 @@
 //! What a run says about where it ran.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The host's name.
 pub fn host() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// Those of Slurm's variables that name a job and what it was given; none outside of one.
+pub fn slurm() -> BTreeMap<String, String> {
+    const NAMES: [&str; 8] = [
+        "SLURM_CLUSTER_NAME",
+        "SLURM_JOB_ID",
+        "SLURM_JOB_NUM_NODES",
+        "SLURM_JOB_PARTITION",
+        "SLURM_ARRAY_JOB_ID",
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_RESTART_COUNT",
+        "SLURM_STEP_NUM_TASKS",
+    ];
+    let value = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+    NAMES.into_iter().filter_map(value).collect()
 }
 
 /// The processor.

@@ -4,6 +4,7 @@
 //! changed bit shows. Tasks do not depend on it: each is journalled under a key of all that defines
 //! it, and so a lost manifest costs nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{SCHEME, experiment_hash, samples_hash};
-use super::machine::Cpu;
+use super::machine::{self, Cpu};
 use super::{Start, files};
 use crate::error::{Error, Result};
 use crate::spec::{Backend, Engine, Precision, Settled};
@@ -48,12 +49,42 @@ pub struct Manifest {
     pub cpu: Cpu,
     /// As typed, the program's name first.
     pub arguments: Vec<String>,
+    /// By what and as how many processes it was begun.
+    #[serde(default)]
+    pub launch: Launch,
     /// Of the experiment: summary.json carries the same.
     pub experiment_hash: String,
     /// Of the loaded samples.
     pub samples_hash: String,
     /// The resolved experiment, itself a valid experiment file.
     pub experiment: Value,
+}
+
+/// How a run was launched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Processes that share the tasks.
+    pub ranks: usize,
+    /// Their hosts, each once.
+    pub hosts: Vec<String>,
+    /// What connects them, where there are several.
+    pub mpi: Option<String>,
+    /// Which part of the tasks this is, as in 3/8.
+    pub shard: Option<String>,
+    /// Slurm's variables that name the job.
+    pub slurm: BTreeMap<String, String>,
+}
+
+impl Launch {
+    /// That of one process.
+    pub fn alone() -> Self {
+        Launch {
+            ranks: 1,
+            hosts: vec![machine::host()],
+            slurm: machine::slurm(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Manifest {
@@ -69,6 +100,7 @@ impl Manifest {
             rustc: option_env!("NFD_RUSTC").map(str::to_owned),
             cpu: Cpu::detect(),
             arguments: start.arguments.to_vec(),
+            launch: start.launch.clone(),
             experiment_hash: experiment_hash(start.experiment),
             samples_hash: samples_hash(start.data),
             experiment: serde_json::to_value(start.experiment).unwrap_or_default(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! manifest.json          resolved experiment, what computes it; written first
-//! journal/rank-0.journal finished tasks, one checksummed record each
+//! journal/rank-0.journal finished tasks, one checksummed record each; a file for every rank
 //! timings.csv            where and how long each task ran
 //! lock                   who is at work
 //! results.csv            one number a line, tidy
@@ -14,6 +14,7 @@
 pub mod arrays;
 pub mod files;
 pub mod journal;
+pub mod journals;
 pub mod key;
 pub mod lock;
 pub mod machine;
@@ -21,6 +22,7 @@ pub mod manifest;
 pub mod results;
 pub mod timings;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,13 +35,14 @@ use crate::error::{Error, Result};
 use crate::spec::Experiment;
 use crate::spec::grid::Task;
 use files::Files;
-use journal::Journal;
-use key::Keys;
+use journal::{Journal, Place};
+use journals::Journals;
+use key::{Key, Keys};
 use lock::Lock;
-use manifest::Manifest;
+use manifest::{Launch, Manifest};
 use timings::{Timing, Timings};
 
-/// Where this process's finished tasks are.
+/// Where the finished tasks of a process are that is alone.
 pub const JOURNAL: &str = "journal/rank-0.journal";
 
 /// Where the standalone plots are.
@@ -58,21 +61,34 @@ pub struct Start<'a> {
     pub allow_path_change: bool,
     /// As typed.
     pub arguments: &'a [String],
+    /// By what and as how many processes.
+    pub launch: &'a Launch,
 }
 
-/// A run directory that this process holds.
+/// A run directory that this process holds, alone or as one of several ranks.
 pub struct RunDirectory {
     path: PathBuf,
     files: Arc<dyn Files>,
     keys: Keys,
     growing: Mutex<Growing>,
     warnings: Vec<String>,
-    _lock: Lock,
+    rank: usize,
+    /// Rank 0's.
+    _lock: Option<Lock>,
 }
 
 struct Growing {
     journal: Journal,
     timings: Timings,
+    /// Those of other ranks, when last looked at.
+    others: Journals,
+}
+
+impl Growing {
+    fn find(&self, key: Key) -> Option<(&Path, Place)> {
+        let own = self.journal.find(key).map(|place| (self.journal.path(), place));
+        own.or_else(|| self.others.find(key))
+    }
 }
 
 impl RunDirectory {
@@ -100,7 +116,9 @@ impl RunDirectory {
         refuse_other(path, start, &manifest)?;
         files::sweep(path)?;
         files::sweep(&plots)?;
-        let (journal, warnings) = Journal::open(files.clone(), &journal)?;
+        let (journal, mut warnings) = Journal::open(files.clone(), &journal)?;
+        let others = others(path)?;
+        warnings.extend(others.warnings());
         // The manifest says with what its experiment was begun, not who last looked.
         let begun = manifest::read(path)?.is_some_and(|there| {
             (&there.experiment_hash, &there.numeric_path)
@@ -109,15 +127,88 @@ impl RunDirectory {
         if !begun {
             manifest.write(&*files, path)?;
         }
-        let timings = Timings::open(files.clone(), path)?;
+        let mut timings = Timings::open(files.clone(), path, 0)?;
+        timings.absorb(path)?;
         Ok(RunDirectory {
             path: path.to_owned(),
             files,
             keys: Keys::new(start.experiment, start.data, start.numeric_path),
-            growing: Mutex::new(Growing { journal, timings }),
+            growing: Mutex::new(Growing { journal, timings, others }),
             warnings,
-            _lock: lock,
+            rank: 0,
+            _lock: Some(lock),
         })
+    }
+
+    /// Joins the directory that rank 0 of the same job has opened: to record tasks, not to know those
+    /// of other ranks.
+    ///
+    /// # Errors
+    /// [`Error::RunDirectory`] when another process still writes this rank's journal; [`Error::Io`] and
+    /// [`Error::Write`].
+    pub fn join(path: &Path, start: &Start, rank: usize, files: Arc<dyn Files>) -> Result<Self> {
+        let journal = path.join(journals::FOLDER).join(journals::name(rank));
+        let (journal, warnings) = Journal::open(files.clone(), &journal)?;
+        let timings = Timings::open(files.clone(), path, rank)?;
+        Ok(RunDirectory {
+            path: path.to_owned(),
+            files,
+            keys: Keys::new(start.experiment, start.data, start.numeric_path),
+            growing: Mutex::new(Growing { journal, timings, others: Journals::default() }),
+            warnings,
+            rank,
+            _lock: None,
+        })
+    }
+
+    /// At rank 0, once the other ranks are done: looks at what they have recorded.
+    ///
+    /// # Errors
+    /// When it cannot be read; [`Error::Write`].
+    pub fn look_again(&self) -> Result<()> {
+        let mut growing = self.growing();
+        growing.others = others(&self.path)?;
+        growing.timings.absorb(&self.path)
+    }
+
+    /// Takes over what another run directory has of `tasks` and this one has not; how many that were.
+    ///
+    /// # Errors
+    /// [`Error::RunDirectory`] when both have a task, with different numbers; when one cannot be read
+    /// or the other not be written.
+    pub fn take_over(&self, from: &Path, tasks: &[Task]) -> Result<usize> {
+        let there = Journals::read(from, |_| true)?;
+        let mut growing = self.growing();
+        let mut taken = HashSet::new();
+        for &task in tasks {
+            let key = self.keys.of(task);
+            let Some((file, place)) = there.find(key) else { continue };
+            let record = journal::record_of(file, key, place)?;
+            match growing.find(key) {
+                None => {
+                    growing.journal.append(key, &record)?;
+                    taken.insert(task);
+                }
+                Some((own, at)) if journal::record_of(own, key, at)? != record => {
+                    let Task { closure, width, depth, seed } = task;
+                    return Err(Error::RunDirectory {
+                        directory: from.to_owned(),
+                        problem: format!(
+                            "has other numbers than {} for {} n={width} L={depth} seed {seed}",
+                            own.display(),
+                            closure.name()
+                        ),
+                        help: "the same task gave two results: do not trust either before the \
+                               machine that computed one of them is found"
+                            .to_owned(),
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        growing.timings.copy(from, &taken)?;
+        growing.journal.sync()?;
+        Ok(taken.len())
     }
 
     /// The directory.
@@ -130,9 +221,14 @@ impl RunDirectory {
         &self.warnings
     }
 
+    /// Of those that write here.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
     /// Whether `task` is finished.
     pub fn has(&self, task: Task) -> bool {
-        self.growing().journal.find(self.keys.of(task)).is_some()
+        self.growing().find(self.keys.of(task)).is_some()
     }
 
     /// Records a finished task.
@@ -141,7 +237,7 @@ impl RunDirectory {
     /// [`Error::Write`] and [`Error::Io`]; whatever was recorded before stays.
     pub fn finish(&self, task: Task, value: &impl Serialize, timing: Timing) -> Result<()> {
         let key = self.keys.of(task);
-        let record = journal::encode(&self.path.join(JOURNAL), key, value)?;
+        let record = journal::encode(&self.path.join(journals::FOLDER), key, value)?;
         let mut growing = self.growing();
         growing.journal.append(key, &record)?;
         growing.timings.append(task, timing)
@@ -153,8 +249,8 @@ impl RunDirectory {
     /// When it cannot be read, or is not what was written.
     pub fn load<T: DeserializeOwned>(&self, task: Task) -> Result<Option<T>> {
         let key = self.keys.of(task);
-        let place = self.growing().journal.find(key);
-        place.map(|place| journal::read(&self.path.join(JOURNAL), key, place)).transpose()
+        let found = self.growing().find(key).map(|(path, place)| (path.to_owned(), place));
+        found.map(|(path, place)| journal::read(&path, key, place)).transpose()
     }
 
     /// Waits until the disk has all finished tasks.
@@ -206,6 +302,12 @@ impl RunDirectory {
         // Poisoned: another worker panicked, which is passed on where workers are joined.
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The journals of ranks other than 0.
+fn others(path: &Path) -> Result<Journals> {
+    let own = journals::name(0);
+    Journals::read(path, |name| name != own)
 }
 
 /// Refuses a directory that holds something else. One without a manifest is free when it is empty,

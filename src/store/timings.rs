@@ -1,24 +1,32 @@
-//! timings.csv: where and how long each task ran. Nothing else depends on it.
+//! timings.csv: where and how long each task ran. Nothing but estimates depends on it.
+//!
+//! Ranks other than 0 write `journal/rank-K.csv`; when rank 0 opens the directory, and when they are
+//! done, it moves those lines to the end of timings.csv.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::files::{Appender, Files};
+use super::journals::FOLDER;
 use super::machine;
 use crate::error::{Error, Result};
 use crate::model::Closure;
 use crate::spec::grid::Task;
 
 const NAME: &str = "timings.csv";
-const HEADER: &str = "closure,width,depth,seed,host,threads,started,seconds\n";
+/// Of the files of ranks other than 0.
+const ENDING: &str = ".csv";
+const HEADER: &str = "closure,width,depth,seed,host,rank,threads,started,seconds\n";
 
-/// The file, open to be added to.
+/// The file of a rank, open to be added to.
 pub struct Timings {
     file: Appender,
     host: String,
+    rank: usize,
 }
 
 /// One task's.
@@ -33,23 +41,54 @@ pub struct Timing {
 }
 
 impl Timings {
-    /// Opens or begins the file; a torn last line is dropped.
+    /// Opens or begins the file of `rank`; a torn last line is dropped.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Write`]
-    pub fn open(files: Arc<dyn Files>, directory: &Path) -> Result<Self> {
-        let path = directory.join(NAME);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(Error::Io { action: "read", path, source }),
+    pub fn open(files: Arc<dyn Files>, directory: &Path, rank: usize) -> Result<Self> {
+        let path = match rank {
+            0 => directory.join(NAME),
+            rank => directory.join(FOLDER).join(format!("rank-{rank}{ENDING}")),
         };
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let whole = whole_lines(&path)?.len();
         let mut file = Appender::open(files, &path, whole as u64)?;
         if whole == 0 {
             file.append(HEADER.as_bytes())?;
         }
-        Ok(Timings { file, host: machine::host() })
+        Ok(Timings { file, host: machine::host(), rank })
+    }
+
+    /// Moves the lines of all other ranks into this file, which is rank 0's. They must not be writing.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Write`]
+    pub fn absorb(&mut self, directory: &Path) -> Result<()> {
+        for path in of_ranks(directory) {
+            let text = whole_lines(&path)?;
+            let lines = text.strip_prefix(HEADER).unwrap_or_default();
+            if !lines.is_empty() {
+                self.file.append(lines.as_bytes())?;
+            }
+            fs::remove_file(&path).map_err(|source| Error::Io {
+                action: "remove",
+                path,
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Adds the lines of another run directory about `tasks`.
+    ///
+    /// # Errors
+    /// [`Error::Write`]
+    pub fn copy(&mut self, from: &Path, tasks: &HashSet<Task>) -> Result<()> {
+        let such = |line: &&str| parse(line).is_some_and(|(task, _)| tasks.contains(&task));
+        for text in texts(from) {
+            let lines: String = text.lines().filter(such).flat_map(|line| [line, "\n"]).collect();
+            self.file.append(lines.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Adds a line.
@@ -60,10 +99,12 @@ impl Timings {
         let Task { closure, width, depth, seed } = task;
         let Timing { threads, started, seconds } = timing;
         let started = humantime::format_rfc3339_millis(started);
-        let (closure, host) = (closure.name(), &self.host);
+        let (closure, host, rank) = (closure.name(), &self.host, self.rank);
         self.file.append(
-            format!("{closure},{width},{depth},{seed},{host},{threads},{started},{seconds:.6}\n")
-                .as_bytes(),
+            format!(
+                "{closure},{width},{depth},{seed},{host},{rank},{threads},{started},{seconds:.6}\n"
+            )
+            .as_bytes(),
         )
     }
 }
@@ -71,17 +112,43 @@ impl Timings {
 /// Core seconds of the tasks that `directory` has timings of; lines that are no timings are passed over,
 /// and a file that cannot be read is empty: nothing but estimates rests on it.
 pub fn read(directory: &Path) -> Vec<(Task, f64)> {
-    let text = fs::read_to_string(directory.join(NAME)).unwrap_or_default();
-    let timing = |line: &str| {
-        let mut fields = line.split(',');
-        let name = fields.next()?;
-        let closure = Closure::ALL.into_iter().find(|closure| closure.name() == name)?;
-        let width = fields.next()?.parse().ok()?;
-        let depth = fields.next()?.parse().ok()?;
-        let seed = fields.next()?.parse().ok()?;
-        let threads: f64 = fields.nth(1)?.parse().ok()?;
-        let seconds: f64 = fields.next_back()?.parse().ok()?;
-        Some((Task { closure, width, depth, seed }, threads * seconds))
+    texts(directory).iter().flat_map(|text| text.lines().filter_map(parse)).collect()
+}
+
+fn parse(line: &str) -> Option<(Task, f64)> {
+    let mut fields = line.split(',');
+    let name = fields.next()?;
+    let closure = Closure::ALL.into_iter().find(|closure| closure.name() == name)?;
+    let width = fields.next()?.parse().ok()?;
+    let depth = fields.next()?.parse().ok()?;
+    let seed = fields.next()?.parse().ok()?;
+    let threads: f64 = fields.nth(2)?.parse().ok()?;
+    let seconds: f64 = fields.next_back()?.parse().ok()?;
+    Some((Task { closure, width, depth, seed }, threads * seconds))
+}
+
+/// The files of ranks other than 0.
+fn of_ranks(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory.join(FOLDER)) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> =
+        paths.filter(|path| path.to_string_lossy().ends_with(ENDING)).collect();
+    paths.sort();
+    paths
+}
+
+fn texts(directory: &Path) -> Vec<String> {
+    let files = [directory.join(NAME)].into_iter().chain(of_ranks(directory));
+    files.map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
+}
+
+/// The file up to its last line end; one that is not there is empty.
+fn whole_lines(path: &Path) -> Result<String> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => return Err(Error::Io { action: "read", path: path.to_owned(), source }),
     };
-    text.lines().skip(1).filter_map(timing).collect()
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    Ok(String::from_utf8_lossy(&bytes[..whole]).into_owned())
 }

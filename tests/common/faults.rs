@@ -15,6 +15,7 @@ use nfd::spec::resolve::resolve;
 use nfd::spec::source::Source;
 use nfd::spec::work::Rates;
 use nfd::store::files::{Disk, Files};
+use nfd::store::manifest::Launch;
 use nfd::store::results::to_csv;
 use nfd::store::{RunDirectory, Start, arrays};
 
@@ -106,8 +107,10 @@ pub fn open(
 ) -> Result<RunDirectory> {
     let data = data::load(&experiment.data).unwrap();
     let arguments = ["nfd".to_owned()];
+    let launch = &Launch::alone();
+    let arguments = &arguments;
     let start =
-        Start { experiment, data: &data, numeric_path, allow_path_change, arguments: &arguments };
+        Start { experiment, data: &data, numeric_path, allow_path_change, arguments, launch };
     RunDirectory::open(path, &start, files)
 }
 
@@ -122,8 +125,8 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
         1,
         Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision),
     );
-    let machine = Machine::of(experiment)?;
-    ensemble::run(experiment, &data, &directory, (&plan, &machine), &stop, &|_, _, _| {})?;
+    let machine = (&plan, &Machine::of(experiment, 0)?);
+    assert!(ensemble::run(experiment, &data, &directory, machine, &stop, &|_, _, _| {})?);
     let outcome = ensemble::collect(experiment, &data, &directory, 1)?;
     let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];
     directory.write("results.csv", &files[0])?;

@@ -1,0 +1,86 @@
+//! `nfd merge DIR...`: the run directories of shards become one, and the final files are written.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::prepare::{Prepared, reopen};
+use super::{Ending, publish};
+use crate::ensemble;
+use crate::error::{Error, Result};
+use crate::spec::grid::Task;
+use crate::store::files::Disk;
+use crate::store::manifest::{self, Launch, Manifest};
+use crate::store::{RunDirectory, Start};
+
+/// Arguments of `nfd merge`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Run directories of one experiment, as `nfd run --shard I/N` makes them.
+    #[arg(required = true)]
+    shards: Vec<PathBuf>,
+    /// The run directory that they become [default: runs/<name>].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// Takes over every finished task; the final files only when all are.
+pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
+    let mut all = arguments.shards.iter();
+    let Some(first) = all.next() else { return Ok(Ending::Done) };
+    let Prepared { resolved, data, plan, .. } = reopen(first)?;
+    let experiment = &resolved.experiment;
+    let begun = |directory: &PathBuf| {
+        let manifest = manifest::read(directory)?;
+        manifest.ok_or_else(|| different(directory, "has no manifest.json".to_owned()))
+    };
+    let manifest = begun(first)?;
+    for shard in all {
+        let there = begun(shard)?;
+        let of = |manifest: &Manifest| manifest.experiment["ensemble"].to_string();
+        let mut fields = manifest.differences(&there);
+        if of(&manifest) != of(&there) {
+            fields.push(format!("ensemble ({}, here {})", of(&manifest), of(&there)));
+        }
+        if !fields.is_empty() {
+            let (first, fields) = (first.display(), fields.join(", "));
+            return Err(different(shard, format!("differs from {first} in {fields}")));
+        }
+    }
+    let named = || PathBuf::from("runs").join(&experiment.name);
+    let output = arguments.output.clone().unwrap_or_else(named);
+    let typed: Vec<String> = typed.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    let start = Start {
+        experiment,
+        data: &data,
+        numeric_path: &manifest.numeric_path,
+        allow_path_change: false,
+        arguments: &typed,
+        launch: &Launch::alone(),
+    };
+    let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
+    let tasks: Vec<Task> = plan.tasks.iter().map(|(task, _)| *task).collect();
+    for shard in &arguments.shards {
+        let taken = directory.take_over(shard, &tasks)?;
+        eprintln!("nfd: {taken} tasks from {}", shard.display());
+    }
+    let finished = tasks.iter().filter(|task| directory.has(**task)).count();
+    if finished < tasks.len() {
+        let directory = directory.path().to_owned();
+        return Err(Error::Unmerged { directory, finished, tasks: tasks.len() });
+    }
+    let outcome = ensemble::collect(experiment, &data, &directory, plan.workers())?;
+    publish::publish(experiment, &data, &outcome, &directory)
+}
+
+fn different(directory: &Path, problem: String) -> Error {
+    Error::RunDirectory {
+        directory: directory.to_owned(),
+        problem,
+        help: "merge the run directories of one experiment, made by one version on one kind of \
+               processor"
+            .to_owned(),
+    }
+}

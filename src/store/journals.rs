@@ -1,0 +1,77 @@
+//! All journals of a run directory, read together: every process of a run adds to one of its own, for
+//! appending from several nodes to one file is not safe on network file systems.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::journal::{self, Contents, Place};
+use super::key::Key;
+use crate::error::{Error, Result};
+
+/// The folder of the journals.
+pub const FOLDER: &str = "journal";
+
+const ENDING: &str = ".journal";
+
+/// The journal of a process: `rank-0.journal` for one that is alone.
+pub fn name(rank: usize) -> String {
+    format!("rank-{rank}{ENDING}")
+}
+
+/// What the journals of a run directory hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Journals {
+    /// Each file with its contents, by name.
+    pub files: Vec<(PathBuf, Contents)>,
+    index: HashMap<Key, (usize, Place)>,
+}
+
+impl Journals {
+    /// Reads those of the run directory `directory` that `such` takes, by file name, changing nothing;
+    /// without a folder there are none.
+    ///
+    /// # Errors
+    /// As [`journal::contents`].
+    pub fn read(directory: &Path, such: impl Fn(&str) -> bool) -> Result<Journals> {
+        let folder = directory.join(FOLDER);
+        let failed = |source| Error::Io { action: "read", path: folder.clone(), source };
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(ENDING) && such(&name) {
+                paths.push(entry.path());
+            }
+        }
+        paths.sort();
+        let mut journals = Journals::default();
+        for path in paths {
+            let contents = journal::contents(&path)?;
+            for (&key, &place) in &contents.index {
+                journals.index.entry(key).or_insert((journals.files.len(), place));
+            }
+            journals.files.push((path, contents));
+        }
+        Ok(journals)
+    }
+
+    /// Where the value of `key` lies, if one of them has it.
+    pub fn find(&self, key: Key) -> Option<(&Path, Place)> {
+        let (file, place) = *self.index.get(&key)?;
+        Some((&self.files[file].0, place))
+    }
+
+    /// A line for each piece of damage.
+    pub fn warnings(&self) -> Vec<String> {
+        let of = |(path, contents): &(PathBuf, Contents)| contents.warnings(path);
+        self.files.iter().flat_map(of).collect()
+    }
+}
