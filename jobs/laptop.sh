@@ -4,18 +4,16 @@
 #   cargo build --release --features mpi
 #   jobs/laptop.sh EXPERIMENT.json [options of nfd run]
 #
-# Ranks are processes that share the networks out among themselves, each with threads and memory of its
-# own. Plain `nfd run` uses all cores too, by threads of one process, and needs no MPI; ranks are for
-# several machines, sockets or GPUs (rank i of a machine takes its GPU i). Results are the same bytes.
+# Ranks are processes that share the networks and the cores out among themselves. Plain `nfd run` uses all
+# cores too, by threads of one process, and needs no MPI; ranks are for several machines, sockets or GPUs
+# (each takes the GPU of its place on the machine). Results are the same bytes.
 # To stop it within a training step: kill -USR1 the mpirun. The same command resumes.
 set -euo pipefail
 
-cores=$(getconf _NPROCESSORS_ONLN)
-RANKS=${RANKS:-$cores}
-THREADS=${THREADS:-$((cores > RANKS ? cores / RANKS : 1))} # of each rank
+RANKS=${RANKS:-$(getconf _NPROCESSORS_ONLN)} # as many as cores; fewer have several threads each
 NFD=${NFD:-target/release/nfd}
 
-# OpenMPI counts cores without hyperthreads and refuses more ranks than that; 4 and 5 by their names.
+# Open MPI, which counts cores without hyperthreads, is to allow more ranks than that (4; 5).
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
-# Without binding, which would give all threads of a rank one core.
-exec mpirun -n "$RANKS" -bind-to none "$NFD" run --threads "$THREADS" "$@"
+# Unbound, so that nfd shares out the cores: bound to one, a rank of several threads would have only that.
+exec mpirun -n "$RANKS" -bind-to none "$NFD" run "$@"

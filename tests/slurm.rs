@@ -102,9 +102,16 @@ fn finished(run: &Path) -> usize {
     journals(run).iter().map(|file| contents(file).unwrap().index.len()).sum()
 }
 
-fn wait_for_a_task(slurm: &Slurm, run: &Path) {
-    let begun = || journals(run).iter().any(|file| fs::metadata(file).is_ok_and(|f| f.len() > 0));
-    wait_for("a finished task", || begun().then_some(()), || slurm.logs());
+/// Until a run of the job has finished one.
+fn wait_for_a_task(slurm: &Slurm, id: &str, run: &Path) {
+    let begun = || {
+        let job = slurm.job(id);
+        let going = ["PENDING", "CONFIGURING", "RUNNING"].contains(&job.state.as_str());
+        assert!(going, "no task was finished: {job:?}: {}", slurm.logs());
+        let some = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.len() > 0);
+        journals(run).iter().any(some).then_some(())
+    };
+    wait_for("a finished task", begun, || slurm.logs());
 }
 
 /// Row 3 on a cluster: the warning stops every rank, the job requeues itself and resumes.
@@ -114,7 +121,7 @@ fn a_cluster_job_is_warned_requeued_and_resumed() {
     let slurm = start();
     let run = slurm.work.join("runs/stopped");
     let id = cluster(&slurm, &nfd, 1, &["job.json"]);
-    wait_for_a_task(&slurm, &run);
+    wait_for_a_task(&slurm, &id, &run);
     // The same call to the controller as that of --signal=B:USR1@300.
     slurm.ask("scancel", &["--batch", "--signal=USR1", &id]);
     slurm.restart(&id, 1);
@@ -151,7 +158,7 @@ fn requeues_have_an_end() {
     assert!((1..TASKS).contains(&finished(&slurm.work.join("runs/stopped"))));
 
     let unwanted = cluster(&slurm, &nfd, 9, &["job.json", "--output", "unwanted"]);
-    wait_for_a_task(&slurm, &slurm.work.join("unwanted"));
+    wait_for_a_task(&slurm, &unwanted, &slurm.work.join("unwanted"));
     slurm.ask("scancel", &[&unwanted]);
     assert_eq!(slurm.wait_for(&unwanted, &["CANCELLED"]).restarts, 0);
     let left = || slurm.ask("squeue", &["--noheader"]).trim().is_empty().then_some(());
@@ -176,7 +183,7 @@ fn an_array_is_merged() {
     let shard = |i: usize| slurm.work.join(format!("runs/job.shard-{i}-of-3"));
 
     let last = format!("{array}_3");
-    wait_for_a_task(&slurm, &shard(3));
+    wait_for_a_task(&slurm, &last, &shard(3));
     slurm.ask("scancel", &["--batch", "--signal=USR1", &last]);
     slurm.wait_for(&format!("{array}_1"), &["COMPLETED"]);
     slurm.wait_for(&format!("{array}_2"), &["COMPLETED"]);
