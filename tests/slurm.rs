@@ -104,14 +104,9 @@ fn finished(run: &Path) -> usize {
 
 /// Until a run of the job has finished one.
 fn wait_for_a_task(slurm: &Slurm, id: &str, run: &Path) {
-    let begun = || {
-        let job = slurm.job(id);
-        let going = ["PENDING", "CONFIGURING", "RUNNING"].contains(&job.state.as_str());
-        assert!(going, "no task was finished: {job:?}: {}", slurm.logs());
-        let some = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.len() > 0);
-        journals(run).iter().any(some).then_some(())
-    };
-    wait_for("a finished task", begun, || slurm.logs());
+    let some = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.len() > 0);
+    let begun = |job: &slurm::Job| job.state == "RUNNING" && journals(run).iter().any(some);
+    slurm.wait_until(id, "at work on the second task", begun);
 }
 
 /// Row 3 on a cluster: the warning stops every rank, the job requeues itself and resumes.

@@ -160,31 +160,27 @@ impl Slurm {
 
     /// Until the job is in one of the states; fails when it ends in another.
     pub fn wait_for(&self, id: &str, states: &[&str]) -> Job {
-        wait_for(
-            &format!("job {id} to be {states:?}"),
-            || {
-                let job = self.job(id);
-                let state = job.state.as_str();
-                let going = ["PENDING", "CONFIGURING", "RUNNING", "COMPLETING"].contains(&state);
-                let there = states.contains(&state);
-                assert!(going || there, "job {id} is not {states:?}: {job:?}: {}", self.logs());
-                there.then_some(job)
-            },
-            || format!("{:?}: {}", self.job(id), self.logs()),
-        )
+        self.wait_until(id, &format!("{states:?}"), |job| states.contains(&job.state.as_str()))
+    }
+
+    /// Until the job is as wanted; fails when it ends otherwise.
+    pub fn wait_until(&self, id: &str, what: &str, wanted: impl Fn(&Job) -> bool) -> Job {
+        let ready = || {
+            let job = self.job(id);
+            let going = ["PENDING", "CONFIGURING", "RUNNING", "COMPLETING"];
+            let over = !going.contains(&job.state.as_str());
+            assert!(wanted(&job) || !over, "job {id} is not {what}: {job:?}: {}", self.logs());
+            wanted(&job).then_some(job)
+        };
+        let what = format!("job {id} to be {what}");
+        wait_for(&what, ready, || format!("{:?}: {}", self.job(id), self.logs()))
     }
 
     /// Until the job waits for its `restarts`-th restart, which is brought forward: but into another
     /// second, for the node counts in seconds which permits of a job are those of its last start.
     pub fn restart(&self, id: &str, restarts: u32) {
-        wait_for(
-            &format!("job {id} to be requeued"),
-            || {
-                let job = self.job(id);
-                (job.state == "PENDING" && job.restarts == restarts).then_some(())
-            },
-            || format!("{:?}: {}", self.job(id), self.logs()),
-        );
+        let requeued = |job: &Job| job.state == "PENDING" && job.restarts == restarts;
+        self.wait_until(id, "requeued", requeued);
         self.ask("scontrol", &["update", &format!("jobid={id}"), "StartTime=now+2"]);
     }
 
