@@ -134,6 +134,9 @@ fn a_cluster_job_is_warned_requeued_and_resumed() {
     assert!(said.contains(&format!("{before} tasks are finished already")), "{said}");
     assert_undisturbed(&run);
     assert_eq!(finished(&run), TASKS, "a finished task ran twice");
+    let each: Vec<usize> =
+        journals(&run).iter().map(|file| contents(file).unwrap().index.len()).collect();
+    assert!(each.len() == 2 && each.iter().all(|&own| own > TASKS / 4), "not shared: {each:?}");
 }
 
 /// What never gets done ends, and what fails or is cancelled is not tried again.
@@ -193,4 +196,53 @@ fn an_array_is_merged() {
     assert_undisturbed(&slurm.work.join("runs/job"));
     let shares: Vec<usize> = (1..=3).map(|i| finished(&shard(i))).collect();
     assert_eq!(shares.iter().sum::<usize>(), TASKS, "{shares:?}");
+}
+
+/// Rehearsed without Slurm.
+#[test]
+fn a_laptop_runs_ranks() {
+    let Some(nfd) = openmpi("a_laptop_runs_ranks") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("job.json"), JOB).unwrap();
+    // `mpirun` may be that of another library.
+    let launcher = slurm::which("mpirun.openmpi").or_else(|| slurm::which("mpirun")).unwrap();
+    std::os::unix::fs::symlink(launcher, folder.path().join("mpirun")).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    // mpirun itself may hang when ranks do.
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "60", &script("laptop.sh"), "job.json", "--threads", "1"]);
+    command.env("NFD", nfd).env("RANKS", "2").env("PATH", path).current_dir(folder.path());
+    command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let run = folder.path().join("runs/stopped");
+    assert_undisturbed(&run);
+    assert_eq!(journals(&run).len(), 2);
+}
+
+/// What reaches the program on nodes with GPUs, shown by a stand-in for it: Slurm's choice of GPUs, and
+/// the arguments.
+#[test]
+fn gpus_are_those_that_slurm_gives() {
+    if !slurm("gpus_are_those_that_slurm_gives") {
+        return;
+    }
+    let slurm = start();
+    let stub = slurm.work.join("stub");
+    fs::write(&stub, "#!/bin/sh\necho \"gpus ${CUDA_VISIBLE_DEVICES-none}: $*\"\n").unwrap();
+    slurm.ask("chmod", &["+x", "stub"]);
+    let mut develop = slurm.command(&script("dev-gpu.sh"));
+    develop.args(["job.json", "--set", "ensemble.seeds=4"]).env("NFD", &stub);
+    let done = develop.stdin(std::process::Stdio::null()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let said = String::from_utf8(done.stdout).unwrap();
+    let expected = "gpus 0: doctor\ngpus 0: run --backend cuda job.json --set ensemble.seeds=4\n";
+    assert_eq!(said, expected);
+
+    let mut sbatch = slurm.command("sbatch");
+    sbatch.args(["--wait", "--parsable", "--nodes=1", "--gpus-per-node=2", "--time=5"]);
+    let done = sbatch.arg(script("cluster.sbatch")).arg("job.json").env("NFD", &stub).output();
+    let id = String::from_utf8(done.unwrap().stdout).unwrap();
+    let log = fs::read_to_string(slurm.work.join(format!("nfd-{}.out", id.trim()))).unwrap();
+    assert_eq!(log, "gpus 0,1: run --threads 16 job.json\n".repeat(2));
 }
