@@ -132,6 +132,7 @@ fn a_cluster_job_is_warned_requeued_and_resumed() {
     assert_eq!((job.restarts, job.exit.as_str()), (1, "0:0"));
     let said = fs::read_to_string(&log).unwrap();
     assert!(said.contains(&format!("{before} tasks are finished already")), "{said}");
+    assert!(said.contains("Exited with exit code 75"), "the log of the first start is lost");
     assert_undisturbed(&run);
     assert_eq!(finished(&run), TASKS, "a finished task ran twice");
     let each: Vec<usize> =
