@@ -2,7 +2,7 @@
 # Every check of the project. With --install, or under CI, it installs what the checks need; without
 # that, a check whose tool is missing is skipped with a visible line.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 install=false
 [ "${CI:-}" = true ] && install=true
@@ -47,6 +47,7 @@ packages() { # what the checks below need and this machine lacks
   mpi openmpi || echo openmpi-bin libopenmpi-dev libclang1
   mpi mpich || echo mpich libmpich-dev
   slurm || echo slurm-wlm munge
+  command -v shellcheck >/dev/null || echo shellcheck
 }
 install_packages() {
   local as=()
@@ -54,19 +55,20 @@ install_packages() {
   "${as[@]}" apt-get update -qq &&
     "${as[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
+with_mpi() { # bindgen needs the headers of a C compiler; tests of ranks need no kernels
+  BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)" NFD_NVRTC=none cargo "$@"
+}
 mpi_programs() { # LIBRARY: what tests run under it, into target/LIBRARY
-  # Without optimisation of our own code, in seconds instead of minutes; results are the same bits.
-  # The bindings do not notice another library, and bindgen needs the headers of a C compiler.
+  # The bindings do not notice another library. Without optimisation of our own code it takes seconds
+  # instead of minutes; results are the same bits.
   cargo clean --release --quiet -p mpi-sys &&
-    MPICC=mpicc.$1 BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)" \
-      cargo build --release --quiet --features mpi --bin nfd --example panicking_rank \
+    MPICC=mpicc.$1 with_mpi build --release --quiet --features mpi --bin nfd --example panicking_rank \
       --config profile.release.package.neural-feature-dynamics.opt-level=0 &&
     mkdir -p "target/$1" &&
     cp "${CARGO_TARGET_DIR:-target}"/release/{nfd,examples/panicking_rank} "target/$1"
 }
 mpi_lints() {
-  BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)" \
-    cargo clippy --release --quiet --features mpi --lib --bins --examples -- -D warnings
+  with_mpi clippy --release --quiet --features mpi --lib --bins --examples -- -D warnings
 }
 
 toolkit() { # a CUDA compiler that the build will find without our help
@@ -107,6 +109,12 @@ if ! command -v cargo >/dev/null; then
   echo "cargo is missing: install Rust 1.89 or newer" >&2
   exit 1
 fi
+# What all else needs.
+missing=$(packages)
+if $install && [ -n "$missing" ]; then
+  # shellcheck disable=SC2086 # one word a package
+  suite "packages" install_packages $missing
+fi
 # Before the first build, which compiles the kernels where there is a compiler for them.
 if ! toolkit && [ ! -e target/nvrtc/libnvrtc.so.12 ]; then
   if $install; then
@@ -114,6 +122,11 @@ if ! toolkit && [ ! -e target/nvrtc/libnvrtc.so.12 ]; then
   else
     skip "nvrtc" "no CUDA compiler, so kernels are not compiled (tests/run.sh --install fetches one)"
   fi
+fi
+if command -v shellcheck >/dev/null; then
+  suite "scripts" shellcheck jobs/*.sh jobs/*.sbatch tests/run.sh .ci/run
+else
+  skip "scripts" "shellcheck is missing (tests/run.sh --install)"
 fi
 if component rustfmt fmt; then
   suite "format" cargo fmt --all --check
@@ -140,11 +153,6 @@ if [ -z "${NFD_PYTHON:-}" ]; then
     [ -x "$NFD_PYTHON" ] || suite "python" python3 -m venv target/python
     suite "numpy" "$NFD_PYTHON" -m pip install --quiet numpy
   fi
-fi
-missing=$(packages)
-if $install && [ -n "$missing" ]; then
-  # shellcheck disable=SC2086 # one word a package
-  suite "packages" install_packages $missing
 fi
 # Programs of both MPI libraries, before the tests, which build nfd without MPI again.
 for library in openmpi mpich; do

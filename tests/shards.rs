@@ -91,15 +91,17 @@ fn a_missing_shard_is_no_result_and_may_come_later() {
     let place = folder.path();
     good(place, &["run", "job.json", "--output", "whole"]);
     good(place, &["run", "job.json", "--shard", "1/2"]);
-    let done = nfd(place, &["merge", "runs/parts.shard-1-of-2"]);
+    let shards = ["runs/parts.shard-1-of-2", "runs/parts.shard-2-of-2"];
+    let done = nfd(place, &["merge", shards[0], shards[1]]);
     assert_eq!(done.status.code(), Some(75), "{}", said(&done));
     assert!(said(&done).contains("of 18 tasks are finished"), "{}", said(&done));
+    assert!(said(&done).contains("shard-2-of-2: nothing has begun there"), "{}", said(&done));
     assert!(!place.join("runs/parts/results.csv").exists());
     // The rest may be run there as well.
     good(place, &["run", "job.json", "--shard", "2/2"]);
-    good(place, &["merge", "runs/parts.shard-1-of-2", "runs/parts.shard-2-of-2"]);
+    good(place, &["merge", shards[0], shards[1]]);
     assert!(final_files(&place.join("runs/parts")) == final_files(&place.join("whole")));
-    nfd(place, &["merge", "runs/parts.shard-2-of-2", "--output", "rest"]);
+    nfd(place, &["merge", shards[1], "--output", "rest"]);
     good(place, &["run", "job.json", "--output", "rest"]);
     assert!(final_files(&place.join("rest")) == final_files(&place.join("whole")));
 }

@@ -23,23 +23,31 @@ use nfd::store::journal::contents;
 use slurm::{Slurm, wait_for};
 
 const PLAIN: &str = env!("CARGO_BIN_EXE_nfd");
-/// Many tasks, of some 9 s together on one core.
+/// Many tasks, of some 10 s together on one core.
 const JOB: &str = r#"{
   "name": "stopped",
   "data": { "source": "digits", "samples": 3 },
   "training": { "steps": 2, "learning_rate": 0.5 },
-  "ensemble": { "widths": [20000], "depths": [8, 16, 32], "seeds": 24 },
+  "ensemble": { "widths": [WIDTH], "depths": [4, 8, 16], "seeds": 24 },
   "engine": "conditional"
 }
 "#;
 const TASKS: usize = 216;
+/// For the program that is built like a user's.
+const WIDE: usize = 30_000;
+/// For that with MPI, which tests/run.sh builds without optimisation.
+const NARROW: usize = 400;
+
+fn job(width: usize) -> String {
+    JOB.replace("WIDTH", &width.to_string())
+}
 
 /// Final files of one process that nothing disturbed.
-fn undisturbed() -> &'static BTreeMap<String, Vec<u8>> {
-    static FILES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
-    FILES.get_or_init(|| {
+fn undisturbed(width: usize) -> &'static BTreeMap<String, Vec<u8>> {
+    static FILES: [OnceLock<BTreeMap<String, Vec<u8>>>; 2] = [OnceLock::new(), OnceLock::new()];
+    FILES[usize::from(width == WIDE)].get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("job.json"), JOB).unwrap();
+        fs::write(folder.path().join("job.json"), job(width)).unwrap();
         let mut command = Command::new(PLAIN);
         let done = command.args(["run", "job.json"]).current_dir(folder.path()).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -47,11 +55,11 @@ fn undisturbed() -> &'static BTreeMap<String, Vec<u8>> {
     })
 }
 
-fn assert_undisturbed(run: &Path) {
-    for ((name, bytes), (of, expected)) in final_files(run).iter().zip(undisturbed()) {
+fn assert_undisturbed(run: &Path, width: usize) {
+    for ((name, bytes), (of, expected)) in final_files(run).iter().zip(undisturbed(width)) {
         assert!(name == of && bytes == expected, "{name} differs in {}", run.display());
     }
-    assert_eq!(final_files(run).len(), undisturbed().len());
+    assert_eq!(final_files(run).len(), undisturbed(width).len());
 }
 
 /// The build with MPI, or a line that says what is skipped for want of it or of Slurm.
@@ -74,9 +82,9 @@ fn script(name: &str) -> String {
 }
 
 /// Started, with the experiment in its folder.
-fn start() -> Slurm {
+fn start(width: usize) -> Slurm {
     let slurm = Slurm::start();
-    fs::write(slurm.work.join("job.json"), JOB).unwrap();
+    fs::write(slurm.work.join("job.json"), job(width)).unwrap();
     slurm
 }
 
@@ -113,7 +121,7 @@ fn wait_for_a_task(slurm: &Slurm, id: &str, run: &Path) {
 #[test]
 fn a_cluster_job_is_warned_requeued_and_resumed() {
     let Some(nfd) = openmpi("a_cluster_job_is_warned_requeued_and_resumed") else { return };
-    let slurm = start();
+    let slurm = start(NARROW);
     let run = slurm.work.join("runs/stopped");
     let id = cluster(&slurm, &nfd, 1, &["job.json"]);
     wait_for_a_task(&slurm, &id, &run);
@@ -133,7 +141,7 @@ fn a_cluster_job_is_warned_requeued_and_resumed() {
     let said = fs::read_to_string(&log).unwrap();
     assert!(said.contains(&format!("{before} tasks are finished already")), "{said}");
     assert!(said.contains("Exited with exit code 75"), "the log of the first start is lost");
-    assert_undisturbed(&run);
+    assert_undisturbed(&run, NARROW);
     assert_eq!(finished(&run), TASKS, "a finished task ran twice");
     let each: Vec<usize> =
         journals(&run).iter().map(|file| contents(file).unwrap().index.len()).collect();
@@ -144,10 +152,10 @@ fn a_cluster_job_is_warned_requeued_and_resumed() {
 #[test]
 fn requeues_have_an_end() {
     let Some(nfd) = openmpi("requeues_have_an_end") else { return };
-    let slurm = start();
+    let slurm = start(NARROW);
     // Long enough for a task, too short for all of them.
     let short = cluster(&slurm, &nfd, 1, &["job.json", "--max-hours", "0.0005"]);
-    fs::write(slurm.work.join("bad.json"), JOB.replace("\"seeds\"", "\"sedes\"")).unwrap();
+    fs::write(slurm.work.join("bad.json"), job(NARROW).replace("\"seeds\"", "\"sedes\"")).unwrap();
     let bad = cluster(&slurm, &nfd, 9, &["bad.json", "--output", "bad"]);
     let job = slurm.wait_for(&bad, &["FAILED"]);
     assert_eq!((job.restarts, job.exit.as_str()), (0, "2:0"));
@@ -171,7 +179,7 @@ fn an_array_is_merged() {
     if !slurm("an_array_is_merged") {
         return;
     }
-    let slurm = start();
+    let slurm = start(WIDE);
     let mut submit = slurm.command(&script("array.sbatch"));
     submit.arg("job.json").env("NFD", PLAIN).env("SHARDS", "3");
     let done = submit.output().unwrap();
@@ -194,7 +202,7 @@ fn an_array_is_merged() {
         let expected = ("COMPLETED", restarts, "0:0");
         assert_eq!((job.state.as_str(), job.restarts, job.exit.as_str()), expected, "shard {i}");
     }
-    assert_undisturbed(&slurm.work.join("runs/job"));
+    assert_undisturbed(&slurm.work.join("runs/job"), WIDE);
     let shares: Vec<usize> = (1..=3).map(|i| finished(&shard(i))).collect();
     assert_eq!(shares.iter().sum::<usize>(), TASKS, "{shares:?}");
 }
@@ -204,7 +212,7 @@ fn an_array_is_merged() {
 fn a_laptop_runs_ranks() {
     let Some(nfd) = openmpi("a_laptop_runs_ranks") else { return };
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("job.json"), JOB).unwrap();
+    fs::write(folder.path().join("job.json"), job(NARROW)).unwrap();
     // `mpirun` may be that of another library.
     let launcher = slurm::which("mpirun.openmpi").or_else(|| slurm::which("mpirun")).unwrap();
     std::os::unix::fs::symlink(launcher, folder.path().join("mpirun")).unwrap();
@@ -217,7 +225,7 @@ fn a_laptop_runs_ranks() {
     let done = command.output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let run = folder.path().join("runs/stopped");
-    assert_undisturbed(&run);
+    assert_undisturbed(&run, NARROW);
     assert_eq!(journals(&run).len(), 2);
 }
 
@@ -228,7 +236,7 @@ fn gpus_are_those_that_slurm_gives() {
     if !slurm("gpus_are_those_that_slurm_gives") {
         return;
     }
-    let slurm = start();
+    let slurm = start(WIDE);
     let stub = slurm.work.join("stub");
     fs::write(&stub, "#!/bin/sh\necho \"gpus ${CUDA_VISIBLE_DEVICES-none}: $*\"\n").unwrap();
     slurm.ask("chmod", &["+x", "stub"]);

@@ -28,27 +28,30 @@ pub struct Arguments {
 
 /// Takes over every finished task; the final files only when all are.
 pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
-    let mut all = arguments.shards.iter();
-    let Some(first) = all.next() else { return Ok(Ending::Done) };
-    let Prepared { resolved, data, plan, .. } = reopen(first)?;
-    let experiment = &resolved.experiment;
-    let begun = |directory: &PathBuf| {
-        let manifest = manifest::read(directory)?;
-        manifest.ok_or_else(|| different(directory, "has no manifest.json".to_owned()))
+    let mut begun: Vec<(&PathBuf, Manifest)> = Vec::new();
+    for shard in &arguments.shards {
+        match manifest::read(shard)? {
+            Some(manifest) => begun.push((shard, manifest)),
+            None => eprintln!("nfd: warning: {}: nothing has begun there", shard.display()),
+        }
+    }
+    let Some((first, manifest)) = begun.first() else {
+        let directory = arguments.shards.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
+        return Err(different(directory, "has no manifest.json, nor has any other".to_owned()));
     };
-    let manifest = begun(first)?;
-    for shard in all {
-        let there = begun(shard)?;
+    for (shard, there) in &begun[1..] {
         let of = |manifest: &Manifest| manifest.experiment["ensemble"].to_string();
-        let mut fields = manifest.differences(&there);
-        if of(&manifest) != of(&there) {
-            fields.push(format!("ensemble ({}, here {})", of(&manifest), of(&there)));
+        let mut fields = manifest.differences(there);
+        if of(manifest) != of(there) {
+            fields.push(format!("ensemble ({}, here {})", of(manifest), of(there)));
         }
         if !fields.is_empty() {
             let (first, fields) = (first.display(), fields.join(", "));
             return Err(different(shard, format!("differs from {first} in {fields}")));
         }
     }
+    let Prepared { resolved, data, plan, .. } = reopen(first)?;
+    let experiment = &resolved.experiment;
     let named = || PathBuf::from("runs").join(&experiment.name);
     let output = arguments.output.clone().unwrap_or_else(named);
     let typed: Vec<String> = typed.iter().map(|a| a.to_string_lossy().into_owned()).collect();
@@ -62,7 +65,7 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     };
     let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
     let tasks: Vec<Task> = plan.tasks.iter().map(|(task, _)| *task).collect();
-    for shard in &arguments.shards {
+    for (shard, _) in &begun {
         let taken = directory.take_over(shard, &tasks)?;
         eprintln!("nfd: {taken} tasks from {}", shard.display());
     }
