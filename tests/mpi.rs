@@ -266,3 +266,33 @@ fn a_rank_that_cannot_write_stops_the_start() {
     let done = end(mpi.run(folder.path(), 2, "run", &[]));
     assert!(done.status.success(), "{}", said(&done));
 }
+
+/// Three ranks take two GPUs of a node in turn, those of the software device.
+#[test]
+fn ranks_take_gpus_in_turn() {
+    let Some(mpi) = Mpi::open("ranks_take_gpus_in_turn") else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (driver, compiler) = (root.join("target/softcuda"), root.join("target/nvrtc"));
+    if !driver.join("libcuda.so.1").exists() || !compiler.exists() {
+        return missing::skipped("ranks_take_gpus_in_turn", "software CUDA device and NVRTC");
+    }
+    let folder = folder();
+    let job = r#"{
+      "name": "ranks", "data": { "source": "digits", "samples": 2 },
+      "training": { "steps": 1, "learning_rate": 0.5 },
+      "ensemble": { "widths": [16], "depths": [2, 4], "seeds": 2, "closures": ["exact"] },
+      "engine": "dense", "backend": "cuda"
+    }"#;
+    fs::write(folder.path().join("job.json"), job).unwrap();
+    let mut command = mpi.run(folder.path(), 3, "run", &[]);
+    command.env("LD_LIBRARY_PATH", &driver).env("NFD_NVRTC", &compiler);
+    command.env("SOFTCUDA_DEVICES", "2");
+    let done = Job::start(command).end_within(Duration::from_secs(180));
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(said(&done).contains("3 ranks on") && said(&done).contains("share 2 GPUs"));
+    let launch = nfd::store::manifest::read(&folder.path().join("run")).unwrap().unwrap().launch;
+    assert_eq!((launch.ranks, launch.devices.len()), (3, 3));
+    for (device, number) in launch.devices.iter().zip([0, 1, 0]) {
+        assert!(device.contains(&format!("number {number},")), "{:?}", launch.devices);
+    }
+}

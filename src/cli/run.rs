@@ -70,18 +70,18 @@ fn lead(
     stop: &AtomicBool,
 ) -> Result<Ending> {
     let called = call(arguments, comm);
-    tell(comm, called.as_ref().map(|(_, call)| call.clone()).map_err(exit_code))?;
+    tell(comm, &called.as_ref().map(|(_, call)| call.clone()).map_err(exit_code));
     let (own, _) = called?;
-    let answers = comm::gather(comm, &Answer::new(Ok(&own.1), comm.place()))?;
+    let answers = comm::gather(comm, &Answer::new(Ok(&own.1), comm.place()));
     let (Prepared { resolved, data, plan, .. }, machine) = &own;
     let experiment = &resolved.experiment;
 
     let begun = Team::agree(answers).and_then(|team| begin(arguments, typed, comm, &own, team));
-    tell(comm, begun.as_ref().map(|(_, _, orders)| orders.clone()).map_err(exit_code))?;
+    tell(comm, &begun.as_ref().map(|(_, _, orders)| orders.clone()).map_err(exit_code));
     let (team, directory, mut orders) = begun?;
-    let joined = comm::gather(comm, &Report::new(Ok(())))?;
+    let joined = comm::gather(comm, &Report::new(Ok(())));
     let well = team.all_well(&joined, "see that all ranks reach the run directory");
-    tell::<()>(comm, well.as_ref().err().map_or(Ok(()), |error| Err(exit_code(error))))?;
+    tell::<()>(comm, &well.as_ref().err().map_or(Ok(()), |error| Err(exit_code(error))));
     well?;
 
     let display = Display::new(comm.size());
@@ -90,7 +90,7 @@ fn lead(
     let ran = ensemble::run(experiment, data, &directory, (&share, machine), stop, &progress);
     display.finish();
 
-    let reports = comm::gather(comm, &Report::new(ran.as_ref()))?;
+    let reports = comm::gather(comm, &Report::new(ran.as_ref()));
     let ended = ran.and_then(|_| {
         directory.look_again()?;
         team.all_well(&reports, "finished tasks are kept: the same command resumes")?;
@@ -108,7 +108,7 @@ fn lead(
         publish::publish(experiment, data, &outcome, &directory)
     });
     let code = ended.as_ref().map_or_else(exit_code, Ending::code);
-    tell::<()>(comm, Err(code))?;
+    tell::<()>(comm, &Err(code));
     ended
 }
 
@@ -154,6 +154,7 @@ fn begin(
     let launch = Launch {
         ranks: comm.size(),
         hosts: team.hosts(),
+        devices: team.devices(),
         mpi: comm.library(),
         shard: arguments.shard.map(|shard| shard.to_string()),
         ..Launch::alone()
@@ -224,13 +225,13 @@ fn share_of(plan: &Plan, Orders { threads, tasks }: Orders, comm: &dyn Comm) -> 
 
 /// Any other rank. What it has to say goes to rank 0.
 fn follow(arguments: &Arguments, comm: &dyn Comm, stop: &AtomicBool) -> Result<Ending> {
-    let call: Call = match listen(comm)? {
+    let call: Call = match listen(comm) {
         Ok(call) => call,
         Err(code) => return Ok(Ending::AsRank0(code)),
     };
     let own = call.answer(&arguments.typed, comm.place());
-    comm::gather(comm, &Answer::new(own.as_ref().map(|(_, machine)| machine), comm.place()))?;
-    let mut orders: Vec<Orders> = match listen(comm)? {
+    comm::gather(comm, &Answer::new(own.as_ref().map(|(_, machine)| machine), comm.place()));
+    let mut orders: Vec<Orders> = match listen(comm) {
         Ok(orders) => orders,
         Err(code) => return Ok(Ending::AsRank0(code)),
     };
@@ -239,8 +240,8 @@ fn follow(arguments: &Arguments, comm: &dyn Comm, stop: &AtomicBool) -> Result<E
     let launch = Launch::alone();
     let start = start(arguments, (&prepared, &machine), &[], &launch);
     let joined = RunDirectory::join(&prepared.output, &start, comm.rank(), Arc::new(Disk));
-    comm::gather(comm, &Report::new(joined.as_ref()))?;
-    if let Err(code) = listen::<()>(comm)? {
+    comm::gather(comm, &Report::new(joined.as_ref()));
+    if let Err(code) = listen::<()>(comm) {
         return Ok(Ending::AsRank0(code));
     }
     let directory = joined?;
@@ -250,6 +251,6 @@ fn follow(arguments: &Arguments, comm: &dyn Comm, stop: &AtomicBool) -> Result<E
     let share = share_of(&prepared.plan, orders.swap_remove(comm.rank()), comm);
     let (experiment, data) = (&prepared.resolved.experiment, &prepared.data);
     let ran = ensemble::run(experiment, data, &directory, (&share, &machine), stop, &|_, _, _| {});
-    comm::gather(comm, &Report::new(ran.as_ref()))?;
-    Ok(Ending::AsRank0(listen::<()>(comm)?.err().unwrap_or_default()))
+    comm::gather(comm, &Report::new(ran.as_ref()));
+    Ok(Ending::AsRank0(listen::<()>(comm).err().unwrap_or_default()))
 }

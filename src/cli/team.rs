@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::prepare::{Prepared, Typed, again};
-use crate::comm::{Comm, Place};
+use crate::comm::{Comm, Place, broadcast};
 use crate::ensemble::cores;
 use crate::ensemble::machine::{self, Machine};
 use crate::ensemble::plan::free;
@@ -89,21 +90,21 @@ pub struct Answer {
     node: usize,
     cores: Vec<usize>,
     available: usize,
-    /// GPUs that it sees, where it is to use one.
-    devices: Option<usize>,
+    /// The GPU that it uses, if it is to use one, and how many it sees.
+    device: Option<(String, usize)>,
     problem: Option<String>,
 }
 
 impl Answer {
     /// Of this rank, which has prepared its machine.
     pub fn new(own: std::result::Result<&Machine, &Error>, place: Place) -> Answer {
-        let on_gpu = matches!(own, Ok(Machine::Gpu(_)));
+        let device = own.ok().and_then(Machine::device);
         Answer {
             host: host(),
             node: place.node,
             cores: cores::allowed(),
             available: cores::available(),
-            devices: on_gpu.then(machine::devices),
+            device: device.map(|name| (name, machine::devices())),
             problem: own.err().map(ToString::to_string),
         }
     }
@@ -148,11 +149,17 @@ impl Team {
         hosts
     }
 
+    /// The GPU of each rank that has one, in the order of ranks.
+    pub fn devices(&self) -> Vec<String> {
+        let named = self.answers.iter().filter_map(|answer| answer.device.as_ref());
+        named.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Nodes with more ranks than GPUs, in words.
     pub fn crowded(&self) -> Vec<String> {
         let mut nodes: BTreeMap<usize, (&str, usize, usize)> = BTreeMap::new();
         for answer in &self.answers {
-            let Some(devices) = answer.devices else { continue };
+            let Some((_, devices)) = answer.device else { continue };
             nodes.entry(answer.node).or_insert((&answer.host, devices, 0)).2 += 1;
         }
         let crowded = nodes.into_values().filter(|(_, devices, ranks)| ranks > devices);
@@ -211,17 +218,11 @@ impl Report {
 pub type Told<T> = std::result::Result<T, u8>;
 
 /// Tells the other ranks.
-///
-/// # Errors
-/// As [`crate::comm::broadcast`].
-pub fn tell<T: Serialize + for<'a> Deserialize<'a>>(comm: &dyn Comm, told: Told<T>) -> Result<()> {
-    crate::comm::broadcast(comm, &told).map(drop)
+pub fn tell<T: Serialize + DeserializeOwned>(comm: &dyn Comm, told: &Told<T>) {
+    let _: Told<T> = broadcast(comm, told);
 }
 
 /// What rank 0 tells.
-///
-/// # Errors
-/// As [`crate::comm::broadcast`].
-pub fn listen<T: Serialize + for<'a> Deserialize<'a>>(comm: &dyn Comm) -> Result<Told<T>> {
-    crate::comm::broadcast(comm, &Err(0))
+pub fn listen<T: Serialize + DeserializeOwned>(comm: &dyn Comm) -> Told<T> {
+    broadcast(comm, &Err(0))
 }

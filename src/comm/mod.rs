@@ -9,7 +9,7 @@ mod solo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The processes of a run. Every call is made by all of them, in the same order.
 pub trait Comm {
@@ -30,6 +30,9 @@ pub trait Comm {
 
     /// What connects them; None for one that is alone.
     fn library(&self) -> Option<String>;
+
+    /// Ends all of them at once, with this exit code.
+    fn abort(&self, code: u8) -> !;
 }
 
 /// Where a process is among those of its node.
@@ -78,33 +81,30 @@ pub fn library() -> Option<String> {
 
 /// Rank 0's value, at every rank; what the others hand over is not looked at.
 ///
-/// # Errors
-/// [`Error::Ranks`] when a value cannot be told.
-pub fn broadcast<T: Serialize + DeserializeOwned>(comm: &dyn Comm, value: &T) -> Result<T> {
-    decode(&comm.broadcast(encode(value)?))
+/// A message that is not what was expected ends the job: the ranks run programs that do not fit together.
+pub fn broadcast<T: Serialize + DeserializeOwned>(comm: &dyn Comm, value: &T) -> T {
+    let bytes = encode(comm, value);
+    decode(comm, &comm.broadcast(bytes))
 }
 
-/// The values of all ranks in their order, at rank 0; elsewhere none.
-///
-/// # Errors
-/// [`Error::Ranks`] when a value cannot be told.
-pub fn gather<T: Serialize + DeserializeOwned>(comm: &dyn Comm, value: &T) -> Result<Vec<T>> {
-    let all = comm.gather(encode(value)?).unwrap_or_default();
-    all.iter().map(|bytes| decode(bytes)).collect()
+/// The values of all ranks in their order, at rank 0; elsewhere none. Else as [`broadcast`].
+pub fn gather<T: Serialize + DeserializeOwned>(comm: &dyn Comm, value: &T) -> Vec<T> {
+    let all = comm.gather(encode(comm, value)).unwrap_or_default();
+    all.iter().map(|bytes| decode(comm, bytes)).collect()
 }
 
-fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
-    postcard::to_allocvec(value).map_err(garbled)
+fn encode(comm: &dyn Comm, value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).unwrap_or_else(|error| garbled(comm, error))
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    postcard::from_bytes(bytes).map_err(garbled)
+fn decode<T: DeserializeOwned>(comm: &dyn Comm, bytes: &[u8]) -> T {
+    postcard::from_bytes(bytes).unwrap_or_else(|error| garbled(comm, error))
 }
 
-fn garbled(error: postcard::Error) -> Error {
-    Error::Ranks {
-        problem: format!("a message between ranks is not what was expected: {error}"),
-        help: "see that all ranks run one binary".to_owned(),
-        failed: true,
-    }
+/// Ending this rank alone would leave the others waiting for it.
+fn garbled(comm: &dyn Comm, error: postcard::Error) -> ! {
+    let rank = comm.rank();
+    eprintln!("nfd: rank {rank}: a message between ranks is not what was expected: {error}");
+    eprintln!("  see that all ranks run one binary");
+    comm.abort(1)
 }

@@ -104,6 +104,10 @@ impl Comm for Mpi {
     fn library(&self) -> Option<String> {
         Some(library())
     }
+
+    fn abort(&self, code: u8) -> ! {
+        self.world.abort(i32::from(code))
+    }
 }
 
 /// Name and version.

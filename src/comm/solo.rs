@@ -30,4 +30,8 @@ impl Comm for Solo {
     fn library(&self) -> Option<String> {
         None
     }
+
+    fn abort(&self, code: u8) -> ! {
+        std::process::exit(i32::from(code))
+    }
 }

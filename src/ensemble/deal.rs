@@ -81,6 +81,7 @@ pub fn predict(plan: &Plan, ranks: usize) -> Prediction {
         ranks,
         makespan,
         efficiency: share(plan.wall_seconds()),
-        idle: 1.0 - share(plan.core_seconds() / plan.threads as f64),
+        // A sum in another order may differ in its last bit.
+        idle: (1.0 - share(plan.core_seconds() / plan.threads as f64)).max(0.0),
     }
 }

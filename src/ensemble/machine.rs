@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::backend::cuda::device::Device;
 use crate::backend::cuda::fault::Fault;
+use crate::backend::cuda::probe::{self, Driver};
 use crate::error::{Error, Result};
 use crate::rng::normal::Instructions;
 use crate::spec::{Backend, Experiment};
@@ -35,6 +36,17 @@ impl Machine {
             Machine::Cpu(instructions) => instructions.name(),
             Machine::Gpu(device) => device.path(),
         }
+    }
+
+    /// The device, in words; None without one.
+    pub fn device(&self) -> Option<String> {
+        let Machine::Gpu(device) = self else { return None };
+        let name = device.name().unwrap_or_default();
+        let driver = match probe::driver() {
+            Driver::Present { version: (major, minor), .. } => format!("{major}.{minor}"),
+            _ => "?".to_owned(),
+        };
+        Some(format!("{name}, number {}, driver for CUDA {driver}", device.ordinal()))
     }
 
     /// Free bytes on the device; None without one.

@@ -104,7 +104,8 @@ impl Plan {
         queue
     }
 
-    /// Wall time: the workers take the queue's tasks one after the other.
+    /// Wall time: the workers take the queue's tasks one after the other. No less than all work on all
+    /// threads: the last tasks have more threads than are idle when they begin.
     pub fn wall_seconds(&self) -> f64 {
         let queue = self.queue(|_| false);
         let mut free_at = vec![0.0_f64; self.workers];
@@ -114,7 +115,7 @@ impl Plan {
                 *next += self.rates.seconds(&cost.work) / threads;
             }
         }
-        free_at.into_iter().fold(0.0, f64::max)
+        free_at.into_iter().fold(self.core_seconds() / self.threads as f64, f64::max)
     }
 
     /// Peak memory: that of running; afterwards every worker measures the results of one seed at a time,

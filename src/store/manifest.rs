@@ -67,6 +67,8 @@ pub struct Launch {
     pub ranks: usize,
     /// Their hosts, each once.
     pub hosts: Vec<String>,
+    /// The GPU of each, where they use GPUs.
+    pub devices: Vec<String>,
     /// What connects them, where there are several.
     pub mpi: Option<String>,
     /// Which part of the tasks this is, as in 3/8.

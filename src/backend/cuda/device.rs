@@ -104,6 +104,11 @@ impl Device {
         name.map_err(|error| Fault::of(error, "asking for its name"))
     }
 
+    /// Its number, as the driver counts those that this process sees.
+    pub fn ordinal(&self) -> usize {
+        self.stream.context().ordinal()
+    }
+
     /// Bytes that are free.
     ///
     /// # Errors
