@@ -5,8 +5,9 @@
 //! NFD_OPENMPI=target/mpi/release/nfd cargo bench --bench ranks
 //! ```
 //!
-//! One thread a rank. Every round runs each variant once, into a fresh directory; of each the best
-//! counts.
+//! `jobs/quickstart.json`, one thread a rank. Every round runs each variant once, into a fresh directory; of each the best
+//! counts. What two shards take side by side, without each other and without a report, is what the
+//! machine gives to two processes: its cores may share a cache, memory or more.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,22 +21,24 @@ use nfd::ensemble::plan::plan;
 use nfd::spec::load;
 use nfd::spec::work::Rates;
 
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/quickstart.json");
-const SET: &str = "ensemble.seeds=2";
 
-struct Variant {
-    name: &'static str,
-    /// None: the program by itself.
-    ranks: Option<usize>,
-    threads: usize,
+/// How the program is run.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Threads(usize),
+    Ranks(usize),
+    /// All of so many at once.
+    Shards(usize),
 }
 
-const VARIANTS: [Variant; 4] = [
-    Variant { name: "no MPI, 1 thread", ranks: None, threads: 1 },
-    Variant { name: "no MPI, 2 threads", ranks: None, threads: 2 },
-    Variant { name: "1 rank", ranks: Some(1), threads: 1 },
-    Variant { name: "2 ranks", ranks: Some(2), threads: 1 },
+const WAYS: [(&str, Way); 5] = [
+    ("1 thread", Way::Threads(1)),
+    ("2 threads", Way::Threads(2)),
+    ("1 rank", Way::Ranks(1)),
+    ("2 ranks", Way::Ranks(2)),
+    ("2 shards at once", Way::Shards(2)),
 ];
 
 fn main() {
@@ -48,42 +51,58 @@ fn main() {
         return;
     };
     let program = program.canonicalize().unwrap();
-    let mut best = [f64::INFINITY; VARIANTS.len()];
+    let mut best = [f64::INFINITY; WAYS.len()];
     for round in 0..ROUNDS {
-        for (variant, best) in VARIANTS.iter().zip(&mut best) {
-            let seconds = time(&program, variant);
-            eprintln!("round {round}: {:<18} {seconds:.2} s", variant.name);
+        for ((name, way), best) in WAYS.iter().zip(&mut best) {
+            let seconds = time(&program, *way);
+            eprintln!("round {round}: {name:<18} {seconds:.2} s");
             *best = best.min(seconds);
         }
     }
-    for (variant, seconds) in VARIANTS.iter().zip(best) {
-        println!("{:<18} {seconds:>6.2} s", variant.name);
+    for ((name, _), seconds) in WAYS.iter().zip(best) {
+        println!("{name:<18} {seconds:>6.2} s");
     }
-    println!("efficiency of 2 ranks: {:.3}", best[2] / (2.0 * best[3]));
-    println!("the deal's own: {:.3}", predicted());
+    let [_, threads, _, two, shards] = best.map(|seconds| best[2] / (2.0 * seconds));
+    println!(
+        "1 rank's time over twice that of: 2 ranks {two:.2}, 2 threads {threads:.2}, 2 shards {shards:.2}"
+    );
+    println!("predicted for the deal alone: {:.2}", predicted());
 }
 
-fn time(program: &Path, variant: &Variant) -> f64 {
+fn time(program: &Path, way: Way) -> f64 {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = match variant.ranks {
-        None => Command::new(env!("CARGO_BIN_EXE_nfd")),
-        Some(ranks) => {
+    let run = |mut command: Command, name: &str, threads: usize| {
+        command.args(["run", JOB, "--threads", &threads.to_string()]);
+        command.arg("--output").arg(folder.path().join(name));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let plain = || Command::new(env!("CARGO_BIN_EXE_nfd"));
+    let mut commands = match way {
+        Way::Threads(threads) => vec![run(plain(), "run", threads)],
+        Way::Ranks(ranks) => {
             let mut command = Command::new("mpirun.openmpi");
             command.args(["--allow-run-as-root", "-n", &ranks.to_string()]).arg(program);
-            command
+            vec![run(command, "run", 1)]
         }
+        Way::Shards(of) => (1..=of)
+            .map(|index| {
+                let mut command = run(plain(), &index.to_string(), 1);
+                command.args(["--shard", &format!("{index}/{of}")]);
+                command
+            })
+            .collect(),
     };
-    command.args(["run", JOB, "--set", SET, "--threads", &variant.threads.to_string()]);
-    command.arg("--output").arg(folder.path().join("run"));
     let clock = Instant::now();
-    let done = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-    let seconds = clock.elapsed().as_secs_f64();
-    assert!(done.success(), "{}", variant.name);
-    seconds
+    let started: Vec<_> = commands.iter_mut().map(|command| command.spawn().unwrap()).collect();
+    for mut child in started {
+        assert!(child.wait().unwrap().success());
+    }
+    clock.elapsed().as_secs_f64()
 }
 
 fn predicted() -> f64 {
-    let experiment = load(Path::new(JOB), &[SET.to_owned()]).unwrap().experiment;
+    let experiment = load(Path::new(JOB), &[]).unwrap().experiment;
     let data = data::load(&experiment.data).unwrap();
     let rates = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
     predict(&plan(&experiment, &data, 1, rates), 2).efficiency

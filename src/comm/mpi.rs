@@ -1,8 +1,11 @@
 //! Processes that MPI connects.
 
+use std::thread;
+use std::time::Duration;
+
 use mpi::environment::{Universe, initialize_with_threading, library_version};
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, Root};
+use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 use mpi::{Count, Threading};
 
 use super::{Comm, Place};
@@ -47,6 +50,19 @@ impl Mpi {
     }
 }
 
+impl Mpi {
+    /// Waits until all ranks are here, asleep: MPI's own waiting would take a core for hours from the rank
+    /// that is waited for, where they share one.
+    fn meet(&self) {
+        const NAP: Duration = Duration::from_millis(2);
+        let mut barrier = self.world.immediate_barrier();
+        while let Err(not_yet) = barrier.test() {
+            barrier = not_yet;
+            thread::sleep(NAP);
+        }
+    }
+}
+
 /// Unwinding would end in MPI_Finalize, which waits for the other ranks, and they for this one.
 fn abort_on_panic() {
     let report = std::panic::take_hook();
@@ -72,6 +88,7 @@ impl Comm for Mpi {
     }
 
     fn broadcast(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        self.meet();
         let root = self.world.process_at_rank(0);
         let mut length = bytes.len() as u64;
         root.broadcast_into(&mut length);
@@ -81,6 +98,7 @@ impl Comm for Mpi {
     }
 
     fn gather(&self, bytes: Vec<u8>) -> Option<Vec<Vec<u8>>> {
+        self.meet();
         let root = self.world.process_at_rank(0);
         let length = bytes.len() as Count;
         if self.world.rank() > 0 {
