@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod machine;
+mod problem;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -19,17 +20,15 @@ use std::time::Instant;
 
 use machine::{Machine, Rates as MachineRates};
 use nfd::backend::cpu::dense::Dense;
-use nfd::backend::{DROP_TOLERANCE, Network, Probe, Sweeps, Update};
-use nfd::data::Samples;
-use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, ScaleLaw};
-use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
+use nfd::backend::{Probe, Sweeps};
+use nfd::model::Loss;
+use nfd::rng::noise::{Direction, Entry, Noise};
 use nfd::rng::normal::Instructions;
+use problem::{DIMENSION, RATE, Size, data, noise, update};
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 
-const DIMENSION: usize = 16;
-const RATE: f64 = 1.0;
 /// The first warms memory.
 const ROUNDS: usize = 4;
 
@@ -40,15 +39,6 @@ const SIZES: [Size; 4] = [
     Size { width: 1024, depth: 64, samples: 4, members: 1, steps: 10 },
     Size { width: 256, depth: 16, samples: 32, members: 8, steps: 20 },
 ];
-
-#[derive(Clone, Copy)]
-struct Size {
-    width: usize,
-    depth: usize,
-    samples: usize,
-    members: usize,
-    steps: u32,
-}
 
 fn main() {
     // `cargo test --all-targets` starts benches too, without this.
@@ -160,42 +150,12 @@ impl Floor {
 
 // ---------------------------------------------------------------- our runs
 
-fn data(count: usize) -> Samples {
-    let mut train = Samples {
-        dimension: DIMENSION,
-        outputs: 1,
-        inputs: (0..count * DIMENSION).map(|i| ((i * i) as f64 * 0.7).sin()).collect(),
-        labels: (0..count).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect(),
-        indices: (0..count as u32).collect(),
-    };
-    for x in train.inputs.chunks_mut(DIMENSION) {
-        let size = (x.iter().map(|v| v * v).sum::<f64>() / DIMENSION as f64).sqrt();
-        x.iter_mut().for_each(|v| *v /= size);
-    }
-    train
-}
-
-fn noise(size: Size, member: usize) -> BrownianPath {
-    BrownianPath::new(1 + member as u64, size.depth as u32, size.depth as u32)
-}
-
 fn network(size: Size, member: usize) -> Dense<f32> {
-    let parametrization = Parametrization::DepthMup;
-    let (activation, exponents) = (Activation::Tanh, parametrization.exponents());
-    let law = ScaleLaw { parametrization, exponents, activation, horizon: 1.0, gamma: 1.0 };
-    let network = Network {
-        width: size.width,
-        depth: size.depth,
-        outputs: 1,
-        activation,
-        closure: Closure::Exact,
-        scales: law.at(size.width, size.depth, DIMENSION),
-        drop_tolerance: DROP_TOLERANCE,
-    };
     let probe = Probe { layers: vec![], rows: 0, covariance_columns: 0 };
     let train = data(size.samples);
     let none = train.select([]);
-    Dense::new(network, &noise(size, member), probe, (train, none), Instructions::detect())
+    let noise = noise(size, member);
+    Dense::new(problem::network(size), &noise, probe, (train, none), Instructions::detect())
 }
 
 /// All members from the first step to the last, one a thread, or all threads at one; the outputs
@@ -204,8 +164,7 @@ fn train(size: Size) -> (f64, Vec<f64>) {
     let mut members: Vec<_> = (0..size.members).map(|member| network(size, member)).collect();
     let train = data(size.samples);
     let batch: Vec<usize> = (0..train.len()).collect();
-    let rates = Rates { input: 0.0, hidden: RATE, readout: 0.0 };
-    let update = Update { rates, momentum: 0.0, weight_decay: 0.0 };
+    let update = update();
     let run = |network: &mut Dense<f32>| {
         for step in 0..size.steps {
             let f = network.forward(step, &batch, false).f;

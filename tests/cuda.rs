@@ -1,5 +1,6 @@
 //! Backend cuda against plain, on the software CUDA device that runs the very PTX which NVRTC made: the
 //! same cases that the dense engine of the processor is held to, several members at once.
+//! jobs/gpu-check.sh runs this suite on a GPU.
 
 #![allow(clippy::unwrap_used)]
 
