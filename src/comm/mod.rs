@@ -52,7 +52,7 @@ pub struct Place {
 /// From here on a panic ends all of them.
 ///
 /// # Errors
-/// [`Error::Ranks`] where a launcher has started several processes and they cannot reach each other: each
+/// [`crate::error::Error::Ranks`] where a launcher has started several processes and they cannot reach each other: each
 /// would do the whole run.
 pub fn start(alone: bool) -> Result<Box<dyn Comm>> {
     if alone {
