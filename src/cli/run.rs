@@ -86,7 +86,9 @@ fn lead(
 
     let display = Display::new(comm.size());
     let progress = |share, done, all| display.update(share, done, all);
-    let share = share_of(plan, orders.swap_remove(0), comm);
+    let own = orders.swap_remove(0);
+    let all = Orders { tasks: plan.tasks.iter().map(|(task, _)| *task).collect(), ..own };
+    let share = share_of(plan, own, comm);
     let ran = ensemble::run(experiment, data, &directory, (&share, machine), stop, &progress);
     display.finish();
 
@@ -104,7 +106,9 @@ fn lead(
             eprintln!("nfd: shard {shard} is done: {tasks} tasks in {path}, for `nfd merge`");
             return Ok(Ending::Done);
         }
-        let outcome = ensemble::collect(experiment, data, &directory, share.workers())?;
+        // Seeds are measured by as many workers as there are for all tasks, not for those that were left.
+        let workers = share_of(plan, all, comm).workers();
+        let outcome = ensemble::collect(experiment, data, &directory, workers)?;
         publish::publish(experiment, data, &outcome, &directory)
     });
     let code = ended.as_ref().map_or_else(exit_code, Ending::code);
