@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::prepare::{Prepared, Typed};
 use super::progress::Display;
-use super::team::{Answer, Call, Orders, Report, Team, listen, tell};
+use super::team::{Answer, Call, Orders, Report, Team, Told, listen, tell};
 use super::{Ending, exit_code, plan, publish};
 use crate::comm::{self, Comm};
 use crate::ensemble::deal::{Shard, deal};
@@ -57,9 +57,18 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
     let comm = comm::start(arguments.shard.is_some())?;
     let stop = signals::stop_flag(arguments.max_hours)?;
     match comm.rank() {
-        0 => lead(arguments, typed, &*comm, &stop),
+        0 => Ok(lead(arguments, typed, &*comm, &stop).unwrap_or_else(Ending::AsRank0)),
         _ => follow(arguments, &*comm, &stop),
     }
+}
+
+/// Says what went wrong while the other ranks still wait. Afterwards is too late: once one has ended
+/// with an exit code, mpirun ends the others, whatever they still have to say.
+fn said<T>(result: Result<T>) -> Told<T> {
+    result.map_err(|error| {
+        eprintln!("nfd: {error}");
+        exit_code(&error)
+    })
 }
 
 /// Rank 0.
@@ -68,20 +77,21 @@ fn lead(
     typed: &[OsString],
     comm: &dyn Comm,
     stop: &AtomicBool,
-) -> Result<Ending> {
-    let called = call(arguments, comm);
-    tell(comm, &called.as_ref().map(|(_, call)| call.clone()).map_err(exit_code));
+) -> Told<Ending> {
+    let called = said(call(arguments, comm));
+    tell(comm, &called.as_ref().map(|(_, call)| call.clone()).map_err(|code| *code));
     let (own, _) = called?;
     let answers = comm::gather(comm, &Answer::new(Ok(&own.1), comm.place()));
     let (Prepared { resolved, data, plan, .. }, machine) = &own;
     let experiment = &resolved.experiment;
 
-    let begun = Team::agree(answers).and_then(|team| begin(arguments, typed, comm, &own, team));
-    tell(comm, &begun.as_ref().map(|(_, _, orders)| orders.clone()).map_err(exit_code));
+    let team = Team::agree(answers);
+    let begun = said(team.and_then(|team| begin(arguments, typed, comm, &own, team)));
+    tell(comm, &begun.as_ref().map(|(_, _, orders)| orders.clone()).map_err(|code| *code));
     let (team, directory, mut orders) = begun?;
     let joined = comm::gather(comm, &Report::new(Ok(())));
-    let well = team.all_well(&joined, "see that all ranks reach the run directory");
-    tell::<()>(comm, &well.as_ref().err().map_or(Ok(()), |error| Err(exit_code(error))));
+    let well = said(team.all_well(&joined, "see that all ranks reach the run directory"));
+    tell(comm, &well);
     well?;
 
     let display = Display::new(comm.size());
@@ -111,8 +121,8 @@ fn lead(
         let outcome = ensemble::collect(experiment, data, &directory, workers)?;
         publish::publish(experiment, data, &outcome, &directory)
     });
-    let code = ended.as_ref().map_or_else(exit_code, Ending::code);
-    tell::<()>(comm, &Err(code));
+    let ended = said(ended);
+    tell::<()>(comm, &Err(ended.as_ref().map_or_else(|code| *code, Ending::code)));
     ended
 }
 
