@@ -60,7 +60,7 @@ impl Typed {
         let source = self.source()?;
         let raw = source.parse()?;
         let mut resolved = resolve(raw.clone(), &source)?;
-        let output = self.output()?;
+        let output = self.folder(&resolved.experiment.name);
         resolved = match manifest::read(&output)? {
             Some(manifest) => resolve_with(&raw, &source, manifest.settled())?,
             None => prefer_gpu(&raw, &source, resolved, || machine::gpu(local))?,
@@ -70,10 +70,12 @@ impl Typed {
 
     /// The run directory.
     pub fn output(&self) -> Result<PathBuf> {
-        match &self.output {
-            Some(output) => Ok(output.clone()),
-            None => Ok(PathBuf::from("runs").join(self.named()?)),
-        }
+        Ok(self.folder(&self.named()?))
+    }
+
+    /// The same of an experiment of this name.
+    fn folder(&self, name: &str) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
     }
 
     /// The experiment's name.
