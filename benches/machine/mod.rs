@@ -114,7 +114,20 @@ fn fma_chains(set: Instructions, rounds: usize) -> f32 {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
     fn avx512(rounds: usize) -> f32 {
-        chains::<16, true>(rounds)
+        use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
+        // By name: sixteen numbers of an array are not put into one register by themselves.
+        let (a, b) = black_box((_mm512_set1_ps(0.999), _mm512_set1_ps(0.001)));
+        let mut sums = black_box([_mm512_set1_ps(1.0); CHAINS]);
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = _mm512_fmadd_ps(*sum, a, b);
+            }
+        }
+        let mut total = 0.0;
+        for sum in sums {
+            total += _mm512_reduce_add_ps(sum);
+        }
+        total
     }
     match set {
         #[cfg(target_arch = "x86_64")]
