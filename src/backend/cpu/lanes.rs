@@ -2,7 +2,8 @@
 //! (The compiler finds registers for loops over rows by itself, for tiles of sums only now and then.)
 //!
 //! Registers of an instruction set are named in kernels compiled for it, and nowhere else: that is
-//! what every SAFETY line here rests on.
+//! what every SAFETY line here rests on. They are passed by name and not through `map` or `from_fn`: a
+//! library's function is compiled for no such set, and calls what it could not take in.
 
 use half::bf16;
 
@@ -165,7 +166,9 @@ mod x86 {
                 fn sums(four: [Self; 4]) -> [$real; 4] {
                     let mut out = [0.0; 4];
                     // SAFETY: see the module; `out` has room for what is written.
-                    unsafe { $sums(four.map(|register| register.0), out.as_mut_ptr()) };
+                    unsafe {
+                        $sums([four[0].0, four[1].0, four[2].0, four[3].0], out.as_mut_ptr())
+                    };
                     out
                 }
             }
@@ -181,7 +184,9 @@ mod x86 {
         |lanes: *const f32| Avx2Double(_mm256_cvtps_pd(_mm_loadu_ps(lanes))),
         |lanes| from_halves(_mm_loadu_si128(lanes)),
         |x| sum_of_four(halves(x)),
-        |x: [_; 4], out| _mm_storeu_ps(out, sums_of_four(x.map(|x| halves(x)))),
+        |[a, b, c, d]: [_; 4], out| {
+            _mm_storeu_ps(out, sums_of_four([halves(a), halves(b), halves(c), halves(d)]))
+        },
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
@@ -220,11 +225,8 @@ mod x86 {
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
         },
         |x| f64::from(_mm512_reduce_add_ps(x)),
-        |x: [_; 4], out| {
-            let quarters = x.map(|x| {
-                let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
-                halves(_mm256_add_ps(_mm512_castps512_ps256(x), upper))
-            });
+        |[a, b, c, d]: [_; 4], out| {
+            let quarters = [quarters(a), quarters(b), quarters(c), quarters(d)];
             _mm_storeu_ps(out, sums_of_four(quarters))
         },
         _mm512_set1_ps,
@@ -241,9 +243,8 @@ mod x86 {
         |lanes: *const f64| Avx512Double(_mm512_loadu_pd(lanes)),
         |lanes| _mm512_cvtps_pd(from_halves(_mm_loadu_si128(lanes))),
         |x| _mm512_reduce_add_pd(x),
-        |x: [_; 4], out| {
-            let halves =
-                x.map(|x| _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x)));
+        |[a, b, c, d]: [_; 4], out| {
+            let halves = [wide_halves(a), wide_halves(b), wide_halves(c), wide_halves(d)];
             _mm256_storeu_pd(out, wide_sums_of_four(halves))
         },
         _mm512_set1_pd,
@@ -264,6 +265,21 @@ mod x86 {
     #[inline]
     fn halves(x: __m256) -> __m128 {
         _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x))
+    }
+
+    /// The quarters of a register, added.
+    #[target_feature(enable = "avx512f,avx2")]
+    #[inline]
+    fn quarters(x: __m512) -> __m128 {
+        let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
+        halves(_mm256_add_ps(_mm512_castps512_ps256(x), upper))
+    }
+
+    /// The halves of a register, added.
+    #[target_feature(enable = "avx512f,avx2")]
+    #[inline]
+    fn wide_halves(x: __m512d) -> __m256d {
+        _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x))
     }
 
     /// The sums of four registers.

@@ -155,7 +155,7 @@ fn tile<R: Register, W, const P: usize, const N: usize>(
             }
         }
         for q in 0..ROWS / R::LANES {
-            let w: [R; TILE] = std::array::from_fn(|r| load(b, r, q));
+            let w: [R; TILE] = [load(b, 0, q), load(b, 1, q), load(b, 2, q), load(b, 3, q)];
             for p in 0..P {
                 let x = R::load(&x[p], q);
                 for r in 0..TILE {

@@ -5,20 +5,25 @@
 //! are sums of squares along orthonormal columns come from coefficients; only what φ', weight decay
 //! or a sum over layers mixes is formed row by row.
 
+mod evaluate;
+mod update;
+
 use nalgebra::DMatrix;
 
-use super::arena::{Arena, Columns};
-use super::ends::{Inputs, Trained};
-use super::format::Format;
-use super::kernels;
-use super::memory::{Image, Memory};
-use super::near::Near;
-use super::orthogonal::{Expansion, expand, rows_of};
-use super::panel::{Column, Panel, chunks_of, clear_padding};
-use super::record::Recorder;
-use super::tiles;
-use super::vectors::{add_combination, advance, clear, descend, finite, nonzero, squares};
 use crate::backend::coefficients::{Queries, covariances};
+use crate::backend::cpu::arena::{Arena, Columns};
+use crate::backend::cpu::ends::{Inputs, Trained};
+use crate::backend::cpu::format::Format;
+use crate::backend::cpu::kernels;
+use crate::backend::cpu::memory::{Image, Memory};
+use crate::backend::cpu::near::Near;
+use crate::backend::cpu::orthogonal::{Expansion, expand, rows_of};
+use crate::backend::cpu::panel::{Column, Panel, chunks_of, clear_padding};
+use crate::backend::cpu::record::Recorder;
+use crate::backend::cpu::tiles;
+use crate::backend::cpu::vectors::{
+    add_combination, advance, clear, descend, finite, nonzero, squares,
+};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardCoupling, ForwardSweep,
     Network, Probe, Set, Sweeps, Update,
@@ -197,35 +202,6 @@ impl<T: Format> Conditional<T> {
             let entry = Entry::Answer { query, layer: l as u32, sample };
             T::draw(&*self.noise, entry, first, out);
         }
-    }
-
-    /// Outputs of the samples at `positions`, which are asked about and forgotten.
-    fn output(
-        &self,
-        arena: &mut Arena<T>,
-        query: Query,
-        inputs: &Inputs<T>,
-        positions: &[usize],
-    ) -> Vec<f64> {
-        let Network { width, depth, scales, .. } = self.network;
-        let mark = arena.mark();
-        let room = || Panel::zeros(width, positions.len());
-        let (mut from, mut to, mut residual) = (room(), room(), room());
-        inputs.gather(positions, &mut from);
-        for l in 1..=depth {
-            let expansion = self.query_forward(arena, l, &from, &mut residual);
-            let memory = &self.layers[l - 1];
-            let draw = self.draw((query, l), &inputs.samples, positions);
-            let answer = memory.ask_forward(self.set, (arena, expansion), draw);
-            let drift = memory.drift.forward(&answer.expansion.along);
-            let scale = scales.forward * memory.drift.kept();
-            let image = Image::new(self.set, &answer, scale, (&drift, self.drift_scale()));
-            let carried = scales.skip.then_some(&from);
-            advance(self.set, (arena, memory, &image), carried, &mut to, None, None);
-            arena.forget(mark);
-            std::mem::swap(&mut from, &mut to);
-        }
-        self.read(&from)
     }
 }
 
@@ -414,34 +390,5 @@ impl<T: Format> Sweeps for Conditional<T> {
         }
         let queries = (&self.forward_queries, &self.backward_queries);
         Some(covariances(&self.probe, queries, self.network.width))
-    }
-}
-
-impl<T: Format> Conditional<T> {
-    /// All updates of a pass, from χ (O×P), g_0 and the factors with which its columns enter.
-    fn update(&mut self, update: &Update, chi: &DMatrix<f64>, weights: &[f64], g: &Panel<T>) {
-        let Network { depth, scales, .. } = self.network;
-        for (l, memory) in self.layers.iter_mut().enumerate() {
-            let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
-            if let (Some(forward), Some(backward)) = queries {
-                memory.drift.update(update, weights, forward, backward);
-            }
-        }
-        let of = |others: &Samples| {
-            // Row p: what sample p's column of g_0 does to the h_0 of each of the others.
-            let k = |p, q| {
-                let product = self.train.product(self.batch[p], others, q);
-                scales.update_input * weights[p] * product
-            };
-            DMatrix::from_fn(self.batch.len(), others.len(), k)
-        };
-        let rate = (update, update.rates.input);
-        if rate.1 != 0.0 {
-            let (train, test) = (of(&self.train.samples), of(&self.test.samples));
-            self.train.h.follow(self.set, rate, g, &train);
-            self.test.h.follow(self.set, rate, g, &test);
-        }
-        let k = chi.transpose() * scales.update_readout;
-        self.readout.follow(self.set, (update, update.rates.readout), &self.hidden[depth - 1], &k);
     }
 }
