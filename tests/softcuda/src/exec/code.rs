@@ -91,7 +91,6 @@ pub enum Un {
     Tanh,
     /// `.approx.ftz.f64`: the upper word of the result, the lower one zero.
     RcpUpper,
-    RsqrtUpper,
     /// Clamps to [0, 1]; NaN is 0.
     Saturate,
 }

@@ -1,6 +1,6 @@
 //! Comparisons: a bit per lane.
 
-use super::ints;
+use super::typed::ints;
 use crate::exec::code::Compare;
 use crate::exec::registers::{Brain, Flushed, Half, LANES, Lane, Registers};
 use crate::ptx::Ty;

@@ -1,7 +1,7 @@
 //! Conversions, packing, carry chains and directed rounding.
 
 use super::lanewise::{bin, slow, tri, un};
-use super::unary;
+use super::typed::unary;
 use crate::exec::code::{Class, Directed, Inst, Mode, Pred, Toward, Un};
 use crate::exec::convert::convert;
 use crate::exec::math;

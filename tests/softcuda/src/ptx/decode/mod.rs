@@ -11,6 +11,7 @@ mod memory;
 mod modifiers;
 mod moves;
 mod operands;
+mod rounded;
 
 use super::program::{Program, Site, Special, Value};
 use super::syntax::{File, Instruction, Routine, Space, Statement, Variable};
