@@ -92,7 +92,8 @@ fn start(width: usize) -> Slurm {
 fn cluster(slurm: &Slurm, nfd: &Path, restarts: u32, arguments: &[&str]) -> String {
     let mut sbatch = slurm.command("sbatch");
     sbatch.args(["--parsable", "--nodes=1", "--ntasks-per-node=2", "--cpus-per-task=1"]);
-    sbatch.arg("--time=5").arg(script("cluster.sbatch")).args(arguments);
+    // So far from the limit that no warning comes but the test's.
+    sbatch.arg("--time=60").arg(script("cluster.sbatch")).args(arguments);
     sbatch.env("NFD", nfd).env("MAX_RESTARTS", restarts.to_string());
     let done = sbatch.output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -249,7 +250,7 @@ fn gpus_are_those_that_slurm_gives() {
     assert_eq!(said, expected);
 
     let mut sbatch = slurm.command("sbatch");
-    sbatch.args(["--wait", "--parsable", "--nodes=1", "--gpus-per-node=2", "--time=5"]);
+    sbatch.args(["--wait", "--parsable", "--nodes=1", "--gpus-per-node=2", "--time=60"]);
     let done = sbatch.arg(script("cluster.sbatch")).arg("job.json").env("NFD", &stub).output();
     let id = String::from_utf8(done.unwrap().stdout).unwrap();
     let log = fs::read_to_string(slurm.work.join(format!("nfd-{}.out", id.trim()))).unwrap();
