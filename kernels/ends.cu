@@ -5,7 +5,7 @@
 //   signal     O = 1: g = V for every sample, which enters updates with k_p = chi_p;
 //              O > 1: g_p = V chi_p, k_p = 1
 //   readout    D_o = update sum_p chi_po h_p, and the step of V as in transpose.cu
-//   squares    sum of y^2
+//   squares    sum of (y - y')^2
 //
 // V: O x ld, output by output; h: P x ld; f, chi, labels: P x O. 4 P ld bytes of h in f32, nothing
 // beside a layer.
@@ -166,17 +166,22 @@ struct Squares {
     // A member's numbers, `stride` of them.
     const void* y;
     u64 stride;
+    // Y', or null
+    const void* minus;
     // One of each member, to which the sum is added.
     double* sums;
 };
-static_assert(sizeof(Squares) == 24, "as in src/backend/cuda/arguments.rs");
+static_assert(sizeof(Squares) == 32, "as in src/backend/cuda/arguments.rs");
 
 template <class Real> __device__ inline void squares(const Squares& of) {
     u64 member = blockIdx.y;
     const Real* y = (const Real*)of.y + member * of.stride;
+    const Real* minus = of.minus ? (const Real*)of.minus + member * of.stride : nullptr;
     double sum = 0;
-    for (u64 i = threadIdx.x; i < of.stride; i += THREADS)
-        sum = fused((double)y[i], (double)y[i], sum);
+    for (u64 i = threadIdx.x; i < of.stride; i += THREADS) {
+        double x = (double)y[i] - (minus ? (double)minus[i] : 0.0);
+        sum = fused(x, x, sum);
+    }
     sum = sum_of_block(sum);
     if (threadIdx.x == 0)
         of.sums[member] += sum;

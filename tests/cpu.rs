@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::conditional::*;
 use common::*;
 use nalgebra::DMatrix;
 use nfd::backend::cpu::arena::{Arena, Stack};
@@ -26,214 +27,11 @@ use nfd::rng::normal::Instructions;
 use nfd::rng::philox::Philox;
 use rand::RngExt;
 
-/// One run to be compared.
-#[derive(Clone, Debug)]
-struct Case {
-    network: Network,
-    train: Samples,
-    test: Samples,
-    batches: Batches,
-    update: Update,
-    /// Passes that are recorded: every so many.
-    record: u32,
-    steps: u32,
-    /// Noise grid over depth.
-    fine: u32,
-}
-
-impl Case {
-    fn noise(&self) -> Box<BrownianPath> {
-        let depth = self.network.depth as u32;
-        Box::new(BrownianPath::new(7, depth * self.fine, depth))
-    }
-
-    fn plain(&self) -> Plain {
-        let (train, test) = (self.train.clone(), self.test.clone());
-        let probe = full_probe(self.network.depth);
-        Plain::new(self.network.clone(), self.noise(), probe, train, test)
-    }
-
-    fn fast<T: Format>(&self, set: Instructions) -> Fast<T> {
-        let samples = (self.train.clone(), self.test.clone());
-        let probe = full_probe(self.network.depth);
-        Fast::new(self.network.clone(), self.noise(), probe, samples, set)
-    }
-
-    fn with_tolerance(&self, drop_tolerance: f64) -> Case {
-        Case { network: Network { drop_tolerance, ..self.network.clone() }, ..self.clone() }
-    }
-}
-
-/// All samples in every pass.
-fn full(train: &Samples) -> Batches {
-    Batches { samples: train.len(), size: train.len(), seed: 0 }
-}
-
-/// Everything a run gives, pass by pass.
-#[derive(Default)]
-struct Passes {
-    forward: Vec<ForwardSweep>,
-    test: Vec<Vec<f64>>,
-    backward: Vec<BackwardSweep>,
-    covariances: Option<Vec<Covariances>>,
-}
-
-fn run(case: &Case, sweeps: &mut dyn Sweeps) -> Passes {
-    let mut passes = Passes::default();
-    for k in 0..=case.steps {
-        let batch = case.batches.of(k);
-        let minibatch = batch.len() < case.train.len();
-        if minibatch {
-            passes.test.push(sweeps.evaluate(k, Set::Train));
-        }
-        let labels = case.train.select(batch.clone());
-        let forward = sweeps.forward(k, &batch, k % case.record == 0);
-        if !case.test.is_empty() {
-            passes.test.push(sweeps.evaluate(k, Set::Test));
-        }
-        let update = (k < case.steps).then_some(&case.update);
-        passes.backward.push(sweeps.backward(k, &chi(&forward.f, &labels), update));
-        passes.forward.push(forward);
-    }
-    passes.covariances = sweeps.covariances();
-    passes
-}
-
-/// Every number of a run by what it is, entries of vectors as f64.
-fn numbers(passes: &Passes) -> Vec<(&'static str, f64)> {
-    let mut numbers = Vec::new();
-    let mut all = |what: &'static str, values: &[f64]| {
-        numbers.extend(values.iter().map(|&value| (what, value)));
-    };
-    let mut vectors = |snapshots: &[Snapshot]| {
-        for snapshot in snapshots {
-            all("movement", &[snapshot.movement]);
-            all("row", &snapshot.rows.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
-        }
-    };
-    for (forward, backward) in passes.forward.iter().zip(&passes.backward) {
-        vectors(&forward.features);
-        vectors(&backward.gradients);
-    }
-    passes.forward.iter().for_each(|forward| all("f", &forward.f));
-    passes.test.iter().for_each(|f| all("test", f));
-    for (forward, backward) in passes.forward.iter().zip(&passes.backward) {
-        all("movement", &[forward.own_movement]);
-        if let Some(f) = forward.coupling {
-            all("coupling", &[f.layer, f.accumulated]);
-        }
-        if let Some(b) = backward.coupling {
-            all("coupling", &[b.layer_past, b.layer_same, b.accumulated_past, b.accumulated_same]);
-        }
-    }
-    for covariance in passes.covariances.iter().flatten() {
-        for matrix in [&covariance.features, &covariance.gradients].into_iter().flatten() {
-            all("covariance", matrix.as_slice());
-        }
-    }
-    numbers
-}
-
-/// Ranks of every pass, forward and backward.
-fn ranks(passes: &Passes) -> Vec<usize> {
-    let both = passes.forward.iter().zip(&passes.backward);
-    both.flat_map(|(f, b)| [f.ranks.clone(), b.ranks.clone()].concat()).collect()
-}
-
-/// The first number of `got` off by more than `tolerance` of its kind, or NaN.
-fn first_off(
-    got: &Passes,
-    want: &Passes,
-    tolerance: impl Fn(&str) -> f64,
-) -> Option<(&'static str, f64, f64)> {
-    let (got, want) = (numbers(got), numbers(want));
-    assert_eq!(got.len(), want.len());
-    let off = |((what, a), (_, b)): &((&'static str, f64), (&str, f64))| {
-        (!close(*a, *b, tolerance(what))).then_some((*what, *a, *b))
-    };
-    got.into_iter().zip(want).find_map(|pair| off(&pair))
-}
-
-/// 33 samples at width 4500 would take plain half a minute.
-const APART: [[(usize, usize); 2]; 1] = [[(0, 4), (1, 3)]];
-
-/// Sizes and options that meet one another pairwise, in full-batch descent on samples that crowd: up
-/// to 33 of five dimensions.
-fn cases() -> Vec<Case> {
-    let choices = covering([5, 4, 4, 6, 3, 3, 2, 2, 2], &APART);
-    choices.into_iter().map(|choice| case(choice, 5, [0; 3])).collect()
-}
-
-/// The same with minibatches, momentum and weight decay, on samples in general position: how well a
-/// direction is known depends on how new it is, and these are to be told from that.
-fn descents() -> Vec<Case> {
-    let of = |choice: [usize; 12]| {
-        let [sizes @ .., mini, momentum, decay] = choice;
-        case(sizes, 40, [mini, momentum, decay])
-    };
-    covering([5, 4, 4, 6, 3, 3, 2, 2, 2, 2, 2, 2], &APART).into_iter().map(of).collect()
-}
-
-/// By its position in each list.
-fn case(choice: [usize; 9], dimension: usize, [mini, momentum, decay]: [usize; 3]) -> Case {
-    const WIDTHS: [usize; 5] = [1, 31, 33, 257, 4500]; // 4500: two tiles, and a ragged chunk
-    const SAMPLES: [usize; 4] = [1, 3, 5, 33];
-    const PARAMETRIZATIONS: [Parametrization; 4] = [
-        Parametrization::DepthMup,
-        Parametrization::Mup,
-        Parametrization::Vanilla,
-        Parametrization::Ntk,
-    ];
-    const GROUPS: [Groups; 3] =
-        [HIDDEN, ALL, Groups { input: true, hidden: false, readout: false }];
-    let [n, p, parametrization, activation, closure, groups, outputs, duplicate, fine] = choice;
-    let (width, depth, outputs) = (WIDTHS[n], 3, 1 + 2 * outputs);
-    let mut all = sphere(SAMPLES[p] + 2, dimension, outputs);
-    if dimension > SAMPLES[p] {
-        let mut random = Philox::stream(5, 0);
-        all.inputs.iter_mut().for_each(|x| *x = 3.0 * (random.random::<f64>() - 0.5));
-    }
-    let mut train = all.select(0..SAMPLES[p]);
-    if duplicate == 1 && train.len() > 1 {
-        let (first, others) = train.inputs.split_at_mut(dimension);
-        others[..dimension].copy_from_slice(first);
-    }
-    let test = all.select(SAMPLES[p]..SAMPLES[p] + 2);
-    let parametrization = PARAMETRIZATIONS[parametrization];
-    let rate = match parametrization {
-        Parametrization::DepthMup | Parametrization::Ntk => 0.3,
-        _ => 0.02,
-    };
-    Case {
-        network: network(
-            parametrization,
-            Activation::ALL[activation],
-            Closure::ALL[closure],
-            (width, depth),
-            &train,
-        ),
-        batches: Batches {
-            samples: train.len(),
-            size: if mini == 1 { train.len().div_ceil(2) } else { train.len() },
-            seed: 3,
-        },
-        update: Update {
-            rates: rates(rate, GROUPS[groups]),
-            momentum: 0.5 * momentum as f64,
-            weight_decay: 0.2 * decay as f64,
-        },
-        record: 1 + mini as u32,
-        train,
-        test,
-        steps: 3,
-        fine: 1 + 2 * fine as u32,
-    }
-}
-
-/// Whether features move less the wider the network is (parametrization ntk, f = n^{-1/2} Vᵀh): by
-/// 1e-6 of themselves and less in the late passes here.
-fn lazy(case: &Case) -> bool {
-    case.network.scales.readout * case.network.width as f64 > 1.5
+/// The run of a case on a set of instructions.
+fn on<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
+    let samples = (case.train.clone(), case.test.clone());
+    let probe = full_probe(case.network.depth);
+    Fast::new(case.network.clone(), case.noise(), probe, samples, set)
 }
 
 /// f64 on every instruction set. Ranks are those of plain. A direction that is new by a share ρ of
@@ -251,7 +49,7 @@ fn f64_is_plain_over_a_covering_of_sizes_and_options() {
             (false, false) => 1e-9,
         };
         for set in Instructions::available() {
-            let got = run(&case, &mut case.fast::<f64>(set));
+            let got = run(&case, &mut on::<f64>(&case, set));
             assert_eq!(ranks(&got), ranks(&want), "{set:?} {case:?}");
             // Snapshots are rounded to f32.
             let tolerance = |what: &str| if what == "row" { bound.max(1e-6) } else { bound };
@@ -273,7 +71,7 @@ fn f32_ranks_are_plains_outside_a_factor_of_four() {
             ranks(&run(&case, &mut case.plain()))
         });
         for set in Instructions::available() {
-            let got = run(&at(1.0), &mut at(1.0).fast::<f32>(set));
+            let got = run(&at(1.0), &mut on::<f32>(&at(1.0), set));
             assert!(numbers(&got).iter().all(|(_, x)| x.is_finite()), "{set:?} {case:?}");
             for (i, got) in ranks(&got).into_iter().enumerate() {
                 // Paths part where a column is kept or not: either may then end with more.
@@ -292,25 +90,6 @@ fn f32_ranks_are_plains_outside_a_factor_of_four() {
     }
 }
 
-/// Twenty-five passes of four samples, one of them twice: 100 columns asked about.
-fn hundred_columns(closure: Closure, rate: f64) -> Case {
-    let mut train = sphere(4, 6, 1);
-    let (first, others) = train.inputs.split_at_mut(6);
-    others[12..18].copy_from_slice(first);
-    train.labels = vec![1.0, -1.0, 0.5, 1.0];
-    let network = network(Parametrization::DepthMup, Activation::Tanh, closure, (3000, 4), &train);
-    Case {
-        test: none_like(&train),
-        batches: full(&train),
-        update: descent(rates(rate, HIDDEN)),
-        record: 1,
-        train,
-        network,
-        steps: 24,
-        fine: 2,
-    }
-}
-
 #[test]
 fn f32_follows_plain_over_a_hundred_columns() {
     for (closure, rate) in [
@@ -323,7 +102,7 @@ fn f32_follows_plain_over_a_hundred_columns() {
         let reference = hundred_columns(closure, rate);
         let want = run(&reference, &mut reference.plain());
         let case = reference.with_tolerance(DROP_TOLERANCE_F32);
-        let mut fast = case.fast::<f32>(Instructions::detect());
+        let mut fast = on::<f32>(&case, Instructions::detect());
         let got = run(&case, &mut fast);
         let outputs = |passes: &Passes| -> Vec<f64> {
             passes.forward.iter().flat_map(|forward| forward.f.clone()).collect()
@@ -372,12 +151,12 @@ fn bases_stay_orthonormal() {
             (width, 4),
             &case.train,
         );
-        let mut double = case.fast::<f64>(Instructions::detect());
+        let mut double = on::<f64>(&case, Instructions::detect());
         run(&case, &mut double);
         let worst = worst_defect(&double);
         assert!(worst <= 1e-13, "f64 {width}: {worst:e}");
         let case = case.with_tolerance(DROP_TOLERANCE_F32);
-        let mut single = case.fast::<f32>(Instructions::detect());
+        let mut single = on::<f32>(&case, Instructions::detect());
         let passes = run(&case, &mut single);
         let worst = worst_defect(&single);
         assert!(worst <= 2e-6, "f32 {width}: {worst:e}");
@@ -411,7 +190,7 @@ fn threads_do_not_change_a_bit() {
     for case in [descent, everything] {
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let passes = pool.install(|| run(&case, &mut case.fast::<f32>(Instructions::detect())));
+            let passes = pool.install(|| run(&case, &mut on::<f32>(&case, Instructions::detect())));
             numbers(&passes).into_iter().map(|(_, x)| x.to_bits()).collect::<Vec<_>>()
         };
         let one = bits(1);
@@ -451,7 +230,7 @@ fn large_sets_are_evaluated_as_plain_does() {
     let want = outputs(&mut case.plain());
     assert_eq!(want.len(), 3 * samples.len());
     for set in Instructions::available() {
-        let got = outputs(&mut case.fast::<f64>(set));
+        let got = outputs(&mut on::<f64>(&case, set));
         assert_eq!(got.len(), want.len());
         for (i, (got, want)) in got.iter().zip(&want).enumerate() {
             assert!(close(*got, *want, 1e-9), "{set:?}, {i}: {got}, {want}");
@@ -465,7 +244,7 @@ fn evaluation_leaves_no_trace() {
     let case = &cases()[4];
     let without = Case { test: none_like(&case.train), ..case.clone() };
     let bits = |case: &Case| {
-        let mut passes = run(case, &mut case.fast::<f32>(Instructions::detect()));
+        let mut passes = run(case, &mut on::<f32>(&case, Instructions::detect()));
         assert_eq!(passes.test.is_empty(), case.test.is_empty());
         passes.test.clear();
         numbers(&passes).into_iter().map(|(_, x)| x.to_bits()).collect::<Vec<_>>()
@@ -499,7 +278,7 @@ fn overflow_is_noticed_where_plain_notices_it() {
             fine: 1,
         };
         let mut plain = case.plain();
-        let mut fast = case.fast::<f64>(Instructions::detect());
+        let mut fast = on::<f64>(&case, Instructions::detect());
         let mut noticed = false;
         for k in 0..=case.steps {
             let (want, got) = (

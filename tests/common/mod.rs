@@ -1,6 +1,7 @@
 //! What several test files need to build small networks.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod conditional;
 pub mod dense;
 pub mod faults;
 pub mod results;

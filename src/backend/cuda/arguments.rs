@@ -214,11 +214,148 @@ pub struct Ends {
 pub struct Squares {
     pub y: Address,
     pub stride: u64,
+    pub minus: Address,
     pub sums: Address,
+}
+
+/// One layer of one network of the conditional engine: see `kernels/memory.cuh`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct State {
+    /// Stored columns, forward and backward.
+    pub rank: [u32; 2],
+    /// Forward columns that were there before this step.
+    pub earlier: u32,
+    /// Columns at the last update, forward and backward.
+    pub drifted: [u32; 2],
+    /// Zero.
+    pub padding: u32,
+    /// a: the factor on every answer of W⁽⁰⁾.
+    pub kept: f64,
+    /// b: that of the velocity.
+    pub fading: f64,
+}
+
+/// A sweep of the conditional engine: see `kernels/query.cuh`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Sweep {
+    pub basis: [Address; 2],
+    pub answers: [Address; 2],
+    pub overlap: [Address; 2],
+    pub drift: Address,
+    pub states: Address,
+    pub coefficients: [Address; 2],
+    pub hidden: Address,
+    pub levels: Address,
+    pub signal: Address,
+    pub slots: Address,
+    pub residual: Address,
+    pub news: Address,
+    pub fresh: Address,
+    pub accumulated: [Address; 2],
+    pub squares: Address,
+    pub row_squares: Address,
+    pub seeds: Address,
+    pub first_nonfinite: Address,
+    pub moment: Address,
+    pub samples_at: Address,
+    pub sample_stride: u64,
+    pub arrivals: Address,
+    pub partials: Address,
+    pub partials_stride: u64,
+    pub scratch: Address,
+    pub scratch_stride: u64,
+    pub choices: Address,
+    pub choices_stride: u64,
+    pub forward: f64,
+    pub drift_scale: f64,
+    pub noise_scale: f64,
+    pub tolerance: f64,
+    pub orthonormal: f64,
+    pub members: u32,
+    pub depth: u32,
+    pub capacity: u32,
+    pub rows: u32,
+    pub n: u32,
+    pub ld: u32,
+    pub samples: u32,
+    pub activation: u32,
+    pub closure: u32,
+    pub skip: u32,
+    pub blocks: u32,
+    pub height: u32,
+    pub parts: u32,
+    pub fine: u32,
+    pub tag: u32,
+    pub place: u32,
+    pub places: u32,
+    pub upward: u32,
+}
+
+/// h_0 of all samples: see `kernels/inputs.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Inputs {
+    pub h: Address,
+    pub velocity: Address,
+    pub x: Address,
+    pub seeds: Address,
+    pub positions: Address,
+    pub stride: u64,
+    pub some: Address,
+    pub factors: Address,
+    pub k: Address,
+    pub first_nonfinite: Address,
+    pub moment: Address,
+    pub scale: f64,
+    pub update: f64,
+    pub samples: u32,
+    pub all: u32,
+    pub n: u32,
+    pub ld: u32,
+    pub dimension: u32,
+    pub tag: u32,
+    pub places: u32,
+    pub padding: u32,
+}
+
+/// What a pass does to M: see `kernels/drift.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Drift {
+    pub states: Address,
+    pub m: Address,
+    pub n: Address,
+    pub forward: Address,
+    pub backward: Address,
+    pub k: Address,
+    pub moment: Address,
+    pub capacity: u32,
+    pub rows: u32,
+    pub samples: u32,
+    pub padding: u32,
+}
+
+/// Rows that are kept: see `kernels/drift.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in the kernel
+pub struct Leading {
+    pub x: Address,
+    pub to: Address,
+    pub stride: u64,
+    pub rows: u32,
+    pub ld: u32,
 }
 
 // SAFETY: numbers, of which zero bits are zeros.
 unsafe impl ValidAsZeroBits for Moment {}
+// SAFETY: the same.
+unsafe impl ValidAsZeroBits for State {}
 
 macro_rules! argument {
     ($($name:ty),*) => {
@@ -229,3 +366,4 @@ macro_rules! argument {
     };
 }
 argument!(Moment, Draw, Multiply, Transpose, Finish, Embed, Append, Ends, Squares);
+argument!(State, Sweep, Inputs, Drift, Leading);

@@ -187,6 +187,18 @@ impl Device {
         Ok(to)
     }
 
+    /// A copy of numbers of a buffer, on the device.
+    pub(super) fn copy_of<T: DeviceRepr + ValidAsZeroBits>(
+        &self,
+        from: &Buffer<T>,
+        range: std::ops::Range<usize>,
+    ) -> Result<Buffer<T>, Fault> {
+        let mut to = self.zeros(range.len())?;
+        let copied = self.stream.memcpy_dtod(&from.slice.slice(range), &mut to.slice);
+        copied.map_err(|error| Fault::of(error, "a copy on it"))?;
+        Ok(to)
+    }
+
     /// Zeros again.
     pub(super) fn clear<T: DeviceRepr + ValidAsZeroBits>(
         &self,

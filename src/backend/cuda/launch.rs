@@ -1,8 +1,11 @@
 //! The kernels as functions: one for each, its grid by the rule in its header.
 
+use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 
-use super::arguments::{Append, Draw, Embed, Ends, Finish, Multiply, Squares, Transpose};
+use super::arguments::{
+    Append, Draw, Drift, Embed, Ends, Finish, Inputs, Leading, Multiply, Squares, Sweep, Transpose,
+};
 use super::device::{Address, Device, Number};
 use super::fault::Fault;
 
@@ -13,6 +16,8 @@ const WARPS: u32 = THREADS / 32;
 const ROWS: u32 = 4;
 /// Samples of one launch of `transpose`.
 const AT_ONCE: u32 = 32;
+/// Samples of a thread in `inputs` and `follow`.
+const OF_INPUTS: u32 = 8;
 
 /// Samples that one warp has.
 fn samples_of_warp(samples: u32) -> u32 {
@@ -167,6 +172,77 @@ impl Device {
         self.start(&named::<T>("squares", Stored::Full), of, (1, members, 1), 0)
     }
 
+    /// A sweep of the conditional engine, by so many teams of blocks that are all resident.
+    pub(super) fn sweep<T: Number>(
+        &self,
+        of: &Sweep,
+        samples_of_thread: usize,
+        teams: usize,
+    ) -> Result<(), Fault> {
+        let name = sweep_name::<T>(samples_of_thread);
+        let function = self.function(&name)?;
+        let config = LaunchConfig {
+            grid_dim: (teams as u32 * of.blocks, 1, 1),
+            block_dim: (THREADS, 1, 1),
+            shared_mem_bytes: 0,
+        };
+        // SAFETY: as in `start`; the driver refuses a grid of which not all blocks are resident.
+        let launched = unsafe {
+            self.stream().launch_builder(function).arg(of).launch_cooperative(config)
+        };
+        launched.map(|_| ()).map_err(|error| Fault::of(error, &name))
+    }
+
+    /// Blocks of such a sweep that are resident at once.
+    pub(super) fn resident<T: Number>(&self, samples_of_thread: usize) -> Result<usize, Fault> {
+        let asking = |error| Fault::of(error, "asking how many blocks it holds");
+        let function = self.function(&sweep_name::<T>(samples_of_thread))?;
+        let each = function.occupancy_max_active_blocks_per_multiprocessor(THREADS, 0, None);
+        let attribute = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let multiprocessors = self.stream().context().attribute(attribute).map_err(asking)?;
+        Ok((each.map_err(asking)? as usize * multiprocessors.max(1) as usize).max(1))
+    }
+
+    /// h_0 of all samples.
+    pub(super) fn inputs<T: Number>(&self, of: &Inputs, members: u32) -> Result<(), Fault> {
+        let grid = (of.ld.div_ceil(4 * THREADS), of.all.div_ceil(OF_INPUTS), members);
+        self.start(&named::<T>("inputs", Stored::Full), of, grid, 0)
+    }
+
+    /// h_0 of the samples of a pass.
+    pub(super) fn gather<T: Number>(&self, of: &Inputs, members: u32) -> Result<(), Fault> {
+        let grid = (of.ld.div_ceil(THREADS), of.samples, members);
+        self.start(&named::<T>("gather", Stored::Full), of, grid, 0)
+    }
+
+    /// Inner products of inputs.
+    pub(super) fn products(&self, of: &Inputs, members: u32) -> Result<(), Fault> {
+        self.start("products", of, (of.all.div_ceil(THREADS), of.samples, members), 0)
+    }
+
+    /// The step of h_0.
+    pub(super) fn follow<T: Number>(&self, of: &Inputs, members: u32) -> Result<(), Fault> {
+        let rows = THREADS * 16 / size_of::<T>() as u32;
+        let grid = (of.ld.div_ceil(rows), of.all.div_ceil(OF_INPUTS), members);
+        self.start(&named::<T>("follow", Stored::Full), of, grid, 0)
+    }
+
+    /// The step of M.
+    pub(super) fn drift(&self, of: &Drift, depth: u32, members: u32) -> Result<(), Fault> {
+        self.start("drift", of, (depth, members, 1), 0)
+    }
+
+    /// Leading rows.
+    pub(super) fn leading<T: Number>(
+        &self,
+        of: &Leading,
+        samples: u32,
+        members: u32,
+    ) -> Result<(), Fault> {
+        let grid = (of.rows.div_ceil(THREADS), samples, members);
+        self.start(&named::<T>("leading", Stored::Full), of, grid, 0)
+    }
+
     fn start<A: DeviceRepr>(
         &self,
         name: &str,
@@ -183,6 +259,11 @@ impl Device {
         let launched = unsafe { self.stream().launch_builder(function).arg(of).launch(config) };
         launched.map(|_| ()).map_err(|error| Fault::of(error, name))
     }
+}
+
+/// The sweep whose threads have so many samples.
+fn sweep_name<T: Number>(samples_of_thread: usize) -> String {
+    format!("sweep_{}_{samples_of_thread}", T::NAME)
 }
 
 /// A kernel for numbers of a format.

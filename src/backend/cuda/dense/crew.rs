@@ -44,7 +44,7 @@ impl<T: Number> Crew for Dense<T> {
         let features = self.look_forward(follows)?;
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
             let (at, place) = first?;
-            (at == step && place < self.sweep.place_of_outputs()).then_some(place as usize)
+            (at == step && place < self.sweep.places().of_outputs()).then_some(place as usize)
         });
         let sweeps = f.chunks(each).zip(features).zip(own_movement).zip(nonfinite).map(
             |(((f, features), own_movement), nonfinite)| ForwardSweep {
@@ -113,8 +113,8 @@ impl<T: Number> Crew for Dense<T> {
         }
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
             let (at, place) = first?;
-            let below = place > self.sweep.place_of_outputs();
-            (at == step && below).then(|| self.layer_of(place)).flatten()
+            let below = place > self.sweep.places().of_outputs();
+            (at == step && below).then(|| self.sweep.places().layer(place)).flatten()
         });
         let sweeps = seen.into_iter().zip(nonfinite).map(|(mut gradients, nonfinite)| {
             gradients.reverse();
@@ -157,7 +157,7 @@ impl<T: Number> Crew for Dense<T> {
 
     fn divergences(&mut self) -> Result<Vec<Option<Divergence>>, Fault> {
         let first = self.first_nonfinite()?;
-        let divergence = |(step, place)| Divergence { step, layer: self.layer_of(place) };
+        let divergence = |(step, place)| Divergence { step, layer: self.sweep.places().layer(place) };
         Ok(first.into_iter().map(|first| first.map(divergence)).collect())
     }
 

@@ -107,8 +107,8 @@ impl Sweep {
             ld: ld as u32,
             samples: room.samples as u32,
             activation: self.activation as u32,
-            place: self.place_of_signal(l - 1),
-            places: self.places(),
+            place: self.places().of_signal(l - 1),
+            places: self.places().count(),
             ..Finish::default()
         };
         let sweep = Transpose {

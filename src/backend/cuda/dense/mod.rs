@@ -239,24 +239,8 @@ impl<T: Number> Dense<T> {
     /// Where each member left the finite numbers first: the step, and the place in it.
     fn first_nonfinite(&self) -> Result<Vec<Option<(u32, u32)>>, Fault> {
         let members = self.sweep.size.members;
-        let places = u64::from(self.sweep.places());
         let first = self.device.read_back(&self.sweep.first_nonfinite, 0..members)?;
-        let decode = |first: u64| {
-            (first != u64::MAX).then(|| ((first / places) as u32, (first % places) as u32))
-        };
-        Ok(first.into_iter().map(decode).collect())
-    }
-
-    /// The layer of a place: of h on the way up, of g on the way down.
-    fn layer_of(&self, place: u32) -> Option<usize> {
-        let outputs = self.sweep.place_of_outputs();
-        match place.cmp(&outputs) {
-            std::cmp::Ordering::Less => Some(place as usize),
-            std::cmp::Ordering::Equal => None,
-            std::cmp::Ordering::Greater => {
-                Some(self.network.depth - (place - outputs - 1) as usize)
-            }
-        }
+        Ok(first.into_iter().map(|noted| self.sweep.places().read(noted)).collect())
     }
 
     fn launch_forward(&self) -> Result<(), Fault> {

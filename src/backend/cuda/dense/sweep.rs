@@ -5,6 +5,7 @@ use super::super::arguments::{Embed, Ends, Finish, Moment, Multiply, Squares, Tr
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::fault::Fault;
 use super::super::launch::Stored;
+use super::super::places::Places;
 use super::Size;
 use super::room::Room;
 use super::weights::{Hidden, Weights};
@@ -26,18 +27,9 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Places of a step, in the order in which it passes them: h_0 … h_L, f, g_L … g_0.
-    pub fn places(&self) -> u32 {
-        2 * self.size.depth as u32 + 3
-    }
-
-    /// Of f; those of h_l are l.
-    pub fn place_of_outputs(&self) -> u32 {
-        self.size.depth as u32 + 1
-    }
-
-    pub(super) fn place_of_signal(&self, l: usize) -> u32 {
-        self.place_of_outputs() + 1 + (self.size.depth - l) as u32
+    /// Of a pass.
+    pub fn places(&self) -> Places {
+        Places { depth: self.size.depth }
     }
 
     /// h_0 … h_L and f of the samples in `room`, from `inputs`; what is not finite is noted if `noted`.
@@ -68,7 +60,7 @@ impl Sweep {
             ld_out: ld as u32,
             samples,
             activation: self.activation as u32,
-            places: self.places(),
+            places: self.places().count(),
             ..Multiply::default()
         };
         let first = Multiply {
@@ -229,8 +221,12 @@ impl Sweep {
                 Hidden::Frozen { .. } => Multiply { factor: layer.factor - 1.0, ..layer },
             };
             device.multiply::<T>(&layer, stored, members as u32)?;
-            let squares =
-                Squares { y: product.at(0), stride: room.stride() as u64, sums: sums.at(0) };
+            let squares = Squares {
+                y: product.at(0),
+                stride: room.stride() as u64,
+                sums: sums.at(0),
+                ..Squares::default()
+            };
             device.squares::<T>(&squares, members as u32)?;
         }
         Ok(())
@@ -251,9 +247,9 @@ impl Sweep {
             ld: self.size.ld as u32,
             samples: room.samples as u32,
             outputs: self.size.outputs as u32,
-            place_f: self.place_of_outputs(),
-            place_g: self.place_of_signal(self.size.depth),
-            places: self.places(),
+            place_f: self.places().of_outputs(),
+            place_g: self.places().of_signal(self.size.depth),
+            places: self.places().count(),
             ..Ends::default()
         }
     }

@@ -1,0 +1,264 @@
+// The conditional engine: a whole sweep of all networks through all layers in one cooperative launch
+// (src/backend/plain/conditional.rs). Per layer, forward (backward: the sides exchanged, and the result
+// within phi'(h)):
+//
+//   expand   phi(h) = [QF Q] [C; S]                                        expand.cuh
+//   ask      e = QB^T Z - BB^T Q                                           reads QB, BB
+//   answer   A_new = Z - QB e,
+//            h <- h + scale (AF C + A_new S) - drift scale QB M C          reads AF, QB
+//
+// Bytes: seven arrays of n r numbers (QF three times, QB twice), 28 n r in f32 and 56 n r for both
+// directions; then some n P: h, X three times, Z, which lies in the place of A_new from the moment it is
+// drawn: sums of finest/L normals are not worth drawing twice. Flops: 16 n r P, the Gram matrices in f64.
+// Small matrices never leave the device, nothing waits for the host.
+//
+// Blocks are dealt to teams, a team has a network at a time, a block has whole parts of its rows. Ten
+// barriers a layer (an eleventh where couplings are asked for). No number depends on the blocks of a team.
+//
+// Launch: 256 threads, teams x blocks, all of them resident; S = 2 up to eight samples, else 8.
+//
+// Registers leave room for two blocks on a multiprocessor with S = 2, for one with S = 8.
+//
+// budget: sweep_f32_2 registers 128, shared 8192
+// budget: sweep_f32_8 registers 255, shared 8192
+// budget: sweep_f64_2 registers 128, shared 16384
+// budget: sweep_f64_8 registers 255, shared 16384
+#include "expand.cuh"
+
+// Z at the thread's rows of one sample: as on the processor, finest/L normals in ascending order.
+template <class Real>
+__device__ inline void draw(const Sweep& of, u64 seed, u32 sample, u32 layer, u32 row,
+                            Real (&z)[LANES<Real>]) {
+    constexpr int N = LANES<Real>;
+    for (u32 fine = 0; fine < of.fine; fine++) {
+        float4 quad = normals(seed, row / 4, sample, (layer - 1) * of.fine + 1 + fine, of.tag);
+        float four[4] = {quad.x, quad.y, quad.z, quad.w};
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            // f64 has two rows of the four.
+            float x = N == 4 ? four[i] : row % 4 == 0 ? four[i] : four[2 + i];
+            z[i] = fine == 0 ? (Real)x : z[i] + (Real)x;
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        if (of.fine > 1)
+            z[i] *= (Real)of.noise_scale;
+        if (row + i >= of.n)
+            z[i] = 0;
+    }
+}
+
+// Z of a chunk, in the place of A_new.
+template <class Real, int S>
+__device__ __noinline__ void draw_chunk(const Block<Real>& b, u32 row, u32 end) {
+    Share share = share_of<Real, S>(b.of.samples);
+    u32 own = row + share.row;
+    if (own >= end)
+        return;
+    const u32* indices = b.of.samples_at + b.q.member * b.of.sample_stride;
+    for (u32 column = share.group; column < b.q.total; column += share.groups) {
+        Real z[LANES<Real>];
+        draw(b.of, b.of.seeds[b.q.member], indices[b.s.samples[column]], b.q.layer, own, z);
+        store(b.q.fresh + (u64)column * b.of.ld + own, z);
+    }
+}
+
+// M C (backward M^T C), and where couplings are asked for Theta C: what does not wait for new columns.
+template <class Real>
+__device__ __noinline__ void along_other_side(const Block<Real>& b, const double* overlap) {
+    const Sweep& of = b.of;
+    const Team& team = b.team;
+    const Query<Real>& q = b.q;
+    const Scratch& s = b.s;
+    u64 square = (u64)of.capacity * of.capacity;
+    const double* m = of.drift + ((u64)(q.layer - 1) * of.members + q.member) * square;
+    u32 mine = team.block * THREADS + threadIdx.x, all = team.blocks * THREADS, P = of.samples;
+    u64 over_i = of.upward ? of.capacity : 1, over_j = of.upward ? 1 : of.capacity;
+    for (u32 e = mine; e < q.other_drifted * P; e += all) {
+        double sum = 0;
+        for (u32 j = 0; j < q.drifted; j++)
+            sum = fused(m[e / P * over_i + j * over_j], q.coefficients[j * P + e % P], sum);
+        s.drifted[e] = sum;
+    }
+    if (!of.accumulated[0])
+        return;
+    for (u32 e = mine; e < q.other_rank * P; e += all) {
+        double sum = 0;
+        for (u32 j = 0; j < q.rank; j++)
+            sum = fused(overlap[(u64)j * of.capacity + e / P], q.coefficients[j * P + e % P], sum);
+        s.coupled[e] = sum;
+    }
+}
+
+// Z in the place of A_new; `excess`, its part along the other side's basis that A_new must not have, and
+// `known`, which it must; M C; and t = Theta C + known S where couplings are asked for.
+template <class Real, int S>
+__device__ __noinline__ void ask(Block<Real>& b) {
+    const Sweep& of = b.of;
+    const Query<Real>& q = b.q;
+    const Scratch& s = b.s;
+    constexpr int D = S < 8 ? 4 : 8;
+    u32 k = q.total, P = of.samples;
+    double* from_news = b.partials + (u64)q.used * k * of.parts;
+    for (Chunk at = begin(of, b.team); next(of, b.team, at);) {
+        draw_chunk<Real, S>(b, at.row, at.end);
+        __syncthreads();
+        dots<Real, Real, D>(q.other_basis, q.used, q.fresh, k, of.ld, at.row, at.end,
+                            b.partials + at.part, of.parts, at.first, false);
+        dots<Real, Real, D>(q.other_answers, q.used, q.news, k, of.ld, at.row, at.end,
+                            from_news + at.part, of.parts, at.first, false);
+    }
+    double* overlap = of.overlap[q.own] + ((u64)(q.layer - 1) * of.members + q.member) *
+                                              of.capacity * of.capacity;
+    along_other_side(b, overlap);
+    meet(b.team);
+    bool remembered = !of.news;
+    add_up(b.team, from_news, of.parts, q.used * k, Every{}, [&](u32 e, double sum) {
+        s.known[e] = sum;
+        if (remembered)
+            overlap[(u64)(q.rank + e % k) * of.capacity + e / k] = sum;
+    });
+    add_up(b.team, b.partials, of.parts, q.used * k, Every{},
+           [&](u32 e, double sum) { s.excess[e] = sum - s.known[e]; });
+    meet(b.team);
+    if (!of.accumulated[0])
+        return;
+    for (u32 e = b.team.block * THREADS + threadIdx.x; e < q.used * P; e += b.team.blocks * THREADS) {
+        double sum = s.coupled[e];
+        for (u32 j = 0; j < k; j++)
+            sum = fused(s.known[e / P * k + j], q.coefficients[(q.rank + j) * P + e % P], sum);
+        s.coupled[e] = sum;
+    }
+    meet(b.team);
+}
+
+// The sum of squares of `count` numbers, by one block.
+__device__ __noinline__ double squares_of(const double* x, u32 count) {
+    double sum = 0;
+    for (u32 e = threadIdx.x; e < count; e += THREADS)
+        sum = fused(x[e], x[e], sum);
+    return sum_of_block(sum);
+}
+
+// A_new, what the layer makes of it, and couplings row by row.
+template <class Real, int S>
+__device__ __noinline__ void answer(Block<Real>& b) {
+    const Sweep& of = b.of;
+    const Team& team = b.team;
+    const Query<Real>& q = b.q;
+    const Scratch& s = b.s;
+    u32 ld = of.ld, P = of.samples, k = q.total;
+    u64 each = (u64)P * ld;
+    double scale = of.forward * q.kept;
+    bool upward = of.upward, asked = of.accumulated[0] != nullptr;
+    // (W - W(0)) phi has a share of W(0) phi where weights decay.
+    bool moved = asked && upward && q.kept != 1.0;
+    // A_new; h or g; two of couplings, or one and what has moved.
+    __syncthreads();
+    if (threadIdx.x < 4) {
+        Combination<Real> c = {};
+        u32 which = threadIdx.x;
+        c.samples = which == 0 ? k : P, c.all = P, c.activation = of.activation;
+        c.h = !upward && which > 0 ? q.h : nullptr;
+        double factor = which == 1 ? scale : of.forward * (q.kept - 1.0);
+        if (which == 0) {
+            c.start = q.fresh, c.to = q.fresh;
+            c.terms[0] = Term<Real>{q.other_basis, nullptr, s.excess, -1.0, q.used};
+        } else if (which == 1 || (which == 3 && moved)) {
+            if (which == 1) {
+                c.start = upward && of.skip ? q.from : nullptr;
+                c.added = !upward && of.skip ? q.from : nullptr;
+                c.to = q.to;
+            }
+            const double* fresh = q.coefficients + (u64)q.rank * P;
+            c.terms[0] = Term<Real>{q.answers, nullptr, q.coefficients, factor, q.rank};
+            c.terms[1] = Term<Real>{q.fresh, nullptr, fresh, factor, k};
+            c.terms[2] =
+                Term<Real>{q.other_basis, nullptr, s.drifted, -of.drift_scale, q.other_drifted};
+        } else if (asked && (which == 2 || !upward)) {
+            u32 first = which == 2 ? 0 : q.earlier;
+            u32 end = which == 2 && !upward ? q.earlier : q.other_rank;
+            c.adds = true, c.to = (Real*)of.accumulated[which - 2] + q.member * each;
+            c.terms[0] = Term<Real>{q.other_basis + (u64)first * ld, nullptr,
+                                    s.coupled + (u64)first * P, scale, end - first};
+        }
+        b.combinations[which] = c;
+    }
+    __syncthreads();
+    u64 index = ((u64)q.member * of.depth + q.layer - 1) * 2;
+    double sums[2] = {0, 0};
+    bool fine = true;
+    for (Chunk at = begin(of, team); next(of, team, at);) {
+        if (k > 0)
+            combine<Real, S>(b.combinations, ld, at.row, at.end);
+        __syncthreads();
+        fine = combine<Real, S>(b.combinations + 1, ld, at.row, at.end).fine && fine;
+        if (!asked)
+            continue;
+        if (at.first)
+            sums[0] = sums[1] = 0;
+        sums[0] += combine<Real, S>(b.combinations + 2, ld, at.row, at.end).squares;
+        if (!upward || moved)
+            sums[1] += combine<Real, S>(b.combinations + 3, ld, at.row, at.end).squares;
+        if (!at.last)
+            continue;
+        for (int which = 0; which < 2; which++) {
+            double sum = sum_of_block(sums[which]);
+            if (threadIdx.x == 0)
+                of.row_squares[(index + which) * of.parts + at.part] = sum;
+        }
+    }
+    if (!fine && of.first_nonfinite)
+        note(of.first_nonfinite + q.member, of.moment, q.place, of.places);
+    if (team.block > 0)
+        return;
+    if (asked) {
+        double coupled = squares_of(s.coupled, q.other_rank * P);
+        double drifted = squares_of(s.drifted, q.other_drifted * P);
+        if (threadIdx.x == 0)
+            of.squares[index] = coupled, of.squares[index + 1] = drifted;
+    }
+    if (threadIdx.x == 0 && !of.news) {
+        State& state = of.states[(u64)(q.layer - 1) * of.members + q.member];
+        state.rank[q.own] = q.rank + k;
+        if (upward)
+            state.earlier = q.rank;
+    }
+}
+
+template <class Real, int S>
+__device__ __noinline__ void layer(Block<Real>& b, u32 member, u32 layer) {
+    __syncthreads();
+    if (threadIdx.x == 0)
+        turn_to(b.of, member, layer, b.q);
+    __syncthreads();
+    expand<Real, S>(b);
+    ask<Real, S>(b);
+    answer<Real, S>(b);
+}
+
+template <class Real, int S> __device__ inline void sweep(const Sweep& given) {
+    __shared__ Block<Real> b;
+    u32 index = blockIdx.x / given.blocks, teams = gridDim.x / given.blocks;
+    if (threadIdx.x == 0) {
+        b.of = given;
+        // A counter has 128 bytes of its own.
+        u32 chunk = share_of<Real, S>(given.samples).chunk;
+        b.team = Team{given.arrivals + 32 * index, given.blocks, blockIdx.x % given.blocks, 0, chunk};
+        b.partials = given.partials + index * given.partials_stride;
+        find(b.of, index, b.s);
+    }
+    for (u32 member = index; member < given.members; member += teams)
+        for (u32 i = 1; i <= given.depth; i++)
+            layer<Real, S>(b, member, given.upward ? i : given.depth + 1 - i);
+}
+
+#define SWEEP(NAME, REAL, S, BLOCKS)                                                                       \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME(const Sweep of) {   \
+        sweep<REAL, S>(of);                                                                        \
+    }
+SWEEP(sweep_f32_2, float, 2, 2)
+SWEEP(sweep_f32_8, float, 8, 1)
+SWEEP(sweep_f64_2, double, 2, 1)
+SWEEP(sweep_f64_8, double, 8, 1)

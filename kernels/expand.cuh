@@ -1,0 +1,231 @@
+// X = [Q N] [C; S]: a query along the stored columns, with the drop test, in as few readings of them as
+// rounding allows (src/backend/cpu/orthogonal.rs).
+//
+//   pass 1   C1 = Q^T X                                          reads Q
+//   pass 2   X <- X - Q C1,  C2 = Q^T X,  G = X^T X in f64       reads Q
+//            G - C2^T C2 = S^T S, pivots below the tolerance skipped
+//   pass 3   N = (X - Q C2) S^-1,  C3 = Q^T N,  N^T N = R        reads Q
+//   pass 4   N <- (N - Q C3) S2^-1,  R - C3^T C3 = S2^T S2       reads Q; only if N is not orthonormal
+//
+// As a rule once. If rounding hides whether a column depends on those before it, these are taken into
+// the basis, and it begins another block.
+#pragma once
+#include "query.cuh"
+
+// The least norm, of a normalised column, that has to be left when its part along the stored columns
+// is taken off once more, squared.
+constexpr double LEAST_NEWS = 0.25;
+constexpr double LARGEST = 0x1.fffffffffffffp1023;
+
+// Which columns are new, by the first block: the factor of gram, and what pass 3 multiplies with.
+__device__ __noinline__ void choose(const Scratch& s, u32 m, u32 r, u32 room) {
+    const double* least = s.least;
+    Factor found =
+        factor(s.gram, m, [least](u32 j) { return least[j]; }, s.work, s.factor, s.kept);
+    // More columns than rows are not finite ones.
+    u32 count = min(found.count, room);
+    invert(s.factor, m, s.kept, count, s.inverse);
+    turn(s.again, r, m, s.kept, count, s.inverse, s.turned);
+    if (threadIdx.x == 0)
+        s.choice->count = count, s.choice->settled = found.settled, s.choice->verdict = AGAIN;
+    __syncthreads();
+}
+
+// After pass 2, by the first block.
+template <class Real>
+__device__ __noinline__ void prepare(const Block<Real>& b) {
+    const Sweep& of = b.of;
+    const Query<Real>& q = b.q;
+    const Scratch& s = b.s;
+    u32 first = q.first, m = of.samples - first, r = q.rank + q.total;
+    reduce_gram(s.gram, m, s.again, r);
+    if (first == 0) {
+        for (u32 p = threadIdx.x; p < m; p += THREADS) {
+            double square = s.gram[p * m + p];
+            for (u32 row = 0; row < r; row++) {
+                double c = s.along[row * m + p] + s.again[row * m + p];
+                square = fused(c, c, square);
+            }
+            s.squares[p] = square;
+        }
+        u32 rows = min(of.rows, q.rank + of.samples);
+        for (u32 e = threadIdx.x; e < rows * of.samples; e += THREADS)
+            q.coefficients[e] = 0;
+        __syncthreads();
+    }
+    // Finite, for a column that overflowed has to be kept; infinity is for those that must not.
+    for (u32 p = threadIdx.x; p < m; p += THREADS) {
+        double bound = of.tolerance * s.squares[first + p];
+        s.least[p] = bound <= LARGEST ? bound : LARGEST;
+    }
+    __syncthreads();
+    choose(s, m, r, of.rows - r);
+    if (s.choice->count == 0)
+        settle(b, false);
+}
+
+// The block's coefficients, once its columns are known, by the first block.
+template <class Real>
+__device__ __noinline__ void settle(const Block<Real>& b, bool corrected) {
+    const Sweep& of = b.of;
+    const Query<Real>& q = b.q;
+    const Scratch& s = b.s;
+    u32 first = q.first, m = of.samples - first, r = q.rank + q.total, k = s.choice->count;
+    u32 settled = s.choice->settled;
+    for (u32 e = threadIdx.x; e < r * m; e += THREADS) {
+        u32 row = e / m, p = e % m;
+        double c = s.along[e];
+        // The columns of a later block have not been reduced by `again`.
+        if (p < settled)
+            c += s.again[e];
+        if (corrected && p < settled)
+            for (u32 i = 0; i < k; i++)
+                c = fused(s.defect[row * k + i], s.factor[i * m + p], c);
+        q.coefficients[row * of.samples + first + p] += c;
+    }
+    for (u32 e = threadIdx.x; e < k * settled; e += THREADS) {
+        u32 row = e / settled, p = e % settled;
+        double c = s.factor[row * m + p];
+        if (corrected) {
+            c = 0;
+            for (u32 i = row; i < k; i++)
+                c = fused(s.second[row * k + i], s.factor[i * m + p], c);
+        }
+        q.coefficients[(r + row) * of.samples + first + p] = c;
+    }
+    for (u32 i = threadIdx.x; i < k; i += THREADS)
+        s.samples[q.total + i] = first + s.kept[i];
+    __syncthreads();
+}
+
+// After pass 3, by the first block: whether its columns can stay.
+template <class Real>
+__device__ __noinline__ void judge(const Block<Real>& b) {
+    const Sweep& of = b.of;
+    const Query<Real>& q = b.q;
+    const Scratch& s = b.s;
+    u32 first = q.first, m = of.samples - first, r = q.rank + q.total, k = s.choice->count;
+    // How far they are from orthonormal. NaN is left to be noticed elsewhere.
+    double off = 0;
+    for (u32 e = threadIdx.x; e < r * k; e += THREADS)
+        off = fmax(off, fabs(s.defect[e]));
+    for (u32 e = threadIdx.x; e < k * k; e += THREADS)
+        if (e / k <= e % k)
+            off = fmax(off, fabs(s.inner[e] - (e / k == e % k ? 1.0 : 0.0)));
+    off = of_block(off, [](double a, double b) { return fmax(a, b); });
+    u32 verdict = FINE;
+    if (off > of.orthonormal) {
+        reduce_gram(s.inner, k, s.defect, r);
+        Factor second = factor(
+            s.inner, k, [](u32) { return LEAST_NEWS; }, s.work, s.second, s.kept_second);
+        if (second.count == k) {
+            verdict = CORRECT;
+            invert(s.second, k, s.kept_second, k, s.inverse);
+            turn(s.defect, r, k, nullptr, k, s.inverse, s.turned);
+        } else {
+            verdict = AGAIN;
+            // A column that lay in the span and came out as its own rounding is not new.
+            for (u32 i = threadIdx.x, at = 0; i < k; i += THREADS) {
+                while (at < second.count && s.kept_second[at] < i)
+                    at++;
+                if (at == second.count || s.kept_second[at] != i)
+                    s.least[s.kept[i]] = __longlong_as_double(0x7FF0000000000000);
+            }
+            __syncthreads();
+            choose(s, m, r, of.rows - r);
+        }
+    }
+    if (threadIdx.x == 0)
+        s.choice->verdict = verdict;
+    if (verdict != AGAIN)
+        settle(b, verdict == CORRECT);
+    else if (s.choice->count == 0)
+        settle(b, false);
+}
+
+// One pass: what is made of a chunk, then the inner products of `count` vectors y with all columns and,
+// from entry r count on, among each other if `gram`; added up into `along` and `gram`.
+template <class Real, int S>
+__device__ __noinline__ void pass(Block<Real>& b, const Real* y, u32 count, bool writes,
+                                  double* along, double* gram) {
+    constexpr int D = S < 8 ? 4 : 8;
+    u32 ld = b.of.ld, parts = b.of.parts;
+    for (Chunk at = begin(b.of, b.team); next(b.of, b.team, at);) {
+        if (writes)
+            write_query<Real, S>(b, at.row, at.end);
+        if (gram)
+            combine<Real, S>(b.combinations, ld, at.row, at.end);
+        __syncthreads();
+        double* to = b.partials + at.part;
+        dots<Real, Real, D>(b.q.basis, b.q.rank, y, count, ld, at.row, at.end, to, parts, at.first,
+                            false);
+        to += (u64)b.q.rank * count * parts;
+        dots<Real, Real, D>(b.q.news, b.q.total, y, count, ld, at.row, at.end, to, parts, at.first,
+                            false);
+        to += (u64)b.q.total * count * parts;
+        if (gram)
+            dots<Real, double, D>(y, count, y, count, ld, at.row, at.end, to, parts, at.first,
+                                  true);
+    }
+    meet(b.team);
+    u32 entries = (b.q.rank + b.q.total) * count;
+    add_up(b.team, b.partials, parts, entries, Every{}, [=](u32 e, double sum) { along[e] = sum; });
+    if (gram)
+        add_up(
+            b.team, b.partials + (u64)entries * parts, parts, count * count,
+            [=](u32 e) { return e / count <= e % count; }, [=](u32 e, double sum) { gram[e] = sum; });
+    meet(b.team);
+}
+
+// to = start + the term - (all columns) c, for the next pass; all threads.
+template <class Real>
+__device__ __noinline__ void set_up(Block<Real>& b, u32 count, const Real* start, Term<Real> term,
+                                    const double* c, Real* to) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        Combination<Real>& made = b.combinations[0];
+        made = {};
+        made.start = start, made.to = to, made.samples = count, made.all = b.of.samples;
+        made.terms[0] = term;
+        made.terms[1] = Term<Real>{b.q.basis, nullptr, c, -1.0, b.q.rank};
+        made.terms[2] =
+            Term<Real>{b.q.news, nullptr, c + (u64)b.q.rank * count, -1.0, b.q.total};
+    }
+    __syncthreads();
+}
+
+// Expands the query. Its coefficients, its new columns and s.samples, which samples brought them, are
+// there for all blocks afterwards.
+template <class Real, int S> __device__ __noinline__ void expand(Block<Real>& b) {
+    while (b.q.first < b.of.samples) {
+        pass<Real, S>(b, b.q.left(b.of), b.of.samples - b.q.first, b.q.first == 0, b.s.along,
+                      nullptr);
+        set_up(b, b.of.samples - b.q.first, b.q.left(b.of), Term<Real>{}, b.s.along,
+               b.q.left(b.of));
+        pass<Real, S>(b, b.q.left(b.of), b.of.samples - b.q.first, false, b.s.again, b.s.gram);
+        if (b.team.block == 0)
+            prepare(b);
+        meet(b.team);
+        while (b.s.choice->verdict == AGAIN && b.s.choice->count > 0) {
+            set_up<Real>(b, b.s.choice->count, nullptr,
+                         Term<Real>{b.q.left(b.of), b.s.kept, b.s.inverse, 1.0, b.s.choice->count},
+                         b.s.turned, b.q.made(b.of));
+            pass<Real, S>(b, b.q.made(b.of), b.s.choice->count, false, b.s.defect, b.s.inner);
+            if (b.team.block == 0)
+                judge(b);
+            meet(b.team);
+        }
+        if (b.s.choice->verdict == CORRECT) {
+            set_up<Real>(b, b.s.choice->count, nullptr,
+                         Term<Real>{b.q.made(b.of), nullptr, b.s.inverse, 1.0, b.s.choice->count},
+                         b.s.turned, b.q.made(b.of));
+            for (Chunk at = begin(b.of, b.team); next(b.of, b.team, at);)
+                combine<Real, S>(b.combinations, b.of.ld, at.row, at.end);
+        }
+        __syncthreads();
+        // Nobody changes the choice before all have read it: blocks meet in pass 1 again.
+        if (threadIdx.x == 0)
+            b.q.first += b.s.choice->settled, b.q.total += b.s.choice->count;
+        __syncthreads();
+    }
+}

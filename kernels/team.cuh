@@ -1,0 +1,81 @@
+// The blocks that have one network, and what they do together: meet, and add up.
+//
+// All blocks of a grid are resident at once (cooperative launch). They are dealt to teams that do not
+// wait for each other: a barrier is one counter a team.
+#pragma once
+#include "real.cuh"
+
+constexpr int THREADS = 256;
+constexpr int WARPS = THREADS / 32;
+
+// In shared memory.
+struct Team {
+    // Arrivals of all blocks at all barriers since the launch.
+    u32* arrivals;
+    // Blocks of the team, and which of them this is.
+    u32 blocks, block;
+    // Arrivals after which the last barrier opened.
+    u32 due;
+    // Rows of a chunk.
+    u32 chunk;
+};
+
+// Waits for all blocks of the team; what any of them wrote before, all read after.
+__device__ __noinline__ void meet(Team& team) {
+    __syncthreads();
+    if (team.blocks == 1)
+        return;
+    if (threadIdx.x == 0) {
+        team.due += team.blocks;
+        __threadfence();
+        atomicAdd(team.arrivals, 1u);
+        while (*(volatile u32*)team.arrivals < team.due) {
+        }
+        __threadfence();
+    }
+    __syncthreads();
+}
+
+// All entries of a sum are wanted.
+struct Every {
+    __device__ bool operator()(u32) const { return true; }
+};
+
+// store(e, sum over parts of entry e), e < count and wanted, entries shared out among the warps of the
+// team. Parts of an entry lie side by side. The order of a sum depends on the number of parts only:
+// every lane has each 32nd part, then halves are added to each other.
+template <class Wanted, class Store>
+__device__ inline void add_up(const Team& team, const double* partials, u32 parts, u32 count,
+                              Wanted wanted, Store store) {
+    u32 lane = threadIdx.x % 32;
+    for (u32 e = team.block * WARPS + threadIdx.x / 32; e < count; e += team.blocks * WARPS) {
+        if (!wanted(e))
+            continue;
+        double sum = 0;
+        for (u32 part = lane; part < parts; part += 32)
+            sum += partials[(u64)e * parts + part];
+#pragma unroll
+        for (int away = 16; away > 0; away /= 2)
+            sum += __shfl_xor_sync(0xFFFFFFFF, sum, away);
+        if (lane == 0)
+            store(e, sum);
+    }
+}
+
+// In every thread: all threads' x by `combined`, halves with each other.
+template <class Combined> __device__ inline double of_block(double x, Combined combined) {
+    __shared__ double shared[THREADS];
+    __syncthreads();
+    shared[threadIdx.x] = x;
+    for (u32 half = THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half)
+            shared[threadIdx.x] = combined(shared[threadIdx.x], shared[threadIdx.x + half]);
+    }
+    __syncthreads();
+    return shared[0];
+}
+
+__device__ inline double sum_of_block(double x) {
+    return of_block(x, [](double a, double b) { return a + b; });
+}

@@ -1,0 +1,197 @@
+//! When a pass launches what, and what comes back of it.
+
+use super::look::LayerSums;
+use super::room::Kind;
+use super::{Conditional, parts};
+use crate::backend::coefficients::covariances;
+use crate::backend::crew::{Crew, Unseen};
+use crate::backend::cuda::device::Number;
+use crate::backend::cuda::fault::Fault;
+use crate::backend::{
+    BackwardCoupling, BackwardSweep, Covariances, Divergence, ForwardCoupling, ForwardSweep, Set,
+    Update,
+};
+use crate::rng::noise::Purpose;
+
+impl<T: Number> Crew for Conditional<T> {
+    type Fault = Fault;
+
+    fn members(&self) -> usize {
+        self.size().members
+    }
+
+    fn forward(
+        &mut self,
+        step: u32,
+        batches: &[Vec<usize>],
+        record: bool,
+    ) -> Result<Vec<ForwardSweep>, Fault> {
+        let size = self.size();
+        self.begin(step, None)?;
+        self.choose(batches)?;
+        self.record = record;
+        self.passes += 1;
+        let networks = (&self.columns, &self.h, &self.v);
+        let of = (Purpose::Answer, step, record);
+        self.launcher.forward(&self.device, networks, &mut self.room, of)?;
+        self.follow_queries(0, self.follows_covariances(self.passes))?;
+        let each = self.room.samples * size.outputs;
+        let f = self.device.read_back(&self.room.f, 0..size.members * each)?;
+        let states = self.states()?;
+        let places = self.launcher.places();
+        let first = self.first_nonfinite()?;
+        let nonfinite = |m: usize| {
+            let (at, place) = first[m]?;
+            (at == step && place < places.of_outputs()).then_some(place as usize)
+        };
+        let mut sweeps: Vec<_> = (0..size.members)
+            .map(|m| ForwardSweep {
+                f: f[m * each..][..each].to_vec(),
+                features: Vec::new(),
+                own_movement: 0.0,
+                ranks: (0..size.depth)
+                    .map(|l| states[l * size.members + m].rank[0] as usize)
+                    .collect(),
+                coupling: None,
+                nonfinite: nonfinite(m),
+            })
+            .collect();
+        if !record {
+            return Ok(sweeps);
+        }
+        let accumulated = self.accumulated(0)?;
+        let vectors = size.members * self.room.samples * size.ld;
+        let (device, hidden) = (&self.device, &self.room.hidden);
+        let features = self.features.look(device, &self.probe, hidden, |l| l * vectors)?;
+        let scales = self.launcher.network.scales;
+        let entries = (size.width * self.room.samples * size.depth) as f64;
+        for (m, (layers, features)) in self.layer_sums()?.iter().zip(features).enumerate() {
+            let mut coupling = ForwardCoupling { accumulated: accumulated[m], ..Default::default() };
+            for (l, LayerSums { along, rows }) in layers.iter().enumerate() {
+                let kept = states[l * size.members + m].kept;
+                coupling.layer += along[0] * (scales.forward * kept).powi(2) / entries;
+                // ‖QB M C‖² = ‖M C‖²; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
+                let squares = match kept == 1.0 {
+                    true => along[1] * scales.update_hidden.powi(2),
+                    false => rows[1] / scales.forward.powi(2),
+                };
+                sweeps[m].own_movement += squares / (entries * size.width as f64);
+            }
+            sweeps[m].coupling = Some(coupling);
+            sweeps[m].features = features;
+        }
+        Ok(sweeps)
+    }
+
+    fn evaluate(&mut self, step: u32, set: Set) -> Result<Vec<Vec<f64>>, Fault> {
+        let size = self.size();
+        let (count, purpose) = match set {
+            Set::Train => (self.samples[0].len(), Purpose::TrainAnswer),
+            Set::Test => (self.samples[1].len(), Purpose::TestAnswer),
+        };
+        let mut f = vec![Vec::new(); size.members];
+        for part in parts(count) {
+            self.choose_evaluated(set, &part)?;
+            let Some(room) = &mut self.evaluation else { continue };
+            let networks = (&self.columns, &self.h, &self.v);
+            let of = (purpose, step, false);
+            self.launcher.forward(&self.device, networks, room, of)?;
+            let each = part.len() * size.outputs;
+            let all = self.device.read_back(&room.f, 0..size.members * each)?;
+            f.iter_mut().zip(all.chunks(each)).for_each(|(f, part)| f.extend_from_slice(part));
+        }
+        Ok(f)
+    }
+
+    fn backward(
+        &mut self,
+        step: u32,
+        chi: &[Vec<f64>],
+        update: Option<&Update>,
+    ) -> Result<Vec<BackwardSweep>, Fault> {
+        let size = self.size();
+        self.begin(step, update)?;
+        self.device.write(&mut self.signal.chi, &chi.concat())?;
+        self.launcher.signal(&self.device, &self.room, &self.v, &self.signal)?;
+        let of = (step, self.record);
+        self.launcher.backward(&self.device, &self.columns, &mut self.room, of)?;
+        self.follow_queries(1, self.follows_covariances(self.passes))?;
+        let states = self.states()?;
+        let places = self.launcher.places();
+        let first = self.first_nonfinite()?;
+        let nonfinite = |m: usize| {
+            let (at, place) = first[m]?;
+            (at == step && place > places.of_outputs()).then(|| places.layer(place)).flatten()
+        };
+        let mut sweeps: Vec<_> = (0..size.members)
+            .map(|m| BackwardSweep {
+                gradients: Vec::new(),
+                ranks: (0..size.depth)
+                    .map(|l| states[l * size.members + m].rank[1] as usize)
+                    .collect(),
+                coupling: None,
+                nonfinite: nonfinite(m),
+            })
+            .collect();
+        if self.record {
+            let accumulated = [self.accumulated(0)?, self.accumulated(1)?];
+            let entries = (size.width * self.room.samples * size.depth) as f64;
+            for (m, layers) in self.layer_sums()?.iter().enumerate() {
+                let sum = |which: usize| layers.iter().map(|l| l.rows[which]).sum::<f64>();
+                sweeps[m].coupling = Some(BackwardCoupling {
+                    layer_past: sum(0) / entries,
+                    layer_same: sum(1) / entries,
+                    accumulated_past: accumulated[0][m],
+                    accumulated_same: accumulated[1][m],
+                });
+            }
+            let vectors = size.members * self.room.samples * size.ld;
+            if let Kind::Remembered { signal, slots_of, .. } = &self.room.kind {
+                let first = |l: usize| slots_of[l] * vectors;
+                let seen = self.gradients.look(&self.device, &self.probe, signal, first)?;
+                sweeps.iter_mut().zip(seen).for_each(|(sweep, seen)| sweep.gradients = seen);
+            }
+        }
+        if update.is_some() {
+            let networks = (&self.columns, &self.h, &self.v);
+            self.launcher.update(&self.device, networks, &self.room, &self.signal)?;
+        }
+        Ok(sweeps)
+    }
+
+    fn pass(&mut self, pass: &Unseen) -> Result<(), Fault> {
+        let follows = self.follows_covariances(self.passes + 1);
+        self.passes += 1;
+        self.begin(pass.step, Some(&pass.update))?;
+        self.choose(pass.batches)?;
+        if self.labelled != pass.batches {
+            self.device.write(&mut self.signal.labels, &pass.labels.concat())?;
+            self.labelled = pass.batches.to_vec();
+        }
+        let networks = (&self.columns, &self.h, &self.v);
+        let (device, launcher, signal) = (&self.device, &self.launcher, &self.signal);
+        let of = (Purpose::Answer, pass.step, false);
+        launcher.forward(device, networks, &mut self.room, of)?;
+        launcher.loss(device, &self.room, &self.v, (signal, pass.loss))?;
+        launcher.signal(device, &self.room, &self.v, signal)?;
+        launcher.backward(device, &self.columns, &mut self.room, (pass.step, false))?;
+        self.follow_queries(0, follows)?;
+        self.follow_queries(1, follows)?;
+        let networks = (&self.columns, &self.h, &self.v);
+        self.launcher.update(&self.device, networks, &self.room, &self.signal)
+    }
+
+    fn divergences(&mut self) -> Result<Vec<Option<Divergence>>, Fault> {
+        let places = self.launcher.places();
+        let divergence = |(step, place)| Divergence { step, layer: places.layer(place) };
+        Ok(self.first_nonfinite()?.into_iter().map(|first| first.map(divergence)).collect())
+    }
+
+    fn covariances(&self) -> Vec<Option<Vec<Covariances>>> {
+        let follows = self.follows_covariances(self.passes);
+        let of = |[forward, backward]: &[crate::backend::coefficients::Queries; 2]| {
+            follows.then(|| covariances(&self.probe, (forward, backward), self.size().width))
+        };
+        self.queries.iter().map(of).collect()
+    }
+}

@@ -1,0 +1,327 @@
+//! The conditional engine on a device: what all members that are in flight remember.
+//!
+//! The formulas are those of [`crate::backend::plain::conditional`]. A sweep through all layers of all
+//! members is one cooperative launch (`kernels/conditional.cu`); U is never kept, as on the processor: h_0
+//! of all samples follows its own update. Small matrices stay on the device, and nothing comes back before
+//! a pass is done. No number of a member depends on how many others are in flight.
+//!
+//! From the bottom: [`shape`]: how rows and blocks are shared out; [`columns`]: what is remembered;
+//! [`room`]: vectors of a pass; [`sweep`]: what a pass launches; here: networks; `crew`: when, `look`: what
+//! comes back.
+
+pub mod columns;
+mod crew;
+mod look;
+pub mod room;
+pub mod shape;
+pub mod sweep;
+
+use std::sync::Arc;
+
+use super::arguments::{Draw, Moment, State};
+use super::device::{Address, Buffer, Device, Number};
+use super::fault::Fault;
+use super::launch::Stored;
+use crate::backend::coefficients::Queries;
+use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Set, Update};
+use crate::data::Samples;
+use crate::rng::noise::{BrownianPath, Entry};
+use columns::Columns;
+use look::Recorder;
+use room::Room;
+use shape::Shape;
+use sweep::{Launcher, joined};
+
+/// Numbers of a column are padded to a multiple of this.
+pub const PADDING: usize = 32;
+
+/// Sizes of all arrays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Networks.
+    pub members: usize,
+    /// n
+    pub width: usize,
+    /// L
+    pub depth: usize,
+    /// d
+    pub dimension: usize,
+    /// O
+    pub outputs: usize,
+    /// Training and test samples together.
+    pub all: usize,
+    /// n, padded.
+    pub ld: usize,
+    /// The most columns that a side of a layer can have.
+    pub capacity: usize,
+}
+
+impl Size {
+    /// Weight matrices of all members.
+    pub fn matrices(&self) -> usize {
+        self.members * self.depth
+    }
+
+    /// Numbers of a matrix in coefficients.
+    pub fn square(&self) -> usize {
+        self.capacity * self.capacity
+    }
+}
+
+/// The most columns that a side of a layer can have: a sample of every pass brings one at most, and more
+/// than n are not independent.
+pub fn capacity(width: usize, passes: usize, batch: usize) -> usize {
+    (passes * batch).min(width)
+}
+
+/// What a crew is made of.
+#[derive(Clone, Debug)]
+pub struct Ensemble<'a> {
+    /// Every member.
+    pub network: Network,
+    /// Of each member.
+    pub seeds: &'a [u64],
+    /// How each reads its noise.
+    pub noise: BrownianPath,
+    /// What is kept.
+    pub probe: Probe,
+    /// Training and test samples.
+    pub samples: (Samples, Samples),
+    /// Samples of an update.
+    pub batch: usize,
+    /// Passes of the whole training, the last one included.
+    pub passes: usize,
+}
+
+/// Columns that follow their gradients, of all members.
+pub struct Trained<T> {
+    /// Those of now.
+    pub values: Buffer<T>,
+    velocity: Option<Buffer<T>>,
+}
+
+impl<T: Number> Trained<T> {
+    fn new(device: &Device, count: usize) -> Result<Self, Fault> {
+        Ok(Trained { values: device.zeros(count)?, velocity: None })
+    }
+
+    /// Of the velocities, or null.
+    pub fn velocity_at(&self) -> Address {
+        self.velocity.as_ref().map(|velocity| velocity.at(0)).unwrap_or_default()
+    }
+
+    fn set_in_motion(&mut self, device: &Device, count: usize) -> Result<(), Fault> {
+        if self.velocity.is_none() {
+            self.velocity = Some(device.zeros(count)?);
+        }
+        Ok(())
+    }
+}
+
+/// What a pass sends back down.
+pub struct Signal {
+    /// P×O a member
+    pub chi: Buffer<f64>,
+    /// P×O a member
+    pub labels: Buffer<f64>,
+    /// P factors a member with which g enters updates.
+    pub k: Buffer<f64>,
+    /// What g_0 of each sample does to h_0 of all: P × all a member.
+    pub products: Buffer<f64>,
+}
+
+/// Networks in flight.
+pub struct Conditional<T: Number> {
+    device: Arc<Device>,
+    launcher: Launcher,
+    probe: Probe,
+    samples: [Samples; 2],
+    batch: usize,
+    columns: Columns<T>,
+    h: Trained<T>,
+    v: Trained<T>,
+    room: Room<T>,
+    signal: Signal,
+    evaluation: Option<Room<T>>,
+    /// Positions that are in the room, and those whose labels are there.
+    batches: Vec<Vec<usize>>,
+    labelled: Vec<Vec<usize>>,
+    /// Whether the last forward pass was recorded.
+    record: bool,
+    passes: usize,
+    features: Recorder<T>,
+    gradients: Recorder<T>,
+    /// Of each member, forward and backward; only at probed layers.
+    queries: Vec<[Queries; 2]>,
+}
+
+impl<T: Number> Conditional<T> {
+    /// Networks at initialisation.
+    ///
+    /// # Errors
+    /// When the device has not enough memory, or fails.
+    pub fn new(device: Arc<Device>, ensemble: Ensemble) -> Result<Self, Fault> {
+        let Ensemble { network, seeds, noise, probe, samples: (train, test), batch, passes } =
+            ensemble;
+        let size = Size {
+            members: seeds.len(),
+            width: network.width,
+            depth: network.depth,
+            dimension: train.dimension,
+            outputs: network.outputs,
+            all: train.len() + test.len(),
+            ld: network.width.next_multiple_of(PADDING),
+            capacity: capacity(network.width, passes, batch),
+        };
+        let launcher = Launcher {
+            size,
+            noise,
+            seeds: device.copied(seeds)?,
+            inputs: device.copied(&joined(&train, &test))?,
+            moment: device.zeros(1)?,
+            first_nonfinite: device.copied(&vec![u64::MAX; size.members])?,
+            network,
+        };
+        let h = Trained::new(&device, size.members * size.all * size.ld)?;
+        launcher.embed(&device, &h)?;
+        let v = Trained::new(&device, size.members * size.outputs * size.ld)?;
+        let place = launcher.noise.place(Entry::Readout { output: 0 });
+        let readout = Draw {
+            to: v.values.at(0),
+            stride: (size.outputs * size.ld) as u64,
+            seeds: launcher.seeds.at(0),
+            scale: 1.0,
+            row_stride: 1,
+            column_stride: size.ld as u32,
+            rows: size.width as u32,
+            columns: size.outputs as u32,
+            fine: place.fine,
+            layer: place.layer,
+            tag: place.tag,
+            ..Draw::default()
+        };
+        device.draw::<T>(&readout, Stored::Full, size.members as u32)?;
+        let each = size.members * batch;
+        let queries = || [Queries::new(size.depth), Queries::new(size.depth)];
+        Ok(Conditional {
+            columns: Columns::new(&device, size)?,
+            room: Room::new(&device, size, batch, resident::<T>(&device), Some(&probe.layers))?,
+            signal: Signal {
+                chi: device.zeros(each * size.outputs)?,
+                labels: device.zeros(each * size.outputs)?,
+                k: device.zeros(each)?,
+                products: device.zeros(each * size.all)?,
+            },
+            features: Recorder::new(&device, size, &probe, batch)?,
+            gradients: Recorder::new(&device, size, &probe, batch)?,
+            queries: seeds.iter().map(|_| queries()).collect(),
+            samples: [train, test],
+            evaluation: None,
+            batches: Vec::new(),
+            labelled: Vec::new(),
+            record: false,
+            passes: 0,
+            launcher,
+            probe,
+            batch,
+            h,
+            v,
+            device,
+        })
+    }
+
+    fn size(&self) -> Size {
+        self.launcher.size
+    }
+
+    fn follows_covariances(&self, passes: usize) -> bool {
+        self.probe.follows_covariances(passes, self.samples[0].len())
+    }
+
+    /// What the device has to know of a pass.
+    fn begin(&mut self, step: u32, update: Option<&Update>) -> Result<(), Fault> {
+        let (device, size) = (&self.device, self.launcher.size);
+        let mut moment = Moment { step: u64::from(step), ..Moment::default() };
+        if let Some(Update { rates, momentum, weight_decay }) = update {
+            moment.rates = [rates.input, rates.hidden, rates.readout];
+            (moment.momentum, moment.weight_decay) = (*momentum, *weight_decay);
+            if *momentum > 0.0 {
+                self.h.set_in_motion(device, size.members * size.all * size.ld)?;
+                self.v.set_in_motion(device, size.members * size.outputs * size.ld)?;
+                self.columns.set_in_motion(device, size)?;
+            }
+        }
+        device.write(&mut self.launcher.moment, &[moment])
+    }
+
+    /// Puts the samples of a pass into the room.
+    fn choose(&mut self, batches: &[Vec<usize>]) -> Result<(), Fault> {
+        if self.batches == batches {
+            return Ok(());
+        }
+        let all = batches.iter().flatten();
+        let positions: Vec<u32> = all.clone().map(|&p| p as u32).collect();
+        let indices: Vec<u32> = all.map(|&p| self.samples[0].indices[p]).collect();
+        self.device.write(&mut self.room.positions, &positions)?;
+        self.device.write(&mut self.room.indices, &indices)?;
+        self.batches = batches.to_vec();
+        Ok(())
+    }
+
+    /// Turns to the samples of `set` at `part`, to be evaluated.
+    fn choose_evaluated(&mut self, set: Set, part: &[usize]) -> Result<(), Fault> {
+        let (device, size) = (&self.device, self.launcher.size);
+        if self.evaluation.as_ref().is_none_or(|room| room.samples != part.len()) {
+            // Not both at once: what is freed in the stream's order is free when it gets there.
+            self.evaluation = None;
+            device.wait()?;
+            let room = Room::new(device, size, part.len(), resident::<T>(device), None)?;
+            self.evaluation = Some(room);
+        }
+        let (samples, before) = match set {
+            Set::Train => (&self.samples[0], 0),
+            Set::Test => (&self.samples[1], self.samples[0].len()),
+        };
+        if let Some(room) = &mut self.evaluation {
+            let positions: Vec<u32> = part.iter().map(|&p| (before + p) as u32).collect();
+            let indices: Vec<u32> = part.iter().map(|&p| samples.indices[p]).collect();
+            device.write(&mut room.positions, &positions)?;
+            device.write(&mut room.indices, &indices)?;
+        }
+        Ok(())
+    }
+
+    /// Ranks and factors of all layers, \[layer\]\[member\].
+    fn states(&self) -> Result<Vec<State>, Fault> {
+        self.device.read_back(&self.columns.states, 0..self.size().matrices())
+    }
+
+    /// Where each member left the finite numbers first: the step, and the place in it.
+    fn first_nonfinite(&self) -> Result<Vec<Option<(u32, u32)>>, Fault> {
+        let members = self.size().members;
+        let first = self.device.read_back(&self.launcher.first_nonfinite, 0..members)?;
+        Ok(first.into_iter().map(|noted| self.launcher.places().read(noted)).collect())
+    }
+
+    /// h_l of all members after the last forward pass, \[member\]\[sample\]\[row\] with rows padded; for
+    /// tests.
+    ///
+    /// # Errors
+    /// As of [`crate::backend::crew::Crew::forward`].
+    pub fn hidden(&self, l: usize) -> Result<Vec<T>, Fault> {
+        let each = self.size().members * self.batch * self.size().ld;
+        self.device.read_back(&self.room.hidden, l * each..(l + 1) * each)
+    }
+}
+
+/// How many blocks of a sweep a device holds.
+fn resident<T: Number>(device: &Device) -> impl Fn(Shape) -> Result<usize, Fault> {
+    |shape| device.resident::<T>(shape.samples_of_thread)
+}
+
+/// Parts in which samples are evaluated.
+fn parts(count: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..count)
+        .step_by(EVALUATED_AT_ONCE)
+        .map(move |first| (first..count.min(first + EVALUATED_AT_ONCE)).collect())
+}

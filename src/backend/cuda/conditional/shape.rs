@@ -1,0 +1,62 @@
+//! How rows, sums and blocks are shared out: as `kernels/conditional.cu` has it.
+
+use super::super::device::Number;
+
+/// Threads of a block.
+const THREADS: usize = 256;
+/// Parts of a sum over rows, at most; fewer where many samples make each of them large.
+const PARTS: usize = 512;
+/// Samples up to which there are so many.
+const FEW: usize = 32;
+
+/// What follows from n and P.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// S: samples of a thread, by which kernels are named.
+    pub samples_of_thread: usize,
+    /// Rows of a part.
+    pub height: usize,
+    /// Parts
+    pub parts: usize,
+}
+
+impl Shape {
+    /// For columns of `ld` numbers and `samples` samples.
+    pub fn new<T: Number>(ld: usize, samples: usize) -> Shape {
+        let samples_of_thread = if samples <= 8 { 2 } else { 8 };
+        let groups = samples.div_ceil(samples_of_thread).next_power_of_two().min(4);
+        let chunk = THREADS / groups * (16 / size_of::<T>());
+        let most = (PARTS * FEW / samples.max(FEW)).max(1);
+        let height = chunk * ld.div_ceil(chunk * most);
+        Shape { samples_of_thread, height, parts: ld.div_ceil(height) }
+    }
+
+    /// Teams, and blocks of each, of `members` networks on a device that holds `resident` blocks.
+    pub fn teams(self, members: usize, resident: usize) -> (usize, usize) {
+        let blocks = (resident / members).clamp(1, self.parts);
+        (members.min(resident / blocks), blocks)
+    }
+}
+
+/// Numbers of the small matrices of a team that asks about `samples` samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Small {
+    /// Sums in parts.
+    pub partials: usize,
+    /// Everything else, in f64.
+    pub scratch: usize,
+    /// Columns that are kept, and what was decided.
+    pub choices: usize,
+}
+
+impl Small {
+    /// With up to `capacity` stored columns.
+    pub fn new(shape: Shape, capacity: usize, samples: usize) -> Small {
+        let tall = (capacity + samples) * samples;
+        Small {
+            partials: 2 * tall * shape.parts,
+            scratch: 8 * tall + 6 * samples * samples + 2 * samples,
+            choices: (4 + 3 * samples).next_multiple_of(32),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What a pass launches: nothing here waits or looks at a number.
+
+use super::super::arguments::{Drift, Ends, Inputs, Moment, Sweep};
+use super::super::device::{Address, Buffer, Device, Number};
+use super::super::fault::Fault;
+use super::super::places::Places;
+use super::columns::Columns;
+use super::room::{Kind, Room};
+use super::{Signal, Size, Trained};
+use crate::backend::Network;
+use crate::data::Samples;
+use crate::model::{Closure, Loss};
+use crate::rng::noise::{BrownianPath, Direction, Entry, Purpose, Query};
+
+/// What stays the same for all passes of a network.
+pub struct Launcher {
+    /// Of all arrays.
+    pub size: Size,
+    /// Every member.
+    pub network: Network,
+    /// How each reads its noise.
+    pub noise: BrownianPath,
+    /// Of each member.
+    pub seeds: Buffer<u64>,
+    /// Inputs of all samples, d numbers each.
+    pub inputs: Buffer<f64>,
+    /// What changes from step to step.
+    pub moment: Buffer<Moment>,
+    /// Where each member left the finite numbers first.
+    pub first_nonfinite: Buffer<u64>,
+}
+
+impl Launcher {
+    /// Of a pass.
+    pub fn places(&self) -> Places {
+        Places { depth: self.size.depth }
+    }
+
+    fn members(&self) -> u32 {
+        self.size.members as u32
+    }
+
+    /// What the kernels of the lower end take.
+    fn lower_end<T: Number>(&self, h: &Trained<T>) -> Inputs {
+        let Size { all, width, ld, dimension, .. } = self.size;
+        Inputs {
+            h: h.values.at(0),
+            velocity: h.velocity_at(),
+            x: self.inputs.at(0),
+            seeds: self.seeds.at(0),
+            moment: self.moment.at(0),
+            scale: (dimension as f64).sqrt().recip(),
+            update: self.network.scales.update_input,
+            all: all as u32,
+            n: width as u32,
+            ld: ld as u32,
+            dimension: dimension as u32,
+            tag: self.noise.place(Entry::Input { coordinate: 0 }).tag,
+            places: self.places().count(),
+            ..Inputs::default()
+        }
+    }
+
+    /// h_0 of all samples at initialisation.
+    pub fn embed<T: Number>(&self, device: &Device, h: &Trained<T>) -> Result<(), Fault> {
+        device.inputs::<T>(&self.lower_end(h), self.members())
+    }
+
+    /// h_0 … h_L and f of the samples in `room`, which are remembered and noted, or only evaluated as
+    /// those of `purpose`. Couplings are measured if `record`.
+    pub fn forward<T: Number>(
+        &self,
+        device: &Device,
+        (columns, h, v): (&Columns<T>, &Trained<T>, &Trained<T>),
+        room: &mut Room<T>,
+        (purpose, step, record): (Purpose, u32, bool),
+    ) -> Result<(), Fault> {
+        let remembered = purpose == Purpose::Answer;
+        let noted = if remembered { self.first_nonfinite.at(0) } else { Address::default() };
+        let gathered = Inputs {
+            positions: room.positions.at(0),
+            stride: if remembered { room.samples as u64 } else { 0 },
+            some: room.hidden(0),
+            first_nonfinite: noted,
+            samples: room.samples as u32,
+            ..self.lower_end(h)
+        };
+        device.gather::<T>(&gathered, self.members())?;
+        let query = Query { purpose, step, direction: Direction::Forward };
+        self.sweep(device, columns, room, (query, record))?;
+        let ends = Ends { first_nonfinite: noted, ..self.upper_end(room, v) };
+        device.read::<T>(&ends, self.members())
+    }
+
+    /// g_L … g_0 of the signal that is there.
+    pub fn backward<T: Number>(
+        &self,
+        device: &Device,
+        columns: &Columns<T>,
+        room: &mut Room<T>,
+        (step, record): (u32, bool),
+    ) -> Result<(), Fault> {
+        let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
+        self.sweep(device, columns, room, (query, record))
+    }
+
+    /// One cooperative launch.
+    fn sweep<T: Number>(
+        &self,
+        device: &Device,
+        columns: &Columns<T>,
+        room: &mut Room<T>,
+        (query, record): (Query, bool),
+    ) -> Result<(), Fault> {
+        let Size { members, depth, capacity, width, ld, .. } = self.size;
+        let Network { activation, closure, scales, drop_tolerance, .. } = self.network;
+        device.clear(&mut room.arrivals)?;
+        let upward = query.direction == Direction::Forward;
+        let place = self.noise.place(Entry::Answer { query, layer: 1, sample: 0 });
+        let both = |of: &[Buffer<f64>; 2]| [of[0].at(0), of[1].at(0)];
+        let columns_of = |of: &[Buffer<T>; 2]| [of[0].at(0), of[1].at(0)];
+        let mut sweep = Sweep {
+            basis: columns_of(&columns.basis),
+            answers: columns_of(&columns.answers),
+            overlap: both(&columns.overlap),
+            drift: columns.drift.at(0),
+            states: columns.states.at(0),
+            coefficients: both(&room.coefficients),
+            hidden: room.hidden.at(0),
+            levels: room.levels.at(0),
+            residual: room.residual.at(0),
+            squares: room.squares.at(0),
+            row_squares: room.row_squares.at(0),
+            seeds: self.seeds.at(0),
+            moment: self.moment.at(0),
+            samples_at: room.indices.at(0),
+            arrivals: room.arrivals.at(0),
+            partials: room.partials.at(0),
+            partials_stride: room.small.partials as u64,
+            scratch: room.scratch.at(0),
+            scratch_stride: room.small.scratch as u64,
+            choices: room.choices.at(0),
+            choices_stride: room.small.choices as u64,
+            forward: scales.forward,
+            drift_scale: scales.forward * scales.update_hidden,
+            noise_scale: f64::from(place.fine).sqrt().recip(),
+            tolerance: drop_tolerance.powi(2),
+            orthonormal: T::ORTHONORMAL,
+            members: members as u32,
+            depth: depth as u32,
+            capacity: capacity as u32,
+            rows: room.rows(self.size) as u32,
+            n: width as u32,
+            ld: ld as u32,
+            samples: room.samples as u32,
+            activation: activation as u32,
+            closure: match closure {
+                Closure::Exact => 0,
+                Closure::Nfd => 1,
+                Closure::Gia => 2,
+            },
+            skip: u32::from(scales.skip),
+            blocks: room.teams.1 as u32,
+            height: room.shape.height as u32,
+            parts: room.shape.parts as u32,
+            fine: place.fine,
+            tag: place.tag,
+            place: if upward { 0 } else { self.places().of_signal(depth) },
+            places: self.places().count(),
+            upward: u32::from(upward),
+            ..Sweep::default()
+        };
+        match &mut room.kind {
+            Kind::Remembered { signal, slots, accumulated, .. } => {
+                sweep.signal = signal.at(0);
+                sweep.slots = slots.at(0);
+                sweep.first_nonfinite = self.first_nonfinite.at(0);
+                sweep.sample_stride = room.samples as u64;
+                if record {
+                    accumulated.iter_mut().try_for_each(|sum| device.clear(sum))?;
+                    sweep.accumulated = [accumulated[0].at(0), accumulated[1].at(0)];
+                }
+            }
+            Kind::Forgotten { news, fresh } => {
+                sweep.news = news.at(0);
+                sweep.fresh = fresh.at(0);
+            }
+        }
+        device.sweep::<T>(&sweep, room.shape.samples_of_thread, room.teams.0)
+    }
+
+    /// What the kernels of the upper end take.
+    fn upper_end<T: Number>(&self, room: &Room<T>, v: &Trained<T>) -> Ends {
+        let Size { width, depth, ld, outputs, .. } = self.size;
+        Ends {
+            v: v.values.at(0),
+            velocity: v.velocity_at(),
+            h: room.hidden(depth),
+            g: room.signal(depth),
+            f: room.f.at(0),
+            moment: self.moment.at(0),
+            readout: self.network.scales.readout,
+            update: self.network.scales.update_readout,
+            rows: width as u32,
+            ld: ld as u32,
+            samples: room.samples as u32,
+            outputs: outputs as u32,
+            place_f: self.places().of_outputs(),
+            place_g: self.places().of_signal(depth),
+            places: self.places().count(),
+            ..Ends::default()
+        }
+    }
+
+    fn upper_end_of_training<T: Number>(
+        &self,
+        room: &Room<T>,
+        v: &Trained<T>,
+        signal: &Signal,
+    ) -> Ends {
+        Ends {
+            chi: signal.chi.at(0),
+            labels: signal.labels.at(0),
+            k: signal.k.at(0),
+            first_nonfinite: self.first_nonfinite.at(0),
+            ..self.upper_end(room, v)
+        }
+    }
+
+    /// χ of f and the labels.
+    pub fn loss<T: Number>(
+        &self,
+        device: &Device,
+        room: &Room<T>,
+        v: &Trained<T>,
+        (signal, loss): (&Signal, Loss),
+    ) -> Result<(), Fault> {
+        let loss = loss as u32;
+        let ends = Ends { loss, ..self.upper_end_of_training(room, v, signal) };
+        device.loss(&ends, self.members())
+    }
+
+    /// g_L of χ.
+    pub fn signal<T: Number>(
+        &self,
+        device: &Device,
+        room: &Room<T>,
+        v: &Trained<T>,
+        signal: &Signal,
+    ) -> Result<(), Fault> {
+        device.signal::<T>(&self.upper_end_of_training(room, v, signal), self.members())
+    }
+
+    /// All updates of a pass.
+    pub fn update<T: Number>(
+        &self,
+        device: &Device,
+        (columns, h, v): (&Columns<T>, &Trained<T>, &Trained<T>),
+        room: &Room<T>,
+        signal: &Signal,
+    ) -> Result<(), Fault> {
+        let drift = Drift {
+            states: columns.states.at(0),
+            m: columns.drift.at(0),
+            n: columns.velocity.as_ref().map(|n| n.at(0)).unwrap_or_default(),
+            forward: room.coefficients[0].at(0),
+            backward: room.coefficients[1].at(0),
+            k: signal.k.at(0),
+            moment: self.moment.at(0),
+            capacity: self.size.capacity as u32,
+            rows: room.rows(self.size) as u32,
+            samples: room.samples as u32,
+            padding: 0,
+        };
+        device.drift(&drift, self.size.depth as u32, self.members())?;
+        let follow = Inputs {
+            positions: room.positions.at(0),
+            stride: room.samples as u64,
+            some: room.signal(0),
+            factors: signal.k.at(0),
+            k: signal.products.at(0),
+            samples: room.samples as u32,
+            ..self.lower_end(h)
+        };
+        device.products(&follow, self.members())?;
+        device.follow::<T>(&follow, self.members())?;
+        device.readout::<T>(&self.upper_end_of_training(room, v, signal), self.members())
+    }
+}
+
+/// The samples of training and test, one after the other.
+pub fn joined(train: &Samples, test: &Samples) -> Vec<f64> {
+    [&train.inputs[..], &test.inputs].concat()
+}
