@@ -58,6 +58,7 @@ __device__ inline void invert(const double* s, u32 m, const u32* kept, u32 k, do
         for (u32 up = 0; up < k; up++) {
             u32 i = k - 1 - up;
             double known = i == j ? 1.0 : 0.0;
+#pragma unroll 4
             for (u32 a = i + 1; a <= j; a++)
                 known = fused(-s[i * m + kept[a]], inverse[a * k + j], known);
             inverse[i * k + j] = i > j ? 0.0 : known / s[i * m + kept[i]];
@@ -71,6 +72,7 @@ __device__ inline void turn(const double* c, u32 r, u32 m, const u32* kept, u32 
     for (u32 e = threadIdx.x; e < r * k; e += THREADS) {
         u32 row = e / k, j = e % k;
         double sum = 0;
+#pragma unroll 4
         for (u32 i = 0; i <= j; i++)
             sum = fused(c[row * m + (kept ? kept[i] : i)], upper[i * k + j], sum);
         turned[e] = sum;
@@ -84,6 +86,7 @@ __device__ inline void reduce_gram(double* gram, u32 m, const double* c, u32 r) 
         if (j < i)
             continue;
         double sum = gram[e];
+#pragma unroll 4
         for (u32 row = 0; row < r; row++)
             sum = fused(-c[row * m + i], c[row * m + j], sum);
         gram[e] = sum;

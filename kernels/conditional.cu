@@ -13,16 +13,19 @@
 // Small matrices never leave the device, nothing waits for the host.
 //
 // Blocks are dealt to teams, a team has a network at a time, a block has whole parts of its rows. Ten
-// barriers a layer (an eleventh where couplings are asked for). No number depends on the blocks of a team.
+// barriers a layer (an eleventh where couplings are asked for, three more for every further pass of an
+// expansion). No number depends on the blocks of a team.
 //
 // Launch: 256 threads, teams x blocks, all of them resident; S = 2 up to eight samples, else 8.
 //
-// Registers leave room for two blocks on a multiprocessor with S = 2, for one with S = 8.
+// What lasts is in shared memory, for it is the same for all threads; registers hold the 16 bytes of each
+// column in flight and the sums of a warp or the rows of a thread. They leave room for two blocks on a
+// multiprocessor in f32 with S = 2, for one otherwise.
 //
-// budget: sweep_f32_2 registers 128, shared 8192
-// budget: sweep_f32_8 registers 255, shared 8192
-// budget: sweep_f64_2 registers 128, shared 16384
-// budget: sweep_f64_8 registers 255, shared 16384
+// budget: sweep_f32_2 registers 128, shared 9728
+// budget: sweep_f32_8 registers 240, shared 9728
+// budget: sweep_f64_2 registers 144, shared 13824
+// budget: sweep_f64_8 registers 208, shared 13824
 #include "expand.cuh"
 
 // Z at the thread's rows of one sample: as on the processor, finest/L normals in ascending order.
@@ -227,21 +230,28 @@ __device__ __noinline__ void answer(Block<Real>& b) {
     }
 }
 
-template <class Real, int S>
-__device__ __noinline__ void layer(Block<Real>& b, u32 member, u32 layer) {
+// Turns to the next layer of this team's networks; false after the last.
+template <class Real> __device__ __noinline__ bool go_on(Block<Real>& b, bool begins) {
+    u32 teams = gridDim.x / b.of.blocks, depth = b.of.depth;
     __syncthreads();
-    if (threadIdx.x == 0)
-        turn_to(b.of, member, layer, b.q);
+    if (threadIdx.x == 0) {
+        u32 member = begins ? blockIdx.x / b.of.blocks : b.q.member;
+        u32 layer = begins ? (b.of.upward ? 0 : depth + 1) : b.q.layer;
+        layer = b.of.upward ? layer + 1 : layer - 1;
+        if (layer == 0 || layer > depth)
+            member += teams, layer = b.of.upward ? 1 : depth;
+        b.q.member = member;
+        if (member < b.of.members)
+            turn_to(b.of, member, layer, b.q);
+    }
     __syncthreads();
-    expand<Real, S>(b);
-    ask<Real, S>(b);
-    answer<Real, S>(b);
+    return b.q.member < b.of.members;
 }
 
 template <class Real, int S> __device__ inline void sweep(const Sweep& given) {
     __shared__ Block<Real> b;
-    u32 index = blockIdx.x / given.blocks, teams = gridDim.x / given.blocks;
     if (threadIdx.x == 0) {
+        u32 index = blockIdx.x / given.blocks;
         b.of = given;
         // A counter has 128 bytes of its own.
         u32 chunk = share_of<Real, S>(given.samples).chunk;
@@ -249,9 +259,11 @@ template <class Real, int S> __device__ inline void sweep(const Sweep& given) {
         b.partials = given.partials + index * given.partials_stride;
         find(b.of, index, b.s);
     }
-    for (u32 member = index; member < given.members; member += teams)
-        for (u32 i = 1; i <= given.depth; i++)
-            layer<Real, S>(b, member, given.upward ? i : given.depth + 1 - i);
+    for (bool more = go_on(b, true); more; more = go_on(b, false)) {
+        expand<Real, S>(b);
+        ask<Real, S>(b);
+        answer<Real, S>(b);
+    }
 }
 
 #define SWEEP(NAME, REAL, S, BLOCKS)                                                                       \

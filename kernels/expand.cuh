@@ -42,6 +42,7 @@ __device__ __noinline__ void prepare(const Block<Real>& b) {
     if (first == 0) {
         for (u32 p = threadIdx.x; p < m; p += THREADS) {
             double square = s.gram[p * m + p];
+#pragma unroll 4
             for (u32 row = 0; row < r; row++) {
                 double c = s.along[row * m + p] + s.again[row * m + p];
                 square = fused(c, c, square);
@@ -79,6 +80,7 @@ __device__ __noinline__ void settle(const Block<Real>& b, bool corrected) {
         if (p < settled)
             c += s.again[e];
         if (corrected && p < settled)
+#pragma unroll 4
             for (u32 i = 0; i < k; i++)
                 c = fused(s.defect[row * k + i], s.factor[i * m + p], c);
         q.coefficients[row * of.samples + first + p] += c;
@@ -88,6 +90,7 @@ __device__ __noinline__ void settle(const Block<Real>& b, bool corrected) {
         double c = s.factor[row * m + p];
         if (corrected) {
             c = 0;
+#pragma unroll 4
             for (u32 i = row; i < k; i++)
                 c = fused(s.second[row * k + i], s.factor[i * m + p], c);
         }
@@ -143,49 +146,39 @@ __device__ __noinline__ void judge(const Block<Real>& b) {
         settle(b, false);
 }
 
-// One pass: what is made of a chunk, then the inner products of `count` vectors y with all columns and,
-// from entry r count on, among each other if `gram`; added up into `along` and `gram`.
-template <class Real, int S>
-__device__ __noinline__ void pass(Block<Real>& b, const Real* y, u32 count, bool writes,
-                                  double* along, double* gram) {
-    constexpr int D = S < 8 ? 4 : 8;
-    u32 ld = b.of.ld, parts = b.of.parts;
-    for (Chunk at = begin(b.of, b.team); next(b.of, b.team, at);) {
-        if (writes)
-            write_query<Real, S>(b, at.row, at.end);
-        if (gram)
-            combine<Real, S>(b.combinations, ld, at.row, at.end);
-        __syncthreads();
-        double* to = b.partials + at.part;
-        dots<Real, Real, D>(b.q.basis, b.q.rank, y, count, ld, at.row, at.end, to, parts, at.first,
-                            false);
-        to += (u64)b.q.rank * count * parts;
-        dots<Real, Real, D>(b.q.news, b.q.total, y, count, ld, at.row, at.end, to, parts, at.first,
-                            false);
-        to += (u64)b.q.total * count * parts;
-        if (gram)
-            dots<Real, double, D>(y, count, y, count, ld, at.row, at.end, to, parts, at.first,
-                                  true);
-    }
-    meet(b.team);
-    u32 entries = (b.q.rank + b.q.total) * count;
-    add_up(b.team, b.partials, parts, entries, Every{}, [=](u32 e, double sum) { along[e] = sum; });
+// The sums of a pass.
+template <class Real> __device__ __noinline__ void collect(Block<Real>& b) {
+    u32 count = b.pass.count, entries = (b.q.rank + b.q.total) * count;
+    double *along = b.pass.along, *gram = b.pass.gram;
+    add_up(b.team, b.partials, b.of.parts, entries, Every{},
+           [=](u32 e, double sum) { along[e] = sum; });
     if (gram)
         add_up(
-            b.team, b.partials + (u64)entries * parts, parts, count * count,
+            b.team, b.partials + (u64)entries * b.of.parts, b.of.parts, count * count,
             [=](u32 e) { return e / count <= e % count; }, [=](u32 e, double sum) { gram[e] = sum; });
-    meet(b.team);
 }
 
-// to = start + the term - (all columns) c, for the next pass; all threads.
+// What a pass does, all threads of the block alike: writes `y`, count vectors, anew (phi(h) or g, or the
+// combination that is set up), and collects inner products with all columns in `along`, among each other
+// in `gram` where that is asked for.
 template <class Real>
-__device__ __noinline__ void set_up(Block<Real>& b, u32 count, const Real* start, Term<Real> term,
-                                    const double* c, Real* to) {
+__device__ __noinline__ void set_up(Block<Real>& b, u32 count, Real* y, bool asks, double* along,
+                                    double* gram) {
+    __syncthreads();
+    if (threadIdx.x == 0)
+        b.pass = Pass<Real>{y, along, gram, count, asks};
+    __syncthreads();
+}
+
+// y = start + the term - (all columns) c, for the next pass.
+template <class Real>
+__device__ __noinline__ void combine_next(Block<Real>& b, u32 count, const Real* start,
+                                          Term<Real> term, const double* c, Real* y) {
     __syncthreads();
     if (threadIdx.x == 0) {
         Combination<Real>& made = b.combinations[0];
         made = {};
-        made.start = start, made.to = to, made.samples = count, made.all = b.of.samples;
+        made.start = start, made.to = y, made.samples = count, made.all = b.of.samples;
         made.terms[0] = term;
         made.terms[1] = Term<Real>{b.q.basis, nullptr, c, -1.0, b.q.rank};
         made.terms[2] =
@@ -194,31 +187,63 @@ __device__ __noinline__ void set_up(Block<Real>& b, u32 count, const Real* start
     __syncthreads();
 }
 
+// One pass over the rows; all blocks have its sums afterwards.
+template <class Real, int S> __device__ __noinline__ void pass(Block<Real>& b) {
+    // f64 sums take twice the registers.
+    constexpr int D = S < 8 ? 4 : 8, OF_GRAM = S < 8 ? 2 : 8;
+    for (Chunk at = begin(b.of, b.team); next(b.of, b.team, at);) {
+        if (b.pass.asks)
+            write_query<Real, S>(b, at.row, at.end);
+        if (b.pass.gram)
+            combine<Real, S>(b.combinations, b.of.ld, at.row, at.end);
+        __syncthreads();
+        double* to = b.partials + at.part;
+        dots<Real, Real, D>(b.q.basis, b.q.rank, b.pass.y, b.pass.count, b.of.ld, at.row, at.end,
+                            to, b.of.parts, at.first, false);
+        to = b.partials + (u64)b.q.rank * b.pass.count * b.of.parts + at.part;
+        dots<Real, Real, D>(b.q.news, b.q.total, b.pass.y, b.pass.count, b.of.ld, at.row, at.end,
+                            to, b.of.parts, at.first, false);
+        if (!b.pass.gram)
+            continue;
+        u32 before = (b.q.rank + b.q.total) * b.pass.count;
+        to = b.partials + (u64)before * b.of.parts + at.part;
+        dots<Real, double, OF_GRAM>(b.pass.y, b.pass.count, b.pass.y, b.pass.count, b.of.ld, at.row,
+                                    at.end, to, b.of.parts, at.first, true);
+    }
+    meet(b.team);
+    collect(b);
+    meet(b.team);
+}
+
 // Expands the query. Its coefficients, its new columns and s.samples, which samples brought them, are
-// there for all blocks afterwards.
-template <class Real, int S> __device__ __noinline__ void expand(Block<Real>& b) {
+// there for all blocks afterwards. What lasts from pass to pass lies in shared memory, not in registers.
+template <class Real, int S> __device__ inline void expand(Block<Real>& b) {
     while (b.q.first < b.of.samples) {
-        pass<Real, S>(b, b.q.left(b.of), b.of.samples - b.q.first, b.q.first == 0, b.s.along,
-                      nullptr);
-        set_up(b, b.of.samples - b.q.first, b.q.left(b.of), Term<Real>{}, b.s.along,
-               b.q.left(b.of));
-        pass<Real, S>(b, b.q.left(b.of), b.of.samples - b.q.first, false, b.s.again, b.s.gram);
+        set_up<Real>(b, b.of.samples - b.q.first, b.q.left(b.of), b.q.first == 0, b.s.along,
+                     nullptr);
+        pass<Real, S>(b);
+        combine_next<Real>(b, b.pass.count, b.pass.y, Term<Real>{}, b.s.along, b.pass.y);
+        set_up<Real>(b, b.pass.count, b.pass.y, false, b.s.again, b.s.gram);
+        pass<Real, S>(b);
         if (b.team.block == 0)
             prepare(b);
         meet(b.team);
         while (b.s.choice->verdict == AGAIN && b.s.choice->count > 0) {
-            set_up<Real>(b, b.s.choice->count, nullptr,
-                         Term<Real>{b.q.left(b.of), b.s.kept, b.s.inverse, 1.0, b.s.choice->count},
-                         b.s.turned, b.q.made(b.of));
-            pass<Real, S>(b, b.q.made(b.of), b.s.choice->count, false, b.s.defect, b.s.inner);
+            combine_next<Real>(
+                b, b.s.choice->count, nullptr,
+                Term<Real>{b.q.left(b.of), b.s.kept, b.s.inverse, 1.0, b.s.choice->count},
+                b.s.turned, b.q.made(b.of));
+            set_up<Real>(b, b.s.choice->count, b.q.made(b.of), false, b.s.defect, b.s.inner);
+            pass<Real, S>(b);
             if (b.team.block == 0)
                 judge(b);
             meet(b.team);
         }
         if (b.s.choice->verdict == CORRECT) {
-            set_up<Real>(b, b.s.choice->count, nullptr,
-                         Term<Real>{b.q.made(b.of), nullptr, b.s.inverse, 1.0, b.s.choice->count},
-                         b.s.turned, b.q.made(b.of));
+            combine_next<Real>(
+                b, b.s.choice->count, nullptr,
+                Term<Real>{b.q.made(b.of), nullptr, b.s.inverse, 1.0, b.s.choice->count},
+                b.s.turned, b.q.made(b.of));
             for (Chunk at = begin(b.of, b.team); next(b.of, b.team, at);)
                 combine<Real, S>(b.combinations, b.of.ld, at.row, at.end);
         }

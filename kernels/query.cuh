@@ -184,6 +184,14 @@ __device__ inline bool next(const Sweep& of, const Team& team, Chunk& at) {
     return true;
 }
 
+// One pass of an expansion: see expand.cuh.
+template <class Real> struct Pass {
+    Real* y;
+    double *along, *gram;
+    u32 count;
+    bool asks;
+};
+
 // What a block knows of its query, in shared memory: the same for all its threads.
 template <class Real> struct Block {
     Sweep of;
@@ -191,6 +199,7 @@ template <class Real> struct Block {
     Scratch s;
     Query<Real> q;
     double* partials;
+    Pass<Real> pass;
     // Those of the phase in hand.
     Combination<Real> combinations[4];
 };

@@ -52,6 +52,7 @@ __device__ inline void add_up(const Team& team, const double* partials, u32 part
         if (!wanted(e))
             continue;
         double sum = 0;
+#pragma unroll 4
         for (u32 part = lane; part < parts; part += 32)
             sum += partials[(u64)e * parts + part];
 #pragma unroll

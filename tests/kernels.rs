@@ -58,9 +58,10 @@ fn usage(log: &str) -> BTreeMap<String, Usage> {
             continue;
         }
         let usage: &mut Usage = all.entry(name.clone()).or_default();
+        // The kernel's own, then those of the functions that it calls.
         if let Some(stack) = before(line, " bytes stack frame") {
-            usage.stack = stack;
-            usage.spilled = before(line, " bytes spill stores").unwrap()
+            usage.stack += stack;
+            usage.spilled += before(line, " bytes spill stores").unwrap()
                 + before(line, " bytes spill loads").unwrap();
         }
         if line.contains("Used ") {
