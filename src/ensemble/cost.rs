@@ -1,10 +1,9 @@
 //! What a task costs: its work, and the memory and disk that it takes.
 
+use super::device_memory::device_memory;
 use super::task::COVARIANCE_COLUMNS;
 use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cpu::panel::CHUNK;
-use crate::backend::cuda::dense::PADDING;
-use crate::backend::cuda::dense::room::most_parts;
 use crate::data::DataSet;
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
@@ -108,7 +107,13 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
             columns * rows * size + small
         }
         // Copies of what is looked at: h and g where probed, now and at step 0.
-        (Backend::Cuda, _) => 3.0 * probes * batch * n * size,
+        (Backend::Cuda, Engine::Dense) => 3.0 * probes * batch * n * size,
+        // Rows that come back, and queries in coefficients.
+        (Backend::Cuda, Engine::Conditional) => {
+            let rows = n.min(experiment.reference.rows.limit() as f64);
+            let columns = (passes * batch).min(COVARIANCE_COLUMNS as f64);
+            3.0 * probes * (4.0 * batch * rows + 8.0 * columns * columns) + SMALL_THINGS
+        }
         (Backend::Plain, engine) => {
             let weights = match engine {
                 Engine::Conditional => {
@@ -135,51 +140,6 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
         }
     }
 }
-
-/// Bytes of one network in flight on a device: what `backend::cuda::dense` allocates for a member.
-fn device_memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
-    let padded = |n: usize| n.next_multiple_of(PADDING) as f64;
-    let (n, depth, ld) = (task.width as f64, task.depth as f64, padded(task.width));
-    let ld_input = padded(data.train.dimension);
-    let outputs = data.train.outputs as f64;
-    let Passes { all: passes, batch, .. } = Passes::of(experiment);
-    let momentum = experiment.training.momentum > 0.0;
-    let trained = if momentum { 2.0 } else { 1.0 };
-    let size = match experiment.precision {
-        Precision::F32 => 4.0,
-        Precision::F64 => 8.0,
-    };
-    let matrices = if task.closure == Closure::Gia { 2.0 } else { 1.0 };
-    let (weights, ld_drift) = match experiment.storage {
-        // W − W⁽⁰⁾ of one layer too.
-        Storage::Full => (n * ld * (matrices * trained * depth + 1.0) * size, 0.0),
-        Storage::Bf16 => {
-            let ld_drift = padded((batch * (passes - 1.0)).max(1.0) as usize);
-            (n * ld * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * size, ld_drift)
-        }
-    };
-    let ends = trained * size * (n * ld_input + outputs * ld);
-    // Of one room: X, h and φ(h), the parts of a product, coefficients of a drift, f.
-    let room = |samples: f64, levels: f64| {
-        let parts = most_parts(task.width, samples as usize) as f64;
-        let vectors = size * samples * (ld_input + 2.0 * levels * ld + ld_drift);
-        vectors + size * parts * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
-    };
-    let tests = data.test.len();
-    let evaluated = match experiment.training.batch {
-        Batch::Full => tests,
-        Batch::Of(_) => tests.max(data.train.len()),
-    };
-    let evaluated = evaluated.min(EVALUATED_AT_ONCE);
-    let evaluation = if evaluated > 0 { room(evaluated as f64, 2.0) } else { 0.0 };
-    let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
-    // All inputs, which a crew has once: nothing where few members fit.
-    let inputs = 8.0 * ((data.train.len() + tests) * data.train.dimension) as f64;
-    weights + ends + room(batch, depth + 1.0) + evaluation + descent + inputs + SMALL_BUFFERS
-}
-
-/// What some forty buffers lose by beginning at multiples of 256 bytes, and the smallest of them.
-const SMALL_BUFFERS: f64 = 1.6e4;
 
 /// Bytes of a task that do not grow with it.
 const SMALL_THINGS: f64 = 1e6;

@@ -8,6 +8,7 @@ pub mod cores;
 pub mod cost;
 pub mod deal;
 mod device;
+mod device_memory;
 pub mod machine;
 pub mod plan;
 pub mod signals;

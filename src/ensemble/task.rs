@@ -61,20 +61,36 @@ fn train_crew<T: Number>(
     let (Some(&task), Some(first)) = (tasks.first(), trainings.first()) else {
         return Ok(Some(Vec::new()));
     };
-    let ensemble = cuda::dense::Ensemble {
-        network: description(experiment, data, task),
-        seeds: &tasks.iter().map(|task| task.seed).collect::<Vec<_>>(),
-        noise: noise(experiment, task),
-        probe: probe(experiment, task),
-        samples: (data.train.clone(), data.test.clone()),
-        batch: first.batches.size,
-        frozen: match experiment.storage {
-            Storage::Full => None,
-            Storage::Bf16 => Some(first.steps as usize),
-        },
-    };
-    let mut crew = cuda::dense::Dense::<T>::new(device.clone(), ensemble)?;
-    engine::train_together(&mut crew, &trainings, stop)
+    let (network, noise) = (description(experiment, data, task), noise(experiment, task));
+    let seeds = &tasks.iter().map(|task| task.seed).collect::<Vec<_>>();
+    let (probe, samples) = (probe(experiment, task), (data.train.clone(), data.test.clone()));
+    let (batch, steps) = (first.batches.size, first.steps as usize);
+    match experiment.engine {
+        Engine::Conditional => {
+            let passes = steps + 1;
+            let ensemble = cuda::conditional::Ensemble {
+                network,
+                seeds,
+                noise,
+                probe,
+                samples,
+                batch,
+                passes,
+            };
+            let mut crew = cuda::conditional::Conditional::<T>::new(device.clone(), ensemble)?;
+            engine::train_together(&mut crew, &trainings, stop)
+        }
+        Engine::Dense => {
+            let frozen = match experiment.storage {
+                Storage::Full => None,
+                Storage::Bf16 => Some(steps),
+            };
+            let ensemble =
+                cuda::dense::Ensemble { network, seeds, noise, probe, samples, batch, frozen };
+            let mut crew = cuda::dense::Dense::<T>::new(device.clone(), ensemble)?;
+            engine::train_together(&mut crew, &trainings, stop)
+        }
+    }
 }
 
 fn training(experiment: &Experiment, data: &DataSet, task: Task) -> engine::Training {

@@ -112,10 +112,6 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
     experiment.backend = match raw.backend.unwrap_or(BackendChoice::Auto) {
         BackendChoice::Plain => Backend::Plain,
         BackendChoice::Cpu => Backend::Cpu,
-        BackendChoice::Cuda if engine == Engine::Conditional => {
-            let help = "take backend cpu, or engine dense with closures exact and gia";
-            return check.fail("backend", "cuda has no engine conditional", help);
-        }
         BackendChoice::Cuda => Backend::Cuda,
         BackendChoice::Auto => {
             decisions.push("backend cpu: the fast one".to_owned());

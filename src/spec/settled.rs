@@ -73,7 +73,7 @@ pub fn resolve_with(raw: &raw::Experiment, source: &Source, settled: Settled) ->
 }
 
 /// What `resolved` becomes where its backend was left open and there is `gpu`, named, or why there is
-/// none: a GPU carries out what it can.
+/// none.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -84,10 +84,13 @@ pub fn prefer_gpu(
     gpu: impl FnOnce() -> std::result::Result<String, String>,
 ) -> Result<Resolved> {
     let open = matches!(raw.backend, None | Some(BackendChoice::Auto));
-    if !open || resolved.experiment.engine != Engine::Dense {
+    if !open {
         return Ok(resolved);
     }
-    let engine = Some(EngineChoice::Dense);
+    let engine = Some(match resolved.experiment.engine {
+        Engine::Conditional => EngineChoice::Conditional,
+        Engine::Dense => EngineChoice::Dense,
+    });
     let on_gpu = raw::Experiment { engine, backend: Some(BackendChoice::Cuda), ..raw.clone() };
     let Resolved { mut experiment, mut decisions } = resolved;
     decisions.retain(|decision| !decision.starts_with("backend "));

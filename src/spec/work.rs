@@ -14,7 +14,8 @@ pub struct Work {
     pub normals: f64,
     /// Activations and derivatives evaluated.
     pub activations: f64,
-    /// Bytes of dense weights that come from memory, because no cache holds them.
+    /// Bytes of weights that come from memory, because no cache holds them: of dense ones, and on a
+    /// GPU of columns.
     pub streamed: f64,
 }
 
@@ -28,6 +29,10 @@ impl Work {
         let Passes { all: passes, recorded, batch, evaluated } = Passes::of(experiment);
         let fine = f64::from(experiment.finest.unwrap_or(task.depth as u32));
         let activations = depth * n * (passes * 2.0 * batch + recorded * evaluated);
+        let size = match experiment.precision {
+            Precision::F32 => 4.0,
+            Precision::F64 => 8.0,
+        };
         match experiment.engine {
             Engine::Conditional => {
                 let ranks = Ranks::of(experiment, outputs, task);
@@ -38,15 +43,15 @@ impl Work {
                     flops: n * ranks.asked * (20.0 * batch + evaluated_each),
                     normals: fine * n * (passes * 2.0 * batch + recorded * evaluated),
                     activations,
-                    streamed: 0.0,
+                    // Seven arrays a query; a processor's share of them is in its flops.
+                    streamed: match experiment.backend {
+                        Backend::Cuda => 7.0 * size * n * ranks.asked,
+                        Backend::Plain | Backend::Cpu => 0.0,
+                    },
                 }
             }
             Engine::Dense => {
                 let matrices = if task.closure == Closure::Gia { 2.0 } else { 1.0 };
-                let size = match experiment.precision {
-                    Precision::F32 => 4.0,
-                    Precision::F64 => 8.0,
-                };
                 let weights = depth * n * n;
                 // Read forward, read and written backward, and W⁽⁰⁾ for the own movement; in bf16
                 // read twice.

@@ -1,0 +1,119 @@
+//! Memory that a network in flight takes on a device.
+
+use crate::backend::EVALUATED_AT_ONCE;
+use crate::backend::cuda::conditional::room::slots;
+use crate::backend::cuda::conditional::shape::{Shape, Small};
+use crate::backend::cuda::conditional::{self, capacity};
+use crate::backend::cuda::dense::PADDING;
+use crate::backend::cuda::dense::room::most_parts;
+use crate::data::DataSet;
+use crate::model::Closure;
+use crate::spec::grid::{Task, quarters};
+use crate::spec::work::Passes;
+use crate::spec::{Batch, Engine, Experiment, Precision, Storage};
+
+/// Bytes of one network.
+pub fn device_memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
+    match experiment.engine {
+        Engine::Conditional => conditional(experiment, data, task),
+        Engine::Dense => dense(experiment, data, task),
+    }
+}
+
+/// What `backend::cuda::conditional` allocates for a member.
+fn conditional(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
+    let Passes { all: passes, batch, .. } = Passes::of(experiment);
+    let (depth, outputs) = (task.depth as f64, data.train.outputs as f64);
+    let ld = task.width.next_multiple_of(conditional::PADDING);
+    let capacity = capacity(task.width, passes as usize, batch as usize);
+    let trained = if experiment.training.momentum > 0.0 { 2.0 } else { 1.0 };
+    let size = match experiment.precision {
+        Precision::F32 => 4.0,
+        Precision::F64 => 8.0,
+    };
+    let vector = ld as f64 * size;
+    let probed: Vec<usize> =
+        quarters(task.depth).into_iter().map(|i| i * task.depth / 4).collect();
+    let probes = probed.len() as f64;
+    let columns = 4.0 * depth * capacity as f64 * vector;
+    // Θ_F, Θ_B, M and its velocity.
+    let squares = 8.0 * depth * (2.0 + trained) * (capacity * capacity) as f64;
+    let all = (data.train.len() + data.test.len()) as f64;
+    let ends = trained * vector * (all + outputs);
+    // Small matrices of a team, and coefficients of so many queries.
+    let small = |samples: f64, queries: f64, rows: f64| {
+        let shape = match experiment.precision {
+            Precision::F32 => Shape::new::<f32>(ld, samples as usize),
+            Precision::F64 => Shape::new::<f64>(ld, samples as usize),
+        };
+        let Small { partials, scratch, choices } = Small::new(shape, capacity, samples as usize);
+        let sums = 16.0 * depth * (1.0 + shape.parts as f64);
+        let of_team = (8 * (partials + scratch) + 4 * choices) as f64;
+        of_team + sums + 8.0 * queries * rows * samples + samples * (8.0 * outputs + 8.0) + 128.0
+    };
+    // h of every layer, g in its slots, a residual, two sums of couplings; initial values.
+    let slots = slots(task.depth, &probed).into_iter().max().map_or(0, |most| most + 1) as f64;
+    let vectors = batch * vector * (depth + 1.0 + slots + 3.0 + 2.0 * probes);
+    let training = vectors + small(batch, 2.0 * depth, capacity as f64);
+    let rows = task.width.min(experiment.reference.rows.limit()) as f64;
+    let looked_at = 2.0 * probes * (4.0 * batch * rows + 8.0);
+    let evaluated = evaluated(experiment, data) as f64;
+    // Two layers, a residual, new columns and their answers.
+    let evaluation = match evaluated > 0.0 {
+        true => 5.0 * evaluated * vector + small(evaluated, 1.0, capacity as f64 + evaluated),
+        false => 0.0,
+    };
+    let signal = batch * (16.0 * outputs + 8.0 + 8.0 * all);
+    let inputs = 8.0 * all * data.train.dimension as f64;
+    columns + squares + ends + training + looked_at + evaluation + signal + inputs + SMALL_BUFFERS
+}
+
+/// Samples that recorded passes evaluate together.
+fn evaluated(experiment: &Experiment, data: &DataSet) -> usize {
+    let evaluated = match experiment.training.batch {
+        Batch::Full => data.test.len(),
+        Batch::Of(_) => data.test.len().max(data.train.len()),
+    };
+    evaluated.min(EVALUATED_AT_ONCE)
+}
+
+/// What `backend::cuda::dense` allocates for a member.
+fn dense(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
+    let padded = |n: usize| n.next_multiple_of(PADDING) as f64;
+    let (n, depth, ld) = (task.width as f64, task.depth as f64, padded(task.width));
+    let ld_input = padded(data.train.dimension);
+    let outputs = data.train.outputs as f64;
+    let Passes { all: passes, batch, .. } = Passes::of(experiment);
+    let momentum = experiment.training.momentum > 0.0;
+    let trained = if momentum { 2.0 } else { 1.0 };
+    let size = match experiment.precision {
+        Precision::F32 => 4.0,
+        Precision::F64 => 8.0,
+    };
+    let matrices = if task.closure == Closure::Gia { 2.0 } else { 1.0 };
+    let (weights, ld_drift) = match experiment.storage {
+        // W − W⁽⁰⁾ of one layer too.
+        Storage::Full => (n * ld * (matrices * trained * depth + 1.0) * size, 0.0),
+        Storage::Bf16 => {
+            let ld_drift = padded((batch * (passes - 1.0)).max(1.0) as usize);
+            (n * ld * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * size, ld_drift)
+        }
+    };
+    let ends = trained * size * (n * ld_input + outputs * ld);
+    // Of one room: X, h and φ(h), the parts of a product, coefficients of a drift, f.
+    let room = |samples: f64, levels: f64| {
+        let parts = most_parts(task.width, samples as usize) as f64;
+        let vectors = size * samples * (ld_input + 2.0 * levels * ld + ld_drift);
+        vectors + size * parts * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
+    };
+    let tests = data.test.len();
+    let evaluated = evaluated(experiment, data);
+    let evaluation = if evaluated > 0 { room(evaluated as f64, 2.0) } else { 0.0 };
+    let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
+    // All inputs, which a crew has once: nothing where few members fit.
+    let inputs = 8.0 * ((data.train.len() + tests) * data.train.dimension) as f64;
+    weights + ends + room(batch, depth + 1.0) + evaluation + descent + inputs + SMALL_BUFFERS
+}
+
+/// What some sixty buffers lose by beginning at multiples of 256 bytes, and the smallest of them.
+const SMALL_BUFFERS: f64 = 2.4e4;
