@@ -103,6 +103,11 @@ __device__ inline void load_share(const Share& share, const Real* x, u32 ld, u32
     }
 }
 
+// phi'(u), called: taken in, it would be there for every row and sample of a thread.
+template <class Real> __device__ __noinline__ Real slope_at(u32 activation, Real u) {
+    return slope(activation, u);
+}
+
 // Columns, side by side or those that `map` names, times coefficients: entry (j, p) at j samples + p.
 template <class Real> struct Term {
     const Real* q;
@@ -187,7 +192,7 @@ __device__ __noinline__ Found combine(const Combination<Real>* of, u32 ld, u32 r
                     load(of->added + at, added);
 #pragma unroll
                 for (int i = 0; i < N; i++)
-                    y[s][i] = fused(slope(of->activation, u[i]), y[s][i], added[i]);
+                    y[s][i] = fused(slope_at(of->activation, u[i]), y[s][i], added[i]);
             }
             Real before[N] = {};
             if (of->adds)
