@@ -232,9 +232,9 @@ __device__ __noinline__ void answer(Block<Real>& b) {
 
 // Turns to the next layer of this team's networks; false after the last.
 template <class Real> __device__ __noinline__ bool go_on(Block<Real>& b, bool begins) {
-    u32 teams = gridDim.x / b.of.blocks, depth = b.of.depth;
     __syncthreads();
     if (threadIdx.x == 0) {
+        u32 teams = gridDim.x / b.of.blocks, depth = b.of.depth;
         u32 member = begins ? blockIdx.x / b.of.blocks : b.q.member;
         u32 layer = begins ? (b.of.upward ? 0 : depth + 1) : b.q.layer;
         layer = b.of.upward ? layer + 1 : layer - 1;

@@ -14,15 +14,9 @@ use nfd::backend::cpu::conditional::Conditional as Fast;
 use nfd::backend::cpu::format::Format;
 use nfd::backend::cpu::orthogonal::expand;
 use nfd::backend::cpu::panel::{Column, Panel};
-use nfd::backend::plain::conditional::Conditional as Plain;
-use nfd::backend::{
-    BackwardSweep, Covariances, DROP_TOLERANCE_F32, EVALUATED_AT_ONCE, ForwardSweep, Network, Set,
-    Snapshot, Sweeps, Update,
-};
-use nfd::data::Samples;
+use nfd::backend::{DROP_TOLERANCE_F32, EVALUATED_AT_ONCE, Set, Sweeps, Update};
 use nfd::engine::batches::Batches;
 use nfd::model::{Activation, Closure, Groups, Parametrization};
-use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
 use nfd::rng::philox::Philox;
 use rand::RngExt;
