@@ -15,19 +15,11 @@ use common::*;
 use nfd::backend::crew::Crew;
 use nfd::backend::cuda::dense::{Dense, Ensemble};
 use nfd::backend::cuda::device::{Device, Number};
-use nfd::backend::cuda::fault::Fault;
 use nfd::backend::plain::dense::Dense as Plain;
 use nfd::backend::{Probe, Set, Update};
-use nfd::data::DataSet;
 use nfd::engine::{Training, Trajectory, train, train_together};
-use nfd::ensemble::cost::cost;
-use nfd::ensemble::task::train_on_device;
 use nfd::model::{Rates, Schedule, schedule::Decay};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
-use nfd::spec::Experiment;
-use nfd::spec::grid::{Task, tasks};
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
 
 const SEEDS: [u64; 2] = [7, 1 << 40];
 
@@ -262,64 +254,6 @@ fn the_sanitizer_finds_nothing() {
         });
         if softcuda::inside() {
             break;
-        }
-    }
-}
-
-/// The job of variant `i`, and its largest network's bytes on the device by the plan.
-fn planned(i: usize) -> (Experiment, DataSet, Task, f64) {
-    let variants = [
-        r#""training": { "steps": 1, "learning_rate": 0.5 }, "precision": "f32""#,
-        r#""training": { "steps": 2, "learning_rate": 0.5, "batch": 3, "momentum": 0.9 }, "precision": "f64""#,
-        r#""training": { "steps": 2, "learning_rate": 0.5 }, "precision": "f32", "storage": "bf16""#,
-    ];
-    let text = format!(
-        r#"{{ "name": "planned",
-             "data": {{ "source": "digits", "samples": 6, "test_samples": 40 }},
-             "model": {{ "train": ["input", "hidden", "readout"] }},
-             {},
-             "ensemble": {{ "widths": [257], "depths": [2], "seeds": 1, "closures": ["exact", "gia"] }},
-             "reference": {{ "kind": "none" }},
-             "engine": "dense", "backend": "cuda" }}"#,
-        variants[i]
-    );
-    let source = Source::new("planned.json".as_ref(), text, &[]).unwrap();
-    let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;
-    let data = nfd::data::load(&experiment.data).unwrap();
-    let cost = |task: &Task| cost(&experiment, &data, *task).device_bytes;
-    let all = tasks(&experiment);
-    let task = *all.iter().max_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap();
-    let bytes = cost(&task);
-    (experiment, data, task, bytes)
-}
-
-/// A device with the bytes that the plan says is large enough; one with a tenth less is not.
-#[test]
-fn a_network_takes_the_memory_that_is_planned() {
-    for variant in ["0", "1", "2"] {
-        for (share, fits) in [(1.0, "yes"), (0.9, "no")] {
-            let bytes = (planned(variant.parse().unwrap()).3 * share) as u64;
-            let settings = [
-                ("SOFTCUDA_MEMORY", &bytes.to_string()[..]),
-                ("NFD_VARIANT", variant),
-                ("NFD_FITS", fits),
-            ];
-            on_softcuda("a_network_takes_the_memory_that_is_planned", &settings, || {
-                let of = |name| std::env::var(name).unwrap();
-                let (experiment, data, task, bytes) = planned(of("NFD_VARIANT").parse().unwrap());
-                let stop = AtomicBool::new(false);
-                let ran = train_on_device(&experiment, &data, &[task], &device(), &stop);
-                let fitted = match ran {
-                    Ok(run) => run.unwrap()[0].passes.len() > 1,
-                    Err(Fault::OutOfMemory { .. }) => false,
-                    Err(fault) => panic!("{fault}"),
-                };
-                let variant = of("NFD_VARIANT");
-                assert_eq!(fitted, of("NFD_FITS") == "yes", "{variant}: {bytes} bytes are planned");
-            });
-            if softcuda::inside() {
-                return;
-            }
         }
     }
 }

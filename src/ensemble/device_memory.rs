@@ -32,8 +32,7 @@ fn conditional(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
         Precision::F64 => 8.0,
     };
     let vector = ld as f64 * size;
-    let probed: Vec<usize> =
-        quarters(task.depth).into_iter().map(|i| i * task.depth / 4).collect();
+    let probed: Vec<usize> = quarters(task.depth).into_iter().map(|i| i * task.depth / 4).collect();
     let probes = probed.len() as f64;
     let columns = 4.0 * depth * capacity as f64 * vector;
     // Θ_F, Θ_B, M and its velocity.
@@ -65,7 +64,15 @@ fn conditional(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     };
     let signal = batch * (16.0 * outputs + 8.0 + 8.0 * all);
     let inputs = 8.0 * all * data.train.dimension as f64;
-    columns + squares + ends + training + looked_at + evaluation + signal + inputs + SMALL_BUFFERS
+    columns
+        + squares
+        + ends
+        + training
+        + looked_at
+        + evaluation
+        + signal
+        + inputs
+        + BUFFERS_OF_CONDITIONAL * OF_A_BUFFER
 }
 
 /// Samples that recorded passes evaluate together.
@@ -112,8 +119,20 @@ fn dense(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
     // All inputs, which a crew has once: nothing where few members fit.
     let inputs = 8.0 * ((data.train.len() + tests) * data.train.dimension) as f64;
-    weights + ends + room(batch, depth + 1.0) + evaluation + descent + inputs + SMALL_BUFFERS
+    weights
+        + ends
+        + room(batch, depth + 1.0)
+        + evaluation
+        + descent
+        + inputs
+        + BUFFERS_OF_DENSE * OF_A_BUFFER
 }
 
-/// What some sixty buffers lose by beginning at multiples of 256 bytes, and the smallest of them.
-const SMALL_BUFFERS: f64 = 2.4e4;
+/// What a buffer loses, at most, by beginning at a multiple of 256 bytes and ending at another.
+const OF_A_BUFFER: f64 = 512.0;
+
+/// Buffers of the dense engine, some of which are large.
+const BUFFERS_OF_DENSE: f64 = 32.0;
+
+/// Buffers of the conditional engine.
+const BUFFERS_OF_CONDITIONAL: f64 = 72.0;

@@ -187,9 +187,8 @@ impl Device {
             shared_mem_bytes: 0,
         };
         // SAFETY: as in `start`; the driver refuses a grid of which not all blocks are resident.
-        let launched = unsafe {
-            self.stream().launch_builder(function).arg(of).launch_cooperative(config)
-        };
+        let launched =
+            unsafe { self.stream().launch_builder(function).arg(of).launch_cooperative(config) };
         launched.map(|_| ()).map_err(|error| Fault::of(error, &name))
     }
 

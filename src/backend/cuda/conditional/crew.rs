@@ -66,7 +66,8 @@ impl<T: Number> Crew for Conditional<T> {
         let scales = self.launcher.network.scales;
         let entries = (size.width * self.room.samples * size.depth) as f64;
         for (m, (layers, features)) in self.layer_sums()?.iter().zip(features).enumerate() {
-            let mut coupling = ForwardCoupling { accumulated: accumulated[m], ..Default::default() };
+            let mut coupling =
+                ForwardCoupling { accumulated: accumulated[m], ..Default::default() };
             for (l, LayerSums { along, rows }) in layers.iter().enumerate() {
                 let kept = states[l * size.members + m].kept;
                 coupling.layer += along[0] * (scales.forward * kept).powi(2) / entries;

@@ -111,10 +111,7 @@ impl<T: Number> Conditional<T> {
     }
 
     /// Mean squares of the `which`-th sum of couplings over layers.
-    pub(super) fn accumulated(
-        &mut self,
-        which: usize,
-    ) -> Result<Vec<f64>, Fault> {
+    pub(super) fn accumulated(&mut self, which: usize) -> Result<Vec<f64>, Fault> {
         let size = self.size();
         let super::room::Kind::Remembered { accumulated, .. } = &self.room.kind else {
             return Ok(vec![0.0; size.members]);

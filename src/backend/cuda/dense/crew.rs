@@ -157,7 +157,8 @@ impl<T: Number> Crew for Dense<T> {
 
     fn divergences(&mut self) -> Result<Vec<Option<Divergence>>, Fault> {
         let first = self.first_nonfinite()?;
-        let divergence = |(step, place)| Divergence { step, layer: self.sweep.places().layer(place) };
+        let divergence =
+            |(step, place)| Divergence { step, layer: self.sweep.places().layer(place) };
         Ok(first.into_iter().map(|first| first.map(divergence)).collect())
     }
 
