@@ -2,7 +2,7 @@
 
 use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cuda::conditional::room::slots;
-use crate::backend::cuda::conditional::shape::{Shape, Small};
+use crate::backend::cuda::conditional::shape::{Shape, Small, parts_of};
 use crate::backend::cuda::conditional::{self, capacity};
 use crate::backend::cuda::dense::PADDING;
 use crate::backend::cuda::dense::room::most_parts;
@@ -39,29 +39,32 @@ fn conditional(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     let squares = 8.0 * depth * (2.0 + trained) * (capacity * capacity) as f64;
     let all = (data.train.len() + data.test.len()) as f64;
     let ends = trained * vector * (all + outputs);
-    // Small matrices of a team, and coefficients of so many queries.
-    let small = |samples: f64, queries: f64, rows: f64| {
-        let shape = match experiment.precision {
-            Precision::F32 => Shape::new::<f32>(ld, samples as usize),
-            Precision::F64 => Shape::new::<f64>(ld, samples as usize),
+    // Small matrices of a team that asks about one of these numbers of samples, and coefficients of so many
+    // queries.
+    let small = |numbers: &[usize], queries: f64, rows: f64| {
+        let (most, shape): (_, fn(usize, usize) -> Shape) = match experiment.precision {
+            Precision::F32 => (Small::most::<f32>(ld, capacity, numbers), Shape::new::<f32>),
+            Precision::F64 => (Small::most::<f64>(ld, capacity, numbers), Shape::new::<f64>),
         };
-        let Small { partials, scratch, choices } = Small::new(shape, capacity, samples as usize);
-        let sums = 16.0 * depth * (1.0 + shape.parts as f64);
+        let Small { partials, scratch, choices } = most;
+        let samples = numbers.iter().copied().max().unwrap_or(0) as f64;
+        let parts = numbers.iter().map(|&samples| shape(ld, samples).parts).max().unwrap_or(0);
+        let sums = 16.0 * depth * (1.0 + parts as f64);
         let of_team = (8 * (partials + scratch) + 4 * choices) as f64;
         of_team + sums + 8.0 * queries * rows * samples + samples * (8.0 * outputs + 8.0) + 128.0
     };
     // h of every layer, g in its slots, a residual, two sums of couplings; initial values.
     let slots = slots(task.depth, &probed).into_iter().max().map_or(0, |most| most + 1) as f64;
     let vectors = batch * vector * (depth + 1.0 + slots + 3.0 + 2.0 * probes);
-    let training = vectors + small(batch, 2.0 * depth, capacity as f64);
+    let training = vectors + small(&[batch as usize], 2.0 * depth, capacity as f64);
     let rows = task.width.min(experiment.reference.rows.limit()) as f64;
     let looked_at = 2.0 * probes * (4.0 * batch * rows + 8.0);
-    let evaluated = evaluated(experiment, data) as f64;
+    let numbers = parts_of(evaluated(experiment, data), EVALUATED_AT_ONCE);
     // Two layers, a residual, new columns and their answers.
-    let evaluation = match evaluated > 0.0 {
-        true => 5.0 * evaluated * vector + small(evaluated, 1.0, capacity as f64 + evaluated),
-        false => 0.0,
-    };
+    let evaluation = numbers.iter().copied().max().map_or(0.0, |most| {
+        let most = most as f64;
+        5.0 * most * vector + small(&numbers, 1.0, capacity as f64 + most)
+    });
     let signal = batch * (16.0 * outputs + 8.0 + 8.0 * all);
     let inputs = 8.0 * all * data.train.dimension as f64;
     columns
@@ -75,13 +78,13 @@ fn conditional(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
         + BUFFERS_OF_CONDITIONAL * OF_A_BUFFER
 }
 
-/// Samples that recorded passes evaluate together.
-fn evaluated(experiment: &Experiment, data: &DataSet) -> usize {
-    let evaluated = match experiment.training.batch {
-        Batch::Full => data.test.len(),
-        Batch::Of(_) => data.test.len().max(data.train.len()),
+/// Samples that recorded passes evaluate besides: of training and test.
+fn evaluated(experiment: &Experiment, data: &DataSet) -> [usize; 2] {
+    let train = match experiment.training.batch {
+        Batch::Full => 0,
+        Batch::Of(_) => data.train.len(),
     };
-    evaluated.min(EVALUATED_AT_ONCE)
+    [train, data.test.len()]
 }
 
 /// What `backend::cuda::dense` allocates for a member.
@@ -114,7 +117,8 @@ fn dense(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
         vectors + size * parts * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
     };
     let tests = data.test.len();
-    let evaluated = evaluated(experiment, data);
+    let [train, test] = evaluated(experiment, data);
+    let evaluated = train.max(test).min(EVALUATED_AT_ONCE);
     let evaluation = if evaluated > 0 { room(evaluated as f64, 2.0) } else { 0.0 };
     let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
     // All inputs, which a crew has once: nothing where few members fit.
@@ -135,4 +139,4 @@ const OF_A_BUFFER: f64 = 512.0;
 const BUFFERS_OF_DENSE: f64 = 32.0;
 
 /// Buffers of the conditional engine.
-const BUFFERS_OF_CONDITIONAL: f64 = 72.0;
+const BUFFERS_OF_CONDITIONAL: f64 = 48.0;

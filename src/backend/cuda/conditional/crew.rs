@@ -35,7 +35,7 @@ impl<T: Number> Crew for Conditional<T> {
         let of = (Purpose::Answer, step, record);
         self.launcher.forward(&self.device, networks, &mut self.room, of)?;
         self.follow_queries(0, self.follows_covariances(self.passes))?;
-        let each = self.room.samples * size.outputs;
+        let each = self.room.now.samples * size.outputs;
         let f = self.device.read_back(&self.room.f, 0..size.members * each)?;
         let states = self.states()?;
         let places = self.launcher.places();
@@ -60,11 +60,11 @@ impl<T: Number> Crew for Conditional<T> {
             return Ok(sweeps);
         }
         let accumulated = self.accumulated(0)?;
-        let vectors = size.members * self.room.samples * size.ld;
+        let vectors = size.members * self.room.now.samples * size.ld;
         let (device, hidden) = (&self.device, &self.room.hidden);
         let features = self.features.look(device, &self.probe, hidden, |l| l * vectors)?;
         let scales = self.launcher.network.scales;
-        let entries = (size.width * self.room.samples * size.depth) as f64;
+        let entries = (size.width * self.room.now.samples * size.depth) as f64;
         for (m, (layers, features)) in self.layer_sums()?.iter().zip(features).enumerate() {
             let mut coupling =
                 ForwardCoupling { accumulated: accumulated[m], ..Default::default() };
@@ -136,7 +136,7 @@ impl<T: Number> Crew for Conditional<T> {
             .collect();
         if self.record {
             let accumulated = [self.accumulated(0)?, self.accumulated(1)?];
-            let entries = (size.width * self.room.samples * size.depth) as f64;
+            let entries = (size.width * self.room.now.samples * size.depth) as f64;
             for (m, layers) in self.layer_sums()?.iter().enumerate() {
                 let sum = |which: usize| layers.iter().map(|l| l.rows[which]).sum::<f64>();
                 sweeps[m].coupling = Some(BackwardCoupling {
@@ -146,7 +146,7 @@ impl<T: Number> Crew for Conditional<T> {
                     accumulated_same: accumulated[1][m],
                 });
             }
-            let vectors = size.members * self.room.samples * size.ld;
+            let vectors = size.members * self.room.now.samples * size.ld;
             if let Kind::Remembered { signal, slots_of, .. } = &self.room.kind {
                 let first = |l: usize| slots_of[l] * vectors;
                 let seen = self.gradients.look(&self.device, &self.probe, signal, first)?;

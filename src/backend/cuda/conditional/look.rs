@@ -97,7 +97,7 @@ pub struct LayerSums {
 impl<T: Number> Conditional<T> {
     /// The sums of all layers, \[member\]\[layer\].
     pub(super) fn layer_sums(&self) -> Result<Vec<Vec<LayerSums>>, Fault> {
-        let (size, parts) = (self.size(), self.room.shape.parts);
+        let (size, parts) = (self.size(), self.room.now.shape.parts);
         let along = self.device.read_back(&self.room.squares, 0..2 * size.matrices())?;
         let rows = 2 * size.matrices() * parts;
         let rows = self.device.read_back(&self.room.row_squares, 0..rows)?;
@@ -119,13 +119,13 @@ impl<T: Number> Conditional<T> {
         let sums = self.device.zeros::<f64>(size.members)?;
         let squares = Squares {
             y: accumulated[which].at(0),
-            stride: (self.room.samples * size.ld) as u64,
+            stride: (self.room.now.samples * size.ld) as u64,
             sums: sums.at(0),
             ..Squares::default()
         };
         self.device.squares::<T>(&squares, size.members as u32)?;
         let sums = self.device.read_back(&sums, 0..size.members)?;
-        let entries = (size.width * self.room.samples) as f64;
+        let entries = (size.width * self.room.now.samples) as f64;
         Ok(sums.into_iter().map(|sum| sum / entries).collect())
     }
 
@@ -135,7 +135,7 @@ impl<T: Number> Conditional<T> {
         if !follows {
             return Ok(());
         }
-        let (size, samples) = (self.size(), self.room.samples);
+        let (size, samples) = (self.size(), self.room.now.samples);
         let states = self.states()?;
         for &layer in &self.probe.layers {
             // φ(h_l) is the query of layer l + 1, g_l that of layer l: index l, or l − 1.

@@ -29,7 +29,7 @@ use crate::rng::noise::{BrownianPath, Entry};
 use columns::Columns;
 use look::Recorder;
 use room::Room;
-use shape::Shape;
+use shape::parts_of;
 use sweep::{Launcher, joined};
 
 /// Numbers of a column are padded to a multiple of this.
@@ -205,7 +205,7 @@ impl<T: Number> Conditional<T> {
         let queries = || [Queries::new(size.depth), Queries::new(size.depth)];
         Ok(Conditional {
             columns: Columns::new(&device, size)?,
-            room: Room::new(&device, size, batch, resident::<T>(&device), Some(&probe.layers))?,
+            room: Room::new(&device, size, &[batch], Some(&probe.layers))?,
             signal: Signal {
                 chi: device.zeros(each * size.outputs)?,
                 labels: device.zeros(each * size.outputs)?,
@@ -270,13 +270,14 @@ impl<T: Number> Conditional<T> {
 
     /// Turns to the samples of `set` at `part`, to be evaluated.
     fn choose_evaluated(&mut self, set: Set, part: &[usize]) -> Result<(), Fault> {
-        let (device, size) = (&self.device, self.launcher.size);
-        if self.evaluation.as_ref().is_none_or(|room| room.samples != part.len()) {
+        let device = &self.device;
+        if self.evaluation.as_ref().is_none_or(|room| !room.is_for(part.len())) {
             // Not both at once: what is freed in the stream's order is free when it gets there.
             self.evaluation = None;
             device.wait()?;
-            let room = Room::new(device, size, part.len(), resident::<T>(device), None)?;
-            self.evaluation = Some(room);
+            let mut numbers = self.evaluated_at_once();
+            numbers.push(part.len());
+            self.evaluation = Some(Room::new(device, self.launcher.size, &numbers, None)?);
         }
         let (samples, before) = match set {
             Set::Train => (&self.samples[0], 0),
@@ -285,10 +286,19 @@ impl<T: Number> Conditional<T> {
         if let Some(room) = &mut self.evaluation {
             let positions: Vec<u32> = part.iter().map(|&p| (before + p) as u32).collect();
             let indices: Vec<u32> = part.iter().map(|&p| samples.indices[p]).collect();
+            room.turn_to(part.len());
             device.write(&mut room.positions, &positions)?;
             device.write(&mut room.indices, &indices)?;
         }
         Ok(())
+    }
+
+    /// Samples that recorded passes evaluate together: of the test set, and with minibatches of the
+    /// training set.
+    fn evaluated_at_once(&self) -> Vec<usize> {
+        let [train, test] = [&self.samples[0], &self.samples[1]].map(Samples::len);
+        let minibatches = self.batch < train;
+        parts_of([if minibatches { train } else { 0 }, test], EVALUATED_AT_ONCE)
     }
 
     /// Ranks and factors of all layers, \[layer\]\[member\].
@@ -312,11 +322,6 @@ impl<T: Number> Conditional<T> {
         let each = self.size().members * self.batch * self.size().ld;
         self.device.read_back(&self.room.hidden, l * each..(l + 1) * each)
     }
-}
-
-/// How many blocks of a sweep a device holds.
-fn resident<T: Number>(device: &Device) -> impl Fn(Shape) -> Result<usize, Fault> {
-    |shape| device.resident::<T>(shape.samples_of_thread)
 }
 
 /// Parts in which samples are evaluated.

@@ -7,12 +7,9 @@ use super::shape::{Shape, Small};
 
 /// Vectors \[level\]\[member\]\[sample\]\[row\], padded to a multiple of 32 rows.
 pub struct Room<T> {
-    /// P
-    pub samples: usize,
-    /// Of its sweeps.
-    pub shape: Shape,
-    /// Teams, and blocks of each.
-    pub teams: (usize, usize),
+    /// What follows from P, now.
+    pub now: Turn,
+    turns: Vec<Turn>,
     /// Positions among all samples, P a member or P for all, and in the data set.
     pub positions: Buffer<u32>,
     /// Positions in the data set.
@@ -44,7 +41,18 @@ pub struct Room<T> {
     /// Of samples that are remembered, or only evaluated.
     pub kind: Kind<T>,
     levels_of: Vec<usize>,
-    vectors: usize,
+    size: Size,
+}
+
+/// What follows from a number of samples.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// P
+    pub samples: usize,
+    /// Of its sweeps.
+    pub shape: Shape,
+    /// Teams, and blocks of each.
+    pub teams: (usize, usize),
 }
 
 /// What samples leave behind.
@@ -70,19 +78,25 @@ pub enum Kind<T> {
 }
 
 impl<T: Number> Room<T> {
-    /// For `samples` samples on a device that holds `resident` blocks of a sweep; `probed` layers keep
-    /// their g, none: they are only evaluated.
+    /// For any of these numbers of samples, of which the first is now; `probed` layers keep their g, none:
+    /// they are only evaluated.
     pub fn new(
         device: &Device,
         size: Size,
-        samples: usize,
-        resident: impl Fn(Shape) -> Result<usize, Fault>,
+        numbers: &[usize],
         probed: Option<&[usize]>,
     ) -> Result<Self, Fault> {
         let Size { members, depth, capacity, ld, .. } = size;
-        let shape = Shape::new::<T>(ld, samples);
-        let teams = shape.teams(members, resident(shape)?);
-        let small = Small::new(shape, capacity, samples);
+        let turn = |&samples: &usize| {
+            let shape = Shape::new::<T>(ld, samples);
+            let resident = device.resident::<T>(shape.samples_of_thread)?;
+            Ok(Turn { samples, shape, teams: shape.teams(members, resident) })
+        };
+        let turns = numbers.iter().map(turn).collect::<Result<Vec<Turn>, Fault>>()?;
+        let most = |of: fn(&Turn) -> usize| turns.iter().map(of).max().unwrap_or(1);
+        let (samples, teams) = (most(|turn| turn.samples), most(|turn| turn.teams.0));
+        let parts = most(|turn| turn.shape.parts);
+        let small = Small::most::<T>(ld, capacity, numbers);
         let vectors = members * samples * ld;
         let levels_of: Vec<usize> =
             (0..=depth).map(|l| if probed.is_some() { l } else { l % 2 }).collect();
@@ -105,9 +119,8 @@ impl<T: Number> Room<T> {
         };
         let levels = if probed.is_some() { depth + 1 } else { 2 };
         Ok(Room {
-            samples,
-            shape,
-            teams,
+            now: turns[0],
+            turns,
             positions: device.zeros(members * samples)?,
             indices: device.zeros(members * samples)?,
             hidden: device.zeros(levels * vectors)?,
@@ -119,39 +132,55 @@ impl<T: Number> Room<T> {
             ],
             squares: device.zeros(size.matrices() * 2)?,
             row_squares: device.zeros(if probed.is_some() {
-                size.matrices() * 2 * shape.parts
+                size.matrices() * 2 * parts
             } else {
                 1
             })?,
             f: device.zeros(members * samples * size.outputs)?,
-            arrivals: device.zeros(32 * teams.0)?,
-            partials: device.zeros(teams.0 * small.partials)?,
-            scratch: device.zeros(teams.0 * small.scratch)?,
-            choices: device.zeros(teams.0 * small.choices)?,
+            arrivals: device.zeros(32 * teams)?,
+            partials: device.zeros(teams * small.partials)?,
+            scratch: device.zeros(teams * small.scratch)?,
+            choices: device.zeros(teams * small.choices)?,
             small,
             kind,
             levels_of,
-            vectors,
+            size,
         })
     }
 
+    /// Whether it has room for so many samples.
+    pub fn is_for(&self, samples: usize) -> bool {
+        self.turns.iter().any(|turn| turn.samples == samples)
+    }
+
+    /// Turns to so many samples, one of the numbers that it is for.
+    pub fn turn_to(&mut self, samples: usize) {
+        let turn = self.turns.iter().find(|turn| turn.samples == samples);
+        self.now = *turn.unwrap_or(&self.now);
+    }
+
+    /// Numbers of a vector of all members.
+    pub fn vectors(&self) -> usize {
+        self.size.members * self.now.samples * self.size.ld
+    }
+
     /// Rows of a layer's coefficients.
-    pub fn rows(&self, size: Size) -> usize {
+    pub fn rows(&self) -> usize {
         match self.kind {
-            Kind::Remembered { .. } => size.capacity,
-            Kind::Forgotten { .. } => size.capacity + self.samples,
+            Kind::Remembered { .. } => self.size.capacity,
+            Kind::Forgotten { .. } => self.size.capacity + self.now.samples,
         }
     }
 
     /// h_l
     pub fn hidden(&self, l: usize) -> Address {
-        self.hidden.at(self.levels_of[l] * self.vectors)
+        self.hidden.at(self.levels_of[l] * self.vectors())
     }
 
     /// g_l, where they are remembered.
     pub fn signal(&self, l: usize) -> Address {
         match &self.kind {
-            Kind::Remembered { signal, slots_of, .. } => signal.at(slots_of[l] * self.vectors),
+            Kind::Remembered { signal, slots_of, .. } => signal.at(slots_of[l] * self.vectors()),
             Kind::Forgotten { .. } => Address::default(),
         }
     }

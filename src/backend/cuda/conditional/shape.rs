@@ -59,4 +59,24 @@ impl Small {
             choices: (4 + 3 * samples).next_multiple_of(32),
         }
     }
+
+    /// Enough for any of these numbers of samples: fewer may take more parts.
+    pub fn most<T: Number>(ld: usize, capacity: usize, numbers: &[usize]) -> Small {
+        let of = |&samples: &usize| Small::new(Shape::new::<T>(ld, samples), capacity, samples);
+        let none = Small { partials: 0, scratch: 0, choices: 0 };
+        numbers.iter().map(of).fold(none, |a, b| Small {
+            partials: a.partials.max(b.partials),
+            scratch: a.scratch.max(b.scratch),
+            choices: a.choices.max(b.choices),
+        })
+    }
+}
+
+/// How many samples are evaluated at a time, of sets of these sizes, at most `most`.
+pub fn parts_of(sets: [usize; 2], most: usize) -> Vec<usize> {
+    let mut numbers: Vec<usize> =
+        sets.iter().flat_map(|&set| [set.min(most), set % most]).filter(|&n| n > 0).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }

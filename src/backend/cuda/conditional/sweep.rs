@@ -79,10 +79,10 @@ impl Launcher {
         let noted = if remembered { self.first_nonfinite.at(0) } else { Address::default() };
         let gathered = Inputs {
             positions: room.positions.at(0),
-            stride: if remembered { room.samples as u64 } else { 0 },
+            stride: if remembered { room.now.samples as u64 } else { 0 },
             some: room.hidden(0),
             first_nonfinite: noted,
-            samples: room.samples as u32,
+            samples: room.now.samples as u32,
             ..self.lower_end(h)
         };
         device.gather::<T>(&gathered, self.members())?;
@@ -149,10 +149,10 @@ impl Launcher {
             members: members as u32,
             depth: depth as u32,
             capacity: capacity as u32,
-            rows: room.rows(self.size) as u32,
+            rows: room.rows() as u32,
             n: width as u32,
             ld: ld as u32,
-            samples: room.samples as u32,
+            samples: room.now.samples as u32,
             activation: activation as u32,
             closure: match closure {
                 Closure::Exact => 0,
@@ -160,9 +160,9 @@ impl Launcher {
                 Closure::Gia => 2,
             },
             skip: u32::from(scales.skip),
-            blocks: room.teams.1 as u32,
-            height: room.shape.height as u32,
-            parts: room.shape.parts as u32,
+            blocks: room.now.teams.1 as u32,
+            height: room.now.shape.height as u32,
+            parts: room.now.shape.parts as u32,
             fine: place.fine,
             tag: place.tag,
             place: if upward { 0 } else { self.places().of_signal(depth) },
@@ -175,7 +175,7 @@ impl Launcher {
                 sweep.signal = signal.at(0);
                 sweep.slots = slots.at(0);
                 sweep.first_nonfinite = self.first_nonfinite.at(0);
-                sweep.sample_stride = room.samples as u64;
+                sweep.sample_stride = room.now.samples as u64;
                 if record {
                     accumulated.iter_mut().try_for_each(|sum| device.clear(sum))?;
                     sweep.accumulated = [accumulated[0].at(0), accumulated[1].at(0)];
@@ -186,7 +186,7 @@ impl Launcher {
                 sweep.fresh = fresh.at(0);
             }
         }
-        device.sweep::<T>(&sweep, room.shape.samples_of_thread, room.teams.0)
+        device.sweep::<T>(&sweep, room.now.shape.samples_of_thread, room.now.teams.0)
     }
 
     /// What the kernels of the upper end take.
@@ -203,7 +203,7 @@ impl Launcher {
             update: self.network.scales.update_readout,
             rows: width as u32,
             ld: ld as u32,
-            samples: room.samples as u32,
+            samples: room.now.samples as u32,
             outputs: outputs as u32,
             place_f: self.places().of_outputs(),
             place_g: self.places().of_signal(depth),
@@ -268,18 +268,18 @@ impl Launcher {
             k: signal.k.at(0),
             moment: self.moment.at(0),
             capacity: self.size.capacity as u32,
-            rows: room.rows(self.size) as u32,
-            samples: room.samples as u32,
+            rows: room.rows() as u32,
+            samples: room.now.samples as u32,
             padding: 0,
         };
         device.drift(&drift, self.size.depth as u32, self.members())?;
         let follow = Inputs {
             positions: room.positions.at(0),
-            stride: room.samples as u64,
+            stride: room.now.samples as u64,
             some: room.signal(0),
             factors: signal.k.at(0),
             k: signal.products.at(0),
-            samples: room.samples as u32,
+            samples: room.now.samples as u32,
             ..self.lower_end(h)
         };
         device.products(&follow, self.members())?;
