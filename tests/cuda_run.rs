@@ -48,12 +48,13 @@ fn value(row: &Row) -> (String, f64) {
     (key, row.value)
 }
 
-#[test]
-fn the_device_gives_the_numbers_of_plain() {
+/// Runs SMALL, changed so, on the device and by plain, and compares all lines of their results.
+fn compare(more: &[&str]) {
     let Some((folder, device)) = job() else { return };
-    let on_device = run(folder.path(), &device, "cuda", &[], &[]);
+    let on_device = run(folder.path(), &device, "cuda", more, &[]);
     assert!(on_device.status.success(), "{}", said(&on_device));
-    let plain = run(folder.path(), &device, "plain", &["--set", "backend=plain"], &[]);
+    let more = [more, &["--set", "backend=plain"]].concat();
+    let plain = run(folder.path(), &device, "plain", &more, &[]);
     assert!(plain.status.success(), "{}", said(&plain));
     let [got, want] = ["cuda", "plain"].map(|name| rows(&folder.path().join(name)));
     assert!(got.len() == want.len() && got.len() > 1000);
@@ -63,6 +64,48 @@ fn the_device_gives_the_numbers_of_plain() {
         let tolerance =
             if got.0.contains("strong") || got.0.contains("gap") { 1e-7 } else { 1e-10 };
         assert!((got.1 - want.1).abs() <= tolerance * want.1.abs().max(1.0), "{got:?} {want:?}");
+    }
+}
+
+#[test]
+fn the_device_gives_the_numbers_of_plain() {
+    compare(&[]);
+}
+
+#[test]
+fn the_conditional_engine_too() {
+    let closures = r#"ensemble.closures=["exact","nfd","gia"]"#;
+    compare(&["--set", "engine=conditional", "--set", closures]);
+}
+
+/// The example of the README, end to end: the verdicts of the processor, and its exponents to three digits.
+#[test]
+fn verdicts_are_those_of_the_processor() {
+    let Some(device) = softcuda::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/toy-small.json");
+    let claims = |backend: &str| {
+        let mut command = softcuda::command(env!("CARGO_BIN_EXE_nfd"), &device);
+        command.arg("run").arg(&job).args(["--backend", backend, "--output", backend]);
+        let ran = command.current_dir(folder.path()).output().unwrap();
+        assert!(ran.status.success(), "{}", said(&ran));
+        let summary = std::fs::read_to_string(folder.path().join(backend).join("summary.json"));
+        let summary: serde_json::Value = serde_json::from_str(&summary.unwrap()).unwrap();
+        summary["claims"].as_array().unwrap().clone()
+    };
+    let (got, want) = (claims("cuda"), claims("cpu"));
+    assert!(got.len() == want.len() && got.len() > 10);
+    for (got, want) in got.iter().zip(&want) {
+        for key in ["id", "step", "verdict", "points", "seeds"] {
+            assert_eq!(got[key], want[key], "{got} {want}");
+        }
+        for key in ["exponent", "plateau"] {
+            let close = match (got[key].as_f64(), want[key].as_f64()) {
+                (Some(a), Some(b)) => (a - b).abs() <= 1e-3 * b.abs(),
+                (a, b) => a.is_none() && b.is_none(),
+            };
+            assert!(close, "{key}: {got} {want}");
+        }
     }
 }
 
@@ -159,9 +202,5 @@ fn what_is_missing_is_named() {
         said(&old)
     );
 
-    let conditional = ["--set", "engine=conditional"];
-    let refused = run(folder.path(), &device, "x", &conditional, &[]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(said(&refused).contains("cuda has no engine conditional"), "{}", said(&refused));
     assert!(!folder.path().join("x").exists());
 }

@@ -133,6 +133,44 @@ fn weights_are_streamed_by_sixteen_bytes() {
     }
 }
 
+/// The instructions of one function in PTX, of the compiler's name that holds `name`.
+fn function<'a>(ptx: &'a str, name: &str) -> &'a str {
+    let mut bodies = ptx.split("\n}").filter_map(|body| body.split_once("\n{"));
+    let own = |head: &str| head.rfind(".func").is_some_and(|at| head[at..].contains(name));
+    bodies.find(|(head, _)| own(head)).unwrap_or_else(|| panic!("no function {name}")).1
+}
+
+/// What reads columns in the conditional engine's sweep: inner products, and combinations.
+#[test]
+fn columns_are_streamed_by_sixteen_bytes() {
+    if !compiled() {
+        return;
+    }
+    let family = FAMILIES.iter().find(|family| family.name == "conditional").unwrap();
+    let ptx = family.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
+    let ptx = String::from_utf8_lossy(ptx.bytes);
+    for (name, of_columns, of_coefficients) in [
+        ("4dotsIffLi4E", "ld.v4.f32", None),
+        ("4dotsIffLi8E", "ld.v4.f32", None),
+        ("4dotsIddLi4E", "ld.v2.f64", None),
+        ("4dotsIddLi8E", "ld.v2.f64", None),
+        ("7combineIfLi2E", "ld.v4.f32", Some("ld.shared.v2.f32")),
+        ("7combineIfLi8E", "ld.v4.f32", Some("ld.shared.v4.f32")),
+        ("7combineIdLi2E", "ld.v2.f64", Some("ld.shared.v2.f64")),
+        ("7combineIdLi8E", "ld.v2.f64", Some("ld.shared.v2.f64")),
+    ] {
+        let body = function(&ptx, name);
+        // A number at a time only what is added up over parts, and coefficients on their way into
+        // shared memory.
+        let kind = if of_columns.ends_with("f32") { "ld.f32" } else { "ld.global.f64" };
+        assert!(body.contains(of_columns) && !body.contains(kind), "{name}");
+        if let Some(staged) = of_coefficients {
+            assert!(body.contains(staged), "{name}");
+        }
+        assert!(!body.contains(".local"), "{name}");
+    }
+}
+
 #[test]
 fn a_device_gets_code_of_its_generation_or_ptx() {
     let image = |target| Image { target, bytes: &[], log: "" };
