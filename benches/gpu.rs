@@ -1,4 +1,4 @@
-//! The dense engine on a GPU against its floor, and against cuBLAS and PyTorch.
+//! Both engines on a GPU against their floors, the dense one against cuBLAS and PyTorch too.
 //!
 //! ```text
 //! cargo bench --bench gpu [-- --quick]
@@ -12,6 +12,7 @@
 
 mod cublas;
 mod problem;
+mod sweeps;
 mod torch;
 
 use std::sync::Arc;
@@ -101,6 +102,9 @@ fn main() {
             Err(fault) => panic!("{}: {fault}", name_of(size)),
         }
     }
+    let (bytes, peak) = (2.0 * gpu.bytes(), 2.0 * gpu.peak());
+    let sizes: &[Size] = if quick { &sweeps::QUICK } else { &sweeps::SIZES };
+    sweeps::compare(sizes, rounds(quick), &device, peak, || bytes / gpu.copy().unwrap());
 }
 
 fn rounds(quick: bool) -> usize {

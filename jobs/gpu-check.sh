@@ -36,18 +36,21 @@ done
 scratch=$(mktemp -d) || exit 2
 trap 'rm -rf "$scratch"' EXIT
 
-build() { # nfd, the suite of parity and the timings, into their folder
+build() { # nfd, the suites of parity and the timings, into their folder
   local name
-  (cd "$root" && cargo build --release --bin nfd --test cuda --bench gpu \
+  (cd "$root" && cargo build --release --bin nfd --test cuda --test cuda_conditional --bench gpu \
     --message-format=json-render-diagnostics) >"$scratch/built" || return 1
   mkdir -p "$programs" || return 1
-  for name in nfd:nfd cuda:parity gpu:timing; do
+  for name in nfd:nfd cuda:parity cuda_conditional:parity-conditional gpu:timing; do
     cp "$(sed -n "s/.*\"name\":\"${name%:*}\".*\"executable\":\"\([^\"]*\)\".*/\1/p" "$scratch/built")" \
       "$programs/${name#*:}" || return 1
   done
   { git -C "$root" describe --always --dirty 2>/dev/null || echo "unknown sources"; } >"$programs/commit"
 }
-complete() { [ -x "$programs/nfd" ] && [ -x "$programs/parity" ] && [ -x "$programs/timing" ]; }
+complete() {
+  local name
+  for name in nfd parity parity-conditional timing; do [ -x "$programs/$name" ] || return 1; done
+}
 
 if $build_only || ! complete; then
   build || { echo "gpu-check: the programs could not be built" >&2; exit 2; }
@@ -106,15 +109,17 @@ clocks() {
 }
 
 # A process for every test: a fault of a kernel spoils all that its process does afterwards.
-tests=$("$programs/parity" --list --format terse | sed -n 's/: test$//p')
-if $quick; then tests=$(grep normals <<<"$tests"); fi
-parity() { # the log is that of its step: no test at all is no success
-  NFD_TEST_ON_GPU=1 limit 900 "$programs/parity" --exact "$1" --nocapture &&
+parity() { # SUITE TEST; the log is that of its step: no test at all is no success
+  NFD_TEST_ON_GPU=1 limit 900 "$programs/$1" --exact "$2" --nocapture &&
     grep -q '1 passed' "$scratch/log"
 }
-for test in ${tests:-none}; do step "parity: $test" parity "$test"; done
+for suite in parity parity-conditional; do
+  tests=$("$programs/$suite" --list --format terse | sed -n 's/: test$//p')
+  if $quick; then tests=$(grep -E '^(normals|unseen_steps_are_those|evaluation)' <<<"$tests" | head -n 1); fi
+  for test in ${tests:-none}; do step "$suite: $test" parity "$suite" "$test"; done
+done
 
-end_to_end() { # the numbers of results.csv from both backends, to the tolerances of tests/cuda_run.rs
+end_to_end() { # ENGINE; the numbers of results.csv from both backends, as tests/cuda_run.rs compares them
   cat >"$scratch/job.json" <<'JOB'
 {
   "name": "gpu-check",
@@ -122,13 +127,13 @@ end_to_end() { # the numbers of results.csv from both backends, to the tolerance
   "model": { "train": ["input", "hidden", "readout"] },
   "training": { "steps": 6, "learning_rate": 0.5, "batch": 2, "momentum": 0.5, "record": 3 },
   "ensemble": { "widths": [33, 64], "depths": [2, 4], "seeds": 3, "closures": ["exact", "gia"] },
-  "engine": "dense",
   "precision": "f64"
 }
 JOB
   local backend
   for backend in cuda plain; do
-    limit 600 "$programs/nfd" run "$scratch/job.json" --backend $backend --output "$scratch/$backend" \
+    rm -rf "${scratch:?}/$backend"
+    limit 600 "$programs/nfd" run "$scratch/job.json" --set engine="$1" --backend $backend --output "$scratch/$backend" \
       >"$scratch/said" 2>&1 || { local status=$?; cat "$scratch/said"; return $status; }
   done
   awk -F, '
@@ -149,7 +154,9 @@ JOB
       exit bad
     }' "$scratch/plain/results.csv" "$scratch/cuda/results.csv"
 }
-step "nfd run --backend cuda against plain" end_to_end
+for engine in dense conditional; do
+  step "nfd run --backend cuda against plain, $engine" end_to_end $engine
+done
 
 clocks before
 options=(--bench)

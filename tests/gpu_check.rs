@@ -53,12 +53,13 @@ fn check(folder: &Path, device: Option<&Path>) -> (Option<i32>, String) {
     (output.status.code(), report)
 }
 
-/// `programs` of which two do nothing, well, and nfd is itself.
+/// `programs` of which three do nothing, well, and nfd is itself.
 fn stubs() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("programs")).unwrap();
     symlink(NFD, folder.path().join("programs/nfd")).unwrap();
     stub(folder.path(), "parity", &format!("{LIST}; echo 1 passed"));
+    stub(folder.path(), "parity-conditional", &format!("{LIST}; echo 1 passed"));
     stub(folder.path(), "timing", "echo timed");
     folder
 }
@@ -93,12 +94,16 @@ fn the_programs_are_built_and_the_report_has_all_parts() {
         "\nThis is the software device of nfd's tests, no GPU: the timings below mean nothing.",
         "\n== parity: normals_are_the_same_bits: ok",
         " lines, the worst ",
-        "\n== nfd run --backend cuda against plain: ok",
+        "\n== parity-conditional: evaluation_leaves_no_trace: ok",
+        "\n== nfd run --backend cuda against plain, dense: ok",
+        "\n== nfd run --backend cuda against plain, conditional: ok",
         "\ncuBLAS: left out, no libcublas",
         "\nPyTorch: left out, no none",
         "\n 128   2  4       2    f32 ",
         "\n 128   2  4       2   bf16 ",
         "\n  64   2  9       1   bf16 left out: room for 0 steps",
+        "\n    300   2  2       2      2 ",
+        "\n    200   2  9       1      1 ",
         "\n== timings: ok",
         "\nAll steps are ok.",
         "\nThe report is report.txt. Please send it",
@@ -136,7 +141,7 @@ fn a_wrong_number_is_counted_and_stops_nothing() {
     stub(folder.path(), "nfd", &planted);
     let (code, report) = check(folder.path(), Some(&device));
     assert_eq!(code, Some(1), "{report}");
-    assert!(report.contains("== nfd run --backend cuda against plain: FAILED"), "{report}");
+    assert!(report.contains("== nfd run --backend cuda against plain, dense: FAILED"), "{report}");
     assert!(report.contains("f.0: 0."), "{report}");
     assert!(report.contains(" lines, the worst 1e-09 from plain"), "{report}");
     assert!(report.contains("\nFAILED:\n  parity: none\n  nfd run --backend"), "{report}");
