@@ -24,9 +24,7 @@
 // budget: signal_f64 registers 40, shared 0
 // budget: readout_f32 registers 64, shared 0
 // budget: readout_f64 registers 64, shared 0
-#include "real.cuh"
-
-constexpr int THREADS = 256;
+#include "block.cuh"
 
 struct Ends {
     // O x ld, and its velocity or null; a member's are O ld numbers.
@@ -52,18 +50,6 @@ struct Ends {
     u32 place_f, place_g, places;
 };
 static_assert(sizeof(Ends) == 128, "as in src/backend/cuda/arguments.rs");
-
-// The sum over the block, in thread 0.
-__device__ inline double sum_of_block(double x) {
-    __shared__ double sums[THREADS];
-    sums[threadIdx.x] = x;
-    for (u32 half = THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half)
-            sums[threadIdx.x] += sums[threadIdx.x + half];
-    }
-    return sums[0];
-}
 
 template <class Real> __device__ inline void read(const Ends& of) {
     u32 p = blockIdx.x / of.outputs, o = blockIdx.x % of.outputs, member = blockIdx.y;
