@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use nfd::data::selection::Selection;
 use nfd::data::{DataSet, Labels, Request, Source, load};
 
 fn request(source: Source) -> Request {
@@ -13,8 +14,12 @@ fn request(source: Source) -> Request {
         test_samples: 0,
         classes: None,
         labels: Labels::Values,
+        selection: Selection::First,
+        split_seed: None,
+        standardize: false,
         normalize: false,
         path: None,
+        label_path: None,
         dimension: None,
         seed: None,
     }

@@ -1,20 +1,26 @@
 //! CSV: a header whose columns begin with x (inputs) or y (labels), then rows of finite numbers.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
+
+use flate2::read::GzDecoder;
 
 use super::Samples;
 use crate::error::{Error, Result};
 
-/// Reads at most `wanted` rows of a file.
+/// Reads at most `wanted` rows of a file, plain or gzip.
 pub fn load(path: &Path, wanted: usize) -> Result<Samples> {
     let file = File::open(path).map_err(|source| Error::Io {
         action: "read",
         path: path.to_owned(),
         source,
     })?;
-    parse(&path.display().to_string(), file, wanted)
+    let name = path.display().to_string();
+    match path.extension().is_some_and(|extension| extension == "gz") {
+        true => parse(&name, GzDecoder::new(BufReader::new(file)), wanted),
+        false => parse(&name, file, wanted),
+    }
 }
 
 /// Reads at most `wanted` rows; sample indices are row numbers from 0.

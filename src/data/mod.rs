@@ -1,7 +1,17 @@
-//! Samples: bundled sets, CSV files, synthetic directions; selected, normalised, labelled.
+//! Samples: bundled sets, files that people have, synthetic directions; selected, standardised, normalised,
+//! labelled.
+//!
+//! [`Source`] says where from. Sets of records with classes (digits, IDX, CIFAR-10) share one way:
+//! `classified` takes what [`selection`] chooses; tables (CSV, NPY) come as numbers. Nothing is ever
+//! fetched.
 
+mod cifar;
+mod classified;
 mod csv_file;
 mod digits;
+mod idx;
+mod npy;
+pub mod selection;
 mod synthetic;
 
 use std::path::PathBuf;
@@ -10,6 +20,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use cifar::Cifar;
+use classified::data_error;
+use digits::Digits;
+use idx::Idx;
+use selection::Selection;
 
 /// Where samples come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -19,8 +34,14 @@ pub enum Source {
     Digits,
     /// Two vectors of dimension 8, bundled.
     Toy,
-    /// A file with a header and numbers: columns x…, then y….
+    /// A folder with MNIST's or Fashion-MNIST's four IDX files, plain or gzip.
+    Idx,
+    /// A folder with the six files of CIFAR-10's binary version.
+    Cifar10,
+    /// A file with a header and numbers, plain or gzip: columns x…, then y….
     Csv,
+    /// Two files of numpy.save: inputs and labels, samples along the first axis.
+    Npy,
     /// Gaussian directions on the sphere of radius √d, with random signs as labels.
     Synthetic,
 }
@@ -44,24 +65,40 @@ pub struct Request {
     pub source: Source,
     /// Training samples: the first so many that fit.
     pub samples: usize,
-    /// Test samples: those that follow.
+    /// Test samples: of the set's own, or those that follow.
     pub test_samples: usize,
-    /// Digits: which classes, in the order of their labels.
+    /// Which classes, in the order of their labels; None for a table whose labels are numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<u8>>,
     /// How labels are made.
     pub labels: Labels,
+    /// How many of each class.
+    #[serde(skip_serializing_if = "as_they_come")]
+    pub selection: Selection,
+    /// Takes samples in a random order instead of that of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
+    /// Shift and scale every coordinate to mean 0 and variance 1 over the training samples, first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub standardize: bool,
     /// Scale every input to ‖x‖ = √d.
     pub normalize: bool,
-    /// CSV: the file.
+    /// The file, or the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// NPY: the file of labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_path: Option<PathBuf>,
     /// Synthetic: d.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimension: Option<usize>,
     /// Synthetic: the seed of inputs and labels, not of the networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+}
+
+fn as_they_come(selection: &Selection) -> bool {
+    *selection == Selection::First
 }
 
 /// Labelled samples.
@@ -111,6 +148,28 @@ impl Samples {
         selected
     }
 
+    /// The classes that the only label column names.
+    fn classes(&self, name: &str) -> Result<Vec<u8>> {
+        let refuse = |problem: String| {
+            let help = "data.classes needs one label column with a class of 0 to 255 a row; without it \
+                        labels are numbers";
+            Err(data_error(name, problem, help))
+        };
+        if self.outputs != 1 {
+            return refuse(format!("has {} label columns", self.outputs));
+        }
+        let class = |y: f64| (y.fract() == 0.0 && (0.0..256.0).contains(&y)).then_some(y as u8);
+        let classes: Option<Vec<u8>> = self.labels.iter().map(|&y| class(y)).collect();
+        let wrong = || self.labels.iter().position(|&y| class(y).is_none());
+        match (classes, wrong()) {
+            (Some(classes), _) => Ok(classes),
+            (None, at) => {
+                let at = at.unwrap_or(0);
+                refuse(format!("sample {at} has label {}, which is no class", self.labels[at]))
+            }
+        }
+    }
+
     /// The first whose label is not a single one among zeros, by its position.
     fn first_not_one_hot(&self) -> Option<usize> {
         let one_hot = |label: &[f64]| {
@@ -153,45 +212,87 @@ pub struct DataSet {
 /// # Errors
 /// [`Error::Data`] names the file and the line; [`Error::Io`] a file that cannot be read.
 pub fn load(request: &Request) -> Result<DataSet> {
-    let wanted = request.samples.saturating_add(request.test_samples);
-    let (name, mut samples) = match request.source {
-        Source::Digits => {
-            ("digits".to_owned(), digits::load(request.classes.as_deref(), request.labels, wanted)?)
+    let path = request.path.clone().unwrap_or_default();
+    let name = path.display().to_string();
+    let (name, mut set) = match request.source {
+        Source::Digits => ("digits".to_owned(), classified::load(&Digits::new()?, request)?),
+        Source::Idx => (name, classified::load(&Idx::open(&path)?, request)?),
+        Source::Cifar10 => (name, classified::load(&Cifar::open(&path)?, request)?),
+        Source::Toy => {
+            ("toy".to_owned(), table("toy", request, |n| csv_file::parse("toy", digits::TOY, n))?)
         }
-        Source::Toy => ("toy".to_owned(), csv_file::parse("toy", digits::TOY, wanted)?),
-        Source::Csv => {
-            let path = request.path.clone().unwrap_or_default();
-            (path.display().to_string(), csv_file::load(&path, wanted)?)
+        Source::Csv => (name.clone(), table(&name, request, |n| csv_file::load(&path, n))?),
+        Source::Npy => {
+            let labels = request.label_path.clone().unwrap_or_default();
+            (name.clone(), table(&name, request, |n| npy::load(&path, &labels, n))?)
         }
         Source::Synthetic => {
-            let dimension = request.dimension.unwrap_or(1);
-            let seed = request.seed.unwrap_or(0);
-            ("synthetic".to_owned(), synthetic::draw(dimension, seed, wanted))
+            let (dimension, seed) = (request.dimension.unwrap_or(1), request.seed.unwrap_or(0));
+            let draw = |wanted| Ok(synthetic::draw(dimension, seed, wanted));
+            ("synthetic".to_owned(), table("synthetic", request, draw)?)
         }
     };
-    if samples.len() < wanted {
-        return Err(Error::Data {
-            source_name: name,
-            row: None,
-            problem: format!(
-                "{} training and {} test samples asked for, but there are {}",
-                request.samples,
-                request.test_samples,
-                samples.len()
-            ),
-            help: "lower data.samples or data.test_samples, or select more classes".to_owned(),
-        });
+    if request.standardize {
+        set.standardize();
     }
     if request.normalize {
-        samples.normalize(&name)?;
+        set.train.normalize(&name)?;
+        set.test.normalize(&name)?;
     }
-    Ok(DataSet {
-        train: samples.select(0..request.samples),
-        test: samples.select(request.samples..wanted),
-    })
+    Ok(set)
+}
+
+/// Training and test samples of a table, of which `read` gives the first so many rows.
+fn table(
+    name: &str,
+    request: &Request,
+    read: impl FnOnce(usize) -> Result<Samples>,
+) -> Result<DataSet> {
+    let wanted = request.samples.saturating_add(request.test_samples);
+    let in_order = request.split_seed.is_none() && request.classes.is_none();
+    let mut samples = read(if in_order { wanted } else { usize::MAX })?;
+    let chosen = match &request.classes {
+        Some(classes) => {
+            let labels = samples.classes(name)?;
+            let chosen = selection::choose(&labels, classes, wanted, request);
+            let chosen = chosen.map_err(|(problem, help)| data_error(name, problem, help))?;
+            let labelled = labels.iter().map(|&c| classified::label(c, classes, request.labels));
+            samples.labels = labelled.flatten().collect();
+            samples.outputs = if request.labels == Labels::OneHot { classes.len() } else { 1 };
+            chosen
+        }
+        None => selection::order(samples.len(), request.split_seed),
+    };
+    if chosen.len() < wanted {
+        let problem = selection::too_few(request, chosen.len());
+        return Err(data_error(name, problem, selection::LOWER));
+    }
+    let (train, test) = chosen[..wanted].split_at(request.samples);
+    let select = |positions: &[usize]| samples.select(positions.iter().copied());
+    Ok(DataSet { train: select(train), test: select(test) })
 }
 
 impl DataSet {
+    /// Shifts and scales every coordinate to mean 0 and variance 1 over the training samples; one that does
+    /// not vary there becomes 0.
+    fn standardize(&mut self) {
+        let (d, count) = (self.train.dimension, self.train.len() as f64);
+        let of = |j: usize| self.train.inputs.iter().skip(j).step_by(d);
+        let scales: Vec<(f64, f64)> = (0..d)
+            .map(|j| {
+                let mean = of(j).sum::<f64>() / count;
+                let variance = of(j).map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+                (mean, if variance > 0.0 { variance.sqrt().recip() } else { 0.0 })
+            })
+            .collect();
+        for samples in [&mut self.train, &mut self.test] {
+            let inputs = samples.inputs.chunks_mut(d);
+            inputs.flat_map(|x| x.iter_mut().zip(&scales)).for_each(|(x, (mean, scale))| {
+                *x = (*x - mean) * scale;
+            });
+        }
+    }
+
     /// Refuses labels that name no class: cross-entropy measures probabilities of classes.
     ///
     /// # Errors

@@ -98,7 +98,10 @@ pub fn name_of(source: data::Source) -> &'static str {
     match source {
         data::Source::Digits => "digits",
         data::Source::Toy => "toy",
+        data::Source::Idx => "idx",
+        data::Source::Cifar10 => "cifar10",
         data::Source::Csv => "csv",
+        data::Source::Npy => "npy",
         data::Source::Synthetic => "synthetic",
     }
 }

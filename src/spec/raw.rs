@@ -9,6 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
 use super::{Batch, Block, Group, Optimizer, Precision, ReferenceKind, Rows, Storage, Study};
+use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
 use crate::model::{Activation, Closure, Exponents, Loss, Parametrization};
 
@@ -42,8 +43,12 @@ pub struct Data {
     pub test_samples: Option<usize>,
     pub classes: Option<Vec<u8>>,
     pub labels: Option<Labels>,
+    pub selection: Option<Selection>,
+    pub split_seed: Option<u64>,
+    pub standardize: Option<bool>,
     pub normalize: Option<bool>,
     pub path: Option<PathBuf>,
+    pub label_path: Option<PathBuf>,
     pub dimension: Option<usize>,
     pub seed: Option<u64>,
 }

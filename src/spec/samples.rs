@@ -2,7 +2,7 @@
 
 use super::check::{Check, name_of};
 use super::raw;
-use crate::data::Source::{Csv, Digits, Synthetic, Toy};
+use crate::data::Source::{Cifar10, Csv, Digits, Idx, Npy, Synthetic, Toy};
 use crate::data::{Labels, Request};
 use crate::error::Result;
 
@@ -16,21 +16,31 @@ const MOST_NUMBERS: usize = 1 << 27;
 /// At the offending field.
 pub fn samples(raw: raw::Data, check: &Check) -> Result<Request> {
     let source = raw.source;
-    if source != Digits {
+    let has_classes = matches!(source, Digits | Idx | Cifar10);
+    let is_table = matches!(source, Csv | Npy);
+    if !has_classes && !is_table {
         check.unused("data.classes", &raw.classes, source)?;
+        check.unused("data.split_seed", &raw.split_seed, source)?;
     }
-    if source != Csv {
+    if !(has_classes || is_table && raw.classes.is_some()) {
+        check.unused("data.selection", &raw.selection, source)?;
+    }
+    if matches!(source, Digits | Toy | Synthetic) {
         check.unused("data.path", &raw.path, source)?;
+    }
+    if source != Npy {
+        check.unused("data.label_path", &raw.label_path, source)?;
     }
     if source != Synthetic {
         check.unused("data.dimension", &raw.dimension, source)?;
         check.unused("data.seed", &raw.seed, source)?;
     }
-    let classes = (source == Digits).then(|| raw.classes.unwrap_or_else(|| vec![0, 1]));
+    let classes = raw.classes.or_else(|| has_classes.then(|| vec![0, 1]));
     if let Some(classes) = &classes {
         check.distinct("data.classes", classes)?;
+        let most = if matches!(source, Digits | Cifar10) { 9 } else { 255 };
         for (i, &class) in classes.iter().enumerate() {
-            check.within(&format!("data.classes[{i}]"), class, 0, 9)?;
+            check.within(&format!("data.classes[{i}]"), class, 0, most)?;
         }
     }
     let two = classes.as_ref().is_some_and(|classes| classes.len() == 2);
@@ -50,14 +60,23 @@ pub fn samples(raw: raw::Data, check: &Check) -> Result<Request> {
         }
         _ => {}
     }
-    if source == Csv && raw.path.is_none() {
-        return check.fail("data.path", "is required with source csv", "name the file");
+    let required = |field: &str, help: &str| {
+        let problem = format!("is required with source {}", name_of(source));
+        check.fail(field, problem, help)
+    };
+    match source {
+        Csv | Npy if raw.path.is_none() => return required("data.path", "name the file"),
+        Idx | Cifar10 if raw.path.is_none() => return required("data.path", "name the folder"),
+        Npy if raw.label_path.is_none() => {
+            return required("data.label_path", "name the file of labels");
+        }
+        _ => {}
     }
     let samples = match (raw.samples, source) {
         (Some(samples), _) => samples,
         (None, Toy) => 2,
-        (None, Digits | Synthetic) => 8,
-        (None, Csv) => return check.fail("data.samples", "is required with source csv", "add it"),
+        (None, Digits | Synthetic | Idx | Cifar10) => 8,
+        (None, Csv | Npy) => return required("data.samples", "add it"),
     };
     let dimension = (source == Synthetic).then(|| raw.dimension.unwrap_or(16));
     if let Some(dimension) = dimension {
@@ -75,8 +94,12 @@ pub fn samples(raw: raw::Data, check: &Check) -> Result<Request> {
         )?,
         classes,
         labels,
-        normalize: raw.normalize.unwrap_or(matches!(source, Digits | Synthetic)),
+        selection: raw.selection.unwrap_or_default(),
+        split_seed: raw.split_seed,
+        standardize: raw.standardize.unwrap_or(false),
+        normalize: raw.normalize.unwrap_or(has_classes || source == Synthetic),
         path: raw.path,
+        label_path: raw.label_path,
         dimension,
         seed: (source == Synthetic).then(|| raw.seed.unwrap_or(0)),
     })

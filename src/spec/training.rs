@@ -62,21 +62,21 @@ pub fn training(raw: raw::Training, data: &Request, check: &Check) -> Result<Tra
 fn require_classes(data: &Request, check: &Check) -> Result<()> {
     let fail = |problem: String, help| check.fail("training.loss", problem, help);
     match (data.source, data.labels) {
-        (Source::Csv, _) => Ok(()),
+        (Source::Csv | Source::Npy, _) if data.classes.is_none() => Ok(()),
         (Source::Toy | Source::Synthetic, _) => fail(
             format!(
                 "cross-entropy needs an output a class, but source {} has one output",
                 name_of(data.source)
             ),
-            "take loss squared, or source digits or csv",
+            "take loss squared, or another source",
         ),
-        (Source::Digits, Labels::OneHot) => match data.classes.as_ref().map_or(0, Vec::len) {
+        (_, Labels::OneHot) => match data.classes.as_ref().map_or(0, Vec::len) {
             0 | 1 => {
                 fail("cross-entropy needs two classes or more".to_owned(), "add to data.classes")
             }
             _ => Ok(()),
         },
-        (Source::Digits, Labels::Sign | Labels::Values) => fail(
+        (_, Labels::Sign | Labels::Values) => fail(
             "cross-entropy needs one-hot labels, an output a class".to_owned(),
             "set data.labels to one-hot, or take loss squared",
         ),

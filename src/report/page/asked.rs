@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::words;
+use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
 use crate::model::{Closure, Decay, Loss, Schedule};
 use crate::report::Report;
@@ -66,16 +67,18 @@ fn data(experiment: &Experiment) -> String {
     if request.test_samples > 0 {
         let _ = write!(words, " and {}", count(request.test_samples as u64, "test sample"));
     }
+    let classes: Vec<String> = request.classes.iter().flatten().map(ToString::to_string).collect();
+    let path = request.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
     match request.source {
         Source::Digits => {
-            let classes: Vec<String> =
-                request.classes.iter().flatten().map(ToString::to_string).collect();
             let _ = write!(words, ", 8×8 images of handwritten digits {}", list(&classes));
         }
         Source::Toy => words.push_str(": the bundled pair of vectors of dimension 8"),
-        Source::Csv => {
-            let path = request.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        Source::Idx | Source::Cifar10 | Source::Csv | Source::Npy => {
             let _ = write!(words, " from <code>{}</code>", escape(&path));
+            if !classes.is_empty() {
+                let _ = write!(words, ", classes {}", list(&classes));
+            }
         }
         Source::Synthetic => {
             let dimension = request.dimension.unwrap_or(0);
@@ -87,6 +90,15 @@ fn data(experiment: &Experiment) -> String {
         Labels::OneHot => "; one output a class",
         Labels::Values => "; labels as in the file",
     });
+    if request.selection == Selection::Stratified {
+        words.push_str("; as many of each class");
+    }
+    if let Some(seed) = request.split_seed {
+        let _ = write!(words, "; chosen at random with seed {seed}");
+    }
+    if request.standardize {
+        words.push_str("; every coordinate with mean 0 and variance 1 over the training samples");
+    }
     if request.normalize {
         words.push_str("; inputs scaled to ‖x‖ = √d");
     }
