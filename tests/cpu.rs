@@ -238,7 +238,7 @@ fn evaluation_leaves_no_trace() {
     let case = &cases()[4];
     let without = Case { test: none_like(&case.train), ..case.clone() };
     let bits = |case: &Case| {
-        let mut passes = run(case, &mut on::<f32>(&case, Instructions::detect()));
+        let mut passes = run(case, &mut on::<f32>(case, Instructions::detect()));
         assert_eq!(passes.test.is_empty(), case.test.is_empty());
         passes.test.clear();
         numbers(&passes).into_iter().map(|(_, x)| x.to_bits()).collect::<Vec<_>>()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use common::conditional::*;
+use common::crew::*;
 use common::softcuda::on_softcuda;
 use common::*;
 use nfd::backend::cpu::conditional::Conditional as Fast;
@@ -21,57 +22,6 @@ use nfd::engine::{Training, train, train_together};
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Schedule, schedule::Decay};
 use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
-
-const SEEDS: [u64; 2] = [7, 1 << 40];
-
-fn device() -> Arc<Device> {
-    Arc::new(Device::open(0).unwrap())
-}
-
-fn ensemble<'a>(case: &Case, seeds: &'a [u64]) -> Ensemble<'a> {
-    Ensemble {
-        network: case.network.clone(),
-        seeds,
-        noise: (*case.noise()).clone(),
-        probe: full_probe(case.network.depth),
-        samples: (case.train.clone(), case.test.clone()),
-        batch: case.batches.size,
-        passes: case.steps as usize + 1,
-    }
-}
-
-fn crew<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64]) -> Conditional<T> {
-    Conditional::new(device.clone(), ensemble(case, seeds)).unwrap()
-}
-
-/// As [`conditional::run`], for all members.
-fn run_all<T: Number>(case: &Case, crew: &mut Conditional<T>) -> Vec<Passes> {
-    let mut all: Vec<Passes> = (0..crew.members()).map(|_| Passes::default()).collect();
-    for k in 0..=case.steps {
-        let batch = vec![case.batches.of(k); crew.members()];
-        if batch[0].len() < case.train.len() {
-            let evaluated = crew.evaluate(k, Set::Train).unwrap();
-            all.iter_mut().zip(evaluated).for_each(|(passes, f)| passes.test.push(f));
-        }
-        let labels = case.train.select(batch[0].iter().copied());
-        let forward = crew.forward(k, &batch, k % case.record == 0).unwrap();
-        if !case.test.is_empty() {
-            let evaluated = crew.evaluate(k, Set::Test).unwrap();
-            all.iter_mut().zip(evaluated).for_each(|(passes, f)| passes.test.push(f));
-        }
-        let chi: Vec<_> = forward.iter().map(|forward| chi(&forward.f, &labels)).collect();
-        let update = (k < case.steps).then_some(&case.update);
-        let backward = crew.backward(k, &chi, update).unwrap();
-        for (m, passes) in all.iter_mut().enumerate() {
-            passes.forward.push(forward[m].clone());
-            passes.backward.push(backward[m].clone());
-        }
-    }
-    for (passes, covariances) in all.iter_mut().zip(crew.covariances()) {
-        passes.covariances = covariances;
-    }
-    all
-}
 
 fn noise(case: &Case, seed: u64) -> Box<BrownianPath> {
     let depth = case.network.depth as u32;
@@ -208,23 +158,6 @@ fn f32_ranks_are_plains_outside_a_factor_of_four() {
 fn bits<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64]) -> Vec<u64> {
     let all = run_all(case, &mut crew::<T>(device, case, seeds));
     numbers(&all[0]).into_iter().map(|(_, x)| x.to_bits()).collect()
-}
-
-/// A case with everything at a width of several parts.
-fn everything() -> Case {
-    let train = sphere(5, 6, 1);
-    let network =
-        network(Parametrization::DepthMup, Activation::Softplus, Closure::Exact, (2100, 3), &train);
-    Case {
-        test: sphere(3, 6, 1),
-        batches: nfd::engine::batches::Batches { samples: 5, size: 3, seed: 3 },
-        update: Update { momentum: 0.7, weight_decay: 0.2, ..descent(rates(0.5, ALL)) },
-        record: 2,
-        train,
-        network,
-        steps: 3,
-        fine: 2,
-    }
 }
 
 /// One network has the whole device, two half of it each, nine take turns: never a bit of difference.

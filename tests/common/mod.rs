@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod conditional;
+pub mod crew;
 pub mod dense;
 pub mod faults;
 pub mod results;
