@@ -1,5 +1,6 @@
 //! The command line: one verb a file, exit codes, messages.
 
+mod cite;
 mod doctor;
 mod merge;
 mod plan;
@@ -42,6 +43,8 @@ enum Verb {
     Status(status::Arguments),
     /// Write the final files of a run directory again, from what is finished.
     Report(report::Arguments),
+    /// Print BibTeX of what a run relied on.
+    Cite(cite::Arguments),
     /// Say what this build and this machine have.
     Doctor,
     /// Print the JSON schema of experiment files.
@@ -81,6 +84,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Verb::Merge(verb) => merge::run(&verb, &arguments),
         Verb::Status(verb) => status::run(&verb),
         Verb::Report(verb) => report::run(&verb, &arguments),
+        Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor => doctor::run(),
         Verb::Schema => schema::run(),
     };

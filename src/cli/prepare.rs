@@ -21,7 +21,8 @@ use crate::spec::source::Source;
 use crate::spec::work::{Rates, Work};
 use crate::store::journals::Journals;
 use crate::store::key::{Keys, experiment_hash};
-use crate::store::{manifest, timings};
+use crate::store::manifest::{self, Manifest};
+use crate::store::timings;
 
 /// What `run` and `plan` take.
 #[derive(Args, Clone)]
@@ -132,16 +133,18 @@ impl Prepared {
     }
 }
 
+/// The manifest of a run directory.
+pub fn read(directory: &Path) -> Result<Manifest> {
+    manifest::read(directory)?.ok_or_else(|| Error::RunDirectory {
+        directory: directory.to_owned(),
+        problem: "has no manifest.json: it is not a run directory".to_owned(),
+        help: "name a directory that `nfd run` has made".to_owned(),
+    })
+}
+
 /// The experiment that `directory` holds.
 pub fn reopen(directory: &Path) -> Result<Prepared> {
-    let Some(manifest) = manifest::read(directory)? else {
-        return Err(Error::RunDirectory {
-            directory: directory.to_owned(),
-            problem: "has no manifest.json: it is not a run directory".to_owned(),
-            help: "name a directory that `nfd run` has made".to_owned(),
-        });
-    };
-    let text = manifest.experiment.to_string();
+    let text = read(directory)?.experiment.to_string();
     again(text, &directory.join(manifest::NAME), directory.to_owned(), cores::available())
 }
 

@@ -1,6 +1,7 @@
-//! What people read: tables on the terminal, and the report with its plots. Reads results, computes
+//! What people read: tables on the terminal, the report with its plots, what to cite. Reads results, computes
 //! nothing itself but means over seeds for drawing.
 
+pub mod citations;
 pub mod page;
 pub mod plot;
 pub mod table;
