@@ -2,7 +2,7 @@
 
 use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cuda::conditional::room::slots;
-use crate::backend::cuda::conditional::shape::{Shape, Small, parts_of};
+use crate::backend::cuda::conditional::shape::{Shape, Small, parts_of, summands};
 use crate::backend::cuda::conditional::{self, capacity};
 use crate::backend::cuda::dense::PADDING;
 use crate::backend::cuda::dense::room::most_parts;
@@ -51,14 +51,16 @@ fn conditional(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
         let parts = numbers.iter().map(|&samples| shape(ld, samples).parts).max().unwrap_or(0);
         let sums = 16.0 * depth * (1.0 + parts as f64);
         let of_team = (8 * (partials + scratch) + 4 * choices) as f64;
-        of_team + sums + 8.0 * queries * rows * samples + samples * (8.0 * outputs + 8.0) + 128.0
+        let f = 8.0 * outputs * (1.0 + summands(task.width) as f64);
+        of_team + sums + 8.0 * queries * rows * samples + samples * (f + 8.0) + 128.0
     };
     // h of every layer, g in its slots, a residual, two sums of couplings; initial values.
     let slots = slots(task.depth, &probed).into_iter().max().map_or(0, |most| most + 1) as f64;
     let vectors = batch * vector * (depth + 1.0 + slots + 3.0 + 2.0 * probes);
     let training = vectors + small(&[batch as usize], 2.0 * depth, capacity as f64);
     let rows = task.width.min(experiment.reference.rows.limit()) as f64;
-    let looked_at = 2.0 * probes * (4.0 * batch * rows + 8.0);
+    let parts = summands(batch as usize * ld) as f64;
+    let looked_at = 2.0 * probes * (4.0 * batch * rows + 8.0 * parts) + 8.0 * parts;
     let numbers = parts_of(evaluated(experiment, data), EVALUATED_AT_ONCE);
     // Two layers, a residual, new columns and their answers.
     let evaluation = numbers.iter().copied().max().map_or(0.0, |most| {

@@ -190,6 +190,7 @@ pub struct Ends {
     pub h: Address,
     pub g: Address,
     pub f: Address,
+    pub parts: Address,
     pub chi: Address,
     pub labels: Address,
     pub k: Address,
@@ -205,6 +206,8 @@ pub struct Ends {
     pub place_f: u32,
     pub place_g: u32,
     pub places: u32,
+    pub count: u32,
+    pub padding: u32,
 }
 
 /// Sums of squares: see `kernels/ends.cu`.

@@ -146,8 +146,13 @@ impl Device {
 
     /// f
     pub(super) fn read<T: Number>(&self, of: &Ends, members: u32) -> Result<(), Fault> {
-        let grid = (of.samples * of.outputs, members, 1);
-        self.start(&named::<T>("read", Stored::Full), of, grid, 0)
+        let outputs = of.samples * of.outputs;
+        let name = named::<T>("read", Stored::Full);
+        self.start(&name, of, (outputs, members, of.count.max(1)), 0)?;
+        if of.parts == Address::default() {
+            return Ok(());
+        }
+        self.start("collect", of, (outputs.div_ceil(THREADS), members, 1), 0)
     }
 
     /// χ
@@ -167,9 +172,13 @@ impl Device {
         self.start(&named::<T>("readout", Stored::Full), of, grid, 0)
     }
 
-    /// Adds sums of squares.
-    pub(super) fn squares<T: Number>(&self, of: &Squares, members: u32) -> Result<(), Fault> {
-        self.start(&named::<T>("squares", Stored::Full), of, (1, members, 1), 0)
+    /// Adds sums of squares, so many parts of each.
+    pub(super) fn squares<T: Number>(
+        &self,
+        of: &Squares,
+        (parts, members): (u32, u32),
+    ) -> Result<(), Fault> {
+        self.start(&named::<T>("squares", Stored::Full), of, (parts, members, 1), 0)
     }
 
     /// A sweep of the conditional engine, by so many teams of blocks that are all resident.

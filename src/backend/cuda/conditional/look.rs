@@ -4,6 +4,7 @@
 use super::super::arguments::{Leading, Squares};
 use super::super::device::{Buffer, Device, Number};
 use super::super::fault::Fault;
+use super::shape::summands;
 use super::{Conditional, Size};
 use crate::backend::{Probe, Snapshot};
 use nalgebra::DMatrix;
@@ -14,7 +15,7 @@ pub struct Recorder<T> {
     initial: Vec<Option<Buffer<T>>>,
     /// \[probed layer\]\[member\]\[sample\]\[row\]
     rows: Buffer<f32>,
-    /// Squares of movements: \[probed layer\]\[member\].
+    /// Squares of movements: \[probed layer\]\[member\]\[part\].
     sums: Buffer<f64>,
     size: Size,
     samples: usize,
@@ -29,7 +30,7 @@ impl<T: Number> Recorder<T> {
         Ok(Recorder {
             initial: probe.layers.iter().map(|_| None).collect(),
             rows: device.zeros(probes * size.members * samples * count)?,
-            sums: device.zeros(probes * size.members)?,
+            sums: device.zeros(probes * size.members * summands(samples * size.ld))?,
             size,
             samples,
             count,
@@ -46,6 +47,7 @@ impl<T: Number> Recorder<T> {
     ) -> Result<Vec<Vec<Snapshot>>, Fault> {
         let Size { members, width, ld, .. } = self.size;
         let (vector, each) = (self.samples * ld, self.samples * self.count);
+        let parts = summands(vector);
         device.clear(&mut self.sums)?;
         for (i, &l) in probe.layers.iter().enumerate() {
             if self.count > 0 {
@@ -64,9 +66,9 @@ impl<T: Number> Recorder<T> {
                         y: vectors.at(first(l)),
                         stride: vector as u64,
                         minus: initial.at(0),
-                        sums: self.sums.at(i * members),
+                        sums: self.sums.at(i * members * parts),
                     };
-                    device.squares::<T>(&moved, members as u32)?;
+                    device.squares::<T>(&moved, (parts as u32, members as u32))?;
                 }
                 None => {
                     let range = first(l)..first(l) + members * vector;
@@ -76,10 +78,11 @@ impl<T: Number> Recorder<T> {
         }
         let probes = probe.layers.len();
         let rows = device.read_back(&self.rows, 0..probes * members * each)?;
-        let sums = device.read_back(&self.sums, 0..probes * members)?;
+        let sums = device.read_back(&self.sums, 0..probes * members * parts)?;
+        let sum = |at: usize| sums[at * parts..][..parts].iter().sum::<f64>();
         let snapshot = |member: usize, i: usize| Snapshot {
             rows: rows[(i * members + member) * each..][..each].to_vec(),
-            movement: sums[i * members + member] / (width * self.samples) as f64,
+            movement: sum(i * members + member) / (width * self.samples) as f64,
         };
         Ok((0..members).map(|m| (0..probes).map(|i| snapshot(m, i)).collect()).collect())
     }
@@ -116,17 +119,19 @@ impl<T: Number> Conditional<T> {
         let super::room::Kind::Remembered { accumulated, .. } = &self.room.kind else {
             return Ok(vec![0.0; size.members]);
         };
-        let sums = self.device.zeros::<f64>(size.members)?;
+        let vector = self.room.now.samples * size.ld;
+        let parts = summands(vector);
+        let sums = self.device.zeros::<f64>(size.members * parts)?;
         let squares = Squares {
             y: accumulated[which].at(0),
-            stride: (self.room.now.samples * size.ld) as u64,
+            stride: vector as u64,
             sums: sums.at(0),
             ..Squares::default()
         };
-        self.device.squares::<T>(&squares, size.members as u32)?;
-        let sums = self.device.read_back(&sums, 0..size.members)?;
+        self.device.squares::<T>(&squares, (parts as u32, size.members as u32))?;
+        let sums = self.device.read_back(&sums, 0..size.members * parts)?;
         let entries = (size.width * self.room.now.samples) as f64;
-        Ok(sums.into_iter().map(|sum| sum / entries).collect())
+        Ok(sums.chunks(parts).map(|parts| parts.iter().sum::<f64>() / entries).collect())
     }
 
     /// The coefficients of the last query of one side (0 forward) at the probed layers join those of

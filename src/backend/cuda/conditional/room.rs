@@ -3,7 +3,7 @@
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::fault::Fault;
 use super::Size;
-use super::shape::{Shape, Small};
+use super::shape::{Shape, Small, summands};
 
 /// Vectors \[level\]\[member\]\[sample\]\[row\], padded to a multiple of 32 rows.
 pub struct Room<T> {
@@ -28,6 +28,8 @@ pub struct Room<T> {
     pub row_squares: Buffer<f64>,
     /// P×O a member
     pub f: Buffer<f64>,
+    /// The same in parts of rows.
+    pub f_parts: Buffer<f64>,
     /// A counter a team.
     pub arrivals: Buffer<u32>,
     /// Of each team.
@@ -137,6 +139,7 @@ impl<T: Number> Room<T> {
                 1
             })?,
             f: device.zeros(members * samples * size.outputs)?,
+            f_parts: device.zeros(members * samples * size.outputs * summands(size.width))?,
             arrivals: device.zeros(32 * teams)?,
             partials: device.zeros(teams * small.partials)?,
             scratch: device.zeros(teams * small.scratch)?,

@@ -9,6 +9,14 @@ const PARTS: usize = 512;
 /// Samples up to which there are so many.
 const FEW: usize = 32;
 
+/// Rows of a vector that one block sums by itself.
+const SUMMED: usize = 1 << 14;
+
+/// Blocks that sum up a vector of so many numbers.
+pub fn summands(numbers: usize) -> usize {
+    numbers.div_ceil(SUMMED).min(PARTS)
+}
+
 /// What follows from n and P.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {

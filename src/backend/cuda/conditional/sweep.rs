@@ -6,6 +6,7 @@ use super::super::fault::Fault;
 use super::super::places::Places;
 use super::columns::Columns;
 use super::room::{Kind, Room};
+use super::shape::summands;
 use super::{Signal, Size, Trained};
 use crate::backend::Network;
 use crate::data::Samples;
@@ -198,6 +199,8 @@ impl Launcher {
             h: room.hidden(depth),
             g: room.signal(depth),
             f: room.f.at(0),
+            parts: room.f_parts.at(0),
+            count: summands(width) as u32,
             moment: self.moment.at(0),
             readout: self.network.scales.readout,
             update: self.network.scales.update_readout,

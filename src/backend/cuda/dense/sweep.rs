@@ -227,7 +227,7 @@ impl Sweep {
                 sums: sums.at(0),
                 ..Squares::default()
             };
-            device.squares::<T>(&squares, members as u32)?;
+            device.squares::<T>(&squares, (1, members as u32))?;
         }
         Ok(())
     }
