@@ -54,18 +54,20 @@ fn rounding(case: &Case, seed: u64, want: &Passes, what: &str) -> f64 {
 fn f64_is_plain_over_a_covering_of_sizes_and_options() {
     on_softcuda("f64_is_plain_over_a_covering_of_sizes_and_options", &[], || {
         let device = device();
-        for case in cases().into_iter().chain(descents()) {
+        for (i, case) in cases().into_iter().chain(descents()).enumerate() {
             if case.network.width > 1000 && case.train.len() > 3 {
                 continue;
             }
+            // Several members in every third case.
+            let seeds = &SEEDS[..if i % 3 == 0 { 2 } else { 1 }];
             let crowded = case.train.len() * (case.steps as usize + 1) > case.network.width;
             let bound: f64 = match (crowded, lazy(&case)) {
                 (true, _) => 1e-5,
                 (false, true) => 1e-7,
                 (false, false) => 1e-9,
             };
-            let got = run_all(&case, &mut crew::<f64>(&device, &case, &SEEDS));
-            for (got, seed) in got.iter().zip(SEEDS) {
+            let got = run_all(&case, &mut crew::<f64>(&device, &case, seeds));
+            for (got, &seed) in got.iter().zip(seeds) {
                 let want = plain(&case, seed);
                 assert_eq!(ranks(got), ranks(&want), "{case:?}");
                 let tolerance = |what: &str| match what {
@@ -135,7 +137,8 @@ fn f32_follows_plain_over_a_hundred_columns() {
 fn f32_ranks_are_plains_outside_a_factor_of_four() {
     on_softcuda("f32_ranks_are_plains_outside_a_factor_of_four", &[], || {
         let device = device();
-        for case in cases().into_iter().chain(descents()) {
+        // Every second one: those in f64 meet all.
+        for case in cases().into_iter().chain(descents()).step_by(2) {
             if case.network.width > 1000 && case.train.len() > 3 {
                 continue;
             }
@@ -316,10 +319,10 @@ fn the_sanitizer_finds_nothing() {
             let device = device();
             let seed: usize = std::env::var("SOFTCUDA_SEED").unwrap().parse().unwrap();
             for (i, case) in cases().into_iter().chain(descents()).enumerate() {
-                // A sixth of the cases with each seed; of the wide ones those with few samples.
+                // A tenth of the cases with each seed; of the wide ones those with few samples.
                 let large =
                     case.network.width > 33 && case.train.len() > 3 || case.network.width > 1000;
-                if large || i % 6 != seed {
+                if large || i % 10 != seed {
                     continue;
                 }
                 let case = Case { steps: 2, ..case };
