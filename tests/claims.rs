@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::close;
+use common::{a_task, close};
 use nfd::measure::claims::{Axis, Claim, Family, evaluate};
 use nfd::model::Closure;
 use nfd::rng::philox::Philox;
@@ -152,7 +152,7 @@ fn lost_runs_are_left_out_and_counted() {
     let mut rows = plant(&experiment, &laws);
     // One seed lost at one depth, and all seeds at another.
     rows.retain(|row| !(row.depth == 8 && row.seed == 2) && row.depth != 64);
-    let task = |closure, depth, seed| Task { closure, width: 20_000, depth, seed };
+    let task = |closure, depth, seed| Task { closure, width: 20_000, depth, seed, ..a_task() };
     let mut lost: Vec<Task> = (0..6).map(|seed| task(Closure::Exact, 64, seed)).collect();
     lost.push(task(Closure::Exact, 8, 2));
     lost.push(task(Closure::Gia, 8, 2));

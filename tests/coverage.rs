@@ -6,7 +6,7 @@
 
 use nfd::rng::philox::Philox;
 use nfd::stats::curve::{Curve, Point, Reduction};
-use nfd::stats::fit::Family;
+use nfd::stats::fit::{Family, Reference};
 use nfd::stats::verdict::{Rule, Verdict, judge};
 use rand::RngExt;
 
@@ -34,7 +34,7 @@ fn ensemble(truth: &dyn Fn(f64, f64) -> f64, depths: &[f64], seeds: usize, trial
             Point { x, z, values: vec![values] }
         })
         .collect();
-    Curve { points, reduction: Reduction::Mean, seeds }
+    Curve { points, reduction: Reduction::Mean, reference: Reference::Limit, seeds }
 }
 
 const DEPTHS: [f64; 6] = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
@@ -64,7 +64,7 @@ fn coverage(
         let curve = ensemble(truth, depths, seeds, trial);
         let estimate = match family {
             Family::Plateau => curve.estimate(family, |fit| fit.coefficients[0]),
-            Family::Power { .. } => curve.estimate(family, |fit| fit.exponent),
+            _ => curve.estimate(family, |fit| fit.exponent),
         };
         match estimate.and_then(|e| e.ci95) {
             Some([low, high]) => {

@@ -15,9 +15,21 @@ use nfd::backend::cpu::real::Real;
 use nfd::data;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train;
-use nfd::model::Closure;
-use nfd::spec::grid::Task;
+use nfd::model::{Closure, Parametrization};
+use nfd::spec::grid::{LearningRate, Task};
 use nfd::spec::load;
+
+/// What the tests' tasks share; `common` would bring another allocator's users along.
+fn a_task() -> Task {
+    Task {
+        closure: Closure::Exact,
+        parametrization: Parametrization::DepthMup,
+        width: 1,
+        depth: 1,
+        learning_rate: LearningRate::new(1.0),
+        seed: 0,
+    }
+}
 
 struct Counting;
 
@@ -73,7 +85,7 @@ fn a_task_takes_its_columns_and_vectors_as_planned() {
         let set = format!("precision={precision}");
         let experiment = load(Path::new(&file), &[set]).unwrap().experiment;
         let data = data::load(&experiment.data).unwrap();
-        let task = Task { closure: Closure::Exact, width: 50_000, depth: 8, seed: 0 };
+        let task = Task { closure: Closure::Exact, width: 50_000, depth: 8, seed: 0, ..a_task() };
         let planned = cost(&experiment, &data, task).bytes;
 
         forget_spare_slabs();
@@ -128,7 +140,7 @@ fn measured(pairs: &[&str], task: Task) -> (f64, f64) {
 fn other_tasks_take_what_is_planned() {
     let _alone = ALONE.lock().unwrap();
     let sizes = ["ensemble.widths=[700]", "ensemble.depths=[12]", "engine=dense"];
-    let task = Task { closure: Closure::Exact, width: 700, depth: 12, seed: 0 };
+    let task = Task { closure: Closure::Exact, width: 700, depth: 12, seed: 0, ..a_task() };
     let gia = Task { closure: Closure::Gia, ..task };
     for (more, task, slack) in [
         (&[][..], task, 0.0),

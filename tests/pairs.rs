@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use common::{close, full_probe, network, none_like, sphere};
+use common::{a_task, close, full_probe, network, none_like, sphere};
 use nfd::backend::Probe;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::engine::batches::Batches;
@@ -54,7 +54,7 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
             outputs: 1,
         };
         let run = train(&mut engine, &training, &AtomicBool::new(false)).unwrap();
-        (Task { closure, width, depth, seed: 0 }, run)
+        (Task { closure, width, depth, seed: 0, ..a_task() }, run)
     };
     let (small, wide) = (run(Closure::Nfd, 5, 2), run(Closure::Nfd, 40, 8));
     let exact = run(Closure::Exact, 5, 2);

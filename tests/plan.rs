@@ -7,6 +7,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use common::a_task;
 use common::results::{final_files, nfd};
 use nfd::data;
 use nfd::ensemble::cost::cost;
@@ -46,7 +47,11 @@ fn costs_are_those_of_the_formulas() {
     let experiment = load(Path::new(&file), &[]).unwrap().experiment;
     let data = data::load(&experiment.data).unwrap();
     let at = |width, depth| {
-        cost(&experiment, &data, Task { closure: Closure::Exact, width, depth, seed: 0 })
+        cost(
+            &experiment,
+            &data,
+            Task { closure: Closure::Exact, width, depth, seed: 0, ..a_task() },
+        )
     };
     let (small, wide, deep) = (at(1024, 4), at(2048, 4), at(1024, 8));
     // Two passes, two directions, three samples, the common grid of eight layers: at any depth.
@@ -69,7 +74,7 @@ fn costs_are_those_of_the_formulas() {
     // f64 doubles the columns and is counted in whole chunks of 512 rows.
     let set = ["precision=f64".to_owned()];
     let double = load(Path::new(&file), &set).unwrap().experiment;
-    let task = Task { closure: Closure::Exact, width: 1000, depth: 4, seed: 0 };
+    let task = Task { closure: Closure::Exact, width: 1000, depth: 4, seed: 0, ..a_task() };
     let constant = small_matrices;
     let expected = 2.0 * (small.bytes - constant) + constant;
     assert!((cost(&double, &data, task).bytes - expected).abs() <= 1e-6);
@@ -85,7 +90,7 @@ fn minibatches_cost_their_batches_and_evaluations() {
         set.extend(["training.steps=7", "backend=plain"].map(str::to_owned));
         let experiment = load(Path::new(&file), &set).unwrap().experiment;
         let data = data::load(&experiment.data).unwrap();
-        let task = Task { closure: Closure::Exact, width: 1024, depth: 4, seed: 0 };
+        let task = Task { closure: Closure::Exact, width: 1024, depth: 4, seed: 0, ..a_task() };
         cost(&experiment, &data, task)
     };
     let batch = ["training.batch=1", "training.record=3", "data.test_samples=2"];
@@ -113,7 +118,11 @@ fn rates_are_calibrated_by_the_median_ratio() {
     let data = data::load(&experiment.data).unwrap();
     let costs: Vec<_> = [4, 8, 8]
         .map(|depth| {
-            cost(&experiment, &data, Task { closure: Closure::Exact, width: 48, depth, seed: 0 })
+            cost(
+                &experiment,
+                &data,
+                Task { closure: Closure::Exact, width: 48, depth, seed: 0, ..a_task() },
+            )
         })
         .into();
     let plain = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);

@@ -200,7 +200,7 @@ fn little_or_nothing_to_show_is_no_reason_to_fail() {
     // Claims with no points, one point, nothing finite, nothing positive, a band around zero.
     let point =
         |x, value, standard_error| Point { x, width: 4096, depth: x, value, standard_error };
-    let fitted = |x, value, ci95| FittedPoint { x, value, ci95 };
+    let fitted = |x, value, ci95| FittedPoint { x, held: None, value, ci95 };
     let curves = [
         vec![],
         vec![point(4, 1e-3, None)],

@@ -84,7 +84,7 @@ impl Place {
     /// How many tasks have run there.
     fn timings(&self, name: &str) -> usize {
         let text = fs::read_to_string(self.path(name).join("timings.csv")).unwrap();
-        assert!(text.starts_with("closure,width,depth,seed,host,rank,threads,started,seconds\n"));
+        assert!(text.starts_with("closure,parametrization,width,depth,learning_rate,seed,host,rank,threads,started,seconds\n"));
         text.lines().count() - 1
     }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use nfd::stats::curve::{Curve, Point, Reduction};
-use nfd::stats::fit::{Family, Sample, fit, local_exponents};
+use nfd::stats::fit::{Family, Reference, Sample, fit, local_exponents};
 use nfd::stats::jackknife::{Estimate, jackknife};
 use nfd::stats::mean;
 use nfd::stats::verdict::{Rule, Verdict, judge};
@@ -32,7 +32,7 @@ fn planted_laws_are_recovered() {
     for p in [0.5, 1.0, 1.7, 2.0, 3.2] {
         for b in [-1.5, 0.0, 8.7] {
             let samples = planted(&[1e4], &|x, _| 3.0 * x.powf(-p) * (1.0 + b / x));
-            let found = fit(POWER, &samples).unwrap();
+            let found = fit(POWER, Reference::Limit, &samples).unwrap();
             assert!(close(found.exponent, p, 1e-5), "{p} {b}: {}", found.exponent);
             assert!(close(found.coefficients[0], 3.0, 1e-4), "{p} {b}: {:?}", found.coefficients);
             assert!(
@@ -44,7 +44,8 @@ fn planted_laws_are_recovered() {
         }
     }
     for (c, a) in [(0.0177, -0.034), (0.5, 2.0), (1e-6, -1.5e-6)] {
-        let found = fit(Family::Plateau, &planted(&[1e4], &|x, _| c + a / x)).unwrap();
+        let found =
+            fit(Family::Plateau, Reference::Limit, &planted(&[1e4], &|x, _| c + a / x)).unwrap();
         assert!((found.coefficients[0] / c - 1.0).abs() <= 1e-4, "{:?}", found.coefficients);
         assert!(close(found.exponent, 1.0, 1e-3));
     }
@@ -56,15 +57,17 @@ fn planted_laws_are_recovered() {
 fn floors_are_separated_from_the_power() {
     let law = |x: f64, z: f64| 0.022 * x.powi(-2) * (1.0 - 1.4 / x) + 0.66 * z;
     for widths in [&[20_000.0][..], &[5_000.0, 20_000.0]] {
-        let found = fit(FLOOR, &planted(widths, &law)).unwrap();
+        let found = fit(FLOOR, Reference::Limit, &planted(widths, &law)).unwrap();
         assert!(close(found.exponent, 2.0, 1e-4), "{}", found.exponent);
         assert!(close(found.coefficients[2], 0.66, 1e-3), "{:?}", found.coefficients);
         // Left out, the floor bends the exponent: what the family is declared for.
-        let bare = fit(POWER, &planted(widths, &law)).unwrap();
+        let bare = fit(POWER, Reference::Limit, &planted(widths, &law)).unwrap();
         assert!(bare.exponent < 1.95, "{}", bare.exponent);
     }
     // A floor below zero is none.
-    let found = fit(FLOOR, &planted(&[2e4], &|x, z| 0.02 * x.powi(-2) - 0.05 * z)).unwrap();
+    let found =
+        fit(FLOOR, Reference::Limit, &planted(&[2e4], &|x, z| 0.02 * x.powi(-2) - 0.05 * z))
+            .unwrap();
     assert_eq!(found.coefficients[2], 0.0);
 }
 
@@ -79,7 +82,7 @@ fn a_correction_cannot_pass_for_the_leading_term() {
         .zip(values)
         .map(|(&x, y)| Sample { x, z: 1.0 / (4096.0 * x), y, sigma: 0.03 * y })
         .collect();
-    let found = fit(POWER, &samples).unwrap();
+    let found = fit(POWER, Reference::Limit, &samples).unwrap();
     assert!((found.exponent - 1.0).abs() < 0.15, "{}", found.exponent);
     assert!(found.coefficients[1].abs() <= 32.1 * found.coefficients[0]);
 }
@@ -87,22 +90,22 @@ fn a_correction_cannot_pass_for_the_leading_term() {
 #[test]
 fn what_cannot_be_fitted_is_refused() {
     let good = planted(&[1e4], &|x, _| 1.0 / x);
-    assert!(fit(POWER, &good).is_some());
-    assert_eq!(fit(POWER, &good[..4]), None, "two more points than parameters");
-    assert_eq!(fit(FLOOR, &good[..5]), None);
+    assert!(fit(POWER, Reference::Limit, &good).is_some());
+    assert_eq!(fit(POWER, Reference::Limit, &good[..4]), None, "two more points than parameters");
+    assert_eq!(fit(FLOOR, Reference::Limit, &good[..5]), None);
     let two_depths: Vec<Sample> =
         (0..8).map(|i| Sample { z: 1e-3 / f64::from(i + 1), ..good[(i % 2) as usize] }).collect();
-    assert_eq!(fit(FLOOR, &two_depths), None, "eight points at two depths");
+    assert_eq!(fit(FLOOR, Reference::Limit, &two_depths), None, "eight points at two depths");
     for y in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let mut bad = good.clone();
         bad[2].y = y;
-        assert_eq!(fit(POWER, &bad), None, "{y}");
+        assert_eq!(fit(POWER, Reference::Limit, &bad), None, "{y}");
         bad[2] = Sample { sigma: y, ..good[2] };
-        assert_eq!(fit(POWER, &bad), None, "σ = {y}");
+        assert_eq!(fit(POWER, Reference::Limit, &bad), None, "σ = {y}");
     }
     // Outside the exponents searched for: growing, constant, or falling like an exponential.
-    assert_eq!(fit(POWER, &planted(&[1e4], &|x, _| x)), None);
-    assert_eq!(fit(POWER, &planted(&[1e4], &|x, _| x.powf(-9.0))), None);
+    assert_eq!(fit(POWER, Reference::Limit, &planted(&[1e4], &|x, _| x)), None);
+    assert_eq!(fit(POWER, Reference::Limit, &planted(&[1e4], &|x, _| x.powf(-9.0))), None);
 }
 
 #[test]
@@ -147,7 +150,8 @@ fn weak_errors_average_over_seeds_first() {
         z: 0.0,
         values: vec![vec![Some(3.0), Some(-1.0), None], vec![Some(1.0), Some(1.0), Some(4.0)]],
     };
-    let curve = |reduction| Curve { points: vec![], reduction, seeds: 3 };
+    let reference = Reference::Limit;
+    let curve = |reduction| Curve { points: vec![], reduction, reference, seeds: 3 };
     let weak = curve(Reduction::RootMeanSquareOfMeans);
     assert_eq!(weak.value(&point, None), Some(((1.0 + 4.0) / 2.0_f64).sqrt()));
     assert_eq!(weak.value(&point, Some(2)), Some(1.0));

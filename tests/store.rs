@@ -157,7 +157,7 @@ fn later_records_win_and_other_formats_are_refused() {
     bytes.extend(&again);
     fs::write(&path, &bytes).unwrap();
     let error = contents(&path).unwrap_err().to_string();
-    assert!(error.contains("record 5 has format 9, this program reads 2"), "{error}");
+    assert!(error.contains("record 5 has format 9, this program reads 3"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
@@ -351,6 +351,7 @@ fn recorded_bytes_are_those_of_this_version() {
         f: vec![1.0, -0.5],
         loss: 0.25,
         test_loss: Some(2.0),
+        test_accuracy: Some(0.75),
         features: vec![Snapshot { rows: vec![0.5, 3.0], movement: 0.125 }],
         gradients: vec![],
         own_movement: 1e-3,

@@ -73,15 +73,27 @@ pub fn run(arguments: &Arguments) -> Result<Ending> {
 
 /// The table of task kinds and the totals.
 fn describe(plan: &Plan) -> String {
-    let header = ["closure", "width", "depth", "tasks", "flops", "normals", "s each", "GB each"];
+    let header = [
+        "closure",
+        "parametrization",
+        "width",
+        "depth",
+        "rate",
+        "tasks",
+        "flops",
+        "normals",
+        "s each",
+        "GB each",
+    ];
     let mut lines = vec![header.map(str::to_owned)];
-    let kind = |task: &Task| (task.closure, task.width, task.depth);
-    for group in plan.tasks.chunk_by(|a, b| kind(&a.0) == kind(&b.0)) {
+    for group in plan.tasks.chunk_by(|a, b| a.0.kind() == b.0.kind()) {
         let (task, cost): &(Task, Cost) = &group[0];
         lines.push([
             task.closure.name().to_owned(),
+            task.parametrization.name().to_owned(),
             task.width.to_string(),
             task.depth.to_string(),
+            task.learning_rate.value().to_string(),
             group.len().to_string(),
             format!("{:.2e}", cost.work.flops),
             format!("{:.2e}", cost.work.normals),

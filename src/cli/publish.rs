@@ -9,7 +9,8 @@ use crate::ensemble::Outcome;
 use crate::error::Result;
 use crate::measure::claims::{self, Claim};
 use crate::measure::limit::infinite_width;
-use crate::model::Closure;
+use crate::model::{Closure, Parametrization};
+use crate::report::findings::{findings, wrapped};
 use crate::report::{Report, page, table};
 use crate::spec::Experiment;
 use crate::spec::grid::Task;
@@ -23,6 +24,8 @@ struct Summary<'a> {
     /// As in manifest.json: says whether the two belong together.
     experiment_hash: String,
     claims: &'a [Claim],
+    /// A paragraph of plain text.
+    findings: String,
     tasks: usize,
     finished: usize,
     diverged: Vec<Diverged>,
@@ -44,6 +47,7 @@ struct Diverged {
 /// Initialisation at infinite width and one depth, P×P row by row.
 #[derive(Serialize)]
 struct InfiniteWidth {
+    parametrization: &'static str,
     depth: usize,
     features_at_the_end: Vec<Vec<f64>>,
     gradients_at_the_start: Vec<Vec<f64>>,
@@ -62,7 +66,6 @@ pub fn publish(
     let claims = claims::evaluate(experiment, &outcome.rows, &lost);
     directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
-    directory.write_json("summary.json", &summary(experiment, data, &claims, outcome))?;
     let report = Report {
         experiment,
         claims: &claims,
@@ -70,9 +73,15 @@ pub fn publish(
         diverged: &outcome.diverged,
         tasks: outcome.tasks,
     };
+    let found = findings(&report);
+    let summary = summary(experiment, data, (&claims, &found), outcome);
+    directory.write_json("summary.json", &summary)?;
     directory.write("report.html", page::html(&report).as_bytes())?;
     directory.write_plots(&page::plots(&report))?;
     print(&table::summary(&claims))?;
+    if !found.is_empty() {
+        print(&format!("{}\n", wrapped(&found)))?;
+    }
     for (task, divergence) in &outcome.diverged {
         let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
         eprintln!(
@@ -91,7 +100,7 @@ pub fn publish(
 fn summary<'a>(
     experiment: &'a Experiment,
     data: &DataSet,
-    claims: &'a [Claim],
+    (claims, findings): (&'a [Claim], &str),
     outcome: &Outcome,
 ) -> Summary<'a> {
     let diverged = |(task, at): &(Task, Divergence)| Diverged {
@@ -106,6 +115,7 @@ fn summary<'a>(
         experiment: &experiment.name,
         experiment_hash: experiment_hash(experiment),
         claims,
+        findings: findings.to_owned(),
         tasks: outcome.tasks,
         finished: outcome.finished,
         diverged: outcome.diverged.iter().map(diverged).collect(),
@@ -119,7 +129,9 @@ fn at_infinite_width(experiment: &Experiment, data: &DataSet) -> Vec<InfiniteWid
     const MOST_KERNELS: usize = 20_000;
     let depths = &experiment.ensemble.depths;
     let samples = data.train.len();
-    let kernels = depths.iter().sum::<usize>().saturating_mul(samples * (samples + 1));
+    let parametrizations = experiment.parametrizations();
+    let each = parametrizations.len() * samples * (samples + 1);
+    let kernels = depths.iter().sum::<usize>().saturating_mul(each);
     if kernels > MOST_KERNELS {
         return Vec::new();
     }
@@ -127,11 +139,13 @@ fn at_infinite_width(experiment: &Experiment, data: &DataSet) -> Vec<InfiniteWid
     let rows = |m: &nalgebra::DMatrix<f64>| -> Vec<Vec<f64>> {
         m.row_iter().map(|row| row.iter().copied().collect()).collect()
     };
-    let at = |&depth: &usize| {
-        let scales = experiment.model.scale_law().at(width, depth, data.train.dimension);
+    let at = |(parametrization, depth): (Parametrization, usize)| {
+        let law = experiment.model.scale_law().of(parametrization);
+        let scales = law.at(width, depth, data.train.dimension);
         let activation = experiment.model.activation;
         let limit = infinite_width(&data.train, activation, &scales, width, depth)?;
         Some(InfiniteWidth {
+            parametrization: parametrization.name(),
             depth,
             features_at_the_end: rows(&limit.features[depth]),
             gradients_at_the_start: rows(&limit.gradients[0]),
@@ -139,5 +153,6 @@ fn at_infinite_width(experiment: &Experiment, data: &DataSet) -> Vec<InfiniteWid
             tangent_kernel_gia: rows(&limit.tangent_kernel(Closure::Gia, &scales, width)),
         })
     };
-    depths.iter().filter_map(at).collect()
+    let all = parametrizations.iter().flat_map(|&p| depths.iter().map(move |&depth| (p, depth)));
+    all.filter_map(at).collect()
 }

@@ -18,6 +18,7 @@ use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Set, Snapshot,
     Sweeps, Update,
 };
+use crate::model::loss::accuracy;
 use crate::model::{Loss, Rates, Schedule};
 use batches::Batches;
 
@@ -81,6 +82,8 @@ pub struct Pass {
     pub loss: f64,
     /// Test loss.
     pub test_loss: Option<f64>,
+    /// Share of test samples whose class is named.
+    pub test_accuracy: Option<f64>,
     /// h at the probed layers, of the batch.
     pub features: Vec<Snapshot>,
     /// g (δ when O > 1) at the probed layers, of the batch.
@@ -207,8 +210,9 @@ fn pass<C: Crew>(
     }
     if !first.test_labels.is_empty() {
         for (m, f) in crew.evaluate(step, Set::Test)?.into_iter().enumerate() {
-            let loss = trainings[m].loss.value(&f, &trainings[m].test_labels, first.outputs);
-            seen[m].test_loss = Some(loss);
+            let Training { loss, test_labels, outputs, .. } = &trainings[m];
+            seen[m].test_loss = Some(loss.value(&f, test_labels, *outputs));
+            seen[m].test_accuracy = Some(accuracy(&f, test_labels, *outputs));
         }
     }
     for (run, pass) in runs.iter_mut().zip(&seen) {

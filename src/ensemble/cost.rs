@@ -5,10 +5,11 @@ use super::task::COVARIANCE_COLUMNS;
 use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cpu::panel::CHUNK;
 use crate::data::DataSet;
+use crate::measure::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
 use crate::model::Closure;
 use crate::spec::grid::{Task, quarters};
 use crate::spec::work::{Passes, Ranks, Work};
-use crate::spec::{Backend, Batch, Engine, Experiment, Precision, Storage};
+use crate::spec::{Backend, Batch, Engine, Experiment, Precision, ReferenceKind, Storage};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,11 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     let rows = (task.width as f64).min(experiment.reference.rows.limit() as f64);
     let probes = quarters(task.depth).len() as f64;
     let outputs = (data.train.len() * data.train.outputs) as f64;
+    let shown = outputs.min(OUTPUTS_SHOWN as f64);
+    let compared = match experiment.reference.kind {
+        ReferenceKind::None => 0.0,
+        _ => outputs.min(OUTPUTS_COMPARED as f64),
+    };
     let covariance = match experiment.training.batch {
         Batch::Full => (passes * batch).min(COVARIANCE_COLUMNS as f64),
         Batch::Of(_) => 0.0,
@@ -44,8 +50,8 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         },
         result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
-        // f and its difference, and at most nine numbers with and sixteen without a depth time.
-        rows: recorded * (2.0 * outputs + 9.0 * probes + 16.0),
+        // f and its difference, and at most eleven numbers with and 22 without a depth time.
+        rows: recorded * (shown + compared + 11.0 * probes + 22.0),
     }
 }
 

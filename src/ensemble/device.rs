@@ -38,8 +38,7 @@ pub fn run(
     };
     let (total, mut done) = (seconds(&queue), 0.0);
     let mut finished = all - queue.len();
-    let kind = |task: &Task| (task.closure, task.width, task.depth);
-    let mut kinds: Vec<_> = queue.chunk_by(|a, b| kind(&a.0) == kind(&b.0)).collect();
+    let mut kinds: Vec<_> = queue.chunk_by(|a, b| a.0.kind() == b.0.kind()).collect();
     kinds.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
     for mut left in kinds {
         let free = device.free().map_err(error_of)?;

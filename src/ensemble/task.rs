@@ -29,6 +29,7 @@ pub fn train(
     task: Task,
     stop: &AtomicBool,
 ) -> Option<Trajectory> {
+    let experiment = &experiment.of(task);
     let training = training(experiment, data, task);
     engine::train(&mut *network(experiment, data, task), &training, stop)
 }
@@ -57,10 +58,10 @@ fn train_crew<T: Number>(
     device: &Arc<Device>,
     stop: &AtomicBool,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
+    let Some(&task) = tasks.first() else { return Ok(Some(Vec::new())) };
+    let experiment = &experiment.of(task);
     let trainings: Vec<_> = tasks.iter().map(|task| training(experiment, data, *task)).collect();
-    let (Some(&task), Some(first)) = (tasks.first(), trainings.first()) else {
-        return Ok(Some(Vec::new()));
-    };
+    let first = &trainings[0];
     let (network, noise) = (description(experiment, data, task), noise(experiment, task));
     let seeds = &tasks.iter().map(|task| task.seed).collect::<Vec<_>>();
     let (probe, samples) = (probe(experiment, task), (data.train.clone(), data.test.clone()));

@@ -1,20 +1,20 @@
 //! What a study claims, and what the numbers say about it.
 //!
-//! What is claimed is declared in `declared`, before any data. Both families are fitted to
-//! every curve: a power claim is contradicted by a plateau.
+//! What is claimed is declared in `declared`, before any data. A power claim is contradicted by a
+//! plateau, so both are fitted.
 
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 pub use super::declared::{Axis, Family};
-use super::declared::{Declaration, Place, TRAINING_CONVERGENCE};
-use super::depth_times;
+use super::declared::{Declaration, declarations};
+use super::optimum;
 use super::series::{Index, Subject};
-use crate::model::Closure;
+use crate::model::{Closure, Parametrization};
 use crate::spec::grid::Task;
-use crate::spec::{Experiment, ReferenceKind};
+use crate::spec::{Experiment, ReferenceKind, Study};
 use crate::stats::curve::Curve;
-use crate::stats::fit::{self, Fit, local_exponents};
+use crate::stats::fit::{self, Fit, Reference, local_exponents};
 use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
 use crate::store::results::Row;
 
@@ -38,6 +38,8 @@ pub struct Point {
 pub struct FittedPoint {
     /// L or n
     pub x: f64,
+    /// The other size, where the curve is one of several; else None.
+    pub held: Option<usize>,
     /// The curve.
     pub value: f64,
     /// Ends of the 95 % band.
@@ -53,6 +55,10 @@ pub struct Claim {
     pub statement: &'static str,
     /// Closure
     pub closure: Closure,
+    /// Parametrization
+    pub parametrization: Parametrization,
+    /// η; of an optimum, the least that was tried.
+    pub learning_rate: f64,
     /// What varies.
     pub axis: Axis,
     /// The width (axis depth) or depth (axis width) that is held.
@@ -75,6 +81,9 @@ pub struct Claim {
     pub plateau_ci95: Option<[f64; 2]>,
     /// The exponent that theory gives.
     pub expected: Option<f64>,
+    /// The reference network's own error by the fitted family, over the last value: by so much the
+    /// limit itself is uncertain. None against a network in proportion, or none.
+    pub reference_error: Option<f64>,
     /// By which the verdict falls, declared before the data.
     pub rule: String,
     /// What the rule says of these numbers.
@@ -94,40 +103,62 @@ pub struct Claim {
     pub local_exponents: Vec<Option<f64>>,
     /// The curve.
     pub curve: Vec<Point>,
-    /// The fitted family between the first and the last point, with its 95 % band; at the largest
-    /// width on several.
+    /// The fitted family between the first and the last point, with its 95 % band; of several widths
+    /// or depths, each that has points.
     pub fitted: Vec<FittedPoint>,
 }
 
 /// All claims of the experiment's study on its results; `diverged` are the runs that did.
+///
+/// Of several learning rates they are about the least, where the laws of small steps hold; what is
+/// said of all of them together is their optimum.
 pub fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec<Claim> {
     let index = Index::new(rows, experiment.ensemble.seeds);
-    let ensemble = &experiment.ensemble;
     let mut claims = Vec::new();
-    for declaration in &TRAINING_CONVERGENCE {
-        for &closure in ensemble.closures.iter().filter(|c| declaration.closures.contains(c)) {
+    for declaration in declarations(experiment.study) {
+        for (closure, parametrization) in settings(experiment, declaration) {
             for (held, sizes) in curves(experiment, declaration) {
+                let learning_rate = experiment.learning_rates()[0];
                 let lost = diverged.iter().filter(|task| {
-                    task.closure == closure && sizes.contains(&(task.width, task.depth))
+                    (task.closure, task.parametrization) == (closure, parametrization)
+                        && task.learning_rate.value() == learning_rate
+                        && sizes.contains(&(task.width, task.depth))
                 });
                 let lost = lost.count();
-                let steps = experiment.training.recorded_steps();
-                for step in steps.filter(|&step| step >= declaration.first_step) {
-                    let times = depth_times(experiment);
-                    let depth_time = match declaration.place {
-                        Place::Nowhere => None,
-                        Place::Input => times.first().copied(),
-                        Place::End => times.last().copied(),
-                    };
+                let first = declaration.first_step.min(experiment.training.steps);
+                for step in experiment.training.recorded_steps().filter(|&step| step >= first) {
+                    let quarter = declaration.place;
+                    let depth_time = quarter.map(|i| i as f64 * experiment.model.horizon / 4.0);
                     let observable = declaration.observable;
-                    let subject = Subject { closure, step, observable, depth_time };
-                    let claim = claim(&index, declaration, subject, held, &sizes);
+                    let subject = Subject {
+                        closure,
+                        parametrization,
+                        learning_rate,
+                        step,
+                        observable,
+                        depth_time,
+                    };
+                    let claim = claim(&index, experiment, declaration, subject, (held, &sizes));
                     claims.extend(claim.map(|claim| Claim { diverged: lost, ..claim }));
                 }
             }
         }
     }
+    if experiment.study == Study::Transfer {
+        claims.extend(optimum::claims(experiment, &index, diverged));
+    }
     claims
+}
+
+/// The closures and parametrizations that a declaration is about.
+fn settings(experiment: &Experiment, declaration: &Declaration) -> Vec<(Closure, Parametrization)> {
+    let Declaration { closures, parametrizations, .. } = declaration;
+    let there = experiment.parametrizations();
+    let there =
+        there.iter().filter(|p| parametrizations.is_empty() || parametrizations.contains(p));
+    let there: Vec<_> = there.copied().collect();
+    let closures = experiment.ensemble.closures.iter().filter(|c| closures.contains(c));
+    closures.flat_map(|&closure| there.iter().map(move |&p| (closure, p))).collect()
 }
 
 /// What is held, and the (width, depth) of the points.
@@ -135,58 +166,124 @@ type Sizes = (Option<usize>, Vec<(usize, usize)>);
 
 /// The curves of a declaration that the experiment has.
 ///
-/// Errors against one reference network are a/n + b/L^q: they fall with L only at the reference's
-/// own width, and with n only at its depth.
+/// Errors against one reference network are a/n + b/L^q: with one size held they fall with L only at
+/// the reference's own width, and with n only at its depth. All together they are fitted as that sum.
 fn curves(experiment: &Experiment, declaration: &Declaration) -> Vec<Sizes> {
     let (widths, depths) = (&experiment.ensemble.widths, &experiment.ensemble.depths);
     let reference = &experiment.reference;
     let network = reference.kind == ReferenceKind::Network;
     let compares = network && declaration.compares;
     let at_width = |n: usize| depths.iter().map(move |&l| (n, l));
+    let all = || vec![(None, widths.iter().flat_map(|&n| at_width(n)).collect())];
+    let several = widths.len() > 1 && depths.len() > 1;
     match declaration.axis {
         Axis::Depth if depths.len() > 1 => widths
             .iter()
             .filter(|&&n| !compares || reference.width == Some(n))
             .map(|&n| (Some(n), at_width(n).collect()))
             .collect(),
-        Axis::Width if widths.len() > 1 && network => depths
+        Axis::Width if widths.len() > 1 && (network || !declaration.compares) => depths
             .iter()
-            .filter(|&&l| reference.depth == Some(l))
+            .filter(|&&l| !compares || reference.depth == Some(l))
             .map(|&l| (Some(l), widths.iter().map(|&n| (n, l)).collect()))
             .collect(),
-        Axis::Both if widths.len() > 1 && depths.len() > 1 => {
-            vec![(None, widths.iter().flat_map(|&n| at_width(n)).collect())]
+        Axis::Both | Axis::WidthOfAll if declaration.family == Family::Sum => {
+            if several && network { all() } else { Vec::new() }
         }
+        Axis::Both if several => all(),
         _ => Vec::new(),
+    }
+}
+
+/// What fits a claim's curve.
+struct Form {
+    own: fit::Family,
+    reference: Reference,
+    /// Whether a plateau contradicts it.
+    can_stay: bool,
+}
+
+/// The family of a declaration, and what its values are differences to.
+fn form(experiment: &Experiment, declaration: &Declaration) -> Form {
+    let Declaration { axis, compares, in_depth: (_, aligned), .. } = *declaration;
+    let own = match declaration.family {
+        Family::Plateau => fit::Family::Plateau,
+        Family::Growth => fit::Family::Growth,
+        Family::Sum => fit::Family::Sum(other(experiment, declaration)),
+        Family::PowerAndFloor => fit::Family::Power { floor: true },
+        Family::Trend => fit::Family::Trend,
+        Family::Power | Family::Drift => fit::Family::Power { floor: false },
+    };
+    let asked = &experiment.reference;
+    let network = asked.kind == ReferenceKind::Network && compares;
+    let [width, depth] = [asked.width, asked.depth].map(|size| size.filter(|_| network));
+    let size = if matches!(axis, Axis::Width | Axis::WidthOfAll) { width } else { depth };
+    let reference = match size.map(|size| size as f64) {
+        None => Reference::Limit,
+        Some(size) if axis == Axis::Both && aligned => Reference::Aligned(size),
+        Some(size) => Reference::Added(size),
+    };
+    let can_stay = !matches!(declaration.family, Family::Sum | Family::Trend | Family::Growth);
+    Form { own, reference, can_stay }
+}
+
+/// The size of a sum that is not its claim's: errors in width add up, with exponent 1.
+fn other(experiment: &Experiment, declaration: &Declaration) -> fit::Other {
+    let (q, aligned) = declaration.in_depth;
+    let is_width = declaration.axis == Axis::Both;
+    let asked = &experiment.reference;
+    let size = if is_width { asked.width } else { asked.depth };
+    let reference = match size.map(|size| size as f64) {
+        None => Reference::Limit,
+        Some(size) if aligned && !is_width => Reference::Aligned(size),
+        Some(size) => Reference::Added(size),
+    };
+    fit::Other { exponent: if is_width { 1.0 } else { q }, reference, is_width }
+}
+
+/// x and z of a point.
+fn coordinates(declaration: &Declaration, (width, depth): (usize, usize)) -> (f64, f64) {
+    let (n, l) = (width as f64, depth as f64);
+    match (declaration.axis, declaration.family) {
+        (Axis::Width, _) => (n, 1.0 / (n * l)),
+        (Axis::WidthOfAll, _) => (n, l),
+        (_, Family::Sum) => (l, n),
+        _ => (l, 1.0 / (n * l)),
     }
 }
 
 /// None when the observable was not measured at all.
 fn claim<'a>(
     index: &Index<'a>,
+    experiment: &Experiment,
     declaration: &Declaration,
     subject: Subject<'a>,
-    held: Option<usize>,
-    sizes: &[(usize, usize)],
+    (held, sizes): (Option<usize>, &[(usize, usize)]),
 ) -> Option<Claim> {
     let axis = declaration.axis;
-    let x = |(width, depth)| if axis == Axis::Width { width } else { depth };
-    let (curve, sizes) = index.curve(subject, sizes, x);
+    let by_width = matches!(axis, Axis::Width | Axis::WidthOfAll);
+    let x = |(width, depth)| if by_width { width } else { depth };
+    let Form { own, reference, can_stay } = form(experiment, declaration);
+    let xz = |size| coordinates(declaration, size);
+    let (curve, sizes) = index.curve(subject, sizes, xz, reference);
     let values: Option<Vec<f64>> = curve.points.iter().map(|p| curve.value(p, None)).collect();
     let values = values.filter(|values| !values.is_empty())?;
 
-    let rule = match declaration.expected {
-        Some(exponent) => Rule::AtLeast { exponent },
-        None => Rule::Plateau,
+    let rule = match (declaration.family, declaration.expected) {
+        (Family::Growth | Family::Trend, Some(exponent)) => Rule::Grows { exponent },
+        (_, Some(exponent)) => Rule::AtLeast { exponent },
+        (_, None) => Rule::Plateau,
     };
-    let power = fit::Family::Power { floor: declaration.family == Family::PowerAndFloor };
-    let own = if declaration.family == Family::Plateau { fit::Family::Plateau } else { power };
     let refusal = refusal(&curve, own);
     let estimate = |family, of: fn(&Fit) -> f64| {
         if refusal.is_some() { None } else { curve.estimate(family, of) }
     };
-    let exponent = estimate(power, |fit| fit.exponent);
-    let plateau = estimate(fit::Family::Plateau, |fit| fit.coefficients[0]);
+    let falling = match own {
+        fit::Family::Plateau => fit::Family::Power { floor: false },
+        own => own,
+    };
+    let exponent = estimate(falling, |fit| fit.exponent);
+    let plateau = estimate(fit::Family::Plateau, |fit| fit.coefficients[0]).filter(|_| can_stay);
     let last = values[values.len() - 1];
     let (verdict, reason) = match &refusal {
         Some(reason) => (Verdict::Inconclusive, reason.clone()),
@@ -197,12 +294,6 @@ fn claim<'a>(
             (verdict, reason + if least { note } else { "" })
         }
     };
-    let at = match (axis, held) {
-        (Axis::Depth, Some(n)) => format!("n={n}"),
-        (Axis::Width, Some(depth)) => format!("L={depth}"),
-        _ => "all n".to_owned(),
-    };
-    let Subject { closure, step, observable: _, depth_time } = subject;
     let points: Vec<Point> = sizes
         .iter()
         .zip(values.iter().zip(curve.standard_errors()))
@@ -215,21 +306,27 @@ fn claim<'a>(
         })
         .collect();
     let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, p.value)).collect();
+    let together = matches!(axis, Axis::Both | Axis::WidthOfAll);
+    let fitted = if refusal.is_some() { None } else { curve.fit(own, None) };
+    let reference_error = fitted.and_then(|fit| Some(fit.of_reference()? / last));
     Some(Claim {
-        id: format!("{}/{}/{at}/k={step}", declaration.observable, closure.name()),
+        id: id(experiment, declaration, subject, held),
         statement: declaration.words,
-        closure,
+        closure: subject.closure,
+        parametrization: subject.parametrization,
+        learning_rate: subject.learning_rate,
         axis,
         held,
         observable: declaration.observable,
-        step,
-        depth_time,
+        step: subject.step,
+        depth_time: subject.depth_time,
         family: declaration.family,
         exponent: exponent.map(|e| e.value),
         ci95: exponent.and_then(|e| e.ci95),
         plateau: plateau.map(|e| e.value),
         plateau_ci95: plateau.and_then(|e| e.ci95),
         expected: declaration.expected,
+        reference_error,
         rule: rule.to_string(),
         verdict,
         reason,
@@ -237,10 +334,31 @@ fn claim<'a>(
         points: points.len(),
         seeds: curve.seeds as u64,
         diverged: 0,
-        local_exponents: if axis == Axis::Both { vec![] } else { local_exponents(&pairs) },
-        fitted: if refusal.is_some() { vec![] } else { band(&curve, own) },
+        local_exponents: if together { vec![] } else { local_exponents(&pairs) },
+        fitted: if refusal.is_some() { vec![] } else { bands(&curve, own, axis, &points) },
         curve: points,
     })
+}
+
+/// `observable/closure/sizes/k=step`, and what else there are several of.
+fn id(
+    experiment: &Experiment,
+    declaration: &Declaration,
+    subject: Subject,
+    held: Option<usize>,
+) -> String {
+    let at = match (declaration.axis, held) {
+        (Axis::Depth, Some(n)) => format!("n={n}"),
+        (Axis::Width, Some(depth)) => format!("L={depth}"),
+        (Axis::WidthOfAll, _) => "all L".to_owned(),
+        _ => "all n".to_owned(),
+    };
+    let Subject { closure, parametrization, step, .. } = subject;
+    let mut id = format!("{}/{}/{at}/k={step}", declaration.observable, closure.name());
+    if experiment.ensemble.parametrizations.is_some() {
+        id = format!("{id}/{}", parametrization.name());
+    }
+    id
 }
 
 /// Why a curve is not fitted: too few points or seeds, with the minimum.
@@ -252,8 +370,8 @@ fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
     let distinct = fit::distinct(curve.points.iter().map(|point| point.x));
     if curve.seeds < LEAST_SEEDS {
         too_few("seeds at every point", LEAST_SEEDS, curve.seeds)
-    } else if distinct < fit::Family::LEAST_DISTINCT {
-        too_few("sizes", fit::Family::LEAST_DISTINCT, distinct)
+    } else if distinct < family.least_distinct() {
+        too_few("sizes", family.least_distinct(), distinct)
     } else if points < least {
         too_few("points", least, points)
     } else {
@@ -268,19 +386,47 @@ fn goodness(curve: &Curve, family: fit::Family) -> Option<f64> {
     Some(ChiSquared::new(freedom as f64).ok()?.sf(chi_squared))
 }
 
-/// The fitted curve on a logarithmic grid over the points, at the z of the last point scaled by x.
-fn band(curve: &Curve, family: fit::Family) -> Vec<FittedPoint> {
+/// The fitted curves on a logarithmic grid over the points.
+///
+/// Of several curves each at its own other size; z of a family with a floor is 1/(nL), that of a sum
+/// the same all along a curve.
+fn bands(curve: &Curve, family: fit::Family, axis: Axis, points: &[Point]) -> Vec<FittedPoint> {
+    let other = |point: &Point| match axis {
+        Axis::Both => Some(point.width),
+        Axis::WidthOfAll => Some(point.depth),
+        Axis::Depth | Axis::Width => None,
+    };
+    let mut others: Vec<_> = points.iter().map(other).collect();
+    others.sort_unstable();
+    others.dedup();
+    let of = |held: Option<usize>| {
+        let own = curve.points.iter().zip(points).filter(move |(_, point)| other(point) == held);
+        band(curve, family, held, &own.map(|(p, _)| (p.x, p.z)).collect::<Vec<_>>())
+    };
+    others.into_iter().flat_map(of).collect()
+}
+
+/// One of them, over points (x, z).
+fn band(
+    curve: &Curve,
+    family: fit::Family,
+    held: Option<usize>,
+    points: &[(f64, f64)],
+) -> Vec<FittedPoint> {
     const POINTS: usize = 41;
-    let (Some(first), Some(last)) = (curve.points.first(), curve.points.last()) else {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Vec::new();
     };
-    let (low, high) = (first.x, last.x);
+    let (low, high) = (first.0, last.0);
+    let sum = matches!(family, fit::Family::Sum(_));
+    let z = |x: f64| if sum { last.1 } else { last.1 * high / x };
     let grid: Vec<f64> =
         (0..POINTS).map(|i| low * (high / low).powf(i as f64 / (POINTS - 1) as f64)).collect();
-    let at = |fit: &Fit| grid.iter().map(|&x| fit.at(x, last.z * last.x / x)).collect();
+    let at = |fit: &Fit| grid.iter().map(|&x| fit.at(x, z(x))).collect();
     let estimates = curve.estimates(family, at).unwrap_or_default();
     let point = |(&x, e): (&f64, &crate::stats::jackknife::Estimate)| FittedPoint {
         x,
+        held,
         value: e.value,
         ci95: e.ci95,
     };

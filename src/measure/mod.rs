@@ -4,6 +4,7 @@
 pub mod claims;
 mod declared;
 pub mod limit;
+mod optimum;
 pub mod pairs;
 mod series;
 pub mod single;
@@ -12,6 +13,11 @@ use crate::data::Samples;
 use crate::spec::Experiment;
 use crate::spec::grid::{Task, quarters};
 use crate::store::results::Row;
+
+/// Outputs of a pass in results.csv: enough to look at.
+pub const OUTPUTS_SHOWN: usize = 100;
+/// Outputs whose differences to the reference are in results.csv: enough for a weak error.
+pub const OUTPUTS_COMPARED: usize = 1000;
 
 /// Names the outputs: `<sample>` with one output, `<sample>.<output>` with more, in the order of f.
 pub fn output_names(samples: &Samples) -> Vec<String> {
@@ -43,15 +49,15 @@ impl<'a> Rows<'a> {
         observable: impl Into<String>,
         value: f64,
     ) {
-        let Task { closure, width, depth, seed } = self.task;
+        let Task { closure, parametrization, width, depth, learning_rate, seed } = self.task;
         self.rows.push(Row {
             closure: closure.name(),
-            parametrization: self.experiment.model.parametrization.name(),
+            parametrization: parametrization.name(),
             engine: self.experiment.engine.name(),
             precision: self.experiment.precision.name(),
             width,
             depth,
-            learning_rate: self.experiment.training.learning_rate,
+            learning_rate: learning_rate.value(),
             seed,
             step,
             depth_time,
@@ -60,12 +66,6 @@ impl<'a> Rows<'a> {
             value,
         });
     }
-}
-
-/// Depth times of the probed layers.
-fn depth_times(experiment: &Experiment) -> Vec<f64> {
-    let horizon = experiment.model.horizon;
-    experiment.probed_quarters().into_iter().map(|i| i as f64 * horizon / 4.0).collect()
 }
 
 /// Of what a run of `depth` kept at each of its quarters: what lies at those common to all depths of

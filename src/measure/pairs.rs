@@ -2,7 +2,7 @@
 //! gaps between closures. Both runs read the same Brownian path (theory: section 4), see the same
 //! minibatches and record the same steps.
 
-use super::{Rows, common, output_names};
+use super::{OUTPUTS_COMPARED, Rows, common, output_names};
 use crate::backend::Snapshot;
 use crate::data::Samples;
 use crate::engine::Trajectory;
@@ -26,7 +26,8 @@ pub fn against_reference(
     let names = output_names(train);
     for (a, b) in run.passes.iter().zip(&reference.passes) {
         let k = a.step;
-        for (name, (fa, fb)) in names.iter().zip(a.f.iter().zip(&b.f)) {
+        let outputs = names.iter().zip(a.f.iter().zip(&b.f));
+        for (name, (fa, fb)) in outputs.take(OUTPUTS_COMPARED) {
             rows.push(k, None, format!("difference.f.{name}"), fa - fb);
         }
         push_gaps(&mut rows, k, "strong.h", train, &a.features, (partner.depth, &b.features));
@@ -36,7 +37,7 @@ pub fn against_reference(
 }
 
 /// `run` against the exact closure at the same width and depth: mean squares of the differences of
-/// f, h and g.
+/// f, h and g, and signed differences of the losses.
 pub fn closure_gap(
     experiment: &Experiment,
     train: &Samples,
@@ -49,6 +50,10 @@ pub fn closure_gap(
         let k = a.step;
         let squares: f64 = a.f.iter().zip(&b.f).map(|(a, b)| (a - b).powi(2)).sum();
         rows.push(k, None, "closure_gap.f", squares / a.f.len() as f64);
+        rows.push(k, None, "closure_gap.loss.train", a.loss - b.loss);
+        if let (Some(a), Some(b)) = (a.test_loss, b.test_loss) {
+            rows.push(k, None, "closure_gap.loss.test", a - b);
+        }
         push_gaps(&mut rows, k, "closure_gap.h", train, &a.features, (task.depth, &b.features));
         push_gaps(&mut rows, k, "closure_gap.g", train, &a.gradients, (task.depth, &b.gradients));
     }

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use crate::model::Closure;
+use crate::model::{Closure, Parametrization};
 use crate::stats::curve::{Curve, Point, Reduction, Values};
+use crate::stats::fit::Reference;
 use crate::store::results::Row;
 
 /// Formed here from the rows `difference.f.*`.
 pub const WEAK: &str = "weak.f";
 
-/// Closure, width, depth, step, observable, bits of the depth time.
-type Key<'a> = (&'a str, usize, usize, u32, &'a str, Option<u64>);
+/// Closure, parametrization, bits of the learning rate; width, depth; step, observable, bits of the
+/// depth time.
+type Key<'a> = ((&'a str, &'a str, u64), (usize, usize), (u32, &'a str, Option<u64>));
 
 /// An index over rows.
 pub struct Index<'a> {
@@ -25,6 +27,10 @@ pub struct Index<'a> {
 pub struct Subject<'a> {
     /// Closure
     pub closure: Closure,
+    /// Parametrization
+    pub parametrization: Parametrization,
+    /// η
+    pub learning_rate: f64,
     /// Updates done.
     pub step: u32,
     /// Observable, or [`WEAK`].
@@ -40,7 +46,8 @@ impl<'a> Index<'a> {
         for row in rows {
             let time = row.depth_time.map(f64::to_bits);
             let name = row.observable.as_str();
-            let key = (row.closure, row.width, row.depth, row.step, name, time);
+            let setting = (row.closure, row.parametrization, row.learning_rate.to_bits());
+            let key = (setting, (row.width, row.depth), (row.step, name, time));
             index.rows.entry(key).or_default().push(row);
             if name.starts_with("difference.f.") && !index.differences.contains(&name) {
                 index.differences.push(name);
@@ -49,27 +56,25 @@ impl<'a> Index<'a> {
         index
     }
 
-    /// The curve of `subject` over `sizes` (width, depth), with `x` of each. Sizes without any number
+    /// The curve of `subject` over `sizes` (width, depth), with `xz` of each. Sizes without any number
     /// are left out, then seeds that lack one at any of the others: every point is of the same
     /// seeds, or survivors of the deepest networks would be compared with all of the shallow ones.
     pub fn curve(
         &self,
         subject: Subject<'a>,
         sizes: &[(usize, usize)],
-        x: impl Fn((usize, usize)) -> usize,
+        xz: impl Fn((usize, usize)) -> (f64, f64),
+        reference: Reference,
     ) -> (Curve, Vec<(usize, usize)>) {
         let reduction = match subject.observable {
             WEAK => Reduction::RootMeanSquareOfMeans,
             _ => Reduction::Mean,
         };
-        let mut curve = Curve { points: Vec::new(), reduction, seeds: self.seeds };
+        let mut curve = Curve { points: Vec::new(), reduction, reference, seeds: self.seeds };
         let mut present = Vec::new();
         for &(width, depth) in sizes {
-            let point = Point {
-                x: x((width, depth)) as f64,
-                z: 1.0 / (width * depth) as f64,
-                values: self.values(subject, (width, depth)),
-            };
+            let (x, z) = xz((width, depth));
+            let point = Point { x, z, values: self.values(subject, (width, depth)) };
             if curve.value(&point, None).is_some() {
                 curve.points.push(point);
                 present.push((width, depth));
@@ -86,19 +91,18 @@ impl<'a> Index<'a> {
         (curve, present)
     }
 
-    fn values(&self, subject: Subject<'a>, (width, depth): (usize, usize)) -> Values {
-        let Subject { closure, step, observable, depth_time } = subject;
+    /// The values of `subject` at (width, depth), by output and seed.
+    pub fn values(&self, subject: Subject<'a>, size: (usize, usize)) -> Values {
+        let Subject { closure, parametrization, learning_rate, step, observable, depth_time } =
+            subject;
+        let setting = (closure.name(), parametrization.name(), learning_rate.to_bits());
         let single = [observable];
         let names = if observable == WEAK { &self.differences[..] } else { &single };
         let seeds_of = |&name: &&'a str| {
             let time = depth_time.map(f64::to_bits);
             let mut values = vec![None; self.seeds];
-            for row in self
-                .rows
-                .get(&(closure.name(), width, depth, step, name, time))
-                .into_iter()
-                .flatten()
-            {
+            let rows = self.rows.get(&(setting, size, (step, name, time)));
+            for row in rows.into_iter().flatten() {
                 values[row.seed as usize] = Some(row.value);
             }
             values

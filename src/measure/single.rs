@@ -2,9 +2,11 @@
 
 use nalgebra::DMatrix;
 
-use super::{Rows, common, output_names};
+use super::{OUTPUTS_SHOWN, Rows, common, output_names};
+use crate::data::Labels;
 use crate::data::Samples;
 use crate::engine::Trajectory;
+use crate::model::loss::accuracy;
 use crate::spec::grid::Task;
 use crate::spec::{Batch, Experiment};
 use crate::store::results::Row;
@@ -20,12 +22,18 @@ pub fn rows(
     let names = output_names(train);
     for pass in &trajectory.passes {
         let k = pass.step;
-        for (name, f) in names.iter().zip(&pass.f) {
+        for (name, f) in names.iter().zip(&pass.f).take(OUTPUTS_SHOWN) {
             rows.push(k, None, format!("f.{name}"), *f);
         }
         rows.push(k, None, "loss.train", pass.loss);
         if let Some(loss) = pass.test_loss {
             rows.push(k, None, "loss.test", loss);
+        }
+        if experiment.data.labels != Labels::Values {
+            rows.push(k, None, "accuracy.train", accuracy(&pass.f, &train.labels, train.outputs));
+            if let Some(accuracy) = pass.test_accuracy {
+                rows.push(k, None, "accuracy.test", accuracy);
+            }
         }
         if let Some(c) = &pass.forward_coupling {
             rows.push(k, None, "coupling.forward.layer", c.layer);
@@ -44,6 +52,9 @@ pub fn rows(
             rows.push(k, None, "rank.gradients", rank);
         }
         rows.push(k, None, "movement.own", pass.own_movement);
+        let initial = &trajectory.passes[0].f;
+        let moved: f64 = pass.f.iter().zip(initial).map(|(f, f0)| (f - f0).powi(2)).sum();
+        rows.push(k, None, "movement.f", moved / initial.len() as f64);
         if experiment.training.batch != Batch::Full {
             continue; // what follows compares the samples of one step with those of another
         }
@@ -54,19 +65,23 @@ pub fn rows(
         let columns = (k as usize + 1) * train.len();
         let covariances = trajectory.covariances.as_deref().unwrap_or_default();
         for (time, at) in common(experiment, task.depth, covariances) {
-            if let Some(value) = smallest_eigenvalue(&at.features, columns) {
-                rows.push(k, Some(time), "eigmin.features", value);
+            if let Some([least, largest]) = ends_of_spectrum(&at.features, columns) {
+                rows.push(k, Some(time), "eigmin.features", least);
+                rows.push(k, Some(time), "eigmax.features", largest);
             }
-            if let Some(value) = smallest_eigenvalue(&at.gradients, columns) {
-                rows.push(k, Some(time), "eigmin.gradients", value);
+            if let Some([least, largest]) = ends_of_spectrum(&at.gradients, columns) {
+                rows.push(k, Some(time), "eigmin.gradients", least);
+                rows.push(k, Some(time), "eigmax.gradients", largest);
             }
         }
     }
     rows.rows
 }
 
-/// Of the leading `columns` × `columns` part, where it was recorded.
-fn smallest_eigenvalue(covariance: &Option<DMatrix<f64>>, columns: usize) -> Option<f64> {
+/// Smallest and largest eigenvalue of the leading `columns` × `columns` part, where it was recorded.
+fn ends_of_spectrum(covariance: &Option<DMatrix<f64>>, columns: usize) -> Option<[f64; 2]> {
     let covariance = covariance.as_ref().filter(|c| c.nrows() >= columns)?;
-    Some(covariance.view((0, 0), (columns, columns)).clone_owned().symmetric_eigenvalues().min())
+    let part = covariance.view((0, 0), (columns, columns)).clone_owned();
+    let spectrum = part.symmetric_eigenvalues();
+    Some([spectrum.min(), spectrum.max()])
 }

@@ -57,6 +57,19 @@ impl Loss {
     }
 }
 
+/// The share of samples whose class the outputs name: the largest of several, the sign of one. `f`
+/// and `labels` are P×O, output fastest; NaN of no samples.
+pub fn accuracy(f: &[f64], labels: &[f64], outputs: usize) -> f64 {
+    let class = |values: &[f64]| match values {
+        [one] => usize::from(*one > 0.0),
+        // The first of equal ones.
+        _ => (0..values.len()).rev().max_by(|&i, &j| values[i].total_cmp(&values[j])).unwrap_or(0),
+    };
+    let samples = f.chunks(outputs).zip(labels.chunks(outputs));
+    let right = samples.filter(|(f, y)| class(f) == class(y)).count();
+    right as f64 / (f.len() / outputs) as f64
+}
+
 /// The largest; the others when some are NaN, which the sums then find.
 fn largest(f: &[f64]) -> f64 {
     f.iter().copied().fold(f64::NEG_INFINITY, f64::max)

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::Activation;
 
 /// The named parametrizations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Parametrization {
     /// Branch L^{-1/2}, rates independent of depth.
@@ -27,6 +29,8 @@ pub enum Parametrization {
     Vanilla,
     /// The lazy control: branch L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
     Ntk,
+    /// Depth-μP with the rate of the inner matrix of two-layer blocks times √L.
+    DepthMupCorrected,
 }
 
 /// Depth exponents: branch multiplier √T·L^{-branch}, hidden rate factor L^{-rate}.
@@ -87,6 +91,15 @@ pub struct Scales {
 }
 
 impl Parametrization {
+    /// All of them.
+    pub const ALL: [Parametrization; 5] = [
+        Parametrization::DepthMup,
+        Parametrization::Mup,
+        Parametrization::Vanilla,
+        Parametrization::Ntk,
+        Parametrization::DepthMupCorrected,
+    ];
+
     /// Its name in experiments and results.
     pub fn name(self) -> &'static str {
         match self {
@@ -94,13 +107,16 @@ impl Parametrization {
             Parametrization::Mup => "mup",
             Parametrization::Vanilla => "vanilla",
             Parametrization::Ntk => "ntk",
+            Parametrization::DepthMupCorrected => "depth-mup-corrected",
         }
     }
 
     /// Its depth exponents. `vanilla` has none: its branch multiplier is σ.
     pub fn exponents(self) -> Exponents {
         let branch = match self {
-            Parametrization::DepthMup | Parametrization::Ntk => 0.5,
+            Parametrization::DepthMup
+            | Parametrization::Ntk
+            | Parametrization::DepthMupCorrected => 0.5,
             Parametrization::Mup | Parametrization::Vanilla => 0.0,
         };
         Exponents { branch, rate: 0.0 }
@@ -123,6 +139,14 @@ pub struct ScaleLaw {
 }
 
 impl ScaleLaw {
+    /// That of another parametrization, with its own exponents; its own law stays as it is.
+    pub fn of(self, parametrization: Parametrization) -> ScaleLaw {
+        if parametrization == self.parametrization {
+            return self;
+        }
+        ScaleLaw { parametrization, exponents: parametrization.exponents(), ..self }
+    }
+
     /// The factors at width n, depth L and input dimension d.
     pub fn at(&self, width: usize, depth: usize, dimension: usize) -> Scales {
         let n = width as f64;

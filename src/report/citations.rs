@@ -14,12 +14,16 @@ pub fn bibtex(experiment: &Experiment, version: &str, commit: Option<&str>) -> S
          infinite-depth limit}},\n  version = {{{version}}}{commit}\n}}\n"
     );
     let mut entries = vec![("the program", program.as_str()), ("what it tests", CLAIMS)];
-    entries.extend(match experiment.model.parametrization {
-        Parametrization::DepthMup => Some(("parametrization depth-mup", DEPTH_MUP)),
-        Parametrization::Mup => Some(("parametrization mup", MUP)),
-        Parametrization::Ntk => Some(("parametrization ntk", NTK)),
-        Parametrization::Vanilla => None,
-    });
+    for parametrization in experiment.parametrizations() {
+        let entry = match parametrization {
+            Parametrization::DepthMup => ("parametrization depth-mup", DEPTH_MUP),
+            Parametrization::Mup => ("parametrization mup", MUP),
+            Parametrization::Ntk => ("parametrization ntk", NTK),
+            // Its correction is of what it tests.
+            Parametrization::DepthMupCorrected | Parametrization::Vanilla => continue,
+        };
+        entries.push(entry);
+    }
     entries.push(("the random numbers", PHILOX));
     if experiment.engine == Engine::Conditional {
         entries.push(("orthogonalising the conditional engine's columns", TWICE));

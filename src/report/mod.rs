@@ -2,6 +2,7 @@
 //! nothing itself but means over seeds for drawing.
 
 pub mod citations;
+pub mod findings;
 pub mod page;
 pub mod plot;
 pub mod table;

@@ -7,9 +7,15 @@ use crate::measure::claims::{Axis, Claim, Family, Point};
 /// The claims as a text table: one block a statement, one line a closure, size and step.
 pub fn summary(claims: &[Claim]) -> String {
     let mut out = String::new();
-    for block in claims.chunk_by(|a, b| (a.statement, a.axis) == (b.statement, b.axis)) {
+    let several = claims.iter().any(|claim| claim.parametrization != claims[0].parametrization);
+    let of = |claim: &Claim| (claim.statement, claim.axis, claim.parametrization);
+    for block in claims.chunk_by(|a, b| of(a) == of(b)) {
+        let name = match several {
+            true => format!(" ({})", block[0].parametrization.name()),
+            false => String::new(),
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{} [{}]", block[0].statement, block[0].observable);
+        let _ = writeln!(out, "{}{name} [{}]", block[0].statement, block[0].observable);
         let header = [
             "closure",
             "size",
@@ -32,6 +38,7 @@ fn line(claim: &Claim) -> [String; 9] {
     let (varied, size) = match (claim.axis, claim.held) {
         (Axis::Width, Some(depth)) => ("n", format!("L={depth}")),
         (Axis::Depth, Some(width)) => ("L", format!("n={width}")),
+        (Axis::WidthOfAll, _) => ("n", "all L".to_owned()),
         _ => ("L", "all n".to_owned()),
     };
     let end = |point: Option<&Point>| {
@@ -45,6 +52,9 @@ fn line(claim: &Claim) -> [String; 9] {
         let ends = ci95.map(|[low, high]| format!(" [{}, {}]", digits(low), digits(high)));
         format!("{name} = {}{}", digits(value), ends.unwrap_or_default())
     });
+    let reference = claim.reference_error.map(|share| {
+        format!("; the reference's own error by the fit: {:.1} % of the last value", 100.0 * share)
+    });
     let local =
         claim.local_exponents.iter().map(|p| p.map_or("-".to_owned(), |p| format!("{p:.2}")));
     [
@@ -53,7 +63,7 @@ fn line(claim: &Claim) -> [String; 9] {
         claim.step.to_string(),
         claim.verdict.name().to_owned(),
         estimate.unwrap_or_default(),
-        claim.reason.clone(),
+        claim.reason.clone() + &reference.unwrap_or_default(),
         end(claim.curve.first()),
         end(claim.curve.last()),
         local.collect::<Vec<_>>().join(" "),

@@ -9,6 +9,16 @@ use serde::{Deserialize, Serialize};
 pub enum Study {
     /// How fast training dynamics converge in depth, and what the closures leave out.
     TrainingConvergence,
+    /// Errors at initialisation, in width and depth together.
+    Propagation,
+    /// What independent backward weights change in training, by depth and parametrization.
+    GradientIndependence,
+    /// Whether features and gradients of all samples and steps stay linearly independent.
+    Nondegeneracy,
+    /// Whether learning rates transfer between depths, and which weights move.
+    Transfer,
+    /// Couplings by direction and age, per layer and summed, closure by closure.
+    Anatomy,
 }
 
 /// The form of a residual branch.

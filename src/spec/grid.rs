@@ -1,21 +1,56 @@
 //! The grid of tasks: which runs an experiment consists of.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Experiment, ReferenceKind};
-use crate::model::Closure;
+use crate::model::{Closure, Parametrization};
+
+/// η of the hidden weights, positive: the bits of a number, so that it can be ordered and hashed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LearningRate(u64);
+
+impl LearningRate {
+    /// Of a positive number.
+    pub fn new(rate: f64) -> Self {
+        LearningRate(rate.to_bits())
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+impl fmt::Debug for LearningRate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value().fmt(out)
+    }
+}
 
 /// One training run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Task {
     /// Closure
     pub closure: Closure,
+    /// Powers of width and depth.
+    pub parametrization: Parametrization,
     /// n
     pub width: usize,
     /// L
     pub depth: usize,
+    /// η
+    pub learning_rate: LearningRate,
     /// Seed of the noise.
     pub seed: u64,
+}
+
+impl Task {
+    /// What all seeds of a kind share: the task of seed 0.
+    pub fn kind(self) -> Task {
+        Task { seed: 0, ..self }
+    }
 }
 
 /// Quarters i of the horizon at which a network of this depth has a layer, iL/4: vectors are kept
@@ -24,8 +59,8 @@ pub fn quarters(depth: usize) -> Vec<usize> {
     (0..=4).filter(|i| (i * depth).is_multiple_of(4)).collect()
 }
 
-/// All tasks of an experiment, ordered by closure, width, depth and seed; the reference network's
-/// among them.
+/// All tasks of an experiment, ordered by closure, parametrization, width, depth, learning rate and
+/// seed; the reference network's among them.
 pub fn tasks(experiment: &Experiment) -> Vec<Task> {
     let ensemble = &experiment.ensemble;
     let mut tasks = Vec::new();
@@ -40,9 +75,14 @@ pub fn tasks(experiment: &Experiment) -> Vec<Task> {
     sizes.sort_unstable();
     sizes.dedup();
     for &closure in &ensemble.closures {
-        for &(width, depth) in &sizes {
-            for seed in 0..ensemble.seeds {
-                tasks.push(Task { closure, width, depth, seed });
+        for parametrization in experiment.parametrizations() {
+            for &(width, depth) in &sizes {
+                for rate in experiment.learning_rates() {
+                    let learning_rate = LearningRate::new(rate);
+                    let of =
+                        |seed| Task { closure, parametrization, width, depth, learning_rate, seed };
+                    tasks.extend((0..ensemble.seeds).map(of));
+                }
             }
         }
     }

@@ -28,7 +28,7 @@ use crate::error::Result;
 use crate::model::{
     Activation, Closure, Exponents, Groups, Loss, Parametrization, Rates, ScaleLaw, Schedule,
 };
-use grid::quarters;
+use grid::{Task, quarters};
 
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -124,6 +124,13 @@ pub struct Ensemble {
     pub seeds: u64,
     /// In the order of the tables.
     pub closures: Vec<Closure>,
+    /// Where there are several, in the order of the tables; the first is the model's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parametrizations: Option<Vec<Parametrization>>,
+    /// η where there are several, ascending; the first is the training's. At the others all groups
+    /// keep their proportions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rates: Option<Vec<f64>>,
 }
 
 /// What finite networks are compared with.
@@ -223,6 +230,34 @@ pub struct Resolved {
 }
 
 impl Experiment {
+    /// Those of the grid.
+    pub fn parametrizations(&self) -> Vec<Parametrization> {
+        let several = self.ensemble.parametrizations.clone();
+        several.unwrap_or_else(|| vec![self.model.parametrization])
+    }
+
+    /// η of the grid, ascending.
+    pub fn learning_rates(&self) -> Vec<f64> {
+        let several = self.ensemble.learning_rates.clone();
+        several.unwrap_or_else(|| vec![self.training.learning_rate])
+    }
+
+    /// The experiment with one parametrization and one learning rate, those of `task`.
+    pub fn of(&self, task: Task) -> Experiment {
+        let mut alone = self.clone();
+        if alone.ensemble.parametrizations.take().is_some() {
+            alone.model.parametrization = task.parametrization;
+            alone.model.exponents = task.parametrization.exponents();
+        }
+        if alone.ensemble.learning_rates.take().is_some() {
+            let Training { learning_rate, rates, .. } = &mut alone.training;
+            let factor = task.learning_rate.value() / *learning_rate;
+            *learning_rate = task.learning_rate.value();
+            *rates = EndRates { input: factor * rates.input, readout: factor * rates.readout };
+        }
+        alone
+    }
+
     /// Learning rates, zero for groups that are not trained.
     pub fn rates(&self) -> Rates {
         let groups = self.model.groups();

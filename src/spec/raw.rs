@@ -74,7 +74,7 @@ pub struct Model {
 pub struct Training {
     pub loss: Option<Loss>,
     pub steps: u32,
-    pub learning_rate: f64,
+    pub learning_rate: Option<f64>,
     pub rates: Option<EndRates>,
     #[schemars(with = "Option<BatchSchema>")]
     pub batch: Option<Batch>,
@@ -162,6 +162,8 @@ pub struct Ensemble {
     pub depths: Vec<usize>,
     pub seeds: u64,
     pub closures: Option<Vec<Closure>>,
+    pub parametrizations: Option<Vec<Parametrization>>,
+    pub learning_rates: Option<Vec<f64>>,
 }
 
 /// `reference`: a word, or an object.

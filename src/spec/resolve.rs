@@ -1,7 +1,7 @@
 //! From what was typed to an experiment in which nothing is left open.
 
 use super::check::Check;
-use super::grid::tasks;
+use super::grid::{LearningRate, Task, tasks};
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::samples::samples;
 use super::source::Source;
@@ -82,9 +82,9 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
     let check = Check { source };
     check.name(&raw.name)?;
     let data = samples(raw.data, &check)?;
-    let model = model(raw.model.unwrap_or_default(), &check)?;
-    let training = training(raw.training, &data, &check)?;
     let ensemble = ensemble(raw.ensemble, &check)?;
+    let model = model(raw.model.unwrap_or_default(), &ensemble, &check)?;
+    let training = training(raw.training, &ensemble, &data, &check)?;
     if engine == Engine::Dense && ensemble.closures.contains(&Closure::Nfd) {
         return Err(source.error(
             "ensemble.closures",
@@ -121,9 +121,10 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
     experiment.precision = precision(raw.precision, &experiment, &check, &mut decisions)?;
     frozen(&experiment, &check)?;
     experiment.finest = finest(&experiment, &check)?;
-    let Ensemble { widths, depths, seeds, closures } = &experiment.ensemble;
+    let Ensemble { widths, depths, seeds, closures, .. } = &experiment.ensemble;
+    let settings = experiment.parametrizations().len() * experiment.learning_rates().len();
     let tasks = (widths.len() * depths.len() + 1)
-        .saturating_mul(closures.len())
+        .saturating_mul(closures.len() * settings)
         .saturating_mul(*seeds as usize);
     if tasks > MOST_TASKS {
         let help = format!("take fewer seeds, widths or depths: at most {MOST_TASKS} runs");
@@ -132,8 +133,17 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
     Ok(Resolved { experiment, decisions })
 }
 
-fn model(raw: raw::Model, check: &Check) -> Result<Model> {
-    let parametrization = raw.parametrization.unwrap_or(Parametrization::DepthMup);
+fn model(raw: raw::Model, ensemble: &Ensemble, check: &Check) -> Result<Model> {
+    let first = ensemble.parametrizations.as_ref().map(|several| several[0]);
+    let parametrization = raw.parametrization.or(first).unwrap_or(Parametrization::DepthMup);
+    if first.is_some_and(|first| first != parametrization) {
+        let problem = "is not the first of ensemble.parametrizations";
+        return check.fail("model.parametrization", problem, "remove it");
+    }
+    if first.is_some() && raw.exponents.is_some_and(|own| own != parametrization.exponents()) {
+        let problem = "each of ensemble.parametrizations has exponents of its own";
+        return check.fail("model.exponents", problem, "remove them");
+    }
     let exponents = raw.exponents.unwrap_or_else(|| parametrization.exponents());
     for (field, value) in [("branch", exponents.branch), ("rate", exponents.rate)] {
         check.within(&format!("model.exponents.{field}"), value, -10.0, 10.0)?;
@@ -161,7 +171,29 @@ fn ensemble(raw: raw::Ensemble, check: &Check) -> Result<Ensemble> {
     let mut closures = raw.closures.unwrap_or_else(|| Closure::ALL.to_vec());
     check.distinct("ensemble.closures", &closures)?;
     closures.sort_unstable();
+    let parametrizations = match raw.parametrizations {
+        None => None,
+        Some(mut several) => {
+            check.distinct("ensemble.parametrizations", &several)?;
+            several.sort_unstable();
+            Some(several)
+        }
+    };
+    let learning_rates = match raw.learning_rates {
+        None => None,
+        Some(mut several) => {
+            for (i, &rate) in several.iter().enumerate() {
+                check.positive(&format!("ensemble.learning_rates[{i}]"), rate)?;
+            }
+            let rates: Vec<_> = several.iter().copied().map(LearningRate::new).collect();
+            check.distinct("ensemble.learning_rates", &rates)?;
+            several.sort_unstable_by(f64::total_cmp);
+            Some(several)
+        }
+    };
     Ok(Ensemble {
+        parametrizations,
+        learning_rates,
         widths: check.sizes("ensemble.widths", raw.widths, WIDEST)?,
         depths: check.sizes("ensemble.depths", raw.depths, FINEST)?,
         seeds: check.within("ensemble.seeds", raw.seeds, 1, MOST_SEEDS)?,
@@ -234,26 +266,32 @@ fn frozen(experiment: &Experiment, check: &Check) -> Result<()> {
     Ok(())
 }
 
-/// The least learning rate of a trained group; in the dense engine, times the factor with which it
-/// changes one weight, for χ, g and φ of order one.
+/// The least learning rate of a trained group, anywhere on the grid; in the dense engine, times the
+/// factor with which it changes one weight, for χ, g and φ of order one.
 fn slowest(experiment: &Experiment) -> Option<f64> {
-    let rates = experiment.rates();
-    let rates = match experiment.engine {
-        Engine::Conditional => rates,
-        Engine::Dense => {
-            let (width, depth) =
-                (experiment.ensemble.widths.last(), experiment.ensemble.depths.last());
-            let (width, depth) = (*width.unwrap_or(&1), *depth.unwrap_or(&1));
-            let scales = experiment.model.scale_law().at(width, depth, 1);
-            Rates {
-                input: rates.input * scales.update_input,
-                hidden: rates.hidden * scales.update_hidden,
-                readout: rates.readout * scales.update_readout,
+    let ensemble = &experiment.ensemble;
+    let (width, depth) = (*ensemble.widths.last()?, *ensemble.depths.last()?);
+    let (closure, seed) = (Closure::Exact, 0);
+    let of = |parametrization| {
+        let learning_rate = LearningRate::new(experiment.learning_rates()[0]);
+        let task = Task { closure, parametrization, width, depth, learning_rate, seed };
+        let experiment = experiment.of(task);
+        let rates = experiment.rates();
+        match experiment.engine {
+            Engine::Conditional => rates,
+            Engine::Dense => {
+                let scales = experiment.model.scale_law().at(width, depth, 1);
+                Rates {
+                    input: rates.input * scales.update_input,
+                    hidden: rates.hidden * scales.update_hidden,
+                    readout: rates.readout * scales.update_readout,
+                }
             }
         }
     };
-    let all = [rates.hidden, rates.input, rates.readout];
-    all.into_iter().filter(|rate| *rate > 0.0).min_by(f64::total_cmp)
+    let rates = experiment.parametrizations().into_iter().map(of);
+    let all = rates.flat_map(|rates| [rates.hidden, rates.input, rates.readout]);
+    all.filter(|rate| *rate > 0.0).min_by(f64::total_cmp)
 }
 
 fn reference(

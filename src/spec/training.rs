@@ -2,7 +2,7 @@
 
 use super::check::{Check, name_of};
 use super::raw::{self, ScheduleKind};
-use super::{Batch, EndRates, Optimizer, Training};
+use super::{Batch, EndRates, Ensemble, Optimizer, Training};
 use crate::data::{Labels, Request, Source};
 use crate::error::Result;
 use crate::model::{Decay, Loss, Schedule};
@@ -11,13 +11,27 @@ use crate::rng::noise::MAX_STEP;
 /// Runs of up to this many updates are recorded after each, longer ones about so often.
 const RECORDED: u32 = 100;
 
-/// Fills in the defaults of `training`, for these samples.
+/// Fills in the defaults of `training`, for these samples and the learning rates of the grid.
 ///
 /// # Errors
 /// At the offending field.
-pub fn training(raw: raw::Training, data: &Request, check: &Check) -> Result<Training> {
+pub fn training(
+    raw: raw::Training,
+    ensemble: &Ensemble,
+    data: &Request,
+    check: &Check,
+) -> Result<Training> {
     let steps = check.within("training.steps", raw.steps, 0, MAX_STEP)?;
-    let learning_rate = check.positive("training.learning_rate", raw.learning_rate)?;
+    let first = ensemble.learning_rates.as_ref().map(|rates| rates[0]);
+    let Some(learning_rate) = raw.learning_rate.or(first) else {
+        let help = "add training.learning_rate, or several as ensemble.learning_rates";
+        return check.fail("training", "has no learning_rate", help);
+    };
+    check.positive("training.learning_rate", learning_rate)?;
+    if first.is_some_and(|first| first != learning_rate) {
+        let problem = format!("{learning_rate} is not the least of ensemble.learning_rates");
+        return check.fail("training.learning_rate", problem, "remove it");
+    }
     let loss = raw.loss.unwrap_or(Loss::Squared);
     if loss == Loss::CrossEntropy {
         require_classes(data, check)?;

@@ -1,7 +1,7 @@
 //! An ensemble's curve: values over seeds at several sizes, reduced, weighted, fitted, with
 //! jackknife intervals of everything.
 
-use super::fit::{Family, Fit, Sample, fit};
+use super::fit::{Family, Fit, Reference, Sample, fit};
 use super::jackknife::{Estimate, jackknife};
 use super::mean;
 
@@ -22,7 +22,7 @@ pub enum Reduction {
 pub struct Point {
     /// The depth or width on which the power acts.
     pub x: f64,
-    /// 1/(nL)
+    /// 1/(nL), or what the other size does.
     pub z: f64,
     /// By output and seed.
     pub values: Values,
@@ -35,6 +35,8 @@ pub struct Curve {
     pub points: Vec<Point>,
     /// How points are reduced.
     pub reduction: Reduction,
+    /// What the values are differences to.
+    pub reference: Reference,
     /// Seeds of the ensemble.
     pub seeds: usize,
 }
@@ -95,7 +97,7 @@ impl Curve {
 
     /// The fitted curve, optionally without one seed; weights are those of all seeds.
     pub fn fit(&self, family: Family, without: Option<usize>) -> Option<Fit> {
-        fit(family, &self.samples(without)?)
+        fit(family, self.reference, &self.samples(without)?)
     }
 
     /// What `of` says of the fitted curve, with its jackknife interval.

@@ -1,9 +1,15 @@
-//! Two families of curves through ensemble values, fitted by weighted least squares.
+//! Families of curves through ensemble values, fitted by weighted least squares.
 //!
 //! ```text
 //! power     y = a x^{−p} (1 + b/x) [+ e z]      z = 1/(nL), the floor of per-layer mean squares
+//! sum       y = a n^{−p} (1 + c/L) + b L^{−q}   one of p and q is searched for, the other declared
+//! growth    y = a x^{p} (1 + b/x)
 //! plateau   y = c + a x^{−p}                    the sign of a is free
+//! trend     y = a x^{p}                         p of either sign, a line in logarithms
 //! ```
+//!
+//! Values that are differences to a network of finite size r instead of the limit fall to zero at r:
+//! x^{−p} becomes x^{−p} − r^{−p}, or (x^{−p/2} − r^{−p/2})² (see [`Reference`]).
 //!
 //! Declared with each claim before the data (theory: section 5). A bare a x^{−p} + c through power
 //! data with corrections bends into a false plateau; the power family does not.
@@ -22,15 +28,64 @@ pub const LARGEST_CORRECTION: f64 = 0.5;
 const GRID: usize = 60;
 
 /// The form of the curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Family {
     /// a x^{−p} (1 + b/x), plus e z with e ≥ 0 where there is a floor.
     Power {
         /// Whether the floor is part of the family.
         floor: bool,
     },
+    /// A sum of two sizes' errors, x the one whose exponent is searched for, z the other.
+    Sum(Other),
+    /// a x^{p} (1 + b/x).
+    Growth,
     /// c + a x^{−p}.
     Plateau,
+    /// a x^{p}, p of either sign.
+    Trend,
+}
+
+/// The size of a sum whose exponent is declared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Other {
+    /// Its exponent.
+    pub exponent: f64,
+    /// What values are differences to in it.
+    pub reference: Reference,
+    /// Whether it is the width, whose part has the correction c/L.
+    pub is_width: bool,
+}
+
+/// What the values are differences to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reference {
+    /// The limit, or a partner in a fixed proportion, as L against 2L: the power stays itself.
+    Limit,
+    /// Size r, with errors that add up in mean square, as those of nested sums of independent parts,
+    /// or of a signed mean: x^{−p} − r^{−p}.
+    Added(f64),
+    /// Size r, in mean square of errors that are one direction times x^{−p/2}, as those of an Euler
+    /// scheme: (x^{−p/2} − r^{−p/2})².
+    Aligned(f64),
+}
+
+impl Reference {
+    /// r
+    fn size(self) -> Option<f64> {
+        match self {
+            Reference::Limit => None,
+            Reference::Added(r) | Reference::Aligned(r) => Some(r),
+        }
+    }
+
+    /// What takes the place of x^{−p}.
+    pub fn fall(self, x: f64, p: f64) -> f64 {
+        match self {
+            Reference::Limit => x.powf(-p),
+            Reference::Added(r) => x.powf(-p) - r.powf(-p),
+            Reference::Aligned(r) => (x.powf(-p / 2.0) - r.powf(-p / 2.0)).powi(2),
+        }
+    }
 }
 
 /// A value to fit.
@@ -38,7 +93,7 @@ pub enum Family {
 pub struct Sample {
     /// The depth or width on which the power acts.
     pub x: f64,
-    /// 1/(nL), for the floor.
+    /// 1/(nL), for the floor; of a sum the other size.
     pub z: f64,
     /// The ensemble's value.
     pub y: f64,
@@ -50,9 +105,11 @@ pub struct Sample {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
     family: Family,
+    reference: Reference,
     /// p
     pub exponent: f64,
-    /// Power: a, ab and e (0 without a floor). Plateau: c, a, 0.
+    /// Power: a, ab and e (0 without a floor). Sum: of x, of the correction, of z. Growth: a, ab, 0. Plateau: c, a, 0.
+    /// Trend: a, 0, 0.
     pub coefficients: [f64; 3],
     /// Σ (residual/σ)².
     pub chi_squared: f64,
@@ -65,8 +122,9 @@ impl Family {
     /// The number of parameters, p included.
     pub fn parameters(self) -> usize {
         match self {
-            Family::Power { floor: true } => 4,
-            Family::Power { floor: false } | Family::Plateau => 3,
+            Family::Power { floor: true } | Family::Sum(_) => 4,
+            Family::Power { floor: false } | Family::Growth | Family::Plateau => 3,
+            Family::Trend => 2,
         }
     }
 
@@ -76,45 +134,92 @@ impl Family {
     }
 
     /// Fewer distinct x are not fitted either, however many points share them: two more than the
-    /// parameters that x has to tell apart, which are p and two coefficients.
-    pub const LEAST_DISTINCT: usize = 5;
+    /// parameters that x has to tell apart, which are p and one or two coefficients.
+    pub fn least_distinct(self) -> usize {
+        match self {
+            Family::Power { .. } | Family::Growth | Family::Plateau => 5,
+            Family::Sum(_) | Family::Trend => 4,
+        }
+    }
 
     /// The terms that are linear in the coefficients.
-    fn basis(self, p: f64, x: f64, z: f64) -> [f64; 3] {
+    fn basis(self, reference: Reference, p: f64, x: f64, z: f64) -> [f64; 3] {
         match self {
-            Family::Power { .. } => [x.powf(-p), x.powf(-p - 1.0), z],
-            Family::Plateau => [1.0, x.powf(-p), 0.0],
+            Family::Power { .. } => [reference.fall(x, p), reference.fall(x, p + 1.0), z],
+            Family::Sum(Other { exponent, reference: of_other, is_width }) => {
+                let (own, other) = (reference.fall(x, p), of_other.fall(z, exponent));
+                let correction = if is_width { other / x } else { own / z };
+                [own, correction, other]
+            }
+            Family::Growth => [x.powf(p), x.powf(p - 1.0), 0.0],
+            Family::Plateau => [1.0, reference.fall(x, p), 0.0],
+            Family::Trend => [x.powf(p), 0.0, 0.0],
         }
     }
 }
 
 impl Fit {
+    /// The error of the reference itself against the limit, by this curve without its floor; None where
+    /// there is no reference of finite size.
+    pub fn of_reference(&self) -> Option<f64> {
+        let x = self.reference.size()?;
+        let (family, z) = match self.family {
+            Family::Sum(other) => (
+                Family::Sum(Other { reference: Reference::Limit, ..other }),
+                other.reference.size()?,
+            ),
+            family => (family, 0.0),
+        };
+        Some(Fit { family, reference: Reference::Limit, ..self.clone() }.at(x, z))
+    }
+
     /// The curve.
     pub fn at(&self, x: f64, z: f64) -> f64 {
-        let basis = self.family.basis(self.exponent, x, z);
+        let basis = self.family.basis(self.reference, self.exponent, x, z);
         basis.iter().zip(&self.coefficients).map(|(f, c)| f * c).sum()
     }
 }
 
-/// Fits `family` to `samples`; None when there are fewer than [`Family::least_points`] or
-/// [`Family::LEAST_DISTINCT`], a value or
+/// Fits `family` to `samples`, which are differences to `reference`; None when there are fewer than [`Family::least_points`] or
+/// [`Family::least_distinct`], a value or
 /// an error is not positive (all our observables are mean squares or roots of them), or the data do
 /// not determine the exponent within [`EXPONENTS`].
-pub fn fit(family: Family, samples: &[Sample]) -> Option<Fit> {
+pub fn fit(family: Family, reference: Reference, samples: &[Sample]) -> Option<Fit> {
     let usable = |s: &Sample| s.y > 0.0 && s.y.is_finite() && s.sigma > 0.0 && s.sigma.is_finite();
     let distinct = distinct(samples.iter().map(|s| s.x));
-    let enough = samples.len() >= family.least_points() && distinct >= Family::LEAST_DISTINCT;
+    let enough = samples.len() >= family.least_points() && distinct >= family.least_distinct();
     if !enough || !samples.iter().all(usable) {
         return None;
     }
+    if family == Family::Trend {
+        return trend(reference, samples);
+    }
     let [low, high] = EXPONENTS;
     let at = |i: usize| low + (high - low) * i as f64 / GRID as f64;
-    let cost = |p: f64| linear(family, samples, p).map_or(f64::INFINITY, |fit| fit.chi_squared);
+    let form = (family, reference);
+    let cost = |p: f64| linear(form, samples, p).map_or(f64::INFINITY, |fit| fit.chi_squared);
     let best = (0..=GRID).min_by(|&i, &j| cost(at(i)).total_cmp(&cost(at(j))))?;
     if best == 0 || best == GRID {
         return None;
     }
-    linear(family, samples, minimum(at(best - 1), at(best + 1), cost))
+    linear(form, samples, minimum(at(best - 1), at(best + 1), cost))
+}
+
+/// Weighted least squares of log y against log x: σ/y is the error of log y.
+fn trend(reference: Reference, samples: &[Sample]) -> Option<Fit> {
+    let logs = || samples.iter().map(|s| (s.x.ln(), s.y.ln(), (s.y / s.sigma).powi(2)));
+    let total: f64 = logs().map(|(_, _, w)| w).sum();
+    let (x, y) =
+        logs().fold((0.0, 0.0), |(a, b), (x, y, w)| (a + w * x / total, b + w * y / total));
+    let over = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+        logs().map(|(px, py, w)| w * of(px - x, py - y)).sum()
+    };
+    let exponent = over(&|dx, dy| dx * dy) / over(&|dx, _| dx * dx);
+    let chi_squared = over(&|dx, dy| (dy - exponent * dx).powi(2));
+    let coefficients = [(y - exponent * x).exp(), 0.0, 0.0];
+    let fit =
+        Fit { family: Family::Trend, reference, exponent, coefficients, chi_squared, least: false };
+    exponent.is_finite().then_some(fit)
 }
 
 /// How many different numbers there are.
@@ -148,14 +253,20 @@ fn minimum(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
 
 /// The best coefficients for given p within the family's bounds: the least of all solutions with
 /// each bound either inactive or met exactly.
-fn linear(family: Family, samples: &[Sample], p: f64) -> Option<Fit> {
+fn linear(form: (Family, Reference), samples: &[Sample], p: f64) -> Option<Fit> {
+    let family = form.0;
     let largest = samples.iter().map(|s| s.x).fold(0.0, f64::max);
     let smallest = samples.iter().map(|s| s.x).fold(f64::INFINITY, f64::min);
     let limit = LARGEST_CORRECTION * largest;
     // Directions in coefficient space that are free, one list for each set of active bounds.
     let free: Vec<Vec<[f64; 3]>> = match family {
-        Family::Plateau => vec![vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
-        Family::Power { floor } => {
+        Family::Plateau | Family::Trend => vec![vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
+        Family::Sum(_) => {
+            let (power, correction, other) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]);
+            vec![vec![power], vec![power, other], vec![power, correction, other]]
+        }
+        Family::Power { .. } | Family::Growth => {
+            let floor = family == Family::Power { floor: true };
             let inner = vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
             let mut sets = vec![inner, vec![[1.0, limit, 0.0]], vec![[1.0, -smallest, 0.0]]];
             if floor {
@@ -166,28 +277,34 @@ fn linear(family: Family, samples: &[Sample], p: f64) -> Option<Fit> {
         }
     };
     let allowed = |fit: &Fit| match (family, fit.coefficients) {
-        (Family::Plateau, _) => true,
-        (Family::Power { .. }, [a, ab, e]) => {
+        (Family::Plateau | Family::Trend, _) => true,
+        (Family::Sum(_), [of_x, _, of_z]) => of_x > 0.0 && of_z >= 0.0,
+        (Family::Power { .. } | Family::Growth, [a, ab, e]) => {
             let slack = 1e-9 * limit; // at a bound, b is on it up to rounding
             let b = ab / a;
             a > 0.0 && (-smallest - slack..=limit + slack).contains(&b) && e >= 0.0
         }
     };
     free.iter()
-        .filter_map(|directions| solve(family, samples, p, directions))
+        .filter_map(|directions| solve(form, samples, p, directions))
         .filter(allowed)
         .min_by(|a, b| a.chi_squared.total_cmp(&b.chi_squared))
         .map(|fit| {
             let [a, ab, _] = fit.coefficients;
-            let power = matches!(family, Family::Power { .. });
+            let power = matches!(family, Family::Power { .. } | Family::Growth);
             Fit { least: power && ab >= a * limit * (1.0 - 1e-9), ..fit }
         })
 }
 
 /// Weighted least squares over the span of `directions`.
-fn solve(family: Family, samples: &[Sample], p: f64, directions: &[[f64; 3]]) -> Option<Fit> {
+fn solve(
+    (family, reference): (Family, Reference),
+    samples: &[Sample],
+    p: f64,
+    directions: &[[f64; 3]],
+) -> Option<Fit> {
     let along = |s: &Sample, direction: &[f64; 3]| {
-        let basis = family.basis(p, s.x, s.z);
+        let basis = family.basis(reference, p, s.x, s.z);
         basis.iter().zip(direction).map(|(f, d)| f * d).sum::<f64>() / s.sigma
     };
     let design = DMatrix::from_fn(samples.len(), directions.len(), |i, j| {
@@ -210,7 +327,8 @@ fn solve(family: Family, samples: &[Sample], p: f64, directions: &[[f64; 3]]) ->
         }
     }
     let fine = chi_squared.is_finite() && coefficients.iter().all(|c| c.is_finite());
-    fine.then_some(Fit { family, exponent: p, coefficients, chi_squared, least: false })
+    let least = false;
+    fine.then_some(Fit { family, reference, exponent: p, coefficients, chi_squared, least })
 }
 
 /// Exponents between neighbouring points: −log(y'/y)/log(x'/x).

@@ -24,6 +24,13 @@ pub enum Rule {
         /// p₀
         exponent: f64,
     },
+    /// Grows at least like x^{exponent}.
+    Grows {
+        /// p₀
+        exponent: f64,
+    },
+    /// Neither grows nor falls: exponent 0.
+    Flat,
     /// Tends to a positive constant.
     Plateau,
 }
@@ -61,6 +68,17 @@ impl fmt::Display for Rule {
                  fitted plateau lies above {STAYS} of the last value; inconclusive otherwise",
                 exponent - MARGIN
             ),
+            Rule::Grows { exponent } => write!(
+                out,
+                "supported if the 95 % interval of the growth exponent lies above {0:.2} (expected \
+                 {exponent} less {MARGIN}); contradicted if it lies below; inconclusive otherwise",
+                exponent - MARGIN
+            ),
+            Rule::Flat => write!(
+                out,
+                "supported if the 95 % interval of the exponent lies within ±{MARGIN}; contradicted if \
+                 it lies outside; inconclusive otherwise"
+            ),
             Rule::Plateau => write!(
                 out,
                 "supported if the 95 % interval of the plateau lies above {STAYS} of the last value; \
@@ -96,14 +114,22 @@ pub fn judge(
             let Some((_, [low, high])) = interval(exponent) else {
                 return (Verdict::Inconclusive, "no interval for the exponent".to_owned());
             };
-            if low > least {
-                (Verdict::Supported, format!("the interval lies above {least:.2}"))
-            } else if high < least {
-                (Verdict::Contradicted, format!("the interval lies below {least:.2}"))
-            } else {
-                (Verdict::Inconclusive, format!("the interval holds {least:.2}"))
-            }
+            above([low, high], least)
         }
+        Rule::Grows { exponent: expected } => match interval(exponent) {
+            Some((_, ends)) => above(ends, expected - MARGIN),
+            None => (Verdict::Inconclusive, "no interval for the exponent".to_owned()),
+        },
+        Rule::Flat => match interval(exponent) {
+            Some((_, [low, high])) if low > -MARGIN && high < MARGIN => {
+                (Verdict::Supported, format!("the interval lies within ±{MARGIN}"))
+            }
+            Some((_, [low, high])) if low > MARGIN || high < -MARGIN => {
+                (Verdict::Contradicted, format!("the interval lies outside of ±{MARGIN}"))
+            }
+            Some(_) => (Verdict::Inconclusive, format!("the interval crosses ±{MARGIN}")),
+            None => (Verdict::Inconclusive, "no interval for the exponent".to_owned()),
+        },
         Rule::Plateau => {
             let Some((_, [low, high])) = interval(plateau) else {
                 return (Verdict::Inconclusive, "no interval for the plateau".to_owned());
@@ -118,5 +144,16 @@ pub fn judge(
                 (Verdict::Inconclusive, format!("the interval holds {half}"))
             }
         }
+    }
+}
+
+/// Whether an interval lies above `least`.
+fn above([low, high]: [f64; 2], least: f64) -> (Verdict, String) {
+    if low > least {
+        (Verdict::Supported, format!("the interval lies above {least:.2}"))
+    } else if high < least {
+        (Verdict::Contradicted, format!("the interval lies below {least:.2}"))
+    } else {
+        (Verdict::Inconclusive, format!("the interval holds {least:.2}"))
     }
 }

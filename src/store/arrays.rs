@@ -2,7 +2,9 @@
 //!
 //! Coordinates: closures, widths, depths, seeds, steps, depth_times, outputs. Every observable is
 //! one float64 array over (closure, width, depth, seed, step), then depth_time where it lives
-//! there; `f` and `difference.f` have a last axis of outputs. NaN: not measured. Members are stored
+//! there; `f` and `difference.f` have a last axis of outputs. Where there are several
+//! parametrizations, they come after the closures; several learning_rates after the depths. NaN: not
+//! measured. Members are stored
 //! uncompressed with a fixed date, so the same rows give the same bytes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,15 +22,17 @@ const PER_OUTPUT: [&str; 2] = ["f", "difference.f"];
 /// The values that the rows have along each axis.
 struct Axes<'a> {
     closures: Vec<&'a str>,
+    parametrizations: Vec<&'a str>,
     widths: Vec<i64>,
     depths: Vec<i64>,
+    learning_rates: Vec<f64>,
     seeds: Vec<i64>,
     steps: Vec<i64>,
     depth_times: Vec<f64>,
     outputs: Vec<&'a str>,
 }
 
-/// One observable: an axis more than (closure, width, depth, seed, step), and the values.
+/// One observable: an axis more than those that all have, and the values.
 struct Observable {
     last: Option<usize>,
     values: Vec<f64>,
@@ -53,6 +57,7 @@ pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
     };
     let mut all = || {
         member("closures", strings(&axes.closures))?;
+        member("parametrizations", strings(&axes.parametrizations))?;
         for (name, values) in [
             ("widths", &axes.widths),
             ("depths", &axes.depths),
@@ -65,10 +70,11 @@ pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
         let floats = |shape: &[usize], values: &[f64]| {
             npy("<f8", shape, values.iter().flat_map(|value| value.to_le_bytes()))
         };
+        member("learning_rates", floats(&[axes.learning_rates.len()], &axes.learning_rates))?;
         member("depth_times", floats(&[axes.depth_times.len()], &axes.depth_times))?;
         member("outputs", strings(&axes.outputs))?;
         for (name, Observable { last, values }) in axes.observables(rows) {
-            let mut shape = axes.shape().to_vec();
+            let mut shape = axes.shape();
             shape.extend(last);
             member(name, floats(&shape, &values))?;
         }
@@ -95,39 +101,67 @@ impl<'a> Axes<'a> {
             values.dedup();
             values
         };
-        let mut depth_times: Vec<f64> = rows.iter().filter_map(|row| row.depth_time).collect();
-        depth_times.sort_unstable_by(f64::total_cmp);
-        depth_times.dedup();
         Axes {
             closures: in_order(rows.iter().map(|row| row.closure)),
+            parametrizations: in_order(rows.iter().map(|row| row.parametrization)),
             widths: sizes(|row| row.width as i64),
             depths: sizes(|row| row.depth as i64),
+            learning_rates: ascending(rows.iter().map(|row| row.learning_rate)),
             seeds: sizes(|row| row.seed as i64),
             steps: sizes(|row| i64::from(row.step)),
-            depth_times,
+            depth_times: ascending(rows.iter().filter_map(|row| row.depth_time)),
             outputs: in_order(rows.iter().filter_map(|row| split(&row.observable).1)),
         }
     }
 
-    fn shape(&self) -> [usize; 5] {
+    /// The length of every axis that all observables have.
+    fn shape(&self) -> Vec<usize> {
         let Axes { closures, widths, depths, seeds, steps, .. } = self;
-        [closures.len(), widths.len(), depths.len(), seeds.len(), steps.len()]
+        let several = |length: usize| (length > 1).then_some(length);
+        [
+            Some(closures.len()),
+            several(self.parametrizations.len()),
+            Some(widths.len()),
+            Some(depths.len()),
+            several(self.learning_rates.len()),
+            Some(seeds.len()),
+            Some(steps.len()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Where a row is on these axes.
+    fn index(&self, row: &Row) -> Vec<usize> {
+        let position = |values: &[i64], value: i64| values.binary_search(&value).unwrap_or(0);
+        let named = |names: &[&str], name| names.iter().position(|n| *n == name).unwrap_or(0);
+        let rate = self.learning_rates.binary_search_by(|rate| rate.total_cmp(&row.learning_rate));
+        let several = |length: usize, at: usize| (length > 1).then_some(at);
+        [
+            Some(named(&self.closures, row.closure)),
+            several(
+                self.parametrizations.len(),
+                named(&self.parametrizations, row.parametrization),
+            ),
+            Some(position(&self.widths, row.width as i64)),
+            Some(position(&self.depths, row.depth as i64)),
+            several(self.learning_rates.len(), rate.unwrap_or(0)),
+            Some(position(&self.seeds, row.seed as i64)),
+            Some(position(&self.steps, i64::from(row.step))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// By name.
     fn observables(&self, rows: &'a [Row]) -> BTreeMap<&'a str, Observable> {
         let mut observables = BTreeMap::new();
         let outputs: HashMap<_, _> = self.outputs.iter().zip(0..).collect();
+        let shape = self.shape();
         for row in rows {
             let (name, output) = split(&row.observable);
-            let position = |values: &[i64], value: i64| values.binary_search(&value).unwrap_or(0);
-            let index = [
-                self.closures.iter().position(|name| *name == row.closure).unwrap_or(0),
-                position(&self.widths, row.width as i64),
-                position(&self.depths, row.depth as i64),
-                position(&self.seeds, row.seed as i64),
-                position(&self.steps, i64::from(row.step)),
-            ];
             let last = match (row.depth_time, output) {
                 (Some(time), _) => {
                     let at = self.depth_times.binary_search_by(|t| t.total_cmp(&time));
@@ -141,13 +175,21 @@ impl<'a> Axes<'a> {
             let (length, at) = last.unwrap_or((1, 0));
             let observable = observables.entry(name).or_insert_with(|| Observable {
                 last: last.map(|(length, _)| length),
-                values: vec![f64::NAN; self.shape().iter().product::<usize>() * length],
+                values: vec![f64::NAN; shape.iter().product::<usize>() * length],
             });
-            let flat = self.shape().iter().zip(index).fold(0, |flat, (n, i)| flat * n + i);
+            let flat = shape.iter().zip(self.index(row)).fold(0, |flat, (n, i)| flat * n + i);
             observable.values[flat * length + at] = row.value;
         }
         observables
     }
+}
+
+/// Each value once.
+fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.dedup();
+    values
 }
 
 /// Each value once, in the order of their first appearance.

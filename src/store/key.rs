@@ -5,8 +5,9 @@ use serde_json::json;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::data::{DataSet, Samples};
+use crate::model::Parametrization;
 use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::spec::grid::{LearningRate, Task, tasks};
 
 /// Raise it whenever the same task would give other numbers: noise addresses, engines' recipes,
 /// what is recorded at which layers.
@@ -18,35 +19,49 @@ pub type Key = u128;
 /// Keys of the tasks of one experiment.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    common: String,
+    /// By parametrization and learning rate.
+    common: Vec<(Parametrization, LearningRate, String)>,
     finest: Option<u32>,
 }
 
 impl Keys {
     /// For tasks of `experiment` on these samples, computed on `numeric_path`.
     pub fn new(experiment: &Experiment, data: &DataSet, numeric_path: &str) -> Self {
-        let common = json!({
-            "scheme": SCHEME,
-            "numeric_path": numeric_path,
-            "data": experiment.data,
-            "samples": samples_hash(data),
-            "model": experiment.model,
-            "training": experiment.training,
-            "engine": experiment.engine,
-            "backend": experiment.backend,
-            "precision": experiment.precision,
-            "storage": experiment.storage,
-            "rows": experiment.reference.rows,
-        });
-        Keys { common: common.to_string(), finest: experiment.finest }
+        let samples = samples_hash(data);
+        let mut settings: Vec<Task> = tasks(experiment);
+        let setting = |task: &Task| (task.parametrization, task.learning_rate);
+        settings.sort_unstable_by_key(setting);
+        settings.dedup_by_key(|task| setting(task));
+        let common = |task| {
+            let alone = experiment.of(task);
+            let common = json!({
+                "scheme": SCHEME,
+                "numeric_path": numeric_path,
+                "data": alone.data,
+                "samples": samples,
+                "model": alone.model,
+                "training": alone.training,
+                "engine": alone.engine,
+                "backend": alone.backend,
+                "precision": alone.precision,
+                "storage": alone.storage,
+                "rows": alone.reference.rows,
+            });
+            (task.parametrization, task.learning_rate, common.to_string())
+        };
+        let common = settings.into_iter().map(common).collect();
+        Keys { common, finest: experiment.finest }
     }
 
     /// The key of one task.
     pub fn of(&self, task: Task) -> Key {
-        let Task { closure, width, depth, seed } = task;
+        let Task { closure, parametrization, width, depth, learning_rate, seed } = task;
         let finest = self.finest.unwrap_or(depth as u32);
         let own = json!([finest, closure, width, depth, seed]);
-        xxh3_128(format!("{}{own}", self.common).as_bytes())
+        let setting = |(p, rate, _): &&(_, _, _)| (*p, *rate) == (parametrization, learning_rate);
+        // A setting that the experiment has not is the key of no task.
+        let common = self.common.iter().find(setting).map_or("", |(_, _, common)| common);
+        xxh3_128(format!("{common}{own}").as_bytes())
     }
 }
 

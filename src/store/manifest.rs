@@ -28,6 +28,12 @@ const BLANK: &str = "0000000000000000";
 const SHARED: [&str; 8] =
     ["data", "model", "training", "finest", "engine", "backend", "precision", "storage"];
 
+/// What a list of the grid takes the place of.
+const VARIED: [(&str, &str, [&str; 2]); 2] = [
+    ("parametrizations", "model", ["parametrization", "exponents"]),
+    ("learning_rates", "training", ["learning_rate", "rates"]),
+];
+
 /// manifest.json
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -154,7 +160,20 @@ impl Manifest {
         field("numeric scheme", &self.scheme.into(), &new.scheme.into());
         field("numeric path", &text(&self.numeric_path), &text(&new.numeric_path));
         for name in SHARED {
-            field(name, &self.experiment[name], &new.experiment[name]);
+            let [old, now] = [self, new].map(|manifest| {
+                let mut part = manifest.experiment[name].clone();
+                for (list, of, varied) in VARIED {
+                    let grid = |m: &Manifest| m.experiment["ensemble"].get(list).is_some();
+                    if name == of
+                        && (grid(self) || grid(new))
+                        && let Some(fields) = part.as_object_mut()
+                    {
+                        varied.iter().for_each(|field| drop(fields.remove(*field)));
+                    }
+                }
+                part
+            });
+            field(name, &old, &now);
         }
         let rows = |manifest: &Manifest| manifest.experiment["reference"]["rows"].clone();
         field("reference.rows", &rows(self), &rows(new));

@@ -190,7 +190,7 @@ impl RunDirectory {
                     taken.insert(task);
                 }
                 Some((own, at)) if journal::record_of(own, key, at)? != record => {
-                    let Task { closure, width, depth, seed } = task;
+                    let Task { closure, width, depth, seed, .. } = task;
                     return Err(Error::RunDirectory {
                         directory: from.to_owned(),
                         problem: format!(

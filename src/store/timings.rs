@@ -14,13 +14,14 @@ use super::files::{Appender, Files};
 use super::journals::FOLDER;
 use super::machine;
 use crate::error::{Error, Result};
-use crate::model::Closure;
-use crate::spec::grid::Task;
+use crate::model::{Closure, Parametrization};
+use crate::spec::grid::{LearningRate, Task};
 
 const NAME: &str = "timings.csv";
 /// Of the files of ranks other than 0.
 const ENDING: &str = ".csv";
-const HEADER: &str = "closure,width,depth,seed,host,rank,threads,started,seconds\n";
+const HEADER: &str =
+    "closure,parametrization,width,depth,learning_rate,seed,host,rank,threads,started,seconds\n";
 
 /// The file of a rank, open to be added to.
 pub struct Timings {
@@ -96,13 +97,15 @@ impl Timings {
     /// # Errors
     /// [`Error::Write`]
     pub fn append(&mut self, task: Task, timing: Timing) -> Result<()> {
-        let Task { closure, width, depth, seed } = task;
+        let Task { closure, parametrization, width, depth, learning_rate, seed } = task;
         let Timing { threads, started, seconds } = timing;
         let started = humantime::format_rfc3339_millis(started);
         let (closure, host, rank) = (closure.name(), &self.host, self.rank);
+        let (parametrization, rate) = (parametrization.name(), learning_rate.value());
         self.file.append(
             format!(
-                "{closure},{width},{depth},{seed},{host},{rank},{threads},{started},{seconds:.6}\n"
+                "{closure},{parametrization},{width},{depth},{rate},{seed},{host},{rank},{threads},\
+                 {started},{seconds:.6}\n"
             )
             .as_bytes(),
         )
@@ -119,12 +122,16 @@ fn parse(line: &str) -> Option<(Task, f64)> {
     let mut fields = line.split(',');
     let name = fields.next()?;
     let closure = Closure::ALL.into_iter().find(|closure| closure.name() == name)?;
+    let name = fields.next()?;
+    let parametrization = Parametrization::ALL.into_iter().find(|p| p.name() == name)?;
     let width = fields.next()?.parse().ok()?;
     let depth = fields.next()?.parse().ok()?;
+    let learning_rate = LearningRate::new(fields.next()?.parse().ok()?);
     let seed = fields.next()?.parse().ok()?;
     let threads: f64 = fields.nth(2)?.parse().ok()?;
     let seconds: f64 = fields.next_back()?.parse().ok()?;
-    Some((Task { closure, width, depth, seed }, threads * seconds))
+    let task = Task { closure, parametrization, width, depth, learning_rate, seed };
+    Some((task, threads * seconds))
 }
 
 /// The files of ranks other than 0.

@@ -17,6 +17,7 @@ use nfd::data::Samples;
 use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::philox::Philox;
+use nfd::spec::grid::{LearningRate, Task};
 use rand::RngExt;
 
 /// A network in a named parametrization, T = 1, γ = 1.
@@ -43,6 +44,18 @@ pub fn network(
         closure,
         scales,
         drop_tolerance: DROP_TOLERANCE,
+    }
+}
+
+/// A task of which tests change what matters to them.
+pub fn a_task() -> Task {
+    Task {
+        closure: Closure::Exact,
+        parametrization: Parametrization::DepthMup,
+        width: 8,
+        depth: 4,
+        learning_rate: LearningRate::new(0.5),
+        seed: 0,
     }
 }
 

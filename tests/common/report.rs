@@ -2,9 +2,9 @@
 
 use nfd::engine::Divergence;
 use nfd::measure::claims::{Axis, Claim, Family, FittedPoint, Point};
-use nfd::model::Closure;
+use nfd::model::{Closure, Parametrization};
 use nfd::report::Report;
-use nfd::spec::grid::Task;
+use nfd::spec::grid::{LearningRate, Task};
 use nfd::spec::{self, Experiment};
 use nfd::stats::verdict::Verdict;
 use nfd::store::results::Row;
@@ -60,7 +60,14 @@ pub fn full() -> Made {
             }
         }
     }
-    let task = Task { closure: Closure::Gia, width: 4096, depth: 64, seed: 3 };
+    let task = Task {
+        closure: Closure::Gia,
+        parametrization: Parametrization::DepthMup,
+        width: 4096,
+        depth: 64,
+        learning_rate: LearningRate::new(3.0),
+        seed: 3,
+    };
     made.diverged.push((task, Divergence { step: 2, layer: Some(17) }));
     made
 }
@@ -97,6 +104,8 @@ pub fn claim(
         id: format!("{observable}/{}/n=4096/k={step}", closure.name()),
         statement,
         closure,
+        parametrization: Parametrization::DepthMup,
+        learning_rate: 1.0,
         axis: Axis::Depth,
         held: Some(4096),
         observable,
@@ -108,6 +117,7 @@ pub fn claim(
         plateau: None,
         plateau_ci95: None,
         expected: None,
+        reference_error: None,
         rule: "supported if the interval lies above 0.9".to_owned(),
         verdict,
         reason: format!("because of {} at step {step}", closure.name()),
@@ -140,7 +150,7 @@ fn fill(claim: &mut Claim, value: impl Fn(f64) -> f64) {
         let x = 4.0 * 32f64.powf(f64::from(i) / 32.0);
         let value = value(x);
         let ci95 = Some([0.85 * value, 1.15 * value]);
-        claim.fitted.push(FittedPoint { x, value, ci95 });
+        claim.fitted.push(FittedPoint { x, held: None, value, ci95 });
     }
 }
 

@@ -13,17 +13,33 @@ use crate::spec::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows, 
 /// The question in a sentence.
 pub fn lead(report: &Report) -> String {
     let Experiment { study, ensemble, training, .. } = report.experiment;
-    match study {
-        Study::TrainingConvergence => format!(
-            "How fast do residual networks become their infinite-depth limit while they train? {} \
-             of depth {} and width {}, {} each, {} of noise.",
-            count(report.tasks as u64, "training run"),
-            sizes(&ensemble.depths),
-            sizes(&ensemble.widths),
-            count(u64::from(training.steps), "update"),
-            count(ensemble.seeds, "seed")
-        ),
-    }
+    let question = match study {
+        Study::Propagation => {
+            "How far are residual networks at initialisation from their limit of infinite width and \
+             depth?"
+        }
+        Study::TrainingConvergence => {
+            "How fast do residual networks become their infinite-depth limit while they train?"
+        }
+        Study::GradientIndependence => {
+            "What changes in training when gradients pass through weights of their own?"
+        }
+        Study::Nondegeneracy => {
+            "Do features and gradients of all samples and steps stay linearly independent?"
+        }
+        Study::Transfer => {
+            "Does the best learning rate stay the same at every depth, and what moves?"
+        }
+        Study::Anatomy => "Where does the reuse of weights show, and what does it add up to?",
+    };
+    format!(
+        "{question} {} of depth {} and width {}, {} each, {} of noise.",
+        count(report.tasks as u64, "training run"),
+        sizes(&ensemble.depths),
+        sizes(&ensemble.widths),
+        count(u64::from(training.steps), "update"),
+        count(ensemble.seeds, "seed")
+    )
 }
 
 /// "4 to 128"
@@ -110,9 +126,11 @@ fn network(experiment: &Experiment) -> String {
     let block = match model.block {
         Block::OneLayer => "one matrix a residual block",
     };
+    let several: Vec<_> =
+        experiment.parametrizations().into_iter().map(words::parametrization).collect();
     let mut words = format!(
         "{}; activation {}; {block}; depth horizon T = {}",
-        words::parametrization(model.parametrization),
+        several.join("; "),
         words::activation(model.activation),
         plain(model.horizon)
     );
@@ -151,6 +169,10 @@ fn training(experiment: &Experiment) -> String {
         "{} of {batch} on {loss}; {trained} weights are trained",
         count(u64::from(training.steps), "step")
     );
+    if let Some(rates) = &experiment.ensemble.learning_rates {
+        let rates: Vec<String> = rates.iter().copied().map(plain).collect();
+        let _ = write!(words, "; all rates at η = {} of the hidden weights", list(&rates));
+    }
     if training.momentum > 0.0 {
         let _ = write!(words, "; momentum μ = {}", plain(training.momentum));
     }

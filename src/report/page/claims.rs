@@ -10,12 +10,12 @@ use crate::report::plot::{self, Plot};
 use crate::report::text::{count, escape, exponent, measured, probability};
 use crate::stats::verdict::Verdict;
 
-/// The claims that share an observable and an axis.
+/// The claims that share an observable, a statement, an axis and a parametrization.
 pub struct Group<'a> {
     /// Anchor, and name of the plot.
     pub id: String,
-    /// Of its first claim.
-    pub statement: &'static str,
+    /// Of its first claim; with the parametrization where there are several.
+    pub statement: String,
     /// Of its first claim.
     pub expected: Option<f64>,
     /// All, in the order of summary.json.
@@ -27,7 +27,7 @@ pub struct Group<'a> {
 impl Group<'_> {
     /// None without a point.
     pub fn plot(&self, report: &Report) -> Option<Plot> {
-        let plot = claim_plot(report, &self.id, self.statement, &self.shown);
+        let plot = claim_plot(report, &self.id, &self.statement, &self.shown);
         plot.has_points().then_some(plot)
     }
 }
@@ -36,9 +36,8 @@ impl Group<'_> {
 pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group> = Vec::new();
     for claim in report.claims {
-        let same = |group: &&mut Group<'a>| {
-            group.claims[0].observable == claim.observable && group.claims[0].axis == claim.axis
-        };
+        let of = |c: &Claim| (c.observable, c.statement, c.axis, c.parametrization);
+        let same = |group: &&mut Group<'a>| of(group.claims[0]) == of(claim);
         match groups.iter_mut().find(same) {
             Some(group) => group.claims.push(claim),
             None => {
@@ -46,15 +45,23 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
                     Axis::Depth => "depth",
                     Axis::Width => "width",
                     Axis::Both => "depth-all-widths",
+                    Axis::WidthOfAll => "width-all-depths",
                 };
                 let observable: String = claim
                     .observable
                     .chars()
                     .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
                     .collect();
+                let (mut id, mut statement) =
+                    (format!("{observable}-{axis}"), claim.statement.to_owned());
+                if report.experiment.ensemble.parametrizations.is_some() {
+                    let name = claim.parametrization.name();
+                    id = format!("{id}-{name}");
+                    statement = format!("{statement} ({name})");
+                }
                 groups.push(Group {
-                    id: format!("{observable}-{axis}"),
-                    statement: claim.statement,
+                    id,
+                    statement,
                     expected: claim.expected,
                     claims: vec![claim],
                     shown: vec![],
@@ -78,7 +85,7 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
             out,
             "<article id=\"{}\"><h3>{}</h3>\n<div class=\"pair\"><figure>",
             group.id,
-            words::statement(group.statement)
+            words::statement(&group.statement)
         );
         let drawn = group.plot(report);
         match &drawn {
@@ -129,6 +136,11 @@ fn reading(out: &mut String, group: &Group) {
         );
         if let Some(expected) = claim.expected {
             let _ = write!(out, " Theory: {}.", words::exponent_of_theory(expected));
+        }
+        if let Some(share) = claim.reference_error {
+            let share = measured(100.0 * share);
+            let _ =
+                write!(out, " The reference’s own error, by the fit: {share} % of the last value.");
         }
         if !claim.reason.is_empty() {
             let _ = write!(out, " {}", sentence(&escape(&claim.reason)));

@@ -5,6 +5,7 @@ mod asked;
 mod claims;
 mod figures;
 mod methods;
+mod studies;
 mod trajectories;
 mod verdicts;
 mod words;
@@ -12,6 +13,7 @@ mod words;
 use std::fmt::Write;
 
 use super::Report;
+use super::findings::findings;
 use super::plot::{self, DARK, LIGHT, Plot, RULES};
 use super::text::{count, escape};
 
@@ -21,6 +23,7 @@ pub fn html(report: &Report) -> String {
     let name = escape(&experiment.name);
     let groups = claims::groups(report);
     let curves = trajectories::figures(report);
+    let own = studies::figures(report);
 
     let mut body = String::new();
     let _ = writeln!(
@@ -30,7 +33,9 @@ pub fn html(report: &Report) -> String {
         asked::lead(report)
     );
     let mut sections = vec![
+        ("found", "What was found", found(report)),
         ("verdicts", "Verdicts", verdicts::section(report, &groups)),
+        ("study", "The study’s figures", trajectories::grid(&own)),
         ("asked", "What was asked", asked::section(report)),
         ("claims", "Claims one by one", claims::section(report, &groups)),
         ("trajectories", "Trajectories", trajectories::section(report, &curves)),
@@ -72,7 +77,15 @@ pub fn plots(report: &Report) -> Vec<(String, String)> {
     let of_claims = groups.iter().filter_map(|group| group.plot(report));
     let curves = trajectories::figures(report).into_iter().map(|figure| figure.plot);
     let file = |plot: Plot| (format!("{}.svg", plot.name), plot::standalone(&plot));
-    of_claims.chain(curves).map(file).collect()
+    let own = studies::figures(report).into_iter().map(|figure| figure.plot);
+    of_claims.chain(own).chain(curves).map(file).collect()
+}
+
+fn found(report: &Report) -> String {
+    match findings(report) {
+        words if words.is_empty() => words,
+        words => format!("<p>{}</p>\n", escape(&words)),
+    }
 }
 
 fn diverged(report: &Report) -> String {

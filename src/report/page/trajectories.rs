@@ -11,9 +11,10 @@ use crate::report::text::plain;
 use crate::stats::{mean, standard_error};
 use crate::store::results::Row;
 
-/// A plot with its caption, HTML.
+/// A plot with its caption.
 pub struct Figure {
-    caption: String,
+    /// HTML
+    pub caption: String,
     /// The plot.
     pub plot: Plot,
 }
@@ -21,7 +22,7 @@ pub struct Figure {
 /// Closure, depth, observable.
 type Key<'a> = (&'a str, usize, &'a str);
 
-/// results.csv at the greatest width, in its order.
+/// results.csv at the greatest width, in one parametrization at the least learning rate, in its order.
 struct Index<'a> {
     rows: HashMap<Key<'a>, Vec<&'a Row>>,
 }
@@ -35,9 +36,15 @@ enum Over {
 }
 
 impl<'a> Index<'a> {
-    fn new(report: &Report<'a>, width: usize) -> Self {
+    fn new(report: &Report<'a>, width: usize, parametrization: Parametrization) -> Self {
         let mut rows: HashMap<Key, Vec<&Row>> = HashMap::new();
-        for row in report.rows.iter().filter(|row| row.width == width && row.value.is_finite()) {
+        let rate = report.experiment.learning_rates()[0];
+        let here = |row: &&Row| {
+            (row.width, row.parametrization) == (width, parametrization.name())
+                && row.learning_rate == rate
+                && row.value.is_finite()
+        };
+        for row in report.rows.iter().filter(here) {
             rows.entry((row.closure, row.depth, &row.observable)).or_default().push(row);
         }
         Index { rows }
@@ -157,6 +164,12 @@ const OUTPUT: &str = "f";
 const SPECTRUM: &str = "smallest eigenvalue";
 const RANK: &str = "Directions kept a layer, mean over layers.";
 
+/// Of several parametrizations the one that is shown.
+fn shown(report: &Report) -> Parametrization {
+    let all = report.experiment.parametrizations();
+    all.iter().copied().find(|p| *p == Parametrization::DepthMup).unwrap_or(all[0])
+}
+
 /// All that have points.
 pub fn figures(report: &Report) -> Vec<Figure> {
     let ensemble = &report.experiment.ensemble;
@@ -168,10 +181,11 @@ pub fn figures(report: &Report) -> Vec<Figure> {
     else {
         return vec![];
     };
-    let index = Index::new(report, width);
+    let parametrization = shown(report);
+    let index = Index::new(report, width, parametrization);
     let output = report.rows.iter().map(|row| &row.observable).find(|name| name.starts_with("f."));
     let steps: Vec<u32> = report.experiment.training.recorded_steps().collect();
-    let depth_mup = report.experiment.model.parametrization == Parametrization::DepthMup;
+    let depth_mup = parametrization == Parametrization::DepthMup;
 
     let figure = |&(name, heading, observable, y, by, caption): &(_, &str, _, &str, By, &str)| {
         let observable = match observable {
@@ -252,7 +266,30 @@ pub fn section(report: &Report, figures: &[Figure]) -> String {
         1 => "One seed, so no error bars.".to_owned(),
         seeds => format!("Means over {seeds} seeds, bars of one standard error."),
     };
-    let mut out = format!("<p>{bars}</p>\n<div class=\"grid\">\n");
+    let mut out = format!("<p>{bars}</p>\n");
+    out.push_str(&grid(figures));
+    if report.experiment.ensemble.parametrizations.is_some() {
+        let _ = writeln!(out, "<p class=\"note\">In {}.</p>", shown(report).name());
+    }
+    if let Some(rates) = &report.experiment.ensemble.learning_rates {
+        let _ = writeln!(out, "<p class=\"note\">At η = {}, the least.</p>", plain(rates[0]));
+    }
+    let horizon = plain(report.experiment.model.horizon);
+    let last = words::step(report.experiment.training.steps);
+    let _ = writeln!(
+        out,
+        "<p class=\"note\">k counts updates; pass k uses the weights after k of them, the last is {last}. \
+         Depth time runs from 0 to T = {horizon}.</p>"
+    );
+    out
+}
+
+/// Figures side by side; empty for none.
+pub fn grid(figures: &[Figure]) -> String {
+    if figures.is_empty() {
+        return String::new();
+    }
+    let mut out = "<div class=\"grid\">\n".to_owned();
     for Figure { caption, plot } in figures {
         let _ = write!(
             out,
@@ -266,12 +303,5 @@ pub fn section(report: &Report, figures: &[Figure]) -> String {
         out.push_str("</figcaption></figure>\n");
     }
     out.push_str("</div>\n");
-    let horizon = plain(report.experiment.model.horizon);
-    let last = words::step(report.experiment.training.steps);
-    let _ = writeln!(
-        out,
-        "<p class=\"note\">k counts updates; pass k uses the weights after k of them, the last is {last}. \
-         Depth time runs from 0 to T = {horizon}.</p>"
-    );
     out
 }

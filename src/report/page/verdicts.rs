@@ -36,7 +36,7 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
     }
     out.push_str("</tr></thead><tbody>\n");
     for group in groups {
-        let statement = words::statement(group.statement);
+        let statement = words::statement(&group.statement);
         let _ = write!(out, "<tr><th scope=\"row\"><a href=\"#{}\">{statement}</a>", group.id);
         if let Some(expected) = group.expected {
             let _ = write!(
@@ -50,7 +50,12 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
             match group.shown.iter().find(|claim| claim.closure == closure) {
                 Some(claim) => {
                     let (value, name) = match claim.family {
-                        Family::Power | Family::PowerAndFloor => {
+                        Family::Power
+                        | Family::PowerAndFloor
+                        | Family::Sum
+                        | Family::Growth
+                        | Family::Trend
+                        | Family::Drift => {
                             (words::cell(claim.exponent, claim.ci95, exponent), "p = ")
                         }
                         Family::Plateau => {
@@ -70,7 +75,8 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
     let _ = writeln!(
         out,
         "<p class=\"note\">The table shows the last step ({}); the tally counts the claims of every \
-         step and size. p is the exponent of a fall like L<sup>−p</sup>, c a plateau; brackets hold \
+         step and size. p is the exponent of a fall like L<sup>−p</sup> (or n<sup>−p</sup>), of a growth \
+         or a drift like L<sup>p</sup> where the claim says so, c a plateau; brackets hold \
          95 % intervals.</p>",
         words::step(steps)
     );

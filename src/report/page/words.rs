@@ -9,7 +9,12 @@ use crate::stats::verdict::Verdict;
 
 pub fn study(study: Study) -> &'static str {
     match study {
+        Study::Propagation => "errors at initialisation, in width and depth",
         Study::TrainingConvergence => "convergence of training in depth",
+        Study::GradientIndependence => "independent backward weights in training",
+        Study::Nondegeneracy => "nondegeneracy of features and gradients",
+        Study::Transfer => "transfer of learning rates between depths",
+        Study::Anatomy => "anatomy of the coupling",
     }
 }
 
@@ -34,6 +39,9 @@ pub fn parametrization(parametrization: Parametrization) -> &'static str {
         Parametrization::Ntk => {
             "NTK, the lazy control: branches scaled by L<sup>−1/2</sup>, \
              f = n<sup>−1/2</sup>V<sup>⊤</sup>h<sub>L</sub>"
+        }
+        Parametrization::DepthMupCorrected => {
+            "depth-μP with the inner rate of two-layer blocks times √L"
         }
     }
 }
@@ -80,6 +88,7 @@ pub fn held(claim: &Claim) -> String {
     match (claim.axis, claim.held) {
         (Axis::Depth, Some(width)) => format!("n = {width}"),
         (Axis::Width, Some(depth)) => format!("L = {depth}"),
+        (Axis::WidthOfAll, _) => "all L".to_owned(),
         _ => "all n".to_owned(),
     }
 }
@@ -138,6 +147,55 @@ pub fn observable(name: &str, report: &Report) -> (&'static str, String) {
             "forward coupling summed, mean square",
             "The forward coupling summed along depth: small terms of one sign add up.".to_owned(),
         ),
+        "coupling.backward.accumulated.same" => (
+            "backward coupling within a pass, mean square",
+            "The backward coupling to answers of the same pass, summed along depth.".to_owned(),
+        ),
+        "closure_gap.loss.test" => (
+            "gap of the test loss to exact",
+            "Test loss of the closure minus that of the exact network of the same size and noise."
+                .to_owned(),
+        ),
+        "closure_gap.h" => (
+            "gap of h_L to exact, mean square",
+            "Last features of the closure minus those of the exact network of the same size and \
+             noise."
+                .to_owned(),
+        ),
+        "eigmin.features" => (
+            "smallest eigenvalue, features",
+            "Of the covariance n<sup>−1</sup>φ(h)<sup>⊤</sup>φ(h) over samples and the first k + 1 \
+             passes, at half of the horizon."
+                .to_owned(),
+        ),
+        "eigmin.gradients" => (
+            "smallest eigenvalue, gradients",
+            "Of the covariance n<sup>−1</sup>g<sup>⊤</sup>g over samples and the first k + 1 passes, at \
+             half of the horizon."
+                .to_owned(),
+        ),
+        "movement.own" => (
+            "movement by own weights, mean square",
+            "Mean square of n<sup>−1/2</sup>(W − W<sup>(0)</sup>)φ(h) over rows, samples and layers; in \
+             two-layer blocks of the inner matrix."
+                .to_owned(),
+        ),
+        "movement.inner" => (
+            "movement of the inner pre-activation, mean square",
+            "Mean square of its change since initialisation, by whatever weights, over rows, samples \
+             and layers."
+                .to_owned(),
+        ),
+        "movement.f" => (
+            "movement of f, mean square",
+            "Mean square over outputs of f<sup>(k)</sup> − f<sup>(0)</sup>.".to_owned(),
+        ),
+        "optimum.learning_rate" => (
+            "best learning rate",
+            "Vertex of the parabola through the least mean loss after the last update and its \
+             neighbours among the rates that were tried, logarithm against logarithm."
+                .to_owned(),
+        ),
         "coupling.backward.accumulated.past" => (
             "backward coupling summed, mean square",
             "The backward coupling to earlier steps summed along depth.".to_owned(),
@@ -171,9 +229,13 @@ pub fn estimate(claim: &Claim) -> String {
             value.map(|value| format!("{name} <b>{}</b>{interval}", number(value)))
         };
     let words = match claim.family {
-        Family::Power | Family::PowerAndFloor => {
+        Family::Power | Family::PowerAndFloor | Family::Sum => {
             with("exponent", claim.exponent, claim.ci95, exponent)
         }
+        Family::Growth | Family::Trend => {
+            with("exponent of growth", claim.exponent, claim.ci95, exponent)
+        }
+        Family::Drift => with("exponent of drift", claim.exponent, claim.ci95, exponent),
         Family::Plateau => with("plateau", claim.plateau, claim.plateau_ci95, measured),
     };
     words.unwrap_or_else(|| "not fitted".to_owned())

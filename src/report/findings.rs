@@ -1,0 +1,240 @@
+//! What was found, as a paragraph of plain text: the verdicts with their numbers, and what each study
+//! shows beside them.
+
+use std::fmt::Write;
+
+use super::Report;
+use super::text::{count, exponent, list, measured, plain};
+use crate::measure::claims::{Axis, Claim, Family};
+use crate::model::Closure;
+use crate::spec::{Group, Precision, Study};
+use crate::stats::mean;
+use crate::stats::verdict::Verdict;
+
+/// The paragraph; empty without a claim.
+pub fn findings(report: &Report) -> String {
+    let mut sentences = Vec::new();
+    for (verdict, word) in [
+        (Verdict::Supported, "Supported"),
+        (Verdict::Contradicted, "Contradicted"),
+        (Verdict::Inconclusive, "Inconclusive"),
+    ] {
+        sentences.extend(of_verdict(report, verdict).map(|list| format!("{word}: {list}.")));
+    }
+    match report.experiment.study {
+        Study::Propagation => {}
+        Study::TrainingConvergence | Study::Anatomy => sentences.extend(decoupling(report)),
+        Study::GradientIndependence => {
+            sentences.extend(decoupling(report));
+            sentences.extend(losses(report));
+        }
+        Study::Nondegeneracy => sentences.extend(degenerate(report)),
+        Study::Transfer => sentences.extend(optima(report)),
+    }
+    if !report.diverged.is_empty() {
+        let runs = count(report.diverged.len() as u64, "run");
+        sentences.push(format!("{runs} of {} diverged and count nowhere.", report.tasks));
+    }
+    sentences.join(" ")
+}
+
+/// The claims of the last step at the largest size held, by statement, with the closures for which
+/// they have this verdict.
+fn of_verdict(report: &Report, verdict: Verdict) -> Option<String> {
+    let several = report.experiment.ensemble.parametrizations.is_some();
+    let of = |c: &Claim| (c.statement, c.axis, c.parametrization);
+    let mut statements = Vec::new();
+    for block in report.claims.chunk_by(|a, b| of(a) == of(b)) {
+        let last = block.iter().map(|claim| (claim.step, claim.held)).max();
+        let shown = block.iter().filter(|c| Some((c.step, c.held)) == last && c.verdict == verdict);
+        let closures: Vec<String> = shown.map(estimate).collect();
+        if closures.is_empty() {
+            continue;
+        }
+        let mut words = block[0].statement.to_owned();
+        match block[0].axis {
+            Axis::Both => words.push_str(", all widths together"),
+            Axis::WidthOfAll => words.push_str(", by width"),
+            Axis::Depth | Axis::Width => {}
+        }
+        if several {
+            let _ = write!(words, " in {}", block[0].parametrization.name());
+        }
+        statements.push(format!("{words} ({})", list(&closures)));
+    }
+    (!statements.is_empty()).then(|| statements.join("; "))
+}
+
+/// "exact: exponent 1.96 [1.90, 2.02]"
+fn estimate(claim: &Claim) -> String {
+    let (name, value, ci95, number): (_, _, _, fn(f64) -> String) = match claim.family {
+        Family::Plateau => ("plateau", claim.plateau, claim.plateau_ci95, measured),
+        _ => ("exponent", claim.exponent, claim.ci95, exponent),
+    };
+    let closure = claim.closure.name();
+    match (value, ci95) {
+        (Some(value), Some([low, high])) => {
+            format!("{closure}: {name} {} [{}, {}]", number(value), number(low), number(high))
+        }
+        _ => format!("{closure}: {}", claim.reason),
+    }
+}
+
+/// What the source takes to be harmless.
+fn decoupling(report: &Report) -> Vec<String> {
+    let sentence = |closure: Closure| {
+        let claims = report.claims.iter().filter(|claim| {
+            claim.observable == "closure_gap.f"
+                && claim.closure == closure
+                && claim.verdict == Verdict::Supported
+        });
+        let claim = claims.max_by_key(|claim| (claim.step, claim.held))?;
+        let last = claim.curve.last()?;
+        let said = match closure {
+            Closure::Gia => {
+                "The source takes independent backward weights to be harmless at infinite depth; here \
+                 they are not"
+            }
+            _ => "Decoupling within a pass leaves a small gap too",
+        };
+        Some(format!(
+            "{said}: f of {} stays away from that of the exact network, by {} in mean square at \
+             L = {}.",
+            closure.name(),
+            measured(last.value),
+            last.depth
+        ))
+    };
+    [Closure::Gia, Closure::Nfd].into_iter().filter_map(sentence).collect()
+}
+
+/// Means over seeds after the last update at the greatest sizes.
+fn at_the_end(report: &Report, closure: Closure, setting: &str, observable: &str) -> Option<f64> {
+    let ensemble = &report.experiment.ensemble;
+    let (width, depth) = (ensemble.widths.last()?, ensemble.depths.last()?);
+    let last = report.experiment.training.steps;
+    let rows = report.rows.iter().filter(|row| {
+        row.observable == observable
+            && (row.closure, row.parametrization) == (closure.name(), setting)
+            && (row.width, row.depth, row.step) == (*width, *depth, last)
+    });
+    let values: Vec<f64> = rows.map(|row| row.value).collect();
+    (!values.is_empty()).then(|| mean(&values))
+}
+
+/// Loss and accuracy of both closures.
+fn losses(report: &Report) -> Vec<String> {
+    let deepest = report.experiment.ensemble.depths.last().copied().unwrap_or(0);
+    let sentence = |setting: &str| {
+        let both = |observable: &str| {
+            let of = |closure| at_the_end(report, closure, setting, observable);
+            Some((of(Closure::Exact)?, of(Closure::Gia)?))
+        };
+        let (exact, gia) = both("loss.test").or_else(|| both("loss.train"))?;
+        let mut words = format!(
+            "In {setting} at L = {deepest} the loss ends at {} exact and {} with independent backward \
+             weights",
+            measured(exact),
+            measured(gia)
+        );
+        if let Some((exact, gia)) = both("accuracy.test") {
+            let _ = write!(words, ", accuracy at {:.1} % and {:.1} %", 100.0 * exact, 100.0 * gia);
+        }
+        Some(words + ".")
+    };
+    let settings = report.experiment.parametrizations();
+    settings.iter().filter_map(|p| sentence(p.name())).collect()
+}
+
+/// Below this share of the largest eigenvalue the smallest is rounding.
+fn rounding(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-6,
+        Precision::F64 => 1e-12,
+    }
+}
+
+/// Where the covariances are singular, from which step on, and why.
+fn degenerate(report: &Report) -> Vec<String> {
+    let experiment = report.experiment;
+    let horizon = experiment.model.horizon;
+    let groups = &experiment.model.train;
+    let mut sentences = Vec::new();
+    for (kind, what) in [("features", "φ(h)"), ("gradients", "g")] {
+        for quarter in experiment.probed_quarters() {
+            let time = quarter as f64 * horizon / 4.0;
+            let at = |name: &str, step: u32| {
+                let observable = format!("{name}.{kind}");
+                let rows = report.rows.iter().filter(|row| {
+                    row.observable == observable && row.step == step && row.depth_time == Some(time)
+                });
+                let values: Vec<f64> = rows.map(|row| row.value).collect();
+                (!values.is_empty()).then(|| mean(&values))
+            };
+            let singular = |step: &u32| {
+                let ends = at("eigmin", *step).zip(at("eigmax", *step));
+                ends.is_some_and(|(least, most)| least <= rounding(experiment.precision) * most)
+            };
+            let Some(first) = experiment.training.recorded_steps().find(singular) else { continue };
+            let why = match (kind, quarter) {
+                ("gradients", 4) => {
+                    "the last layer's gradient is V for every sample and step, of rank one (with \
+                     several outputs of their number)"
+                }
+                ("features", 0) if first > 0 && !groups.contains(&Group::Input) => {
+                    "the input layer is frozen, so its features are the same at every step"
+                }
+                ("features", 0) => "some samples are combinations of others, as duplicates are",
+                _ => {
+                    "columns are combinations of others to rounding: see whether training has stopped"
+                }
+            };
+            sentences.push(format!(
+                "Degenerate: the covariance of {what} at depth time {} from step {first} on; {why}.",
+                plain(time)
+            ));
+        }
+    }
+    if sentences.is_empty() {
+        sentences.push("No covariance is degenerate at the probed depth times.".to_owned());
+    }
+    sentences
+}
+
+/// Where the best learning rates begin and end.
+fn optima(report: &Report) -> Vec<String> {
+    let claims = report.claims.iter().filter(|claim| claim.family == Family::Drift);
+    let sentence = |claim: &Claim| {
+        let (first, last) = (claim.curve.first()?, claim.curve.last()?);
+        Some(format!(
+            "The best learning rate of {} in {} is {} at L = {} and {} at L = {}.",
+            claim.closure.name(),
+            claim.parametrization.name(),
+            measured(first.value),
+            first.depth,
+            measured(last.value),
+            last.depth
+        ))
+    };
+    claims.filter_map(sentence).collect()
+}
+
+/// `text` in lines of at most 100 letters.
+pub fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut out = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        if length > 0 && length + 1 + letters > WIDTH {
+            out.push('\n');
+            length = 0;
+        } else if length > 0 {
+            out.push(' ');
+            length += 1;
+        }
+        out.push_str(word);
+        length += letters;
+    }
+    out
+}
