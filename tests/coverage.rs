@@ -50,6 +50,13 @@ fn coupling(x: f64, z: f64) -> f64 {
 fn plateau(x: f64, _z: f64) -> f64 {
     0.0177 - 0.034 / x
 }
+/// Of studies: a movement that grows like L with its correction, and a gap that drifts.
+fn growth(x: f64, _z: f64) -> f64 {
+    0.02 * x * (1.0 + 2.0 / x)
+}
+fn trend(x: f64, _z: f64) -> f64 {
+    0.1 * x.powf(0.3)
+}
 
 /// Share of trials whose interval holds the truth, and the intervals' mean width.
 fn coverage(
@@ -91,6 +98,8 @@ fn intervals_cover() {
         ),
         ("power with floor, 1/L²", Family::Power { floor: true }, &coupling, 2.0, &DEPTHS[..]),
         ("plateau", Family::Plateau, &plateau, 0.0177, &DEPTHS[..]),
+        ("growth", Family::Growth, &growth, 1.0, &DEPTHS[..]),
+        ("trend", Family::Trend, &trend, 0.3, &DEPTHS[..]),
     ] {
         for seeds in [4, 8, 16] {
             let (share, missing, width) = coverage(family, truth, wanted, depths, seeds);

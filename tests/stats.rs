@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use nfd::stats::curve::{Curve, Point, Reduction};
-use nfd::stats::fit::{Family, Reference, Sample, fit, local_exponents};
+use nfd::stats::fit::{Family, Other, Reference, Sample, fit, local_exponents};
 use nfd::stats::jackknife::{Estimate, jackknife};
 use nfd::stats::mean;
 use nfd::stats::verdict::{Rule, Verdict, judge};
@@ -195,4 +195,99 @@ fn rules_judge_intervals() {
         assert_eq!(judge(Rule::Plateau, None, plateau, 1.0).0, verdict, "{plateau:?}");
     }
     assert!(one.to_string().contains("0.75"));
+}
+
+/// A sum of both sizes' errors: either exponent comes back with the other declared, correction and all,
+/// against the limit and against a reference of finite size.
+#[test]
+fn sums_of_two_errors_are_taken_apart() {
+    let (widths, depths) = ([64.0_f64, 256.0, 1024.0, 4096.0], [2.0_f64, 4.0, 8.0, 16.0, 32.0]);
+    let (n_ref, l_ref) = (32768.0, 128.0);
+    for (in_width, in_depth, aligned) in [(1.0, 2.0, true), (1.0, 1.0, false), (0.8, 1.5, false)] {
+        let of_depth = match aligned {
+            true => Reference::Aligned(l_ref),
+            false => Reference::Added(l_ref),
+        };
+        for (of_width, of_depth) in
+            [(Reference::Limit, Reference::Limit), (Reference::Added(n_ref), of_depth)]
+        {
+            let law = |n: f64, l: f64| {
+                3.0 * of_width.fall(n, in_width) * (1.0 - 0.7 / l) + 0.02 * of_depth.fall(l, in_depth)
+            };
+            let all: Vec<(f64, f64)> =
+                widths.iter().flat_map(|&n| depths.map(|l| (n, l))).collect();
+            let sample = |x, z, y: f64| Sample { x, z, y, sigma: 0.01 * y };
+            let by_depth: Vec<_> = all.iter().map(|&(n, l)| sample(l, n, law(n, l))).collect();
+            let other = Other { exponent: in_width, reference: of_width, is_width: true };
+            let found = fit(Family::Sum(other), of_depth, &by_depth).unwrap();
+            assert!(close(found.exponent, in_depth, 1e-4), "{} {in_depth}", found.exponent);
+            let [b, correction, a] = found.coefficients;
+            assert!(close(a, 3.0, 1e-3) && close(b, 0.02, 1e-4), "{a} {b}");
+            assert!(close(correction, -2.1, 1e-2), "{correction}");
+
+            let by_width: Vec<_> = all.iter().map(|&(n, l)| sample(n, l, law(n, l))).collect();
+            let other = Other { exponent: in_depth, reference: of_depth, is_width: false };
+            let found = fit(Family::Sum(other), of_width, &by_width).unwrap();
+            assert!(close(found.exponent, in_width, 1e-4), "{} {in_width}", found.exponent);
+        }
+    }
+}
+
+/// What is a difference to a finite size is not fitted as one to the limit, and the reference's own
+/// error is told.
+#[test]
+fn references_of_finite_size_bend_no_exponent() {
+    let samples = planted(&[1e4], &|x, _| 0.3 * (1.0 / x - 1.0 / 512.0));
+    let found = fit(POWER, Reference::Added(512.0), &samples).unwrap();
+    assert!(close(found.exponent, 1.0, 1e-4), "{}", found.exponent);
+    assert!((found.of_reference().unwrap() - 0.3 / 512.0).abs() <= 1e-6);
+    // Taken for the limit they fall too fast: by the last point a quarter is missing.
+    let bent = fit(POWER, Reference::Limit, &samples).unwrap();
+    assert!(bent.exponent > 1.05 && bent.of_reference().is_none(), "{}", bent.exponent);
+}
+
+#[test]
+fn growth_and_trends_are_recovered() {
+    for p in [0.5, 1.0, 1.7] {
+        let samples = planted(&[1e4], &|x, _| 0.2 * x.powf(p) * (1.0 + 1.5 / x));
+        let found = fit(Family::Growth, Reference::Limit, &samples).unwrap();
+        assert!(close(found.exponent, p, 1e-4), "{p}: {}", found.exponent);
+    }
+    for p in [-1.3, -0.2, 0.0, 0.7] {
+        let found = fit(Family::Trend, Reference::Limit, &planted(&[1e4], &|x, _| 3.0 * x.powf(p)));
+        let found = found.unwrap();
+        assert!(close(found.exponent, p, 1e-12) && close(found.coefficients[0], 3.0, 1e-12));
+        assert!(found.chi_squared < 1e-20 && close(found.at(11.0, 0.0), 3.0 * 11_f64.powf(p), 1e-12));
+    }
+    // Weighted: a point that is known badly moves the slope little.
+    let mut samples = planted(&[1e4], &|x, _| 1.0 / x);
+    samples[5].y *= 3.0;
+    samples[5].sigma = 100.0 * samples[5].y;
+    let found = fit(Family::Trend, Reference::Limit, &samples).unwrap();
+    assert!(close(found.exponent, -1.0, 1e-3), "{}", found.exponent);
+    let four = &planted(&[1e4], &|x, _| x)[..4];
+    assert!(fit(Family::Trend, Reference::Limit, four).is_some(), "four points are enough");
+    assert_eq!(fit(Family::Trend, Reference::Limit, &four[..3]), None);
+}
+
+#[test]
+fn rules_of_growth_and_flatness_have_three_answers() {
+    let of = |low, high| {
+        let value = 0.5 * (low + high);
+        Some(Estimate { value, standard_error: Some(0.1), ci95: Some([low, high]) })
+    };
+    for (rule, low, high, expected) in [
+        (Rule::Grows { exponent: 1.0 }, 0.76, 1.3, Verdict::Supported),
+        (Rule::Grows { exponent: 1.0 }, 0.2, 0.74, Verdict::Contradicted),
+        (Rule::Grows { exponent: 1.0 }, 0.2, 0.8, Verdict::Inconclusive),
+        (Rule::Grows { exponent: 0.0 }, -0.24, 3.0, Verdict::Supported),
+        (Rule::Flat, -0.2, 0.24, Verdict::Supported),
+        (Rule::Flat, 0.26, 0.4, Verdict::Contradicted),
+        (Rule::Flat, -0.4, -0.26, Verdict::Contradicted),
+        (Rule::Flat, -0.1, 0.3, Verdict::Inconclusive),
+    ] {
+        assert_eq!(judge(rule, of(low, high), None, 1.0).0, expected, "{rule:?} [{low}, {high}]");
+        assert_eq!(judge(rule, None, None, 1.0).0, Verdict::Inconclusive);
+        assert!(!rule.to_string().is_empty());
+    }
 }

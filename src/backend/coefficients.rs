@@ -56,6 +56,15 @@ pub fn covariances(
     probe.layers.iter().map(at).collect()
 }
 
+/// Σ_l C_φ ∘ C_g of the last queries of all layers (see [`super::BackwardSweep::kernel`]).
+pub fn kernel((forward, backward): (&Queries, &Queries), width: usize) -> Option<DMatrix<f64>> {
+    let scale = (width as f64).powi(2).recip();
+    let layers = forward.layers.iter().zip(&backward.layers);
+    let layers: Option<Vec<_>> = layers.map(|(f, b)| Some((f.last()?, b.last()?))).collect();
+    let parts = layers?.into_iter().map(|(f, b)| f.tr_mul(f).component_mul(&b.tr_mul(b)) * scale);
+    parts.reduce(|sum, part| sum + part)
+}
+
 /// \[along; fresh\]
 pub fn stacked(along: &DMatrix<f64>, fresh: &DMatrix<f64>) -> DMatrix<f64> {
     let (r, s) = (along.nrows(), fresh.nrows());

@@ -77,6 +77,14 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Whether a pass of `batch` samples has a kernel: with one output, whose gradients are g, which
+    /// are those of f (not of an independent matrix), and few enough samples.
+    pub fn has_kernel(&self, network: &Network, batch: usize) -> bool {
+        network.outputs == 1
+            && network.closure != Closure::Gia
+            && self.follows_covariances(1, batch)
+    }
+
     /// Whether the covariances over this many passes of this many samples are kept.
     pub fn follows_covariances(&self, passes: usize, samples: usize) -> bool {
         passes * samples <= self.covariance_columns
@@ -144,6 +152,10 @@ pub struct BackwardSweep {
     pub ranks: Vec<usize>,
     /// None in the dense engine, and when the pass is not recorded.
     pub coupling: Option<BackwardCoupling>,
+    /// Σ_l C_φ ∘ C_g over layers, C_φ = n^{-1} φ(h_{l−1})ᵀφ(h_{l−1}) and C_g = n^{-1} g_lᵀ g_l: P×P,
+    /// the tangent kernel of the hidden weights but for its factor. None where [`Probe::has_kernel`]
+    /// says so, when the pass is not recorded, and on a device.
+    pub kernel: Option<DMatrix<f64>>,
     /// The first layer met, from above, whose gradients are not all finite.
     pub nonfinite: Option<usize>,
 }

@@ -19,6 +19,10 @@ use crate::store::{RunDirectory, Start};
 pub struct Arguments {
     /// The run directory.
     directory: PathBuf,
+    /// Write order_parameters.npz too: covariances over depth time, steps and samples, tangent
+    /// kernel, alignment, movement.
+    #[arg(long)]
+    order_parameters: bool,
 }
 
 /// Measures what is finished and writes the final files.
@@ -42,6 +46,10 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
             "nfd: {} of {} tasks are finished; the report is about those",
             outcome.finished, outcome.tasks
         );
+    }
+    if arguments.order_parameters {
+        let file = ensemble::order_parameters(&resolved.experiment, &data, &directory)?;
+        directory.write("order_parameters.npz", &file)?;
     }
     publish::publish(&resolved.experiment, &data, &outcome, &directory)
 }

@@ -98,6 +98,8 @@ pub struct Pass {
     pub forward_coupling: Option<ForwardCoupling>,
     /// Conditional engine only.
     pub backward_coupling: Option<BackwardCoupling>,
+    /// See [`BackwardSweep::kernel`].
+    pub kernel: Option<Vec<f64>>,
 }
 
 /// One training run.
@@ -274,6 +276,7 @@ impl Pass {
         self.gradient_rank = mean(&backward.ranks);
         self.gradients = backward.gradients;
         self.backward_coupling = backward.coupling;
+        self.kernel = backward.kernel.map(|kernel| kernel.as_slice().to_vec());
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use std::time::{Instant, SystemTime};
 use crate::data::DataSet;
 use crate::engine::{Divergence, Trajectory};
 use crate::error::{Error, Result};
-use crate::measure::{pairs, single};
+use crate::measure::{order, pairs, single};
 use crate::model::Closure;
 use crate::spec::Experiment;
 use crate::spec::grid::{Task, partner, tasks};
@@ -152,6 +152,24 @@ pub fn collect(
         diverged: diverged.into_iter().collect(),
         tasks: tasks.len(),
     })
+}
+
+/// order_parameters.npz of all finished tasks that `store` holds.
+///
+/// # Errors
+/// The store's when it cannot be read.
+pub fn order_parameters(
+    experiment: &Experiment,
+    data: &DataSet,
+    store: &RunDirectory,
+) -> Result<Vec<u8>> {
+    let mut kinds: Vec<Task> = tasks(experiment).into_iter().map(Task::kind).collect();
+    kinds.dedup();
+    let load = |kind: Task| {
+        let runs = (0..experiment.ensemble.seeds).map(|seed| store.load(Task { seed, ..kind }));
+        Ok(runs.collect::<Result<Vec<Option<Trajectory>>>>()?.into_iter().flatten().collect())
+    };
+    order::to_npz(experiment, data, &kinds, load)
 }
 
 /// Does `work` on every item, taken in order by up to `threads` workers. None when one of them gave

@@ -5,6 +5,7 @@ pub mod claims;
 mod declared;
 pub mod limit;
 mod optimum;
+pub mod order;
 pub mod pairs;
 mod series;
 pub mod single;

@@ -4,17 +4,13 @@
 //! one float64 array over (closure, width, depth, seed, step), then depth_time where it lives
 //! there; `f` and `difference.f` have a last axis of outputs. Where there are several
 //! parametrizations, they come after the closures; several learning_rates after the depths. NaN: not
-//! measured. Members are stored
-//! uncompressed with a fixed date, so the same rows give the same bytes.
+//! measured.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{self, Cursor, Write};
 
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
-
+use super::npz::{Archive, floats, integers, strings};
 use super::results::Row;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Observables with a number for every output: `<name>.<output>`.
 const PER_OUTPUT: [&str; 2] = ["f", "difference.f"];
@@ -43,46 +39,30 @@ struct Observable {
 /// # Errors
 /// [`Error::Io`] if encoding fails.
 pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
-    let fail = |source| Error::Io { action: "encode", path: "arrays.npz".into(), source };
     let axes = Axes::of(rows);
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    let mut member = |name: &str, bytes: Vec<u8>| {
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .large_file(bytes.len() > u32::MAX as usize)
-            .last_modified_time(zip::DateTime::default())
-            .unix_permissions(0o644);
-        archive.start_file(format!("{name}.npy"), options).map_err(io::Error::from)?;
-        archive.write_all(&bytes)
-    };
-    let mut all = || {
-        member("closures", strings(&axes.closures))?;
-        member("parametrizations", strings(&axes.parametrizations))?;
-        for (name, values) in [
-            ("widths", &axes.widths),
-            ("depths", &axes.depths),
-            ("seeds", &axes.seeds),
-            ("steps", &axes.steps),
-        ] {
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-            member(name, npy("<i8", &[values.len()], bytes))?;
-        }
-        let floats = |shape: &[usize], values: &[f64]| {
-            npy("<f8", shape, values.iter().flat_map(|value| value.to_le_bytes()))
-        };
-        member("learning_rates", floats(&[axes.learning_rates.len()], &axes.learning_rates))?;
-        member("depth_times", floats(&[axes.depth_times.len()], &axes.depth_times))?;
-        member("outputs", strings(&axes.outputs))?;
-        for (name, Observable { last, values }) in axes.observables(rows) {
-            let mut shape = axes.shape();
-            shape.extend(last);
-            member(name, floats(&shape, &values))?;
-        }
-        Ok(())
-    };
-    all().map_err(fail)?;
-    let archive = archive.finish().map_err(|error| fail(error.into()))?;
-    Ok(archive.into_inner())
+    let mut archive = Archive::new("arrays.npz");
+    archive.add("closures", &strings(&axes.closures))?;
+    archive.add("parametrizations", &strings(&axes.parametrizations))?;
+    for (name, values) in [
+        ("widths", &axes.widths),
+        ("depths", &axes.depths),
+        ("seeds", &axes.seeds),
+        ("steps", &axes.steps),
+    ] {
+        archive.add(name, &integers(values))?;
+    }
+    for (name, values) in
+        [("learning_rates", &axes.learning_rates), ("depth_times", &axes.depth_times)]
+    {
+        archive.add(name, &floats(&[values.len()], values))?;
+    }
+    archive.add("outputs", &strings(&axes.outputs))?;
+    for (name, Observable { last, values }) in axes.observables(rows) {
+        let mut shape = axes.shape();
+        shape.extend(last);
+        archive.add(name, &floats(&shape, &values))?;
+    }
+    archive.finish()
 }
 
 /// The array an observable belongs to, and its output where it has one.
@@ -196,28 +176,4 @@ fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
 fn in_order<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = HashSet::new();
     values.filter(|value| seen.insert(*value)).collect()
-}
-
-fn strings(values: &[&str]) -> Vec<u8> {
-    let longest = values.iter().map(|value| value.chars().count()).max().unwrap_or(0).max(1);
-    let padded = |value: &&str| {
-        let codes: Vec<u32> = value.chars().map(u32::from).collect();
-        (0..longest).flat_map(move |i| codes.get(i).copied().unwrap_or(0).to_le_bytes())
-    };
-    let bytes: Vec<u8> = values.iter().flat_map(padded).collect();
-    npy(&format!("<U{longest}"), &[values.len()], bytes)
-}
-
-/// NumPy's array format, version 1.0: a header padded to 64 bytes, then the numbers in C order.
-fn npy(kind: &str, shape: &[usize], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
-    let shape: String = shape.iter().map(|length| format!("{length},")).collect();
-    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
-    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
-    let mut array = b"\x93NUMPY\x01\x00".to_vec();
-    array.extend((length as u16).to_le_bytes());
-    array.extend(header.bytes());
-    array.resize(10 + length - 1, b' ');
-    array.push(b'\n');
-    array.extend(bytes);
-    array
 }

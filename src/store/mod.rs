@@ -19,6 +19,7 @@ pub mod key;
 pub mod lock;
 pub mod machine;
 pub mod manifest;
+pub mod npz;
 pub mod results;
 pub mod timings;
 

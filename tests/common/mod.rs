@@ -5,6 +5,7 @@ pub mod conditional;
 pub mod crew;
 pub mod dense;
 pub mod faults;
+pub mod npz;
 pub mod results;
 pub mod softcuda;
 

@@ -10,7 +10,7 @@ use super::ends::{Ends, Signal};
 use super::memory::{Answer, Memory};
 use super::record::Recorder;
 use super::{columns, evaluate_in_parts, finite, mean_square};
-use crate::backend::coefficients::{Queries, covariances};
+use crate::backend::coefficients::{Queries, covariances, kernel};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
     Set, Sweeps, Update,
@@ -261,10 +261,14 @@ impl Sweeps for Conditional {
             let x = columns(&self.batch);
             self.ends.update(&scales, update, &x, &self.hidden[depth], chi, &g, &weights);
         }
+        let wanted = self.record && self.probe.has_kernel(&self.network, self.batch.len());
+        let queries = (&self.forward_queries, &self.backward_queries);
+        let kernel = if wanted { kernel(queries, self.network.width) } else { None };
         BackwardSweep {
             gradients: self.gradients.snapshots(&self.probe, &self.signals, self.record),
             ranks: self.layers.iter().map(|layer| layer.backward.rank()).collect(),
             coupling: self.record.then_some(coupling),
+            kernel,
             nonfinite: self.signals.iter().rposition(|g| !finite(g)),
         }
     }

@@ -239,6 +239,7 @@ impl Sweeps for Dense {
         BackwardSweep {
             gradients: self.gradients.snapshots(&self.probe, &self.signals, self.record),
             ranks: Vec::new(),
+            kernel: None,
             coupling: None,
             nonfinite: self.signals.iter().rposition(|g| !finite(g)),
         }

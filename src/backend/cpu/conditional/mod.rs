@@ -10,7 +10,7 @@ mod update;
 
 use nalgebra::DMatrix;
 
-use crate::backend::coefficients::{Queries, covariances};
+use crate::backend::coefficients::{Queries, covariances, kernel};
 use crate::backend::cpu::arena::{Arena, Columns};
 use crate::backend::cpu::ends::{Inputs, Trained};
 use crate::backend::cpu::format::Format;
@@ -376,10 +376,14 @@ impl<T: Format> Sweeps for Conditional<T> {
         self.signal = g;
         self.residual = residual;
         self.accumulated = accumulated;
+        let wanted = record && self.probe.has_kernel(&self.network, self.batch.len());
+        let queries = (&self.forward_queries, &self.backward_queries);
+        let kernel = if wanted { kernel(queries, self.network.width) } else { None };
         BackwardSweep {
             gradients,
             ranks: self.layers.iter().map(|layer| layer.backward.rank()).collect(),
             coupling: record.then_some(coupling),
+            kernel,
             nonfinite,
         }
     }

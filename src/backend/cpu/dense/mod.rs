@@ -267,7 +267,7 @@ impl<T: Format> Sweeps for Dense<T> {
             self.ends.update(own, chi, (&g, &weights), &self.hidden[depth]);
         }
         self.signal = g;
-        BackwardSweep { gradients, ranks: Vec::new(), coupling: None, nonfinite }
+        BackwardSweep { gradients, ranks: Vec::new(), coupling: None, kernel: None, nonfinite }
     }
 
     fn covariances(&self) -> Option<Vec<Covariances>> {

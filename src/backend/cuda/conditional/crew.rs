@@ -130,6 +130,7 @@ impl<T: Number> Crew for Conditional<T> {
                 ranks: (0..size.depth)
                     .map(|l| states[l * size.members + m].rank[1] as usize)
                     .collect(),
+                kernel: None,
                 coupling: None,
                 nonfinite: nonfinite(m),
             })

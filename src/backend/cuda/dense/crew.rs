@@ -118,7 +118,7 @@ impl<T: Number> Crew for Dense<T> {
         });
         let sweeps = seen.into_iter().zip(nonfinite).map(|(mut gradients, nonfinite)| {
             gradients.reverse();
-            BackwardSweep { gradients, ranks: Vec::new(), coupling: None, nonfinite }
+            BackwardSweep { gradients, ranks: Vec::new(), coupling: None, kernel: None, nonfinite }
         });
         Ok(sweeps.collect())
     }
