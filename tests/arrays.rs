@@ -125,7 +125,17 @@ fn rows_become_arrays_with_nan_where_nothing_was_measured() {
         assert_eq!((date.year(), date.month(), date.day(), date.hour()), (1980, 1, 1, 0));
         names.push(member.name().unwrap().into_owned());
     }
-    let expected = ["closures", "widths", "depths", "seeds", "steps", "depth_times", "outputs"];
+    let expected = [
+        "closures",
+        "parametrizations",
+        "widths",
+        "depths",
+        "seeds",
+        "steps",
+        "learning_rates",
+        "depth_times",
+        "outputs",
+    ];
     let expected = expected.into_iter().chain(["f", "loss.train", "strong.h"]);
     assert_eq!(names, expected.map(|name| format!("{name}.npy")).collect::<Vec<_>>());
 
@@ -153,6 +163,33 @@ fn rows_become_arrays_with_nan_where_nothing_was_measured() {
     assert!(same(&loss, &[nan, 0.25, nan, nan]), "{loss:?}");
 }
 
+/// Several parametrizations and learning rates have axes of their own, in their places.
+#[test]
+fn settings_have_axes_where_there_are_several() {
+    let at = |parametrization, learning_rate, depth, value| Row {
+        parametrization,
+        learning_rate,
+        ..row("exact", depth, "loss.train", value)
+    };
+    let rows = [
+        at("mup", 2.0, 4, 1.0),
+        at("mup", 0.5, 4, 2.0),
+        at("depth-mup", 2.0, 8, 3.0),
+        at("depth-mup", 0.5, 4, 4.0),
+    ];
+    let mut archive = ZipArchive::new(Cursor::new(to_npz(&rows).unwrap())).unwrap();
+    let (header, loss) = member(&mut archive, "loss.train");
+    assert!(header.contains("'shape': (1,2,1,2,2,1,1,)"), "{header}");
+    let nan = f64::NAN;
+    // By parametrization as they appear, depth, learning rate.
+    let expected = [2.0, 1.0, nan, nan, 4.0, nan, nan, 3.0];
+    assert!(same(&floats(&loss), &expected), "{:?}", floats(&loss));
+    assert_eq!(floats(&member(&mut archive, "learning_rates").1), [0.5, 2.0]);
+    let one = to_npz(&rows[..1]).unwrap();
+    let mut archive = ZipArchive::new(Cursor::new(one)).unwrap();
+    assert!(member(&mut archive, "loss.train").0.contains("'shape': (1,1,1,1,1,)"));
+}
+
 fn same(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
 }
@@ -162,5 +199,5 @@ fn same(a: &[f64], b: &[f64]) -> bool {
 fn no_rows_are_no_error() {
     let mut archive = ZipArchive::new(Cursor::new(to_npz(&[]).unwrap())).unwrap();
     assert!(member(&mut archive, "closures").0.contains("'shape': (0,)"));
-    assert_eq!(archive.len(), 7);
+    assert_eq!(archive.len(), 9);
 }

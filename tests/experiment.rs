@@ -8,6 +8,8 @@ mod common;
 use std::path::Path;
 
 use common::results::nfd;
+use nfd::model::Parametrization;
+use nfd::spec::grid::tasks;
 use nfd::spec::resolve::resolve;
 use nfd::spec::source::Source;
 use nfd::spec::{Backend, Engine, Experiment, Precision, Resolved, load};
@@ -172,6 +174,53 @@ fn mistakes_are_located() {
             assert!(message.contains(word), "{to}: '{word}' is not in: {message}");
         }
     }
+}
+
+/// Several parametrizations and learning rates: each in one place, and what depends on one of them
+/// follows the first.
+#[test]
+fn grids_of_settings_resolve() {
+    let rates = "ensemble.learning_rates=[2,0.5,1]";
+    let several = r#"ensemble.parametrizations=["mup","depth-mup"]"#;
+    let text = GOOD.replace(", \"learning_rate\": 0.5", "");
+    let resolved = resolve_text(&text, &[rates, several, "training.rates={\"input\":0.1}"]);
+    let experiment = resolved.unwrap().experiment;
+    assert_eq!(experiment.learning_rates(), [0.5, 1.0, 2.0]);
+    assert_eq!(experiment.training.learning_rate, 0.5);
+    assert_eq!(
+        experiment.parametrizations(),
+        [Parametrization::DepthMup, Parametrization::Mup],
+        "in the order of the tables"
+    );
+    // A resolved experiment is an experiment file, and stays as it is.
+    let text = serde_json::to_string(&experiment).unwrap();
+    assert_eq!(resolve_text(&text, &[]).unwrap().experiment, experiment);
+    let tasks = tasks(&experiment);
+    assert_eq!(tasks.len(), 3 * 4 * 2 * 3);
+    // Another rate moves all groups in proportion; another parametrization brings its exponents.
+    let task = tasks.iter().find(|task| {
+        task.learning_rate.value() == 2.0 && task.parametrization == Parametrization::Mup
+    });
+    let alone = experiment.of(*task.unwrap());
+    assert_eq!((alone.training.learning_rate, alone.training.rates.input), (2.0, 0.4));
+    assert_eq!(alone.model.exponents.branch, 0.0);
+    assert!(alone.ensemble.learning_rates.is_none() && alone.ensemble.parametrizations.is_none());
+
+    for (set, words) in [
+        (&["ensemble.learning_rates=[]"][..], "is empty"),
+        (&["ensemble.learning_rates=[0.5,0]"], "ensemble.learning_rates[1]"),
+        (&["ensemble.learning_rates=[1,0.5,0.5]"], "twice"),
+        (&["ensemble.learning_rates=[1,2]"], "training.learning_rate"),
+        (&["ensemble.parametrizations=[]"], "is empty"),
+        (&["ensemble.parametrizations=[\"mup\",\"mup\"]"], "twice"),
+        (&[several, "model.parametrization=mup"], "model.parametrization"),
+        (&[several, "model.exponents={\"branch\":0.7,\"rate\":0}"], "model.exponents"),
+    ] {
+        let message = resolve_text(GOOD, set).unwrap_err();
+        assert!(message.contains(words), "{set:?}: {message}");
+    }
+    let message = resolve_text(&GOOD.replace(", \"learning_rate\": 0.5", ""), &[]).unwrap_err();
+    assert!(message.contains("training") && message.contains("learning_rate"), "{message}");
 }
 
 /// Training that makes no sense, or that the program does not do, is refused with the reason.

@@ -77,7 +77,8 @@ fn covariances_are_those_of_the_vectors() {
                     let pass = &made.runs[&Task { seed, ..kind }].passes[k];
                     let at = if gradients { &pass.gradients[d] } else { &pass.features[d] };
                     let rows = &at.rows[p * kind.width..][..kind.width];
-                    let value = |x: &f32| if gradients { f64::from(*x) } else { f64::from(*x).tanh() };
+                    let value =
+                        |x: &f32| if gradients { f64::from(*x) } else { f64::from(*x).tanh() };
                     rows.iter().map(value).collect()
                 };
                 for (k, l, p, q) in [(0, 0, 0, 0), (0, 2, 1, 2), (1, 0, 2, 0), (2, 2, 1, 1)] {
@@ -132,7 +133,8 @@ fn one_small_update_moves_f_by_the_kernel() {
                 let chi: Vec<f64> =
                     passes[0].f.iter().zip(&labels).map(|(f, y)| (f - y) / 3.0).collect();
                 for p in 0..3 {
-                    let expected: f64 = -RATE * (0..3).map(|q| kernel[p * 3 + q] * chi[q]).sum::<f64>();
+                    let expected: f64 =
+                        -RATE * (0..3).map(|q| kernel[p * 3 + q] * chi[q]).sum::<f64>();
                     let found = passes[1].f[p] - passes[0].f[p];
                     // The next order is smaller by the rate; f itself is rounded at 1e-16.
                     let slack = 1e-3 * expected.abs() + 1e-13;

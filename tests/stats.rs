@@ -212,7 +212,8 @@ fn sums_of_two_errors_are_taken_apart() {
             [(Reference::Limit, Reference::Limit), (Reference::Added(n_ref), of_depth)]
         {
             let law = |n: f64, l: f64| {
-                3.0 * of_width.fall(n, in_width) * (1.0 - 0.7 / l) + 0.02 * of_depth.fall(l, in_depth)
+                3.0 * of_width.fall(n, in_width) * (1.0 - 0.7 / l)
+                    + 0.02 * of_depth.fall(l, in_depth)
             };
             let all: Vec<(f64, f64)> =
                 widths.iter().flat_map(|&n| depths.map(|l| (n, l))).collect();
@@ -257,7 +258,9 @@ fn growth_and_trends_are_recovered() {
         let found = fit(Family::Trend, Reference::Limit, &planted(&[1e4], &|x, _| 3.0 * x.powf(p)));
         let found = found.unwrap();
         assert!(close(found.exponent, p, 1e-12) && close(found.coefficients[0], 3.0, 1e-12));
-        assert!(found.chi_squared < 1e-20 && close(found.at(11.0, 0.0), 3.0 * 11_f64.powf(p), 1e-12));
+        assert!(
+            found.chi_squared < 1e-20 && close(found.at(11.0, 0.0), 3.0 * 11_f64.powf(p), 1e-12)
+        );
     }
     // Weighted: a point that is known badly moves the slope little.
     let mut samples = planted(&[1e4], &|x, _| 1.0 / x);

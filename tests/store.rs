@@ -15,7 +15,7 @@ use nfd::backend::{BackwardCoupling, Covariances, ForwardCoupling, Snapshot};
 use nfd::data;
 use nfd::engine::{Divergence, Pass, Trajectory};
 use nfd::error::Error;
-use nfd::model::{Activation, Closure, Loss};
+use nfd::model::{Activation, Closure, Loss, Parametrization};
 use nfd::spec::grid::{Task, tasks};
 use nfd::spec::{Batch, Engine, Experiment, Precision, ReferenceKind, Rows, Storage};
 use nfd::store::files::Disk;
@@ -342,6 +342,27 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
     }
 }
 
+/// A task of a grid of settings is the task of the experiment that has its setting alone, so that
+/// either finds what the other did.
+#[test]
+fn keys_of_a_grid_are_those_of_its_settings() {
+    let mut grid = tiny(1);
+    grid.ensemble.parametrizations = Some(vec![Parametrization::DepthMup, Parametrization::Mup]);
+    let rate = grid.training.learning_rate;
+    grid.ensemble.learning_rates = Some(vec![rate, 2.0 * rate]);
+    let samples = data::load(&grid.data).unwrap();
+    let keys = Keys::new(&grid, &samples, "portable");
+    let mut all: Vec<_> = tasks(&grid).into_iter().map(|task| keys.of(task)).collect();
+    for (task, key) in tasks(&grid).into_iter().zip(&all) {
+        let alone = grid.of(task);
+        assert!(tasks(&alone).contains(&task));
+        assert_eq!(Keys::new(&alone, &samples, "portable").of(task), *key, "{task:?}");
+    }
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), tasks(&grid).len());
+}
+
 /// If this fails, what is recorded has changed its shape: raise the journal's VERSION, then take
 /// over the new number.
 #[test]
@@ -352,6 +373,7 @@ fn recorded_bytes_are_those_of_this_version() {
         loss: 0.25,
         test_loss: Some(2.0),
         test_accuracy: Some(0.75),
+        kernel: Some(vec![0.5]),
         features: vec![Snapshot { rows: vec![0.5, 3.0], movement: 0.125 }],
         gradients: vec![],
         own_movement: 1e-3,

@@ -74,3 +74,19 @@ pub fn accuracy(f: &[f64], labels: &[f64], outputs: usize) -> f64 {
 fn largest(f: &[f64]) -> f64 {
     f.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::accuracy;
+
+    #[test]
+    fn accuracy_counts_named_classes() {
+        let one_hot = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        assert_eq!(accuracy(&[0.3, 0.2, -1.0, 5.0, 5.5, 5.4], &one_hot, 3), 1.0);
+        assert_eq!(accuracy(&[0.3, 0.4, -1.0, 5.0, 5.5, 5.4], &one_hot, 3), 0.5);
+        assert_eq!(accuracy(&[0.2, -0.1, 0.0, -3.0], &[1.0, 1.0, -1.0, -1.0], 1), 0.75);
+        // Equal outputs name the first class.
+        assert_eq!(accuracy(&[0.0, 0.0], &[1.0, 0.0], 2), 1.0);
+        assert_eq!(accuracy(&[0.0, 0.0], &[0.0, 1.0], 2), 0.0);
+    }
+}

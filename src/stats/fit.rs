@@ -14,7 +14,8 @@
 //! Declared with each claim before the data (theory: section 5). A bare a x^{−p} + c through power
 //! data with corrections bends into a false plateau; the power family does not.
 //!
-//! The terms keep their meaning: a > 0, e ≥ 0, b/x ≥ −1 at the smallest x and ≤ ½ at the largest.
+//! The terms keep their meaning: a > 0, e ≥ 0, the correction's share b/x (or what stands for it
+//! before a finite reference) ≥ −1 at the smallest x and ≤ ½ at the largest.
 //! Without the last,
 //! a x^{−0.1} (1 + b/x) with a huge b would pass for x^{−1.1} and the exponent would be anything.
 //! For given p the curve is linear in its coefficients, so only p is searched for.
@@ -23,7 +24,7 @@ use nalgebra::{DMatrix, DVector};
 
 /// Exponents are searched for between these.
 pub const EXPONENTS: [f64; 2] = [0.05, 6.0];
-/// b/x at the largest x.
+/// b/x at the largest x, the share of the correction.
 pub const LARGEST_CORRECTION: f64 = 0.5;
 const GRID: usize = 60;
 
@@ -257,7 +258,12 @@ fn linear(form: (Family, Reference), samples: &[Sample], p: f64) -> Option<Fit> 
     let family = form.0;
     let largest = samples.iter().map(|s| s.x).fold(0.0, f64::max);
     let smallest = samples.iter().map(|s| s.x).fold(f64::INFINITY, f64::min);
-    let limit = LARGEST_CORRECTION * largest;
+    // The leading term over the correction without its b: x, unless the reference is finite.
+    let ratio = |x: f64| {
+        let [leading, correction, _] = family.basis(form.1, p, x, 1.0);
+        leading / correction
+    };
+    let (limit, smallest) = (LARGEST_CORRECTION * ratio(largest), ratio(smallest));
     // Directions in coefficient space that are free, one list for each set of active bounds.
     let free: Vec<Vec<[f64; 3]>> = match family {
         Family::Plateau | Family::Trend => vec![vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],

@@ -59,9 +59,12 @@ impl Keys {
         let finest = self.finest.unwrap_or(depth as u32);
         let own = json!([finest, closure, width, depth, seed]);
         let setting = |(p, rate, _): &&(_, _, _)| (*p, *rate) == (parametrization, learning_rate);
-        // A setting that the experiment has not is the key of no task.
-        let common = self.common.iter().find(setting).map_or("", |(_, _, common)| common);
-        xxh3_128(format!("{common}{own}").as_bytes())
+        let text = match self.common.iter().find(setting) {
+            Some((_, _, common)) => format!("{common}{own}"),
+            // No task of the experiment.
+            None => format!("{parametrization:?}{learning_rate:?}{own}"),
+        };
+        xxh3_128(text.as_bytes())
     }
 }
 
