@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::measure::claims::{self, Claim};
 use crate::measure::limit::infinite_width;
 use crate::model::{Closure, Parametrization};
-use crate::report::findings::{findings, wrapped};
+use crate::report::findings::{paragraphs, wrapped};
 use crate::report::{Report, page, table};
 use crate::spec::Experiment;
 use crate::spec::grid::Task;
@@ -24,8 +24,8 @@ struct Summary<'a> {
     /// As in manifest.json: says whether the two belong together.
     experiment_hash: String,
     claims: &'a [Claim],
-    /// A paragraph of plain text.
-    findings: String,
+    /// What was found, in paragraphs of plain text.
+    findings: &'a [String],
     tasks: usize,
     finished: usize,
     diverged: Vec<Diverged>,
@@ -73,14 +73,14 @@ pub fn publish(
         diverged: &outcome.diverged,
         tasks: outcome.tasks,
     };
-    let found = findings(&report);
+    let found = paragraphs(&report);
     let summary = summary(experiment, data, (&claims, &found), outcome);
     directory.write_json("summary.json", &summary)?;
     directory.write("report.html", page::html(&report).as_bytes())?;
     directory.write_plots(&page::plots(&report))?;
     print(&table::summary(&claims))?;
-    if !found.is_empty() {
-        print(&format!("{}\n", wrapped(&found)))?;
+    for paragraph in &found {
+        print(&format!("{}\n", wrapped(paragraph)))?;
     }
     for (task, divergence) in &outcome.diverged {
         let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
@@ -100,7 +100,7 @@ pub fn publish(
 fn summary<'a>(
     experiment: &'a Experiment,
     data: &DataSet,
-    (claims, findings): (&'a [Claim], &str),
+    (claims, findings): (&'a [Claim], &'a [String]),
     outcome: &Outcome,
 ) -> Summary<'a> {
     let diverged = |(task, at): &(Task, Divergence)| Diverged {
@@ -115,7 +115,7 @@ fn summary<'a>(
         experiment: &experiment.name,
         experiment_hash: experiment_hash(experiment),
         claims,
-        findings: findings.to_owned(),
+        findings,
         tasks: outcome.tasks,
         finished: outcome.finished,
         diverged: outcome.diverged.iter().map(diverged).collect(),

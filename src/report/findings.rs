@@ -1,91 +1,95 @@
-//! What was found, as a paragraph of plain text: the verdicts with their numbers, and what each study
-//! shows beside them.
+//! What was found, in plain text: what each study shows beside its claims, and the verdicts with their
+//! numbers.
 
 use std::fmt::Write;
 
 use super::Report;
-use super::text::{count, exponent, list, measured, plain};
+use super::text::{count, exponent, measured, plain};
 use crate::measure::claims::{Axis, Claim, Family};
-use crate::model::Closure;
+use crate::model::{Closure, Parametrization};
 use crate::spec::{Group, Precision, Study};
 use crate::stats::mean;
 use crate::stats::verdict::Verdict;
 
-/// The paragraph; empty without a claim.
-pub fn findings(report: &Report) -> String {
-    let mut sentences = Vec::new();
+/// What was found: what the study shows beside its claims, then the verdicts; none without a claim.
+pub fn paragraphs(report: &Report) -> Vec<String> {
+    let own: Vec<String> = match report.experiment.study {
+        Study::Propagation => Vec::new(),
+        Study::TrainingConvergence | Study::Anatomy => decoupling(report),
+        Study::GradientIndependence => [decoupling(report), losses(report)].concat(),
+        Study::Nondegeneracy => degenerate(report),
+        Study::Transfer => optima(report),
+    };
+    let mut paragraphs = vec![own.join(" ")];
     for (verdict, word) in [
         (Verdict::Supported, "Supported"),
         (Verdict::Contradicted, "Contradicted"),
         (Verdict::Inconclusive, "Inconclusive"),
     ] {
-        sentences.extend(of_verdict(report, verdict).map(|list| format!("{word}: {list}.")));
-    }
-    match report.experiment.study {
-        Study::Propagation => {}
-        Study::TrainingConvergence | Study::Anatomy => sentences.extend(decoupling(report)),
-        Study::GradientIndependence => {
-            sentences.extend(decoupling(report));
-            sentences.extend(losses(report));
-        }
-        Study::Nondegeneracy => sentences.extend(degenerate(report)),
-        Study::Transfer => sentences.extend(optima(report)),
+        paragraphs.extend(of_verdict(report, verdict).map(|list| format!("{word}: {list}.")));
     }
     if !report.diverged.is_empty() {
         let runs = count(report.diverged.len() as u64, "run");
-        sentences.push(format!("{runs} of {} diverged and count nowhere.", report.tasks));
+        paragraphs.push(format!("{runs} of {} diverged and count nowhere.", report.tasks));
     }
-    sentences.join(" ")
+    paragraphs.retain(|paragraph| !paragraph.is_empty());
+    paragraphs
 }
 
-/// The claims of the last step at the largest size held, by statement, with the closures for which
-/// they have this verdict.
+/// The claims of the last step at the largest size held, by statement, with the closures (and
+/// parametrizations) for which they have this verdict.
 fn of_verdict(report: &Report, verdict: Verdict) -> Option<String> {
     let several = report.experiment.ensemble.parametrizations.is_some();
-    let of = |c: &Claim| (c.statement, c.axis, c.parametrization);
+    let of = |c: &Claim| (c.statement, c.axis);
     let mut statements = Vec::new();
-    for block in report.claims.chunk_by(|a, b| of(a) == of(b)) {
-        let last = block.iter().map(|claim| (claim.step, claim.held)).max();
-        let shown = block.iter().filter(|c| Some((c.step, c.held)) == last && c.verdict == verdict);
-        let closures: Vec<String> = shown.map(estimate).collect();
-        if closures.is_empty() {
+    let mut seen = Vec::new();
+    for claim in report.claims {
+        if seen.contains(&of(claim)) {
             continue;
         }
-        let mut words = block[0].statement.to_owned();
-        match block[0].axis {
-            Axis::Both => words.push_str(", all widths together"),
-            Axis::WidthOfAll => words.push_str(", by width"),
-            Axis::Depth | Axis::Width => {}
+        seen.push(of(claim));
+        let same = || report.claims.iter().filter(|other| of(other) == of(claim));
+        let last = same().map(|claim| (claim.step, claim.held)).max();
+        let shown = same().filter(|c| Some((c.step, c.held)) == last && c.verdict == verdict);
+        let shown: Vec<String> = shown.map(|claim| estimate(claim, several)).collect();
+        if shown.is_empty() {
+            continue;
         }
-        if several {
-            let _ = write!(words, " in {}", block[0].parametrization.name());
-        }
-        statements.push(format!("{words} ({})", list(&closures)));
+        let sizes = match claim.axis {
+            Axis::Both => ", all widths together",
+            Axis::WidthOfAll => ", by width",
+            Axis::Depth | Axis::Width => "",
+        };
+        statements.push(format!("{}{sizes} ({})", claim.statement, shown.join(", ")));
     }
     (!statements.is_empty()).then(|| statements.join("; "))
 }
 
 /// "exact: exponent 1.96 [1.90, 2.02]"
-fn estimate(claim: &Claim) -> String {
+fn estimate(claim: &Claim, several: bool) -> String {
     let (name, value, ci95, number): (_, _, _, fn(f64) -> String) = match claim.family {
         Family::Plateau => ("plateau", claim.plateau, claim.plateau_ci95, measured),
         _ => ("exponent", claim.exponent, claim.ci95, exponent),
     };
-    let closure = claim.closure.name();
+    let whose = match several {
+        true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
+        false => claim.closure.name().to_owned(),
+    };
     match (value, ci95) {
         (Some(value), Some([low, high])) => {
-            format!("{closure}: {name} {} [{}, {}]", number(value), number(low), number(high))
+            format!("{whose}: {name} {} [{}, {}]", number(value), number(low), number(high))
         }
-        _ => format!("{closure}: {}", claim.reason),
+        _ => format!("{whose}: {}", claim.reason),
     }
 }
 
-/// What the source takes to be harmless.
+/// What the source takes to be harmless, in depth-μP.
 fn decoupling(report: &Report) -> Vec<String> {
     let sentence = |closure: Closure| {
         let claims = report.claims.iter().filter(|claim| {
             claim.observable == "closure_gap.f"
                 && claim.closure == closure
+                && claim.parametrization == Parametrization::DepthMup
                 && claim.verdict == Verdict::Supported
         });
         let claim = claims.max_by_key(|claim| (claim.step, claim.held))?;

@@ -224,7 +224,11 @@ fn comparison(experiment: &Experiment) -> String {
     };
     let mut words = match (reference.kind, reference.width, reference.depth) {
         (ReferenceKind::None, ..) => {
-            return "nothing: every depth has its own noise".to_owned();
+            let noise = match experiment.finest {
+                None => "every depth has its own noise",
+                Some(_) => "the closures of a seed share their noise, and so do depths",
+            };
+            return format!("nothing; {noise}");
         }
         (ReferenceKind::Network, Some(width), Some(depth)) => {
             format!("one network of width {width} and depth {depth}")

@@ -13,7 +13,7 @@ mod words;
 use std::fmt::Write;
 
 use super::Report;
-use super::findings::findings;
+use super::findings::paragraphs;
 use super::plot::{self, DARK, LIGHT, Plot, RULES};
 use super::text::{count, escape};
 
@@ -82,10 +82,8 @@ pub fn plots(report: &Report) -> Vec<(String, String)> {
 }
 
 fn found(report: &Report) -> String {
-    match findings(report) {
-        words if words.is_empty() => words,
-        words => format!("<p>{}</p>\n", escape(&words)),
-    }
+    let paragraphs = paragraphs(report);
+    paragraphs.iter().map(|words| format!("<p>{}</p>\n", escape(words))).collect()
 }
 
 fn diverged(report: &Report) -> String {
