@@ -9,7 +9,7 @@
 //
 // Bytes: seven arrays of n r numbers (QF three times, QB twice), 28 n r in f32 and 56 n r for both
 // directions; then some n P: h, X three times, Z, which lies in the place of A_new from the moment it is
-// drawn: sums of finest/L normals are not worth drawing twice. Flops: 16 n r P, the Gram matrices in f64.
+// drawn: sums of finest/L normals are not worth drawing twice. Flops: 20 n r P (10 where nothing is new), Gram in f64.
 // Small matrices never leave the device, nothing waits for the host.
 //
 // Blocks are dealt to teams, a team has a network at a time, a block has whole parts of its rows. Ten

@@ -121,6 +121,7 @@ fn at_the_end(report: &Report, closure: Closure, setting: &str, observable: &str
         row.observable == observable
             && (row.closure, row.parametrization) == (closure.name(), setting)
             && (row.width, row.depth, row.step) == (*width, *depth, last)
+            && row.learning_rate == report.experiment.learning_rates()[0]
     });
     let values: Vec<f64> = rows.map(|row| row.value).collect();
     (!values.is_empty()).then(|| mean(&values))

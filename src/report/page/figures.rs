@@ -55,7 +55,7 @@ fn by_other_size(claim: &Claim) -> Vec<Series> {
         let band = fitted().filter_map(|p| p.ci95.map(|[low, high]| (p.x, low, high)));
         Series {
             label: format!("{} = {size}", if by_width { "n" } else { "L" }),
-            look: Look::Rank(i),
+            look: Look::rank(i, others.len()),
             points: claim.curve.iter().filter(|p| other(p) == size).map(mark).collect(),
             joined: claim.fitted.is_empty(),
             curve: fitted().map(|p| (p.x, p.value)).collect(),

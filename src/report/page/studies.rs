@@ -1,7 +1,7 @@
 //! Figures that a study has beside those of its claims.
 
 use super::trajectories::Figure;
-use crate::model::Closure;
+use crate::model::{Closure, Parametrization};
 use crate::report::Report;
 use crate::report::plot::{Axis, Look, Mark, Plot, Scale, Series};
 use crate::report::text::plain;
@@ -83,6 +83,7 @@ fn curves_of_training(report: &Report) -> Vec<Figure> {
         return vec![];
     };
     let settings = report.experiment.parametrizations();
+    let rate = report.experiment.learning_rates()[0];
     let mut figures = Vec::new();
     for (observable, what) in [
         ("loss.train", "Training loss"),
@@ -96,7 +97,7 @@ fn curves_of_training(report: &Report) -> Vec<Figure> {
                 let at = points(report, |row| {
                     let is = row.observable == observable
                         && (row.closure, row.parametrization) == (closure.name(), name)
-                        && (row.width, row.depth) == (width, deepest);
+                        && (row.width, row.depth, row.learning_rate) == (width, deepest, rate);
                     is.then(|| f64::from(row.step))
                 });
                 banded(closure.name(), Look::Kind(closure as usize), &at)
@@ -118,12 +119,12 @@ fn curves_of_training(report: &Report) -> Vec<Figure> {
         ("closure_gap.loss.test", "test loss of gia minus that of exact"),
     ] {
         let last = report.experiment.training.steps;
-        let of = |(i, parametrization): (usize, &crate::model::Parametrization)| {
+        let of = |(i, parametrization): (usize, &Parametrization)| {
             let name = parametrization.name();
             let at = points(report, |row| {
                 let is = row.observable == observable
                     && (row.closure, row.parametrization) == (Closure::Gia.name(), name)
-                    && (row.width, row.step) == (width, last);
+                    && (row.width, row.step, row.learning_rate) == (width, last, rate);
                 is.then_some(row.depth as f64)
             });
             series(name, Look::Kind(i % 3), &at)
@@ -150,7 +151,7 @@ fn losses_by_rate(report: &Report) -> Vec<Figure> {
     let Some(&width) = ensemble.widths.last() else { return vec![] };
     let Some(&closure) = ensemble.closures.first() else { return vec![] };
     let last = report.experiment.training.steps;
-    let of = |parametrization: crate::model::Parametrization| {
+    let of = |parametrization: Parametrization| {
         let name = parametrization.name();
         let of_depth = |(i, &depth): (usize, &usize)| {
             let at = points(report, |row| {
@@ -159,7 +160,7 @@ fn losses_by_rate(report: &Report) -> Vec<Figure> {
                     && (row.width, row.depth, row.step) == (width, depth, last);
                 is.then_some(row.learning_rate)
             });
-            series(&depth.to_string(), Look::Rank(i), &at)
+            series(&depth.to_string(), Look::rank(i, ensemble.depths.len()), &at)
         };
         figure(
             (
@@ -181,6 +182,8 @@ fn couplings(report: &Report) -> Vec<Figure> {
     let ensemble = &report.experiment.ensemble;
     let Some(&width) = ensemble.widths.last() else { return vec![] };
     let last = report.experiment.training.steps;
+    let (rate, setting) =
+        (report.experiment.learning_rates()[0], report.experiment.model.parametrization);
     let mut figures = Vec::new();
     for &closure in ensemble.closures.iter().filter(|closure| **closure != Closure::Gia) {
         for (kind, what) in [("layer", "per layer"), ("accumulated", "summed along depth")] {
@@ -192,8 +195,8 @@ fn couplings(report: &Report) -> Vec<Figure> {
             let of = |(i, (observable, label)): (usize, &(String, &str))| {
                 let at = points(report, |row| {
                     let is = row.observable == *observable
-                        && row.closure == closure.name()
-                        && (row.width, row.step) == (width, last);
+                        && (row.closure, row.parametrization) == (closure.name(), setting.name())
+                        && (row.width, row.step, row.learning_rate) == (width, last, rate);
                     is.then_some(row.depth as f64)
                 });
                 series(label, Look::Kind(i), &at)

@@ -71,6 +71,13 @@ pub enum Look {
     Rank(usize),
 }
 
+impl Look {
+    /// Of the `i`th of `n` in an order: more than six share the six looks that there are.
+    pub fn rank(i: usize, n: usize) -> Look {
+        Look::Rank(if n > 6 { i * 5 / (n - 1) } else { i })
+    }
+}
+
 /// A set of points and what was fitted to them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
