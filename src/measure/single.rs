@@ -44,6 +44,9 @@ pub fn rows(
             rows.push(k, None, "rank.gradients", rank);
         }
         rows.push(k, None, "movement.own", pass.own_movement);
+        if let Some(movement) = pass.inner_movement {
+            rows.push(k, None, "movement.inner", movement);
+        }
         if experiment.training.batch != Batch::Full {
             continue; // what follows compares the samples of one step with those of another
         }

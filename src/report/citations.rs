@@ -15,7 +15,10 @@ pub fn bibtex(experiment: &Experiment, version: &str, commit: Option<&str>) -> S
     );
     let mut entries = vec![("the program", program.as_str()), ("what it tests", CLAIMS)];
     entries.extend(match experiment.model.parametrization {
-        Parametrization::DepthMup => Some(("parametrization depth-mup", DEPTH_MUP)),
+        // Its correction is that of the paper which is cited anyway.
+        Parametrization::DepthMup | Parametrization::DepthMupCorrected => {
+            Some(("parametrization depth-mup", DEPTH_MUP))
+        }
         Parametrization::Mup => Some(("parametrization mup", MUP)),
         Parametrization::Ntk => Some(("parametrization ntk", NTK)),
         Parametrization::Vanilla => None,

@@ -109,6 +109,7 @@ fn network(experiment: &Experiment) -> String {
     let model = &experiment.model;
     let block = match model.block {
         Block::OneLayer => "one matrix a residual block",
+        Block::TwoLayer => "two matrices a residual block",
     };
     let mut words = format!(
         "{}; activation {}; {block}; depth horizon T = {}",
