@@ -86,7 +86,9 @@ impl Noise for Given {
         let row = |i: usize| match entry {
             Entry::Input { coordinate } => golden.U[i][coordinate as usize],
             Entry::Readout { .. } => golden.V[i],
-            Entry::Weight { .. } => unreachable!("the conditional engine has no weights"),
+            Entry::Weight { .. } | Entry::Inner { .. } => {
+                unreachable!("the conditional engine has no weights")
+            }
             Entry::Answer { query: Query { step, direction, .. }, layer, sample } => {
                 let z = &golden.Z[step as usize][direction as usize][layer as usize - 1];
                 z[i][sample as usize]

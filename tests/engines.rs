@@ -11,7 +11,7 @@ use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
 use nfd::backend::{Network, Set, Sweeps};
 use nfd::data::Samples;
-use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
 
 const PARAMETRIZATIONS: [Parametrization; 4] = [
@@ -225,7 +225,9 @@ fn gradients_match_central_differences() {
         for parametrization in PARAMETRIZATIONS {
             for activation in Activation::ALL {
                 let exponents = parametrization.exponents();
-                let law = ScaleLaw { parametrization, exponents, activation, horizon: 0.8, gamma };
+                let block = Block::OneLayer;
+                let law =
+                    ScaleLaw { parametrization, exponents, block, activation, horizon: 0.8, gamma };
                 let network = Network {
                     scales: law.at(width, depth, train.dimension),
                     ..network(parametrization, activation, Closure::Exact, (width, depth), &train)

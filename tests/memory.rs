@@ -147,6 +147,7 @@ fn other_tasks_take_what_is_planned() {
         (&["precision=f64"], task, 0.0),
         (&["training.momentum=0.5", "ensemble.closures=[\"gia\"]"], gia, 0.0),
         (&["storage=bf16"], task, 0.0),
+        (&["model.block=two-layer"], task, 0.0),
         (
             &[
                 "engine=conditional",

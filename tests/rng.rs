@@ -256,6 +256,7 @@ fn addresses_do_not_collide() {
         for layer in 1..=4 {
             for direction in [Direction::Forward, Direction::Backward] {
                 draw(Entry::Weight { direction, layer, column });
+                draw(Entry::Inner { direction, layer, column });
                 for step in 0..3 {
                     for purpose in [Purpose::Answer, Purpose::TestAnswer] {
                         let query = Query { purpose, step, direction };

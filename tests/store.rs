@@ -377,6 +377,7 @@ fn recorded_bytes_are_those_of_this_version() {
         features: vec![Snapshot { rows: vec![0.5, 3.0], movement: 0.125 }],
         gradients: vec![],
         own_movement: 1e-3,
+        inner_movement: Some(0.75),
         feature_rank: Some(1.5),
         gradient_rank: None,
         forward_coupling: Some(ForwardCoupling { layer: 1.0, accumulated: 2.0 }),

@@ -78,10 +78,12 @@ pub struct Probe {
 
 impl Probe {
     /// Whether a pass of `batch` samples has a kernel: with one output, whose gradients are g, which
-    /// are those of f (not of an independent matrix), and few enough samples.
+    /// are those of f (not of an independent matrix), one matrix a block, and few enough
+    /// samples.
     pub fn has_kernel(&self, network: &Network, batch: usize) -> bool {
         network.outputs == 1
             && network.closure != Closure::Gia
+            && network.scales.inner.is_none()
             && self.follows_covariances(1, batch)
     }
 
@@ -133,8 +135,12 @@ pub struct ForwardSweep {
     /// h_l at the probed layers; empty when the pass is not recorded.
     pub features: Vec<Snapshot>,
     /// Mean square of n^{-1/2} (W − W⁽⁰⁾) φ(h), over rows, samples and layers; 0 when the pass is
-    /// not recorded.
+    /// not recorded. In two-layer blocks W is the inner matrix W1.
     pub own_movement: f64,
+    /// Two-layer blocks: mean square of z_l − z_l⁽⁰⁾, the whole change of the inner pre-activation
+    /// since step 0, over rows, samples and layers. None for other blocks, when the pass is not
+    /// recorded, and with minibatches, whose passes are of different samples.
+    pub inner_movement: Option<f64>,
     /// Stored forward columns of each layer; empty in the dense engine.
     pub ranks: Vec<usize>,
     /// None in the dense engine, which never sees the split, and when the pass is not recorded.

@@ -88,8 +88,11 @@ pub struct Pass {
     pub features: Vec<Snapshot>,
     /// g (δ when O > 1) at the probed layers, of the batch.
     pub gradients: Vec<Snapshot>,
-    /// Mean square of n^{-1/2} (W − W⁽⁰⁾) φ(h).
+    /// Mean square of n^{-1/2} (W − W⁽⁰⁾) φ(h); in two-layer blocks of the inner matrix.
     pub own_movement: f64,
+    /// Two-layer blocks without minibatches: mean square of the change of the inner pre-activation
+    /// since step 0.
+    pub inner_movement: Option<f64>,
     /// Conditional engine: stored forward columns, mean over layers.
     pub feature_rank: Option<f64>,
     /// Conditional engine: stored backward columns, mean over layers.
@@ -247,9 +250,10 @@ impl Pass {
         f: Option<Vec<f64>>,
         training: &Training,
     ) -> Result<Pass, Divergence> {
-        let ForwardSweep { own_movement, nonfinite, coupling, .. } = forward;
+        let ForwardSweep { own_movement, inner_movement, nonfinite, coupling, .. } = forward;
         let ForwardCoupling { layer, accumulated } = coupling.unwrap_or_default();
-        check(step, nonfinite, &[own_movement, layer, accumulated], &forward.features)?;
+        let numbers = [own_movement, inner_movement.unwrap_or(0.0), layer, accumulated];
+        check(step, nonfinite, &numbers, &forward.features)?;
         check(step, None, &forward.f, &[])?;
         let f = f.unwrap_or(forward.f);
         check(step, None, &f, &[])?;
@@ -262,6 +266,7 @@ impl Pass {
             loss,
             features,
             own_movement,
+            inner_movement,
             feature_rank,
             forward_coupling: coupling,
             ..Pass::default()

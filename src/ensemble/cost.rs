@@ -50,8 +50,8 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         },
         result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
-        // f and its difference, and at most eleven numbers with and 22 without a depth time.
-        rows: recorded * (shown + compared + 11.0 * probes + 22.0),
+        // f and its difference, and at most eleven numbers with and 23 without a depth time.
+        rows: recorded * (shown + compared + 11.0 * probes + 23.0),
     }
 }
 
@@ -66,8 +66,13 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
     let together = tests.max(evaluated - tests).min(EVALUATED_AT_ONCE as f64);
     // What is trained has a velocity with momentum.
     let trained = if experiment.training.momentum > 0.0 { 2.0 } else { 1.0 };
-    // h and g where probed at step 0, h of every layer.
-    let vectors = batch * (depth + 1.0 + 2.0 * probes);
+    // Matrices of a block, and of those without the one that reads h.
+    let layers = experiment.model.block.matrices();
+    let inner = layers - 1.0;
+    // z of step 0, where steps are of the same samples.
+    let followed = if experiment.training.batch == Batch::Full { inner } else { 0.0 };
+    // h and g where probed at step 0, h of every layer; z and what it was.
+    let vectors = batch * (depth * (layers + followed) + 1.0 + 2.0 * probes);
     let size = match experiment.precision {
         Precision::F32 => 4.0,
         Precision::F64 => 8.0,
@@ -76,16 +81,17 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
         (Backend::Cpu, Engine::Dense) => {
             let matrices = 1.0 + f64::from(u8::from(task.closure == Closure::Gia));
             let weights = match experiment.storage {
-                // W, W̃ of gia and their velocities, W⁽⁰⁾; one more while a matrix is drawn.
-                Storage::Full => n * n * ((matrices * trained + 1.0) * depth + 1.0) * size,
+                // W, W̃ of gia and their velocities, W⁽⁰⁾ of what reads h; one more while a matrix
+                // is drawn.
+                Storage::Full => n * n * ((layers * matrices * trained + 1.0) * depth + 1.0) * size,
                 // Half of four bytes each; two columns a sample and update.
                 Storage::Bf16 => {
                     let drift = 2.0 * n * batch * (passes - 1.0) * depth;
                     n * n * (matrices * depth * 2.0 + size) + drift * size
                 }
             };
-            // φ(h) of every layer too, g and two vectors of a layer; X and U.
-            let vectors = vectors + batch * (depth + 3.0) + 3.0 * together;
+            // φ(h) of every layer too, φ(z), g and two vectors of a layer; X and U.
+            let vectors = vectors + batch * (layers * depth + 3.0) + (3.0 + inner) * together;
             let ends = (dimension + outputs) * trained;
             weights
                 + size * ((vectors + ends) * n + (batch + together) * dimension)
@@ -130,14 +136,14 @@ fn memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {
                 Engine::Dense => {
                     // W and its initial value; the drift of one layer; W̃ in gia.
                     let matrices = 1.0 + f64::from(u8::from(task.closure == Closure::Gia));
-                    n * n * ((matrices * trained + 1.0) * depth + 2.0)
+                    n * n * ((layers * matrices * trained + 1.0) * depth + 2.0)
                 }
             };
             // Samples evaluated together, before and after a layer, and what one layer makes of
             // them; in the conditional engine that is a query and its answer with all their parts.
             let evaluation = together * if engine == Engine::Dense { 4.0 } else { 10.0 };
-            // g of every layer too; U and V.
-            let vectors = n * (vectors + batch * (depth + 1.0) + evaluation)
+            // g of every layer too, and r; U and V.
+            let vectors = n * (vectors + batch * (layers * depth + 1.0) + evaluation)
                 + n * (dimension + outputs) * trained
                 + batch * batch
                 + samples * dimension;

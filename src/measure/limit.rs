@@ -31,7 +31,8 @@ fn branch_squared(scales: &Scales, width: usize) -> f64 {
 }
 
 /// Runs both recursions at `depth`. `scales` are those of any `width`, which drops out. None when a
-/// variance grows beyond what quadrature affords ([`is_affordable`]).
+/// variance grows beyond what quadrature affords ([`is_affordable`]), and of two-layer blocks, whose
+/// recursions these are not.
 pub fn infinite_width(
     samples: &Samples,
     activation: Activation,
@@ -39,6 +40,9 @@ pub fn infinite_width(
     width: usize,
     depth: usize,
 ) -> Option<InfiniteWidth> {
+    if scales.inner.is_some() {
+        return None;
+    }
     let count = samples.len();
     let branch = branch_squared(scales, width);
     let x = DMatrix::from_column_slice(samples.dimension, count, &samples.inputs);

@@ -55,6 +55,9 @@ pub fn rows(
         let initial = &trajectory.passes[0].f;
         let moved: f64 = pass.f.iter().zip(initial).map(|(f, f0)| (f - f0).powi(2)).sum();
         rows.push(k, None, "movement.f", moved / initial.len() as f64);
+        if let Some(movement) = pass.inner_movement {
+            rows.push(k, None, "movement.inner", movement);
+        }
         if experiment.training.batch != Batch::Full {
             continue; // what follows compares the samples of one step with those of another
         }

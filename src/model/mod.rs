@@ -12,5 +12,7 @@ pub mod schedule;
 pub use activation::Activation;
 pub use closure::Closure;
 pub use loss::Loss;
-pub use parametrization::{Exponents, Groups, Parametrization, Rates, ScaleLaw, Scales};
+pub use parametrization::{
+    Block, Exponents, Groups, Inner, Parametrization, Rates, ScaleLaw, Scales,
+};
 pub use schedule::{Decay, Schedule};

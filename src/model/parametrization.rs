@@ -7,6 +7,17 @@
 //! ΔV  = −η_out update_readout Σ χ h_L
 //! ```
 //!
+//! Two-layer blocks have an inner matrix W1 beside the outer one, W2 in the place of W:
+//!
+//! ```text
+//! z_l = inner.forward · W1_l φ(h_{l-1}),   h_l = h_{l-1} + forward · W2_l φ(z_l)
+//! r_l = φ'(z_l) ∘ (forward · W2_lᵀ g_l),   g_{l-1} = g_l + φ'(h_{l-1}) ∘ (inner.forward · W1_lᵀ r_l)
+//! ΔW2 = −η update_hidden Σ χ g φ(z)ᵀ,      ΔW1 = −η inner.update Σ χ r φ(h)ᵀ
+//! ```
+//!
+//! inner.forward = n^{-1/2} has no power of L, as z is to be of order one; inner.update is
+//! update_hidden over the branch multiplier m, which r carries already.
+//!
 //! g is the backward feature of order one, ∂f/∂h divided by `readout`. Source: theory, section 1;
 //! depth-μP is arXiv 2310.02244, and arXiv 2512.21075 (eq. 1–4) with the rates written out.
 
@@ -29,8 +40,29 @@ pub enum Parametrization {
     Vanilla,
     /// The lazy control: branch L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
     Ntk,
-    /// Depth-μP with the rate of the inner matrix of two-layer blocks times √L.
+    /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what that
+    /// matrix learns dies out with depth (arXiv 2512.21075, version 1).
     DepthMupCorrected,
+}
+
+/// The form of a residual branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Block {
+    /// h += m n^{-1/2} W φ(h)
+    OneLayer,
+    /// h += m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h))
+    TwoLayer,
+}
+
+impl Block {
+    /// Matrices of a block, 1 or 2.
+    pub fn matrices(self) -> f64 {
+        match self {
+            Block::OneLayer => 1.0,
+            Block::TwoLayer => 2.0,
+        }
+    }
 }
 
 /// Depth exponents: branch multiplier √T·L^{-branch}, hidden rate factor L^{-rate}.
@@ -88,6 +120,17 @@ pub struct Scales {
     pub update_input: f64,
     /// In ΔV.
     pub update_readout: f64,
+    /// Of the inner matrices; None where blocks have one layer.
+    pub inner: Option<Inner>,
+}
+
+/// The factors of the inner matrix W1 of a two-layer block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Inner {
+    /// On W1 φ(h), and on W1ᵀ r: n^{-1/2}.
+    pub forward: f64,
+    /// In ΔW1.
+    pub update: f64,
 }
 
 impl Parametrization {
@@ -121,6 +164,11 @@ impl Parametrization {
         };
         Exponents { branch, rate: 0.0 }
     }
+
+    /// e: the rate of inner matrices has a factor L^e.
+    fn inner_rate(self) -> f64 {
+        if self == Parametrization::DepthMupCorrected { 0.5 } else { 0.0 }
+    }
 }
 
 /// What fixes the scales of a network of any width and depth.
@@ -130,6 +178,8 @@ pub struct ScaleLaw {
     pub parametrization: Parametrization,
     /// Its exponents, or the user's.
     pub exponents: Exponents,
+    /// What a branch is made of.
+    pub block: Block,
     /// φ, for σ of `vanilla`.
     pub activation: Activation,
     /// T
@@ -164,6 +214,11 @@ impl ScaleLaw {
         };
         let update = raw_rate * readout * self.gamma;
         let forward = branch / n.sqrt();
+        let update_inner = update / n.sqrt() * depth.powf(-self.exponents.rate);
+        let inner = Inner {
+            forward: n.sqrt().recip(),
+            update: update_inner * depth.powf(self.parametrization.inner_rate()),
+        };
         Scales {
             skip,
             forward,
@@ -171,6 +226,7 @@ impl ScaleLaw {
             update_hidden: update * forward * depth.powf(-self.exponents.rate),
             update_input: update / (dimension as f64).sqrt(),
             update_readout: update,
+            inner: (self.block == Block::TwoLayer).then_some(inner),
         }
     }
 }

@@ -16,13 +16,17 @@ pub fn bibtex(experiment: &Experiment, version: &str, commit: Option<&str>) -> S
     let mut entries = vec![("the program", program.as_str()), ("what it tests", CLAIMS)];
     for parametrization in experiment.parametrizations() {
         let entry = match parametrization {
-            Parametrization::DepthMup => ("parametrization depth-mup", DEPTH_MUP),
+            // Its correction is that of the paper which is cited anyway.
+            Parametrization::DepthMup | Parametrization::DepthMupCorrected => {
+                ("parametrization depth-mup", DEPTH_MUP)
+            }
             Parametrization::Mup => ("parametrization mup", MUP),
             Parametrization::Ntk => ("parametrization ntk", NTK),
-            // Its correction is of what it tests.
-            Parametrization::DepthMupCorrected | Parametrization::Vanilla => continue,
+            Parametrization::Vanilla => continue,
         };
-        entries.push(entry);
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
     }
     entries.push(("the random numbers", PHILOX));
     if experiment.engine == Engine::Conditional {

@@ -28,6 +28,9 @@ pub enum Purpose {
     TestAnswer = 4,
     /// Z of a training sample that is only evaluated, drawn and discarded; column = sample.
     TrainAnswer = 5,
+    /// A W1 (direction forward) or W̃1 (backward) of a two-layer block; column = column of the
+    /// matrix. W2 has [`Purpose::Weight`].
+    Inner = 6,
     /// Streams of the `rand` generator.
     Stream = 15,
 }
@@ -76,6 +79,15 @@ pub enum Entry {
     /// A column of the dense W (or W̃, backward) of layer 1..=L.
     Weight {
         /// W or W̃.
+        direction: Direction,
+        /// Layer
+        layer: u32,
+        /// Column of the matrix.
+        column: u32,
+    },
+    /// The same of the W1 (or W̃1, backward) of a two-layer block, whose W2 is [`Entry::Weight`].
+    Inner {
+        /// W1 or W̃1.
         direction: Direction,
         /// Layer
         layer: u32,
@@ -151,6 +163,9 @@ impl BrownianPath {
             Entry::Readout { output } => once(output, Purpose::Readout),
             Entry::Weight { direction, layer, column } => {
                 layers(layer, column, tag(Purpose::Weight, 0, direction))
+            }
+            Entry::Inner { direction, layer, column } => {
+                layers(layer, column, tag(Purpose::Inner, 0, direction))
             }
             Entry::Answer { query, layer, sample } => {
                 layers(layer, sample, tag(query.purpose, query.step, query.direction))

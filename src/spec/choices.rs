@@ -21,14 +21,6 @@ pub enum Study {
     Anatomy,
 }
 
-/// The form of a residual branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Block {
-    /// h += m n^{-1/2} W φ(h)
-    OneLayer,
-}
-
 /// A group of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

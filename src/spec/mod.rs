@@ -4,6 +4,7 @@
 //! [`Experiment`] in which nothing is left open. A resolved experiment is itself a valid experiment
 //! file, and resolving it again changes nothing. [`source`] knows where in the file a field stands.
 
+mod blocks;
 mod check;
 mod choices;
 pub mod grid;
@@ -17,7 +18,8 @@ pub mod work;
 
 use std::path::Path;
 
-pub use choices::{Backend, Batch, Block, Engine, Group, Optimizer, Precision, Storage, Study};
+pub use crate::model::Block;
+pub use choices::{Backend, Batch, Engine, Group, Optimizer, Precision, Storage, Study};
 pub use settled::Settled;
 
 use schemars::JsonSchema;
@@ -55,6 +57,7 @@ impl Model {
         ScaleLaw {
             parametrization: self.parametrization,
             exponents: self.exponents,
+            block: self.block,
             activation: self.activation,
             horizon: self.horizon,
             gamma: self.gamma,

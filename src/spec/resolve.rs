@@ -1,5 +1,6 @@
 //! From what was typed to an experiment in which nothing is left open.
 
+use super::blocks::{blocks, two_layer};
 use super::check::Check;
 use super::grid::{LearningRate, Task, tasks};
 use super::raw::{self, BackendChoice, EngineChoice};
@@ -42,6 +43,12 @@ pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
     match raw.engine.unwrap_or(EngineChoice::Auto) {
         EngineChoice::Conditional => resolve_in(Engine::Conditional, raw, source),
         EngineChoice::Dense => resolve_in(Engine::Dense, raw, source),
+        EngineChoice::Auto if two_layer(&raw) => {
+            let mut resolved = resolve_in(Engine::Dense, raw, source)?;
+            let reason = "engine dense: the only one that has two-layer blocks";
+            resolved.decisions.insert(0, reason.to_owned());
+            Ok(resolved)
+        }
         EngineChoice::Auto => {
             let conditional = resolve_in(Engine::Conditional, raw.clone(), source);
             let (mut resolved, reason) = match (conditional, resolve_in(Engine::Dense, raw, source))
@@ -85,6 +92,7 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
     let ensemble = ensemble(raw.ensemble, &check)?;
     let model = model(raw.model.unwrap_or_default(), &ensemble, &check)?;
     let training = training(raw.training, &ensemble, &data, &check)?;
+    blocks(engine, &model, &ensemble, (raw.backend, raw.storage), &check)?;
     if engine == Engine::Dense && ensemble.closures.contains(&Closure::Nfd) {
         return Err(source.error(
             "ensemble.closures",
@@ -114,7 +122,10 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
         BackendChoice::Cpu => Backend::Cpu,
         BackendChoice::Cuda => Backend::Cuda,
         BackendChoice::Auto => {
-            decisions.push("backend cpu: the fast one".to_owned());
+            decisions.push(match experiment.model.block {
+                Block::OneLayer => "backend cpu: the fast one".to_owned(),
+                Block::TwoLayer => "backend cpu: two-layer blocks run on the processor".to_owned(),
+            });
             Backend::Cpu
         }
     };
@@ -267,7 +278,8 @@ fn frozen(experiment: &Experiment, check: &Check) -> Result<()> {
 }
 
 /// The least learning rate of a trained group, anywhere on the grid; in the dense engine, times the
-/// factor with which it changes one weight, for χ, g and φ of order one.
+/// factor with which it changes one weight, for χ, g and φ of order one. (r of an inner matrix has the
+/// factor m already, which its own factor lacks: together no less than that of the outer one.)
 fn slowest(experiment: &Experiment) -> Option<f64> {
     let ensemble = &experiment.ensemble;
     let (width, depth) = (*ensemble.widths.last()?, *ensemble.depths.last()?);
@@ -321,7 +333,7 @@ fn reference(
     check.within("reference.width", width, 1, WIDEST)?;
     check.within("reference.depth", depth, 1, FINEST)?;
     if engine == Engine::Dense && ensemble.widths != [width] {
-        let help = "take engine conditional, in which all widths share one path";
+        let help = "take one width for all, or engine conditional, in which they share one path";
         return check.fail(
             "reference.width",
             "dense networks of different widths share no noise",

@@ -3,7 +3,7 @@
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::resolve::resolve;
 use super::source::Source;
-use super::{Backend, Engine, Precision, Resolved};
+use super::{Backend, Block, Engine, Precision, Resolved};
 use crate::error::Result;
 
 /// What an experiment that leaves it open takes over from its run directory.
@@ -84,7 +84,8 @@ pub fn prefer_gpu(
     gpu: impl FnOnce() -> std::result::Result<String, String>,
 ) -> Result<Resolved> {
     let open = matches!(raw.backend, None | Some(BackendChoice::Auto));
-    if !open {
+    // Two-layer blocks run on the processor.
+    if !open || resolved.experiment.model.block == Block::TwoLayer {
         return Ok(resolved);
     }
     let engine = Some(match resolved.experiment.engine {

@@ -28,7 +28,8 @@ impl Work {
         let (n, depth) = (task.width as f64, task.depth as f64);
         let Passes { all: passes, recorded, batch, evaluated } = Passes::of(experiment);
         let fine = f64::from(experiment.finest.unwrap_or(task.depth as u32));
-        let activations = depth * n * (passes * 2.0 * batch + recorded * evaluated);
+        let layers = experiment.model.block.matrices();
+        let activations = layers * depth * n * (passes * 2.0 * batch + recorded * evaluated);
         let size = match experiment.precision {
             Precision::F32 => 4.0,
             Precision::F64 => 8.0,
@@ -52,17 +53,19 @@ impl Work {
             }
             Engine::Dense => {
                 let matrices = if task.closure == Closure::Gia { 2.0 } else { 1.0 };
-                let weights = depth * n * n;
+                let weights = layers * depth * n * n;
                 // Read forward, read and written backward, and W⁽⁰⁾ for the own movement; in bf16
                 // read twice.
                 let (held, traffic) = match experiment.storage {
-                    Storage::Full => (size, size * (matrices * 3.0 * passes + recorded)),
+                    Storage::Full => (size, size * (matrices * 3.0 * passes + recorded / layers)),
                     Storage::Bf16 => (2.0, 2.0 * 2.0 * passes),
                 };
                 let cached = matrices * weights * held <= CACHED;
                 Work {
-                    flops: weights * (passes * 6.0 * batch + recorded * 2.0 * (batch + evaluated)),
-                    normals: n * n * fine * matrices,
+                    // The own movement is of one matrix a block.
+                    flops: weights
+                        * (passes * 6.0 * batch + recorded * 2.0 * (batch / layers + evaluated)),
+                    normals: layers * n * n * fine * matrices,
                     activations,
                     streamed: if cached { 0.0 } else { weights * traffic },
                 }

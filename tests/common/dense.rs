@@ -7,7 +7,7 @@ use nfd::backend::{
 };
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
-use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates};
+use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates};
 use nfd::rng::noise::{BrownianPath, Entry, Noise};
 
 use super::*;
@@ -96,6 +96,7 @@ fn numbers(passes: &Passes) -> Vec<(&'static str, f64)> {
     }
     passes.forward.iter().for_each(|forward| all("f", &forward.f));
     passes.forward.iter().for_each(|forward| all("own movement", &[forward.own_movement]));
+    passes.forward.iter().for_each(|forward| all("z", forward.inner_movement.as_slice()));
     passes.evaluated.iter().for_each(|f| all("evaluated", f));
     for covariance in passes.covariances.iter().flatten() {
         for matrix in [&covariance.features, &covariance.gradients].into_iter().flatten() {
@@ -123,14 +124,19 @@ pub fn worst_off(
 
 /// Sizes and options that meet one another pairwise.
 pub fn cases() -> Vec<Case> {
+    use Parametrization::{DepthMup, Mup, Ntk, Vanilla};
+    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk])
+}
+
+/// The same of two-layer blocks.
+pub fn two_layer_cases() -> Vec<Case> {
+    use Parametrization::{DepthMup, DepthMupCorrected, Mup, Ntk};
+    cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk])
+}
+
+fn cases_of(block: Block, parametrizations: [Parametrization; 4]) -> Vec<Case> {
     const WIDTHS: [usize; 4] = [1, 31, 33, 257];
     const SAMPLES: [usize; 4] = [1, 3, 5, 33];
-    const PARAMETRIZATIONS: [Parametrization; 4] = [
-        Parametrization::DepthMup,
-        Parametrization::Mup,
-        Parametrization::Vanilla,
-        Parametrization::Ntk,
-    ];
     const CLOSURES: [Closure; 2] = [Closure::Exact, Closure::Gia];
     const GROUPS: [Groups; 3] = [HIDDEN, ALL, Groups { input: true, hidden: false, readout: true }];
     const ENDS: [(usize, Loss); 3] =
@@ -146,14 +152,15 @@ pub fn cases() -> Vec<Case> {
             let one_hot = |(i, y): (usize, &mut f64)| *y = f64::from(u8::from(i % 7 % 3 == 0));
             train.labels.iter_mut().enumerate().for_each(one_hot);
         }
-        let parametrization = PARAMETRIZATIONS[parametrization];
+        let parametrization = parametrizations[parametrization];
         let rate = match parametrization {
-            Parametrization::DepthMup | Parametrization::Ntk => 0.3,
-            _ => 0.02,
+            Parametrization::Mup | Parametrization::Vanilla => 0.02,
+            _ => 0.3,
         };
         let size = if mini == 1 { SAMPLES[p].div_ceil(2) } else { SAMPLES[p] };
         Case {
-            network: network(
+            network: network_of(
+                block,
                 parametrization,
                 Activation::ALL[activation],
                 CLOSURES[closure],

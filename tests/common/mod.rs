@@ -15,14 +15,26 @@ use nalgebra::DMatrix;
 use nfd::backend::plain::memory::Memory;
 use nfd::backend::{DROP_TOLERANCE, Network, Probe, Update};
 use nfd::data::Samples;
-use nfd::model::{Activation, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::philox::Philox;
 use nfd::spec::grid::{LearningRate, Task};
 use rand::RngExt;
 
-/// A network in a named parametrization, T = 1, γ = 1.
+/// A network of one-layer blocks in a named parametrization, T = 1, γ = 1.
 pub fn network(
+    parametrization: Parametrization,
+    activation: Activation,
+    closure: Closure,
+    sizes: (usize, usize),
+    samples: &Samples,
+) -> Network {
+    network_of(Block::OneLayer, parametrization, activation, closure, sizes, samples)
+}
+
+/// The same of any blocks.
+pub fn network_of(
+    block: Block,
     parametrization: Parametrization,
     activation: Activation,
     closure: Closure,
@@ -32,6 +44,7 @@ pub fn network(
     let law = ScaleLaw {
         parametrization,
         exponents: parametrization.exponents(),
+        block,
         activation,
         horizon: 1.0,
         gamma: 1.0,

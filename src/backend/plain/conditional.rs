@@ -184,6 +184,7 @@ impl Sweeps for Conditional {
             f: self.ends.read(&scales, &h),
             features: self.features.snapshots(&self.probe, &self.hidden, record),
             own_movement,
+            inner_movement: None,
             ranks: self.layers.iter().map(|layer| layer.forward.rank()).collect(),
             coupling: record.then_some(coupling),
             nonfinite: self.hidden.iter().position(|h| !finite(h)),

@@ -1,5 +1,5 @@
 //! The dense engine: explicit weights, forward, backward, update. Short and obvious, because the
-//! fast ones are held to it.
+//! fast ones are held to it. The formulas are those of [`crate::model::parametrization`].
 
 use nalgebra::DMatrix;
 
@@ -11,9 +11,10 @@ use crate::backend::{
     BackwardSweep, Covariances, ForwardSweep, Network, Probe, Set, Sweeps, Update,
 };
 use crate::data::Samples;
+use crate::model::Inner;
 use crate::rng::noise::{Direction, Entry, Noise};
 
-/// The hidden weights: W_1 … W_L, and for `gia` the independent W̃_l whose transposes carry the
+/// The hidden weights of one kind (W or W2, or W1): W_1 … W_L, and for `gia` the independent W̃_l whose transposes carry the
 /// gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
@@ -24,17 +25,31 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Initial weights of `network`.
+    /// Initial weights of `network`: W, in two-layer blocks W2.
     ///
     /// # Panics
     /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
     pub fn sample(noise: &dyn Noise, network: &Network) -> Self {
+        let entry = |direction, layer, column| Entry::Weight { direction, layer, column };
+        Weights::draw(noise, network, entry)
+    }
+
+    /// The W1 of two-layer blocks.
+    fn sample_inner(noise: &dyn Noise, network: &Network) -> Self {
+        let entry = |direction, layer, column| Entry::Inner { direction, layer, column };
+        Weights::draw(noise, network, entry)
+    }
+
+    fn draw(
+        noise: &dyn Noise,
+        network: &Network,
+        entry: impl Fn(Direction, u32, u32) -> Entry,
+    ) -> Self {
         let draw = |direction| {
             let layer = |l| {
                 let mut w = DMatrix::zeros(network.width, network.width);
                 for (j, out) in w.as_mut_slice().chunks_mut(network.width).enumerate() {
-                    let (layer, column) = (l as u32, j as u32);
-                    noise.fill(Entry::Weight { direction, layer, column }, 0, out);
+                    noise.fill(entry(direction, l as u32, j as u32), 0, out);
                 }
                 w
             };
@@ -46,6 +61,36 @@ impl Weights {
         };
         Weights { forward: draw(Direction::Forward), backward }
     }
+
+    /// The matrices whose transposes carry the gradients.
+    fn transposed(&self) -> &[DMatrix<f64>] {
+        if self.backward.is_empty() { &self.forward } else { &self.backward }
+    }
+}
+
+/// Weights with what their training needs.
+struct Trained {
+    weights: Weights,
+    /// Of the forward and of the backward weights, once there are some.
+    velocities: [Vec<Option<DMatrix<f64>>>; 2],
+}
+
+impl Trained {
+    /// At rest.
+    fn new(weights: Weights) -> Self {
+        let rest = vec![None; weights.forward.len()];
+        Trained { weights, velocities: [rest.clone(), rest] }
+    }
+
+    /// W_l and W̃_l (from l = 0 on) follow D = `direction`.
+    fn descend(&mut self, l: usize, update: &Update, direction: DMatrix<f64>) {
+        let rate = update.rates.hidden;
+        let [ahead, back] = &mut self.velocities;
+        if let Some(w) = self.weights.backward.get_mut(l) {
+            descend(w, &mut back[l], rate, update, direction.clone());
+        }
+        descend(&mut self.weights.forward[l], &mut ahead[l], rate, update, direction);
+    }
 }
 
 /// One run of the dense engine.
@@ -55,15 +100,19 @@ pub struct Dense {
     train: Samples,
     test: Samples,
     ends: Ends,
-    weights: Weights,
-    /// Of the forward and of the backward weights, once there are some.
-    velocities: [Vec<Option<DMatrix<f64>>>; 2],
+    outer: Trained,
+    /// The W1 of two-layer blocks.
+    inner: Option<Trained>,
+    /// Initial weights of what reads h: W1 where there is one, else W.
     initial: Vec<DMatrix<f64>>,
     /// The samples of the last forward pass, and whether it is recorded.
     batch: Samples,
     record: bool,
     hidden: Vec<DMatrix<f64>>,
     signals: Vec<DMatrix<f64>>,
+    /// z_1 … z_L of the last forward pass and of the first one; none without inner weights.
+    inner_hidden: Vec<DMatrix<f64>>,
+    inner_initial: Vec<DMatrix<f64>>,
     /// Passes so far.
     passes: usize,
     /// φ(h_l) and g_l of every pass at the probed layers, while the covariances are followed.
@@ -84,10 +133,11 @@ impl Dense {
     ) -> Self {
         let ends = Ends::sample(noise, network.width, train.dimension, network.outputs);
         let weights = Weights::sample(noise, &network);
-        Dense::from_weights(network, ends, weights, probe, train, test)
+        let inner = network.scales.inner.map(|_| Weights::sample_inner(noise, &network));
+        Dense::of(network, ends, (weights, inner), probe, (train, test))
     }
 
-    /// A network with given weights.
+    /// A network of one-layer blocks with given weights.
     pub fn from_weights(
         network: Network,
         ends: Ends,
@@ -96,9 +146,22 @@ impl Dense {
         train: Samples,
         test: Samples,
     ) -> Self {
+        Dense::of(network, ends, (weights, None), probe, (train, test))
+    }
+
+    fn of(
+        network: Network,
+        ends: Ends,
+        (outer, inner): (Weights, Option<Weights>),
+        probe: Probe,
+        (train, test): (Samples, Samples),
+    ) -> Self {
         Dense {
-            initial: weights.forward.clone(),
-            velocities: [vec![None; network.depth], vec![None; network.depth]],
+            initial: inner.as_ref().unwrap_or(&outer).forward.clone(),
+            outer: Trained::new(outer),
+            inner: inner.map(Trained::new),
+            inner_hidden: Vec::new(),
+            inner_initial: Vec::new(),
             batch: train.select([]),
             record: true,
             hidden: Vec::new(),
@@ -113,13 +176,22 @@ impl Dense {
             train,
             test,
             ends,
-            weights,
         }
     }
 
-    /// The hidden weights as they are now.
+    /// The hidden weights as they are now; in two-layer blocks W2.
     pub fn weights(&self) -> &Weights {
-        &self.weights
+        &self.outer.weights
+    }
+
+    /// The W1 of two-layer blocks.
+    pub fn inner_weights(&self) -> Option<&Weights> {
+        self.inner.as_ref().map(|inner| &inner.weights)
+    }
+
+    /// z_1 … z_L of the last forward pass, n×P each; none where blocks have one layer.
+    pub fn inner_hidden(&self) -> &[DMatrix<f64>] {
+        &self.inner_hidden
     }
 
     /// h_0 … h_L of the last forward pass, n×P each.
@@ -142,33 +214,75 @@ impl Dense {
         self.probe.follows_covariances(self.passes, self.train.len())
     }
 
-    /// h_l from h_{l−1}.
-    fn next(&self, w: &DMatrix<f64>, h: &DMatrix<f64>) -> DMatrix<f64> {
-        let Network { activation, scales, .. } = self.network;
-        let branch = w * h.map(|u| activation.value(u)) * scales.forward;
-        if scales.skip { h + branch } else { branch }
+    /// φ(x)
+    fn value(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
+        x.map(|u| self.network.activation.value(u))
+    }
+
+    /// φ'(x)
+    fn slope(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
+        x.map(|u| self.network.activation.derivative(u))
+    }
+
+    /// The inner weights, if there are some, and their factors.
+    fn inner(&self) -> Option<(&Weights, Inner)> {
+        Some((&self.inner.as_ref()?.weights, self.network.scales.inner?))
+    }
+
+    /// h_{l+1} from h_l = `h`, and z_{l+1} in two-layer blocks.
+    fn next(&self, l: usize, h: &DMatrix<f64>) -> (DMatrix<f64>, Option<DMatrix<f64>>) {
+        let scales = self.network.scales;
+        let z = self.inner().map(|(w, inner)| &w.forward[l] * self.value(h) * inner.forward);
+        let branch =
+            &self.outer.weights.forward[l] * self.value(z.as_ref().unwrap_or(h)) * scales.forward;
+        (if scales.skip { h + branch } else { branch }, z)
+    }
+
+    /// The first layer whose z or h is not finite.
+    fn nonfinite(&self) -> Option<usize> {
+        let z_finite = |l: usize| l == 0 || self.inner_hidden.get(l - 1).is_none_or(finite);
+        (0..self.hidden.len()).find(|&l| !(z_finite(l) && finite(&self.hidden[l])))
+    }
+
+    /// The mean square of z − z⁽⁰⁾ where it means something; the first look sets the reference.
+    fn inner_movement(&mut self) -> Option<f64> {
+        let whole = self.batch.len() == self.train.len();
+        if self.inner.is_none() || !self.record || !whole {
+            return None;
+        }
+        if self.inner_initial.is_empty() {
+            self.inner_initial = self.inner_hidden.clone();
+        }
+        let pairs = self.inner_hidden.iter().zip(&self.inner_initial);
+        let moved = pairs.map(|(z, initial)| mean_square(&(z - initial)));
+        Some(moved.sum::<f64>() / self.network.depth as f64)
     }
 }
 
 impl Sweeps for Dense {
     fn forward(&mut self, _step: u32, batch: &[usize], record: bool) -> ForwardSweep {
-        let Network { width, depth, activation, scales, .. } = self.network;
+        let Network { width, depth, scales, .. } = self.network;
         self.batch = self.train.select(batch.iter().copied());
         self.record = record;
         let mut hidden = vec![self.ends.embed(&columns(&self.batch))];
-        for (l, w) in self.weights.forward.iter().enumerate() {
-            hidden.push(self.next(w, &hidden[l]));
+        self.inner_hidden.clear();
+        for l in 0..depth {
+            let (h, z) = self.next(l, &hidden[l]);
+            hidden.push(h);
+            self.inner_hidden.extend(z);
         }
         self.hidden = hidden;
         let mut own_movement = 0.0;
         if record {
-            for (l, (w, initial)) in self.weights.forward.iter().zip(&self.initial).enumerate() {
-                let moved = (w - initial) * self.hidden[l].map(|u| activation.value(u));
+            let now = self.inner_weights().unwrap_or(self.weights());
+            for (l, (w, initial)) in now.forward.iter().zip(&self.initial).enumerate() {
+                let moved = (w - initial) * self.value(&self.hidden[l]);
                 own_movement += mean_square(&moved) / (width * depth) as f64;
             }
         }
         self.passes += 1;
-        let follows = self.follows_covariances();
+        let inner_movement = self.inner_movement();
+        let (follows, activation) = (self.follows_covariances(), self.network.activation);
         for (history, &layer) in self.feature_history.iter_mut().zip(&self.probe.layers) {
             if !follows {
                 history.clear();
@@ -180,9 +294,10 @@ impl Sweeps for Dense {
             f: self.ends.read(&scales, &self.hidden[depth]),
             features: self.features.snapshots(&self.probe, &self.hidden, record),
             own_movement,
+            inner_movement,
             ranks: Vec::new(),
             coupling: None,
-            nonfinite: self.hidden.iter().position(|h| !finite(h)),
+            nonfinite: self.nonfinite(),
         }
     }
 
@@ -193,25 +308,37 @@ impl Sweeps for Dense {
         };
         evaluate_in_parts(samples, |part| {
             let first = self.ends.embed(&columns(part));
-            let last = self.weights.forward.iter().fold(first, |h, w| self.next(w, &h));
+            let last = (0..self.network.depth).fold(first, |h, l| self.next(l, &h).0);
             self.ends.read(&self.network.scales, &last)
         })
     }
 
     fn backward(&mut self, _step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
-        let Network { depth, activation, scales, .. } = self.network;
+        let Network { width, depth, scales, .. } = self.network;
         let Signal { g, weights } = self.ends.signal(chi);
         self.signals = vec![g; depth + 1];
-        let transposed = match self.weights.backward.is_empty() {
-            true => &self.weights.forward,
-            false => &self.weights.backward,
-        };
+        let transposed = self.outer.weights.transposed();
+        // r_1 … r_L of two-layer blocks, from the last on.
+        let mut inner_signals = Vec::new();
         for l in (1..=depth).rev() {
             let g = &self.signals[l];
-            let slope = self.hidden[l - 1].map(|u| activation.derivative(u));
-            let branch = slope.component_mul(&(transposed[l - 1].tr_mul(g) * scales.forward));
+            let mut back = transposed[l - 1].tr_mul(g) * scales.forward;
+            if let Some((w, inner)) = self.inner() {
+                let r = self.slope(&self.inner_hidden[l - 1]).component_mul(&back);
+                back = w.transposed()[l - 1].tr_mul(&r) * inner.forward;
+                inner_signals.push(r);
+            }
+            let branch = self.slope(&self.hidden[l - 1]).component_mul(&back);
             self.signals[l - 1] = if scales.skip { g + branch } else { branch };
         }
+        let wanted = self.record && self.probe.has_kernel(&self.network, self.batch.len());
+        let kernel = wanted.then(|| {
+            let gram = |x: &DMatrix<f64>| x.tr_mul(x) / width as f64;
+            let of = |l: usize| {
+                gram(&self.value(&self.hidden[l])).component_mul(&gram(&self.signals[l + 1]))
+            };
+            (1..depth).map(of).fold(of(0), |sum, part| sum + part)
+        });
         let follows = self.follows_covariances();
         for (history, &layer) in self.gradient_history.iter_mut().zip(&self.probe.layers) {
             if !follows {
@@ -221,17 +348,20 @@ impl Sweeps for Dense {
             history.push(self.signals[layer].clone());
         }
         if let Some(update) = update {
-            let rate = update.rates.hidden;
-            let [ahead, back] = &mut self.velocities;
-            for l in 1..=depth {
-                let phi = self.hidden[l - 1].map(|u| activation.value(u));
-                let direction = weighted(&self.signals[l], &weights) * phi.transpose();
-                let direction = direction * scales.update_hidden;
-                let Weights { forward, backward } = &mut self.weights;
-                if let Some(w) = backward.get_mut(l - 1) {
-                    descend(w, &mut back[l - 1], rate, update, direction.clone());
+            // D = factor Σ_p weight_p g_p φ_pᵀ
+            let direction = |g: &DMatrix<f64>, phi: DMatrix<f64>, factor: f64| {
+                weighted(g, &weights) * phi.transpose() * factor
+            };
+            for l in 0..depth {
+                let phi = self.value(self.inner_hidden.get(l).unwrap_or(&self.hidden[l]));
+                let outer = direction(&self.signals[l + 1], phi, scales.update_hidden);
+                self.outer.descend(l, update, outer);
+            }
+            for (l, r) in inner_signals.iter().rev().enumerate() {
+                let phi = self.value(&self.hidden[l]);
+                if let (Some(trained), Some(inner)) = (&mut self.inner, scales.inner) {
+                    trained.descend(l, update, direction(r, phi, inner.update));
                 }
-                descend(&mut forward[l - 1], &mut ahead[l - 1], rate, update, direction);
             }
             let (x, h, g) = (columns(&self.batch), &self.hidden[depth], &self.signals[0]);
             self.ends.update(&scales, update, &x, h, chi, g, &weights);
@@ -239,7 +369,7 @@ impl Sweeps for Dense {
         BackwardSweep {
             gradients: self.gradients.snapshots(&self.probe, &self.signals, self.record),
             ranks: Vec::new(),
-            kernel: None,
+            kernel,
             coupling: None,
             nonfinite: self.signals.iter().rposition(|g| !finite(g)),
         }

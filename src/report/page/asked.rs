@@ -125,6 +125,7 @@ fn network(experiment: &Experiment) -> String {
     let model = &experiment.model;
     let block = match model.block {
         Block::OneLayer => "one matrix a residual block",
+        Block::TwoLayer => "two matrices a residual block",
     };
     let several: Vec<_> =
         experiment.parametrizations().into_iter().map(words::parametrization).collect();

@@ -3,7 +3,7 @@
 use crate::data::Source;
 use crate::model::Parametrization;
 use crate::report::Report;
-use crate::spec::Engine;
+use crate::spec::{Block, Engine};
 
 const NETWORK: &str = "<p>A network of width n and depth L, with Gaussian weights of variance one and \
 every scale written out \
@@ -21,6 +21,12 @@ every scale written out \
 χ<sub>p</sub> <i>g</i><sub>l</sub>(x<sub>p</sub>) \
 φ(<i>h</i><sub>l−1</sub>(x<sub>p</sub>))<sup>⊤</sup>, \
 χ<sub>p</sub> = ∂loss/∂<i>f</i>(x<sub>p</sub>)</p></div>\n";
+
+const TWO_LAYER: &str = "<p>Here blocks have two matrices, the branch of a layer being \
+√(T/L) n<sup>−1/2</sup> <i>W</i><sub>2</sub> φ(<i>z</i>), \
+<i>z</i> = n<sup>−1/2</sup> <i>W</i><sub>1</sub> φ(<i>h</i><sub>l−1</sub>). Gradients pass through \
+both, and both are trained; own movement is that of the inner one, \
+n<sup>−1/2</sup>(<i>W</i><sub>1</sub> − <i>W</i><sub>1</sub><sup>(0)</sup>)φ(<i>h</i>).</p>\n";
 
 const CONDITIONAL: &str = "<p>No weight matrix is formed. Each layer keeps the orthonormalised \
 directions it has been asked about and the answers it gave; a new question is answered from the exact \
@@ -60,6 +66,9 @@ pub fn section(report: &Report) -> String {
              “What was asked”.</p>\n"
         }
     });
+    if model.block == Block::TwoLayer {
+        out.push_str(TWO_LAYER);
+    }
     if report.experiment.engine == Engine::Conditional {
         out.push_str(CONDITIONAL);
     }

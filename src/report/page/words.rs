@@ -34,14 +34,15 @@ pub fn parametrization(parametrization: Parametrization) -> &'static str {
         Parametrization::DepthMup => {
             "depth-μP: branches scaled by L<sup>−1/2</sup>, learning rates free of depth"
         }
+        Parametrization::DepthMupCorrected => {
+            "corrected depth-μP: branches scaled by L<sup>−1/2</sup>, the inner matrix of a block \
+             learning √L times as fast, the other rates free of depth"
+        }
         Parametrization::Mup => "μP: branches of order one at every depth",
         Parametrization::Vanilla => "vanilla: no skip connection",
         Parametrization::Ntk => {
             "NTK, the lazy control: branches scaled by L<sup>−1/2</sup>, \
              f = n<sup>−1/2</sup>V<sup>⊤</sup>h<sub>L</sub>"
-        }
-        Parametrization::DepthMupCorrected => {
-            "depth-μP with the inner rate of two-layer blocks times √L"
         }
     }
 }

@@ -286,6 +286,7 @@ impl<T: Format> Sweeps for Conditional<T> {
             features,
             f: self.read(&self.hidden[depth - 1]),
             own_movement,
+            inner_movement: None,
             ranks: self.layers.iter().map(|layer| layer.forward.rank()).collect(),
             coupling: record.then_some(coupling),
             nonfinite,

@@ -18,7 +18,7 @@ use super::{halves, pointwise};
 use crate::backend::coefficients::Shares;
 use crate::backend::cpu::format::Format;
 use crate::backend::{Network, Update};
-use crate::rng::noise::{Direction, Noise};
+use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;
 
 /// W_l.
@@ -47,7 +47,8 @@ impl<T: Format> Frozen<T> {
     pub fn sample(set: Instructions, noise: &dyn Noise, network: &Network, l: usize) -> Self {
         let draw = |direction| {
             let store = |w: T| bf16::from_f32(w.narrow());
-            draw_weights(noise, (network.width, l), direction, store)
+            let entry = move |column| Entry::Weight { direction, layer: l as u32, column };
+            draw_weights(noise, network.width, entry, store)
         };
         let initial = draw(Direction::Forward);
         let backward = network.own_backward_weights().then(|| draw(Direction::Backward));

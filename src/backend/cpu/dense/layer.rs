@@ -1,4 +1,5 @@
-//! One layer: its weights, what they were, and for `gia` the independent ones that carry gradients.
+//! One matrix of a layer: its weights, what they were, and for `gia` the independent ones that carry
+//! gradients.
 
 use super::ends::step_of;
 use super::frozen::Frozen;
@@ -9,10 +10,10 @@ use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
 use crate::backend::cpu::format::Format;
 use crate::backend::{Network, Update};
-use crate::rng::noise::{Direction, Noise};
+use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// W_l, all its numbers in T or the initial ones frozen in bf16.
+/// W_l (W2 of a two-layer block, whose W1 is an [`super::inner::Inner`]), all its numbers in T or the initial ones frozen in bf16.
 pub enum Layer<T> {
     /// In T.
     Explicit(Explicit<T>),
@@ -44,31 +45,42 @@ impl<T: Format> Layer<T> {
     }
 }
 
-/// W_l with all its numbers.
+/// A matrix with all its numbers.
 pub struct Explicit<T> {
     set: Instructions,
     weights: Trained<T>,
-    initial: Weights<T>,
-    /// W̃_l of closure `gia`.
+    /// W⁽⁰⁾, where the movement is asked about.
+    initial: Option<Weights<T>>,
+    /// W̃ of closure `gia`.
     backward: Option<Trained<T>>,
 }
 
 impl<T: Format> Explicit<T> {
-    /// Layer `l` of `network`, at initialisation.
+    /// A matrix of `network` at initialisation, column j those of `entry(direction, j)`; if
+    /// `followed`, its movement can be asked about.
     ///
     /// # Panics
     /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
-    pub fn sample(set: Instructions, noise: &dyn Noise, network: &Network, l: usize) -> Self {
-        let draw = |direction| draw_weights(noise, (network.width, l), direction, |w: T| w);
-        let initial = draw(Direction::Forward);
+    pub fn sample(
+        set: Instructions,
+        noise: &dyn Noise,
+        network: &Network,
+        entry: impl Fn(Direction, u32) -> Entry + Sync,
+        followed: bool,
+    ) -> Self {
+        let draw = |direction| {
+            draw_weights(noise, network.width, |column| entry(direction, column), |w: T| w)
+        };
+        let weights = draw(Direction::Forward);
+        let initial = followed.then(|| weights.clone());
         let backward =
             network.own_backward_weights().then(|| Trained::new(draw(Direction::Backward)));
-        Explicit { set, weights: Trained::new(initial.clone()), initial, backward }
+        Explicit { set, weights: Trained::new(weights), initial, backward }
     }
 
-    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
+    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ if that is followed.
     pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
-        let moved = moved.map(|moved| (&self.initial, moved));
+        let moved = self.initial.as_ref().zip(moved);
         multiply(self.set, &self.weights.weights, phi, y, moved);
     }
 
@@ -104,5 +116,10 @@ impl<T: Format> Explicit<T> {
     /// W
     pub fn weights(&self) -> &Weights<T> {
         &self.weights.weights
+    }
+
+    /// W̃ of closure `gia`.
+    pub fn backward_weights(&self) -> Option<&Weights<T>> {
+        self.backward.as_ref().map(|backward| &backward.weights)
     }
 }

@@ -7,11 +7,12 @@
 //!
 //! From the bottom: [`vectors`], [`weights`]: how they lie in memory; [`products`], [`halves`], [`pointwise`]: tiles of
 //! them, on every instruction set; [`matrix`]: whole matrices, shared between the threads of the `rayon` pool
-//! that calls; [`layer`], [`frozen`], [`ends`]: the parts of a network; `record`: what is kept of a pass.
+//! that calls; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a network; `record`: what is kept of a pass.
 
 pub mod ends;
 pub mod frozen;
 pub mod halves;
+pub mod inner;
 pub mod layer;
 pub mod matrix;
 pub mod pointwise;
@@ -20,16 +21,19 @@ pub(in crate::backend) mod record;
 pub mod vectors;
 pub mod weights;
 
+use nalgebra::DMatrix;
+
 use super::format::Format;
 use crate::backend::{
     BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardSweep, Network, Probe, Set, Sweeps,
     Update,
 };
 use crate::data::Samples;
-use crate::rng::noise::Noise;
+use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 use ends::Ends;
 use frozen::Frozen;
+use inner::Inner;
 use layer::{Explicit, Layer};
 use record::Recorder;
 use vectors::Vectors;
@@ -43,6 +47,8 @@ pub struct Dense<T> {
     set: Instructions,
     ends: Ends<T>,
     layers: Vec<Layer<T>>,
+    /// The inner half of every layer; none where blocks have one layer.
+    inner: Vec<Inner<T>>,
     /// h_0 … h_L of the last batch.
     hidden: Vec<Vectors<T>>,
     /// φ(h_0) … φ(h_{L−1}) of it.
@@ -72,12 +78,18 @@ impl<T: Format> Dense<T> {
         samples: (Samples, Samples),
         set: Instructions,
     ) -> Self {
-        let layer = |l| Layer::Explicit(Explicit::sample(set, noise, &network, l));
+        // The movement is that of the matrix that reads h.
+        let followed = network.scales.inner.is_none();
+        let layer = |l: usize| {
+            let entry = |direction, column| Entry::Weight { direction, layer: l as u32, column };
+            Layer::Explicit(Explicit::sample(set, noise, &network, entry, followed))
+        };
         let layers = (1..=network.depth).map(layer).collect();
         Dense::of(layers, network, noise, probe, samples, set)
     }
 
-    /// The same with its initial hidden weights rounded to bf16, where they stay.
+    /// The same with its initial hidden weights rounded to bf16, where they stay; of one-layer
+    /// blocks only.
     pub fn frozen(
         network: Network,
         noise: &dyn Noise,
@@ -103,6 +115,9 @@ impl<T: Format> Dense<T> {
         Dense {
             ends: Ends::sample(set, noise, sizes),
             layers,
+            inner: (1..=network.depth)
+                .filter_map(|l| Inner::sample(set, noise, &network, l))
+                .collect(),
             hidden: vec![none(); network.depth + 1],
             values: vec![none(); network.depth],
             signal: none(),
@@ -126,6 +141,11 @@ impl<T: Format> Dense<T> {
         &self.layers
     }
 
+    /// Those of two-layer blocks, for tests.
+    pub fn inner(&self) -> &[Inner<T>] {
+        &self.inner
+    }
+
     /// U and V, for tests.
     pub fn ends(&self) -> &Ends<T> {
         &self.ends
@@ -147,6 +167,7 @@ impl<T: Format> Dense<T> {
             let n = self.network.width;
             let vectors = self.hidden.iter_mut().chain(&mut self.values);
             let vectors = vectors.chain([&mut self.product, &mut self.scratch]);
+            let vectors = vectors.chain(self.inner.iter_mut().flat_map(Inner::vectors_mut));
             vectors.for_each(|x| *x = Vectors::zeros(n, samples));
         }
     }
@@ -167,14 +188,28 @@ impl<T: Format> Dense<T> {
         phi.clear_padding(); // φ(0) need not be 0
     }
 
+    /// n^{-1} xᵀx, summed in T.
+    fn gram(&self, x: &Vectors<T>) -> DMatrix<f64> {
+        let samples = x.samples();
+        let mut sums = vec![T::ZERO; samples * samples];
+        halves::inner(self.set, (x.pieces(), samples), x.pieces(), &mut sums);
+        let width = self.network.width as f64;
+        DMatrix::from_iterator(samples, samples, sums.iter().map(|sum| sum.widen() / width))
+    }
+
     /// Outputs of some samples.
     fn output(&self, samples: &Samples) -> Vec<f64> {
         let (carry, scale) = self.factors();
         let room = || Vectors::zeros(self.network.width, samples.len());
         let (mut h, mut phi, mut next) = (room(), room(), room());
+        let mut z = if self.inner.is_empty() { Vectors::default() } else { room() };
         self.ends.embed(samples, &mut h);
-        for layer in &self.layers {
+        for (l, layer) in self.layers.iter().enumerate() {
             self.value(&h, &mut phi);
+            if let Some(inner) = self.inner.get(l) {
+                inner.answer(&phi, &mut z, &mut next, None);
+                std::mem::swap(&mut phi, &mut next);
+            }
             layer.forward(&phi, &mut next, None);
             pointwise::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale);
             std::mem::swap(&mut h, &mut next);
@@ -191,18 +226,33 @@ impl<T: Format> Sweeps for Dense<T> {
         self.passes += 1;
         let follows = self.follows_covariances();
         let (carry, scale) = self.factors();
+        // Minibatches of different steps are of different samples.
+        let of_inner = record && !self.inner.is_empty() && batch.len() == self.train.len();
         let mut hidden = std::mem::take(&mut self.hidden);
         let mut values = std::mem::take(&mut self.values);
         let mut moved = std::mem::take(&mut self.scratch);
         self.ends.embed_batch(&self.train.select(batch.iter().copied()), &mut hidden[0]);
         let embedded = hidden[0].pieces().as_flattened();
         let mut nonfinite = (!embedded.iter().all(|h| h.widen().is_finite())).then_some(0);
-        let mut own_movement = 0.0;
+        let (mut own_movement, mut inner_movement) = (0.0, 0.0);
         for (l, layer) in self.layers.iter().enumerate() {
             let (before, after) = hidden.split_at_mut(l + 1);
             let (h, next) = (&before[l], &mut after[0]);
             self.value(h, &mut values[l]);
-            layer.forward(&values[l], next, record.then_some(&mut moved));
+            // Of the matrix that reads h.
+            let of_moved = record.then_some(&mut moved);
+            match self.inner.get_mut(l) {
+                None => layer.forward(&values[l], next, of_moved),
+                Some(inner) => {
+                    if !inner.forward(&values[l], of_moved) {
+                        nonfinite = nonfinite.or(Some(l + 1));
+                    }
+                    layer.forward(inner.value(), next, None);
+                    if of_inner {
+                        inner_movement += inner.movement();
+                    }
+                }
+            }
             if record {
                 let squares = moved.pieces().as_flattened().iter().map(|x| x.widen().powi(2));
                 own_movement += squares.sum::<f64>() / (width * batch.len()) as f64;
@@ -218,6 +268,7 @@ impl<T: Format> Sweeps for Dense<T> {
             features: seen.filter_map(look).collect(),
             f: self.ends.read(&scales, &hidden[depth]),
             own_movement: own_movement / (width * depth) as f64,
+            inner_movement: of_inner.then_some(inner_movement / depth as f64),
             ranks: Vec::new(),
             coupling: None,
             nonfinite,
@@ -244,18 +295,31 @@ impl<T: Format> Sweeps for Dense<T> {
         let finite = g.pieces().as_flattened().iter().all(|g| g.widen().is_finite());
         let mut nonfinite = (!finite).then_some(depth);
         let mut gradients = Vec::new();
+        let samples = weights.len();
+        let wanted = record && self.probe.has_kernel(&self.network, samples);
+        let mut kernel = wanted.then(|| DMatrix::zeros(samples, samples));
         for l in (0..=depth).rev() {
             self.gradients.follow(&self.probe, l, &g, follows);
             if record {
                 gradients.extend(self.gradients.look(&self.probe, l, &g));
             }
             let Some(l) = l.checked_sub(1) else { break };
+            if let Some(kernel) = &mut kernel {
+                let of_layer = self.gram(&self.values[l]).component_mul(&self.gram(&g));
+                *kernel += of_layer;
+            }
+            let read = self.inner.get(l).map_or(&self.values[l], Inner::value);
             self.layers[l].backward(
                 (&g, &weights),
                 &mut self.product,
-                (&self.values[l], &mut self.scratch),
+                (read, &mut self.scratch),
                 update.map(|update| (update, scales.update_hidden)),
             );
+            let mut scale = scale;
+            if let Some(inner) = self.inner.get_mut(l) {
+                let phi = (&self.values[l], &mut self.scratch);
+                scale = inner.backward(&weights, (&mut self.product, scale), phi, update);
+            }
             let (h, y) = (self.hidden[l].pieces(), self.product.pieces());
             if !pointwise::descend(self.set, activation, h, y, g.pieces_mut(), carry, scale) {
                 nonfinite = nonfinite.or(Some(l));
@@ -267,7 +331,7 @@ impl<T: Format> Sweeps for Dense<T> {
             self.ends.update(own, chi, (&g, &weights), &self.hidden[depth]);
         }
         self.signal = g;
-        BackwardSweep { gradients, ranks: Vec::new(), coupling: None, kernel: None, nonfinite }
+        BackwardSweep { gradients, ranks: Vec::new(), coupling: None, kernel, nonfinite }
     }
 
     fn covariances(&self) -> Option<Vec<Covariances>> {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::vectors::ROWS;
 use crate::backend::cpu::panel::prefer_huge_pages;
 use crate::backend::cpu::real::Real;
-use crate::rng::noise::{Direction, Entry, Noise};
+use crate::rng::noise::{Entry, Noise};
 
 /// Rows that are walked together.
 pub const TILE: usize = 4;
@@ -106,13 +106,12 @@ pub fn gaussians<'a, T: Real>(
     move |j, column| T::draw(noise, entry(j as u32), 0, column)
 }
 
-/// The n×n Gaussians of layer `l`, stored by `store`.
+/// n×n Gaussians, column j those of `entry(j)`, stored by `store`.
 pub fn draw_weights<T: Real, W: Copy + Default + Send + Sync>(
     noise: &dyn Noise,
-    (width, l): (usize, usize),
-    direction: Direction,
+    width: usize,
+    entry: impl Fn(u32) -> Entry + Sync,
     store: impl Fn(T) -> W + Sync,
 ) -> Weights<W> {
-    let entry = move |column| Entry::Weight { direction, layer: l as u32, column };
     Weights::draw(width, width, gaussians::<T>(noise, entry), store)
 }

@@ -49,6 +49,7 @@ impl<T: Number> Crew for Conditional<T> {
                 f: f[m * each..][..each].to_vec(),
                 features: Vec::new(),
                 own_movement: 0.0,
+                inner_movement: None,
                 ranks: (0..size.depth)
                     .map(|l| states[l * size.members + m].rank[0] as usize)
                     .collect(),

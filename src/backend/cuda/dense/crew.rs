@@ -51,6 +51,7 @@ impl<T: Number> Crew for Dense<T> {
                 f: f.to_vec(),
                 features,
                 own_movement,
+                inner_movement: None,
                 ranks: Vec::new(),
                 coupling: None,
                 nonfinite,

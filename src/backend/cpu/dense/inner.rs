@@ -1,0 +1,118 @@
+//! The inner half of a two-layer block: W1_l, between h_{l−1} and what W2_l reads.
+//!
+//! ```text
+//! z = n^{-1/2} W1 φ(h),   r = φ'(z) ∘ (m n^{-1/2} W2ᵀ g),   D = factor Σ_p χ_p r_p φ(h_p)ᵀ
+//! ```
+
+use super::layer::Explicit;
+use super::pointwise;
+use super::vectors::Vectors;
+use crate::backend::cpu::format::Format;
+use crate::backend::{Network, Update};
+use crate::model::{self, Activation};
+use crate::rng::noise::{Entry, Noise};
+use crate::rng::normal::Instructions;
+
+/// W1_l and the pre-activation that it makes.
+pub struct Inner<T> {
+    set: Instructions,
+    activation: Activation,
+    scales: model::Inner,
+    matrix: Explicit<T>,
+    /// z_l of the last batch, n×P.
+    z: Vectors<T>,
+    /// φ(z_l) of it; after the backward pass r_l, as nobody asks for φ(z_l) any more.
+    value: Vectors<T>,
+    /// z_l of the first recorded pass.
+    initial: Option<Vectors<T>>,
+}
+
+impl<T: Format> Inner<T> {
+    /// That of layer `l` of `network`, at initialisation; None where blocks have one layer.
+    ///
+    /// # Panics
+    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    pub fn sample(
+        set: Instructions,
+        noise: &dyn Noise,
+        network: &Network,
+        l: usize,
+    ) -> Option<Self> {
+        let scales = network.scales.inner?;
+        let entry = |direction, column| Entry::Inner { direction, layer: l as u32, column };
+        let none = || Vectors::zeros(network.width, 0);
+        Some(Inner {
+            set,
+            activation: network.activation,
+            scales,
+            matrix: Explicit::sample(set, noise, network, entry, true),
+            z: none(),
+            value: none(),
+            initial: None,
+        })
+    }
+
+    /// The vectors of a batch that are to have room.
+    pub fn vectors_mut(&mut self) -> [&mut Vectors<T>; 2] {
+        [&mut self.z, &mut self.value]
+    }
+
+    /// φ(z), which W2 reads.
+    pub fn value(&self) -> &Vectors<T> {
+        &self.value
+    }
+
+    /// z and φ(z) from φ(h); with `moved`, what becomes (W1 − W1⁽⁰⁾) φ(h). Whether z is finite.
+    pub fn forward(&mut self, phi: &Vectors<T>, moved: Option<&mut Vectors<T>>) -> bool {
+        let (mut z, mut value) = (std::mem::take(&mut self.z), std::mem::take(&mut self.value));
+        let finite = self.answer(phi, &mut z, &mut value, moved);
+        (self.z, self.value) = (z, value);
+        finite
+    }
+
+    /// The same of samples of which nothing is kept.
+    pub fn answer(
+        &self,
+        phi: &Vectors<T>,
+        z: &mut Vectors<T>,
+        value: &mut Vectors<T>,
+        moved: Option<&mut Vectors<T>>,
+    ) -> bool {
+        self.matrix.forward(phi, z, moved);
+        let scale = T::of(self.scales.forward);
+        let finite = pointwise::advance(self.set, phi.pieces(), z.pieces_mut(), T::ZERO, scale);
+        pointwise::value(self.set, self.activation, z.pieces(), value.pieces_mut());
+        value.clear_padding(); // φ(0) need not be 0
+        finite
+    }
+
+    /// Mean square over rows and samples of z − z⁽⁰⁾; the first look sets the reference.
+    pub fn movement(&mut self) -> f64 {
+        let initial = self.initial.get_or_insert_with(|| self.z.clone());
+        let difference = |(z, initial): (&T, &T)| (z.widen() - initial.widen()).powi(2);
+        let blocks = self.z.pieces().iter().zip(initial.pieces());
+        let squares = blocks.map(|(z, initial)| z.iter().zip(initial).map(difference).sum::<f64>());
+        squares.sum::<f64>() / (self.z.rows() * self.z.samples()).max(1) as f64
+    }
+
+    /// W1ᵀ r in the place of `y` = W2ᵀ g, which `scale` is on, and the update of W1; `s` is
+    /// overwritten. The factor on W1ᵀ r.
+    pub fn backward(
+        &mut self,
+        weights: &[f64],
+        (y, scale): (&mut Vectors<T>, T),
+        phi: (&Vectors<T>, &mut Vectors<T>),
+        update: Option<&Update>,
+    ) -> T {
+        let (z, r) = (self.z.pieces(), self.value.pieces_mut());
+        pointwise::descend(self.set, self.activation, z, y.pieces(), r, T::ZERO, scale);
+        let update = update.map(|update| (update, self.scales.update));
+        self.matrix.backward((&self.value, weights), y, phi, update);
+        T::of(self.scales.forward)
+    }
+
+    /// W1, for tests.
+    pub fn matrix(&self) -> &Explicit<T> {
+        &self.matrix
+    }
+}
