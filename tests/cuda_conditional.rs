@@ -118,8 +118,10 @@ fn f32_follows_plain_over_a_hundred_columns() {
                 ..reference
             };
             let case = reference.with_tolerance(DROP_TOLERANCE_F32);
-            let got = run_all(&case, &mut crew::<f32>(&device, &case, &SEEDS));
-            for (got, seed) in got.iter().zip(SEEDS) {
+            // Two members where features move most.
+            let seeds = &SEEDS[..if rate > 1.0 { 2 } else { 1 }];
+            let got = run_all(&case, &mut crew::<f32>(&device, &case, seeds));
+            for (got, &seed) in got.iter().zip(seeds) {
                 let want = plain(&reference, seed);
                 for (got, want) in got.forward.iter().zip(&want.forward) {
                     for (got, want) in got.f.iter().zip(&want.f) {
@@ -146,7 +148,7 @@ fn f32_ranks_are_plains_outside_a_factor_of_four() {
         let device = device();
         // Every second one: those in f64 meet all.
         for case in cases().into_iter().chain(descents()).step_by(2) {
-            if case.network.width > 1000 && case.train.len() > 3 {
+            if case.network.width > 1000 && case.train.len() > 1 {
                 continue;
             }
             let case = shorter(case);
@@ -175,7 +177,8 @@ fn bits<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64]) -> Vec<u64>
 #[test]
 fn no_bit_depends_on_the_networks_in_flight() {
     on_softcuda("no_bit_depends_on_the_networks_in_flight", &[], || {
-        let (device, case) = (device(), everything());
+        // Two updates, of which the second meets the first one's momentum.
+        let (device, case) = (device(), Case { steps: 2, ..everything() });
         let many: Vec<u64> = (7..16).collect();
         let alone = bits::<f32>(&device, &case, &many[..1]);
         assert!(alone.len() > 1000);
