@@ -94,17 +94,18 @@ fn same_weights<T: Number>(crew: &Dense<T>, member: usize, plain: &Plain, tolera
     hidden && fine(&u, plain.ends().u.transpose().as_slice()) && fine(&v, plain.ends().v.as_slice())
 }
 
-/// All members of all cases against plain ones.
+/// All members of all cases against plain ones; several members in every third case.
 fn compare<T: Number>(frozen: bool, tolerance: f64) {
     let device = device();
-    for case in cases() {
+    for (i, case) in cases().into_iter().enumerate() {
         // A value between two numbers of bf16 goes to one in f32 and to the other in f64.
         if frozen && case.fine > 1 && T::NAME == "f32" {
             continue;
         }
-        let mut crew = crew::<T>(&device, &case, &SEEDS, frozen);
+        let seeds = &SEEDS[..if i % 3 == 0 { 2 } else { 1 }];
+        let mut crew = crew::<T>(&device, &case, seeds, frozen);
         let got = run(&case, &mut crew);
-        for (member, seed) in SEEDS.into_iter().enumerate() {
+        for (member, &seed) in seeds.iter().enumerate() {
             let mut plain = match frozen {
                 true => case.plain_with(&Rounded(noise(&case, seed))),
                 false => case.plain_with(&noise(&case, seed)),
@@ -198,8 +199,13 @@ fn train_unseen<T: Number>(
 fn unseen_steps_are_those_of_plain() {
     on_softcuda("unseen_steps_are_those_of_plain", &[], || {
         let device = device();
-        for case in cases().into_iter().filter(|case| case.network.width <= 33) {
-            for (frozen, factor) in [(false, 1.0), (true, 1.0), (false, 1e200)] {
+        let narrow = cases().into_iter().filter(|case| case.network.width <= 33);
+        for (i, case) in narrow.enumerate() {
+            // One that runs away in every third case, beside one that does not.
+            for (frozen, factor) in [(i % 2 == 0, 1.0), (false, 1e200)] {
+                if factor > 1.0 && i % 3 > 0 {
+                    continue;
+                }
                 let rates = case.update.rates.scaled(factor);
                 let case = Case { steps: 5, ..case.clone() };
                 let probe = Probe { covariance_columns: 0, ..full_probe(case.network.depth) };
@@ -232,28 +238,38 @@ fn unseen_steps_are_those_of_plain() {
     });
 }
 
-/// No read of what was not written, no race, no misaligned or foreign address, in any order of warps.
+/// No read of what was not written, no race, no misaligned or foreign address, in any order of warps: a
+/// third of the cases with each order, of the wide ones those with few samples.
+fn sanitized(name: &str, order: usize) {
+    let seed = order.to_string();
+    on_softcuda(name, &[("SOFTCUDA_CHECK", "1"), ("SOFTCUDA_SEED", &seed)], || {
+        let device = device();
+        let narrow = |case: &Case| case.network.width <= 33 || case.train.len() <= 3;
+        let own = cases().into_iter().filter(narrow).skip(order - 1).step_by(3);
+        for (i, case) in own.enumerate() {
+            // Two updates, of which the second meets the first one's momentum.
+            let short = Case { steps: 2, ..case.clone() };
+            let frozen = i % 2 == 0;
+            run(&short, &mut crew::<f32>(&device, &short, &SEEDS, frozen));
+            if i % 2 == 0 {
+                let trainings = trainings(&case, case.update.rates);
+                train_unseen::<f64>(&device, &case, &trainings, i % 4 == 0);
+            }
+        }
+    });
+}
+
 #[test]
 fn the_sanitizer_finds_nothing() {
-    for seed in ["1", "2", "3"] {
-        let settings = [("SOFTCUDA_CHECK", "1"), ("SOFTCUDA_SEED", seed)];
-        on_softcuda("the_sanitizer_finds_nothing", &settings, || {
-            let (device, seed) = (device(), std::env::var("SOFTCUDA_SEED").unwrap());
-            for (i, case) in cases().into_iter().enumerate() {
-                // A third of the cases with each seed; of the wide ones those with few samples.
-                if case.network.width > 33 && case.train.len() > 3
-                    || i % 3 != seed.parse::<usize>().unwrap() % 3
-                {
-                    continue;
-                }
-                run(&case, &mut crew::<f32>(&device, &case, &SEEDS, false));
-                let trainings = trainings(&case, case.update.rates);
-                train_unseen::<f64>(&device, &case, &trainings, false);
-                run(&case, &mut crew::<f32>(&device, &case, &SEEDS, true));
-            }
-        });
-        if softcuda::inside() {
-            break;
-        }
-    }
+    sanitized("the_sanitizer_finds_nothing", 1);
+}
+
+#[test]
+fn the_sanitizer_finds_nothing_in_another_order() {
+    sanitized("the_sanitizer_finds_nothing_in_another_order", 2);
+}
+
+#[test]
+fn the_sanitizer_finds_nothing_in_a_third_order() {
+    sanitized("the_sanitizer_finds_nothing_in_a_third_order", 3);
 }

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -39,12 +40,16 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// The final files of a run on one process, without MPI.
-fn solo(folder: &Path) -> Vec<Vec<u8>> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nfd"));
-    command.current_dir(folder).args(["run", "job.json", "--output", "solo", "--threads", "2"]);
-    let done = command.output().unwrap();
-    assert!(done.status.success(), "{}", said(&done));
-    finals(&folder.join("solo"))
+fn solo() -> &'static [Vec<u8>] {
+    static FILES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let folder = folder();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nfd"));
+        command.current_dir(&folder).args(["run", "job.json", "--output", "solo"]);
+        let done = command.args(["--threads", "2"]).output().unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+        finals(&folder.path().join("solo"))
+    })
 }
 
 fn finals(run: &Path) -> Vec<Vec<u8>> {
@@ -77,7 +82,7 @@ fn end(command: Command) -> Output {
 
 fn same_for_any_ranks(mpi: &Mpi, counts: &[(usize, &str)]) {
     let folder = folder();
-    let wanted = solo(folder.path());
+    let wanted = solo();
     for &(ranks, threads) in counts {
         let output = format!("{ranks}-{threads}");
         let done = end(mpi.run(folder.path(), ranks, &output, &["--threads", threads]));
@@ -112,7 +117,7 @@ fn bytes_do_not_depend_on_the_library() {
 fn kills_lose_nothing_and_change_nothing() {
     let Some(mpi) = Mpi::open("kills_lose_nothing_and_change_nothing") else { return };
     let folder = folder();
-    let wanted = solo(folder.path());
+    let wanted = solo();
     let program = mpi.program("nfd");
     let mut random = 7_u64;
     let mut next = |below: u64| {
@@ -176,7 +181,7 @@ fn a_signal_ends_all_ranks_and_the_same_command_resumes() {
     let name = "a_signal_ends_all_ranks_and_the_same_command_resumes";
     let Some(mpi) = Mpi::open(name) else { return };
     let folder = folder();
-    let wanted = solo(folder.path());
+    let wanted = solo();
     let run = folder.path().join("run");
     let mut started = 0;
     for signal in ["USR1", "USR2"] {
