@@ -220,3 +220,33 @@ fn full_size_jobs_are_planned() {
         }
     }
 }
+
+/// Two-layer blocks: the inner matrix's own movement collapses like L^{-1/2} (its mean square like
+/// 1/L), the total movement does not. With the inner rate corrected it does not either, but then f
+/// moves like √L, and the best learning rate falls with depth, which without stays where it is.
+#[test]
+fn transfer() {
+    let (_parent, directory, summary) = study("transfer-small");
+    for k in [1, 5] {
+        let id = |observable, name| format!("{observable}/exact/n=64/k={k}/{name}");
+        holds(&summary, &id("movement.own", "depth-mup"), 1.0, 0.5, 0.05);
+        verdict(&summary, &id("movement.own", "depth-mup"), "supported");
+        for observable in ["movement.inner", "movement.f"] {
+            verdict(&summary, &id(observable, "depth-mup"), "supported");
+        }
+        holds(&summary, &id("movement.own", "depth-mup-corrected"), 0.0, 0.3, 0.1);
+        // Beside √L stands what the outer matrix adds, of order one: the power shows late.
+        holds(&summary, &id("movement.f", "depth-mup-corrected"), 1.0, 0.6, 0.1);
+    }
+    let optimum = |name| format!("optimum.learning_rate/exact/n=64/k=5/{name}");
+    holds(&summary, &optimum("depth-mup"), 0.0, 0.4, 0.05);
+    verdict(&summary, &optimum("depth-mup"), "supported");
+    // A rate that moves f √L times as far is best √L times smaller.
+    holds(&summary, &optimum("depth-mup-corrected"), -0.5, 0.4, 0.1);
+    verdict(&summary, &optimum("depth-mup-corrected"), "contradicted");
+    let found = found(&summary);
+    assert!(found.contains("The best learning rate of exact in depth-mup is"), "{found}");
+    for plot in ["loss-by-rate-depth-mup", "loss-by-rate-depth-mup-corrected"] {
+        assert!(directory.join(format!("plots/{plot}.svg")).is_file(), "{plot}");
+    }
+}

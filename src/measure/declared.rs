@@ -246,7 +246,22 @@ const NONDEGENERACY: &[Declaration] = &[
     ),
 ];
 
-/// Of the source's first version: two-layer blocks.
+const fn moves(
+    observable: &'static str,
+    words: &'static str,
+    parametrizations: &'static [Parametrization],
+) -> Declaration {
+    Declaration {
+        parametrizations,
+        family: Family::Trend,
+        expected: Some(0.0),
+        ..stays(observable, words, &Closure::ALL, None)
+    }
+}
+
+/// Of the source's first version, two-layer blocks: what collapses with depth is what a block's inner
+/// matrix adds to its own pre-activation, not how far that moves; with the inner rate corrected it does
+/// not, but f moves ever more.
 const TRANSFER: &[Declaration] = &[
     Declaration {
         parametrizations: &[DepthMup],
@@ -259,34 +274,17 @@ const TRANSFER: &[Declaration] = &[
             None,
         )
     },
-    Declaration {
-        parametrizations: &[DepthMup],
-        ..stays(
-            "movement.inner",
-            "the inner pre-activation moves by an amount that does not vanish with L",
-            &Closure::ALL,
-            None,
-        )
-    },
-    Declaration {
-        parametrizations: &[DepthMupCorrected],
-        ..stays(
-            "movement.own",
-            "with corrected rates movement by the inner layer's own weights does not vanish with L",
-            &Closure::ALL,
-            None,
-        )
-    },
-    Declaration {
-        parametrizations: &[DepthMup],
-        first_step: 1,
-        ..stays(
-            "movement.f",
-            "f moves by an amount that does not vanish with L",
-            &Closure::ALL,
-            None,
-        )
-    },
+    moves(
+        "movement.inner",
+        "movement of the inner pre-activation does not fall with L",
+        &[DepthMup],
+    ),
+    moves("movement.f", "movement of f does not fall with L", &[DepthMup]),
+    moves(
+        "movement.own",
+        "with corrected rates movement by the inner layer's own weights does not fall with L",
+        &[DepthMupCorrected],
+    ),
     Declaration {
         parametrizations: &[DepthMupCorrected],
         compares: false,
