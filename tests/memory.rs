@@ -150,6 +150,16 @@ fn other_tasks_take_what_is_planned() {
         (&["model.block=two-layer"], task, 0.0),
         (
             &[
+                "model.block=two-layer",
+                "training.momentum=0.5",
+                "ensemble.closures=[\"gia\"]",
+                "precision=f64",
+            ],
+            gia,
+            0.0,
+        ),
+        (
+            &[
                 "engine=conditional",
                 "training.momentum=0.5",
                 "training.batch=2",

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::results::{Row, nfd, rows};
+use common::results::{nfd, rows};
 use nfd::spec::resolve::resolve;
 use nfd::spec::settled::prefer_gpu;
 use nfd::spec::source::Source;
@@ -86,8 +86,9 @@ fn runs_report_both_movements() {
     let arguments = ["run", &job.display().to_string(), "--output", &output.display().to_string()];
     let done = nfd(&arguments);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let of = |name| rows(&output).into_iter().filter(|row| row.observable == name).collect();
-    let [own, inner]: [Vec<Row>; 2] = ["movement.own", "movement.inner"].map(of);
+    let all = rows(&output);
+    let of = |name| all.iter().filter(|row| row.observable == name).collect::<Vec<_>>();
+    let (own, inner) = (of("movement.own"), of("movement.inner"));
     assert_eq!((own.len(), inner.len()), (2 * 3 * 2 * 3, 2 * 3 * 2 * 3));
     assert!(own.iter().chain(&inner).all(|row| (row.value > 0.0) == (row.step > 0)));
     let page = std::fs::read_to_string(output.join("report.html")).unwrap();
