@@ -67,7 +67,7 @@ fn propagation() {
     verdict(&summary, "strong.h/exact/all L/k=0", "supported");
     // A curve for each of the other size's values, and as a plot.
     let fitted = claim(&summary, "strong.g/exact/all n/k=0")["fitted"].as_array().unwrap();
-    assert_eq!(fitted.len(), 5 * 41);
+    assert_eq!(fitted.len(), 5 * 41, "of every width");
     assert!(fitted.iter().all(|point| point["held"].is_u64()));
     let plot = directory.join("plots/strong-g-depth-all-widths.svg");
     assert!(std::fs::read_to_string(plot).unwrap().contains("n = 16384"));
@@ -148,7 +148,7 @@ fn duplicates_are_found_degenerate() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("twice.csv");
     std::fs::write(&file, "x0,x1,x2,y\n1,0,0,1\n0,1,0,-1\n1,0,0,1\n").unwrap();
-    let data = format!("data={{\"source\":\"csv\",\"path\":\"{}\"}}", file.display());
+    let data = format!("data={{\"source\":\"csv\",\"samples\":3,\"path\":\"{}\"}}", file.display());
     let sizes = ["--set", "ensemble.widths=[64,128]", "--set", "training.steps=0"];
     let extra = [&["--set", &data][..], &sizes].concat();
     let (_parent, directory) = run_job("jobs/figure3-small.json", &extra);
