@@ -357,15 +357,15 @@ fn inner_movement_dies_with_depth_and_its_correction_overshoots() {
     let depths = [16, 64];
     let [a, b] = depths.map(|depth| moved(Parametrization::DepthMup, depth));
     let [c, d] = depths.map(|depth| moved(CORRECTED, depth));
-    // Powers of L between the two depths, up to finite width: with eight seeds off by 0.07 to 0.16 at
-    // width 64, by 0.01 to 0.05 at 128.
+    // Powers of L between the two depths, up to what a width of 128 and four seeds leave: below 0.01 in
+    // depth-μP with these seeds, up to 0.05 with eight; at width 64 up to 0.16.
     let power = |of: fn(&Moved) -> f64, a, b| (of(b) / of(a)).ln() / 4.0_f64.ln();
     for (what, got, want, tolerance) in [
-        ("own", power(|m| m.own, &a, &b), -1.0, 0.1),
-        ("own, corrected", power(|m| m.own, &c, &d), 0.0, 0.1),
-        ("total", power(|m| m.total, &a, &b), 0.0, 0.25),
-        ("f by W1", power(|m| m.f, &a, &b), 0.0, 0.15),
-        ("f by W1, corrected", power(|m| m.f, &c, &d), 1.0, 0.15),
+        ("own", power(|m| m.own, &a, &b), -1.0, 0.05),
+        ("own, corrected", power(|m| m.own, &c, &d), 0.0, 0.05),
+        ("total", power(|m| m.total, &a, &b), 0.0, 0.1),
+        ("f by W1", power(|m| m.f, &a, &b), 0.0, 0.1),
+        ("f by W1, corrected", power(|m| m.f, &c, &d), 1.0, 0.1),
     ] {
         let fine = (got - want).abs() <= tolerance;
         assert!(fine, "{what}: {got}, not {want}: {a:?} {b:?} {c:?} {d:?}");
