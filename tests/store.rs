@@ -399,10 +399,10 @@ fn a_torn_line_of_timings_is_dropped() {
     assert_eq!(lines(&before), [10, 10, 10]);
     fs::write(&file, &before[..before.len() - 4]).unwrap();
     run(&path, &tiny(2), Arc::new(Disk)).unwrap();
-    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [8, 8, 8, 8]);
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [10, 10, 10, 10]);
     fs::write(&file, &before[..5]).unwrap();
     run(&path, &tiny(3), Arc::new(Disk)).unwrap();
-    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [8, 8, 8]);
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [10, 10, 10]);
 }
 
 #[test]
