@@ -34,7 +34,8 @@ import csv, math, sys
 import numpy
 arrays = numpy.load(sys.argv[1] + "/arrays.npz", allow_pickle=False)
 axes = {name: arrays[name].tolist() for name in
-        ["closures", "widths", "depths", "seeds", "steps", "depth_times", "outputs"]}
+        ["closures", "parametrizations", "widths", "depths", "learning_rates", "seeds", "steps",
+         "depth_times", "outputs"]}
 found = 0
 for row in csv.DictReader(open(sys.argv[1] + "/results.csv")):
     at = [axes["closures"].index(row["closure"])]

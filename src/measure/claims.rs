@@ -4,10 +4,11 @@
 //! plateau, so both are fitted.
 
 use serde::Serialize;
-use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 pub use super::declared::{Axis, Family};
 use super::declared::{Declaration, declarations};
+pub use super::fitted::{FittedPoint, Point};
+use super::fitted::{bands, goodness};
 use super::optimum;
 use super::series::{Index, Subject};
 use crate::model::{Closure, Parametrization};
@@ -17,34 +18,6 @@ use crate::stats::curve::Curve;
 use crate::stats::fit::{self, Fit, Reference, local_exponents};
 use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
 use crate::store::results::Row;
-
-/// A point of a claim's curve.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// L, or n on the width axis.
-    pub x: usize,
-    /// n
-    pub width: usize,
-    /// L
-    pub depth: usize,
-    /// The ensemble's value.
-    pub value: f64,
-    /// Its jackknife standard error over seeds.
-    pub standard_error: Option<f64>,
-}
-
-/// A point of a fitted curve and its jackknife band.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct FittedPoint {
-    /// L or n
-    pub x: f64,
-    /// The other size, where the curve is one of several; else None.
-    pub held: Option<usize>,
-    /// The curve.
-    pub value: f64,
-    /// Ends of the 95 % band.
-    pub ci95: Option<[f64; 2]>,
-}
 
 /// An entry of summary.json.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -377,58 +350,4 @@ fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
     } else {
         None
     }
-}
-
-/// The χ² survival function of the residuals.
-fn goodness(curve: &Curve, family: fit::Family) -> Option<f64> {
-    let chi_squared = curve.fit(family, None)?.chi_squared;
-    let freedom = curve.points.len() - family.parameters();
-    Some(ChiSquared::new(freedom as f64).ok()?.sf(chi_squared))
-}
-
-/// The fitted curves on a logarithmic grid over the points.
-///
-/// Of several curves each at its own other size; z of a family with a floor is 1/(nL), that of a sum
-/// the same all along a curve.
-fn bands(curve: &Curve, family: fit::Family, axis: Axis, points: &[Point]) -> Vec<FittedPoint> {
-    let other = |point: &Point| match axis {
-        Axis::Both => Some(point.width),
-        Axis::WidthOfAll => Some(point.depth),
-        Axis::Depth | Axis::Width => None,
-    };
-    let mut others: Vec<_> = points.iter().map(other).collect();
-    others.sort_unstable();
-    others.dedup();
-    let of = |held: Option<usize>| {
-        let own = curve.points.iter().zip(points).filter(move |(_, point)| other(point) == held);
-        band(curve, family, held, &own.map(|(p, _)| (p.x, p.z)).collect::<Vec<_>>())
-    };
-    others.into_iter().flat_map(of).collect()
-}
-
-/// One of them, over points (x, z).
-fn band(
-    curve: &Curve,
-    family: fit::Family,
-    held: Option<usize>,
-    points: &[(f64, f64)],
-) -> Vec<FittedPoint> {
-    const POINTS: usize = 41;
-    let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        return Vec::new();
-    };
-    let (low, high) = (first.0, last.0);
-    let sum = matches!(family, fit::Family::Sum(_));
-    let z = |x: f64| if sum { last.1 } else { last.1 * high / x };
-    let grid: Vec<f64> =
-        (0..POINTS).map(|i| low * (high / low).powf(i as f64 / (POINTS - 1) as f64)).collect();
-    let at = |fit: &Fit| grid.iter().map(|&x| fit.at(x, z(x))).collect();
-    let estimates = curve.estimates(family, at).unwrap_or_default();
-    let point = |(&x, e): (&f64, &crate::stats::jackknife::Estimate)| FittedPoint {
-        x,
-        held,
-        value: e.value,
-        ci95: e.ci95,
-    };
-    grid.iter().zip(&estimates).map(point).collect()
 }

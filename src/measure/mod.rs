@@ -3,6 +3,7 @@
 
 pub mod claims;
 mod declared;
+mod fitted;
 pub mod limit;
 mod optimum;
 pub mod order;

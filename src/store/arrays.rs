@@ -37,7 +37,7 @@ struct Observable {
 /// The whole file.
 ///
 /// # Errors
-/// [`Error::Io`] if encoding fails.
+/// [`crate::error::Error::Io`] if encoding fails.
 pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
     let axes = Axes::of(rows);
     let mut archive = Archive::new("arrays.npz");

@@ -21,7 +21,7 @@ impl Archive {
         Archive { name, zip: ZipWriter::new(Cursor::new(Vec::new())) }
     }
 
-    /// Adds an array, as [`npy`] makes it.
+    /// Adds an array, as [`floats`], [`integers`] and [`strings`] make them.
     ///
     /// # Errors
     /// [`Error::Io`] if encoding fails.
