@@ -31,17 +31,23 @@ fn minibatches_train_digits_and_leave_what_they_can_show() {
     let steps: BTreeSet<u32> = all.iter().map(|row| row.step).collect();
     assert_eq!(steps.into_iter().collect::<Vec<_>>(), [0, 20, 40, 45]);
     let observables: BTreeSet<&str> = all.iter().map(|row| row.observable.as_str()).collect();
-    // Outputs are of all hundred samples and ten classes, not of the batch.
-    let outputs = observables.iter().filter(|name| name.starts_with("f.")).count();
-    assert_eq!(outputs, 100 * 10);
+    // Outputs are of all hundred samples and ten classes, not of the batch; the first hundred are
+    // shown, all thousand compared.
+    let outputs = |start| observables.iter().filter(|name| name.starts_with(start)).count();
+    assert_eq!((outputs("f."), outputs("difference.f.")), (100, 100 * 10));
     let others: Vec<&str> = observables.into_iter().filter(|name| !name.contains("f.")).collect();
     // Without movement.total and eigmin.*, which compare the samples of one step with another's.
     let expected = [
+        "accuracy.test",
+        "accuracy.train",
         "closure_gap.f",
         "closure_gap.g",
         "closure_gap.h",
+        "closure_gap.loss.test",
+        "closure_gap.loss.train",
         "loss.test",
         "loss.train",
+        "movement.f",
         "movement.own",
         "strong.g",
         "strong.h",
