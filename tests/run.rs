@@ -69,9 +69,13 @@ fn files_have_their_final_columns_and_fields() {
     observables.sort_unstable();
     observables.dedup();
     let expected = [
+        "accuracy.test",
+        "accuracy.train",
         "closure_gap.f",
         "closure_gap.g",
         "closure_gap.h",
+        "closure_gap.loss.test",
+        "closure_gap.loss.train",
         "coupling.backward.accumulated.past",
         "coupling.backward.accumulated.same",
         "coupling.backward.layer.past",
@@ -81,6 +85,8 @@ fn files_have_their_final_columns_and_fields() {
         "difference.f.0",
         "difference.f.1",
         "difference.f.10",
+        "eigmax.features",
+        "eigmax.gradients",
         "eigmin.features",
         "eigmin.gradients",
         "f.0",
@@ -88,6 +94,7 @@ fn files_have_their_final_columns_and_fields() {
         "f.10",
         "loss.test",
         "loss.train",
+        "movement.f",
         "movement.own",
         "movement.total",
         "rank.features",
@@ -211,7 +218,8 @@ fn test_samples_do_not_disturb_training() {
     let (_b, with) = run_job(&job, &["--set", "data.test_samples=4"]);
     let strip = |directory: &Path| -> Vec<String> {
         let text = fs::read_to_string(directory.join("results.csv")).unwrap();
-        text.lines().filter(|line| !line.contains("loss.test")).map(str::to_owned).collect()
+        let of_test = |line: &str| line.contains("loss.test") || line.contains("accuracy.test");
+        text.lines().filter(|line| !of_test(line)).map(str::to_owned).collect()
     };
     assert_eq!(strip(&without), strip(&with));
     assert!(rows(&with).iter().any(|r| r.observable == "loss.test" && r.value > 0.0));
