@@ -8,7 +8,7 @@ mod order;
 mod shadow;
 
 use crate::exec::FaultKind;
-use crate::exec::code::Scope;
+use crate::exec::reach::Scope;
 use order::Order;
 use shadow::Shadow;
 use std::collections::HashMap;

@@ -11,7 +11,7 @@
 //! is for the same block only.
 
 use super::Who;
-use crate::exec::code::Scope;
+use crate::exec::reach::Scope;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

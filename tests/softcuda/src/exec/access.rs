@@ -4,8 +4,9 @@
 //! host threads, and a kernel's races mustn't be the interpreter's.
 
 use super::FaultKind;
-use super::code::{Access, At, Inst, Order};
+use super::code::Inst;
 use super::machine::Stop;
+use super::reach::{Access, At, Order};
 use super::registers::LANES;
 use super::warp::{Turn, each, lanes};
 use super::window;

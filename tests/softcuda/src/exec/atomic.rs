@@ -1,8 +1,9 @@
 //! Atomics.
 
 use super::access::Manner;
-use super::code::{Access, At, Atomic, Inst};
+use super::code::{Atomic, Inst};
 use super::machine::Stop;
+use super::reach::{Access, At};
 use super::registers::flush;
 use super::warp::{Turn, lanes};
 use super::window;

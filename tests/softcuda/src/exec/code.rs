@@ -4,6 +4,7 @@
 //! constant and special register that a kernel names. So no instruction asks what kind of operand
 //! it has.
 
+use super::reach::{Access, At, Scope};
 use crate::ptx::Ty;
 
 /// Row of the register file: 32 lanes of 32 bits. A 64-bit register takes two adjacent rows.
@@ -178,61 +179,6 @@ pub enum Mode {
     Toward(Toward),
     IntegerNearest,
     Integer(Toward),
-}
-
-/// Space of an access, once parameters of device functions count as local.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
-    Generic,
-    Global,
-    Shared,
-    Local,
-    Param,
-}
-
-/// How an access orders others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    Weak,
-    /// `.volatile` and `.relaxed`.
-    Relaxed,
-    Acquire,
-    Release,
-    AcquireRelease,
-}
-
-impl Order {
-    pub fn acquires(self) -> bool {
-        matches!(self, Self::Acquire | Self::AcquireRelease)
-    }
-
-    pub fn releases(self) -> bool {
-        matches!(self, Self::Release | Self::AcquireRelease)
-    }
-}
-
-/// Whom an order binds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    Block,
-    Device,
-}
-
-/// A load or a store.
-#[derive(Clone, Copy, Debug)]
-pub struct Access {
-    pub at: At,
-    /// Bytes of one element: 1, 2, 4, 8.
-    pub bytes: u8,
-    /// Elements: 1, 2, 4.
-    pub count: u8,
-    /// Loads: sign extension, and whether the registers are 64 bits wide.
-    pub signed: bool,
-    pub wide: bool,
-    /// Whether the address register is 64 bits wide.
-    pub wide_address: bool,
-    pub order: Order,
-    pub scope: Scope,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

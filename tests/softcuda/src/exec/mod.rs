@@ -1,6 +1,6 @@
 //! Running a kernel.
 //!
-//! [`code`] is what the decoder makes of PTX, [`registers`] what it works on, [`alu`] the
+//! [`code`] is what the decoder makes of PTX, with [`reach`] for memory, [`registers`] what it works on, [`alu`] the
 //! arithmetic. A [`warp`] decides which lanes run, [`access`] goes to memory, [`meeting`] is
 //! where lanes wait for each other, [`collective`] what they do then; a [`block`] has barriers, a [`grid`] an order of blocks.
 
@@ -16,6 +16,7 @@ mod grid;
 mod machine;
 mod math;
 mod meeting;
+pub mod reach;
 mod registers;
 mod warp;
 pub mod window;

@@ -2,7 +2,7 @@
 //!
 //! A generic address is a global one, or the window of another space plus an offset in it.
 
-use super::code::At;
+use super::reach::At;
 
 pub const SHARED: u64 = 1 << 48;
 pub const LOCAL: u64 = 2 << 48;

@@ -3,7 +3,8 @@
 use super::modifiers::Modifiers;
 use super::operands::Address;
 use super::{Decoder, Symbol};
-use crate::exec::code::{Access, At, Atomic, Op, Order, Row, Scope};
+use crate::exec::code::{Atomic, Op, Row};
+use crate::exec::reach::{Access, At, Order, Scope};
 use crate::ptx::syntax::Operand;
 use crate::ptx::types::Ty;
 
