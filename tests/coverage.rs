@@ -6,7 +6,8 @@
 
 use nfd::rng::philox::Philox;
 use nfd::stats::curve::{Curve, Point, Reduction};
-use nfd::stats::fit::{Family, Reference};
+use nfd::stats::fit::{Family, Other, Reference};
+use nfd::stats::jackknife::Estimate;
 use nfd::stats::verdict::{Rule, Verdict, judge};
 use rand::RngExt;
 
@@ -35,6 +36,49 @@ fn ensemble(truth: &dyn Fn(f64, f64) -> f64, depths: &[f64], seeds: usize, trial
         })
         .collect();
     Curve { points, reduction: Reduction::Mean, reference: Reference::Limit, seeds }
+}
+
+/// What studies fit besides: errors before a network four times deeper than the deepest, and sums of
+/// errors in width and depth.
+#[test]
+fn intervals_before_a_reference_and_of_sums_cover() {
+    const SEEDS: usize = 8;
+    let before = Reference::Added(512.0);
+    let error = |x: f64, _: f64| 0.03 * (before.fall(x, 1.0) + 4.0 * before.fall(x, 2.0));
+    let reference = |trial| {
+        let curve = ensemble(&error, &DEPTHS, SEEDS, trial);
+        Curve { reference: before, ..curve }
+            .estimate(Family::Power { floor: false }, |f| f.exponent)
+    };
+    // a/n (1 + c/L) + b/L² as jobs/figure1.json has them; x is L, z is n.
+    let (in_width, in_depth) = (Reference::Added(65_536.0), Reference::Aligned(128.0));
+    let sum = |l: f64, n: f64| {
+        0.35 * in_width.fall(n, 1.0) * (1.0 - 0.3 / l) + 1.4e-3 * in_depth.fall(l, 2.0)
+    };
+    let other = Other { exponent: 1.0, reference: in_width, is_width: true };
+    let of_sum = |trial| {
+        let depths = [2.0, 4.0, 8.0, 16.0, 32.0];
+        let at = |(i, n): (usize, f64)| {
+            let mut curve = ensemble(&|l, _| sum(l, n), &depths, SEEDS, 8 * trial + i as u64);
+            curve.points.iter_mut().for_each(|point| point.z = n);
+            curve.points
+        };
+        let widths = [128.0, 512.0, 2048.0, 8192.0].into_iter().enumerate();
+        let (points, reduction) = (widths.flat_map(at).collect(), Reduction::Mean);
+        let curve = Curve { points, reduction, reference: in_depth, seeds: SEEDS };
+        curve.estimate(Family::Sum(other), |fit| fit.exponent)
+    };
+    let cases: [(&str, &dyn Fn(u64) -> Option<Estimate>, f64); 2] =
+        [("before a reference", &reference, 1.0), ("sum", &of_sum, 2.0)];
+    for (name, estimate, law) in cases {
+        let trials = TRIALS / 2;
+        let ends = (0..trials).filter_map(|trial| estimate(trial)?.ci95);
+        let ends: Vec<[f64; 2]> = ends.collect();
+        let held = ends.iter().filter(|[low, high]| *low <= law && law <= *high).count();
+        let (share, there) = (held as f64 / ends.len() as f64, ends.len() as f64 / trials as f64);
+        eprintln!("{name}: covers {:.1} %, interval in {:.1} %", 100.0 * share, 100.0 * there);
+        assert!((0.92..=0.98).contains(&share) && there >= 0.95, "{name}: {share} {there}");
+    }
 }
 
 const DEPTHS: [f64; 6] = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0];

@@ -16,7 +16,7 @@ use crate::spec::grid::Task;
 use crate::spec::{Experiment, ReferenceKind, Study};
 use crate::stats::curve::Curve;
 use crate::stats::fit::{self, Fit, Reference, local_exponents};
-use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
+use crate::stats::verdict::{LEAST_GOODNESS, LEAST_SEEDS, Rule, Verdict, judge};
 use crate::store::results::Row;
 
 /// An entry of summary.json.
@@ -264,10 +264,22 @@ fn claim<'a>(
     let exponent = estimate(falling, |fit| fit.exponent);
     let plateau = estimate(fit::Family::Plateau, |fit| fit.coefficients[0]).filter(|_| can_stay);
     let last = values[values.len() - 1];
+    let goodness = if refusal.is_some() { None } else { goodness(&curve, own) };
     let (verdict, reason) = match &refusal {
         Some(reason) => (Verdict::Inconclusive, reason.clone()),
         None => {
-            let (verdict, reason) = judge(rule, exponent, plateau, last);
+            let (mut verdict, mut reason) = judge(rule, exponent, plateau, last);
+            if let Some(probability) = goodness.filter(|probability| *probability < LEAST_GOODNESS)
+            {
+                // Only a plateau still contradicts.
+                let without = judge(rule, None, plateau, last).0;
+                if verdict == Verdict::Contradicted && without != verdict {
+                    verdict = Verdict::Inconclusive;
+                }
+                reason += &format!(
+                    "; the family does not describe the points (probability {probability:.0e})"
+                );
+            }
             let least = curve.fit(own, None).is_some_and(|fit| fit.least);
             let note = "; the correction b/x is at its bound, the exponent the least allowed";
             (verdict, reason + if least { note } else { "" })
@@ -290,7 +302,7 @@ fn claim<'a>(
     let own_error = |fit: Fit| fit.of_reference().or_else(|| size.map(|x| fit.at(x, 0.0)));
     let reference_error = fitted.and_then(|fit| Some(own_error(fit)? / last));
     Some(Claim {
-        id: id(experiment, declaration, subject, held),
+        id: id(experiment, subject, axis, held),
         statement: declaration.words,
         closure: subject.closure,
         parametrization: subject.parametrization,
@@ -310,7 +322,7 @@ fn claim<'a>(
         rule: rule.to_string(),
         verdict,
         reason,
-        goodness: if refusal.is_some() { None } else { goodness(&curve, own) },
+        goodness,
         points: points.len(),
         seeds: curve.seeds as u64,
         diverged: 0,
@@ -321,20 +333,20 @@ fn claim<'a>(
 }
 
 /// `observable/closure/sizes/k=step`, and what else there are several of.
-fn id(
+pub(super) fn id(
     experiment: &Experiment,
-    declaration: &Declaration,
     subject: Subject,
+    axis: Axis,
     held: Option<usize>,
 ) -> String {
-    let at = match (declaration.axis, held) {
+    let at = match (axis, held) {
         (Axis::Depth, Some(n)) => format!("n={n}"),
         (Axis::Width, Some(depth)) => format!("L={depth}"),
         (Axis::WidthOfAll, _) => "all L".to_owned(),
         _ => "all n".to_owned(),
     };
-    let Subject { closure, parametrization, step, .. } = subject;
-    let mut id = format!("{}/{}/{at}/k={step}", declaration.observable, closure.name());
+    let Subject { closure, parametrization, step, observable, .. } = subject;
+    let mut id = format!("{observable}/{}/{at}/k={step}", closure.name());
     if experiment.ensemble.parametrizations.is_some() {
         id = format!("{id}/{}", parametrization.name());
     }

@@ -307,15 +307,12 @@ const ANATOMY: &[Declaration] = &[
     coupling("coupling.backward.layer.past", BACKWARD, Axis::Both),
     FORWARD_STAYS,
     BACKWARD_STAYS,
-    Declaration {
-        closures: &[Exact],
-        ..stays(
-            "coupling.backward.accumulated.same",
-            "backward coupling within a pass, accumulated over layers, does not vanish with L",
-            &[Exact],
-            None,
-        )
-    },
+    stays(
+        "coupling.backward.accumulated.same",
+        "backward coupling within a pass, accumulated over layers, does not vanish with L",
+        &[Exact],
+        None,
+    ),
     GAP_OF_F,
     GAP_OF_G,
 ];

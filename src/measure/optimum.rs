@@ -4,20 +4,18 @@
 //! neighbours, logarithm against logarithm. Its drift is the slope of log η* against log L. Both have
 //! delete-one-seed jackknife intervals.
 
-use super::claims::{Axis, Claim, Family, Point};
+use super::claims::{Axis, Claim, Family, Point, id};
 use super::series::{Index, Subject};
 use crate::model::{Closure, Parametrization};
 use crate::spec::Experiment;
 use crate::spec::grid::Task;
-use crate::stats::fit::local_exponents;
+use crate::stats::fit::{self, Sample, local_exponents};
 use crate::stats::jackknife::{Estimate, jackknife};
 use crate::stats::mean;
 use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
 
 /// Observable of these claims.
 pub const OPTIMUM: &str = "optimum.learning_rate";
-/// Fewer depths show no drift.
-const LEAST_DEPTHS: usize = 4;
 
 /// Mean losses at one depth: rate, and by seed the loss after the last update; None where a run
 /// diverged.
@@ -50,15 +48,17 @@ fn claim(
     (closure, parametrization, width): (Closure, Parametrization, usize),
 ) -> Claim {
     let step = experiment.training.steps;
+    let subject = |learning_rate, observable| {
+        let depth_time = None;
+        Subject { closure, parametrization, learning_rate, step, observable, depth_time }
+    };
+    let rates = experiment.learning_rates();
     let losses = |depth: usize| -> Losses {
-        let at = |learning_rate: f64| {
-            let observable = "loss.train";
-            let depth_time = None;
-            let subject =
-                Subject { closure, parametrization, learning_rate, step, observable, depth_time };
-            (learning_rate, index.values(subject, (width, depth)).swap_remove(0))
+        let at = |&rate: &f64| {
+            let mut values = index.values(subject(rate, "loss.train"), (width, depth));
+            (rate, values.swap_remove(0))
         };
-        experiment.learning_rates().into_iter().map(at).collect()
+        rates.iter().map(at).collect()
     };
     let seeds = experiment.ensemble.seeds as usize;
     let depths = &experiment.ensemble.depths;
@@ -74,39 +74,38 @@ fn claim(
             Some(Point { x: *depth, width, depth: *depth, value, standard_error })
         })
         .collect();
+    // Every depth counts alike.
     let slope = |without: Option<usize>| {
-        let points: Option<Vec<_>> = bracketed
-            .iter()
-            .map(|(depth, losses)| Some(((*depth as f64).ln(), optimum(losses, without)?.ln())))
-            .collect();
-        slope(&points?)
+        let sample = |(depth, losses): &&(usize, Losses)| {
+            let y = optimum(losses, without)?;
+            Some(Sample { x: *depth as f64, z: 0.0, y, sigma: y })
+        };
+        let samples: Option<Vec<Sample>> = bracketed.iter().map(sample).collect();
+        Some(fit::fit(fit::Family::Trend, fit::Reference::Limit, &samples?)?.exponent)
     };
-    let enough = seeds >= LEAST_SEEDS && bracketed.len() >= LEAST_DEPTHS;
+    let least_depths = fit::Family::Trend.least_points();
+    let enough = seeds >= LEAST_SEEDS && bracketed.len() >= least_depths;
     let exponent: Option<Estimate> = if enough { jackknife(seeds, slope) } else { None };
     let (verdict, reason) = if seeds < LEAST_SEEDS {
         (Verdict::Inconclusive, format!("needs at least {LEAST_SEEDS} seeds, has {seeds}"))
-    } else if bracketed.len() < LEAST_DEPTHS {
+    } else if bracketed.len() < least_depths {
         let has = bracketed.len();
         let reason = format!(
-            "needs at least {LEAST_DEPTHS} depths whose least loss lies between two rates that were \
+            "needs at least {least_depths} depths whose least loss lies between two rates that were \
              tried, has {has}"
         );
         (Verdict::Inconclusive, reason)
     } else {
         judge(Rule::Flat, exponent, None, 1.0)
     };
-    let mut id = format!("{OPTIMUM}/{}/n={width}/k={step}", closure.name());
-    if experiment.ensemble.parametrizations.is_some() {
-        id = format!("{id}/{}", parametrization.name());
-    }
     // The slopes are of a growth: −(−p).
     let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, 1.0 / p.value)).collect();
     Claim {
-        id,
+        id: id(experiment, subject(rates[0], OPTIMUM), Axis::Depth, Some(width)),
         statement: "the learning rate that trains best does not drift with depth",
         closure,
         parametrization,
-        learning_rate: experiment.learning_rates()[0],
+        learning_rate: rates[0],
         axis: Axis::Depth,
         held: Some(width),
         observable: OPTIMUM,
@@ -153,16 +152,6 @@ fn optimum(losses: &Losses, without: Option<usize>) -> Option<f64> {
     (c > 0.0).then(|| vertex.exp())
 }
 
-/// Least squares through (x, y).
-fn slope(points: &[(f64, f64)]) -> Option<f64> {
-    let n = points.len() as f64;
-    let (x, y) = points.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
-    let (covariance, variance) = points
-        .iter()
-        .fold((0.0, 0.0), |(c, v), (px, py)| (c + (px - x) * (py - y), v + (px - x).powi(2)));
-    Some(covariance / variance).filter(|slope| slope.is_finite())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,12 +175,5 @@ mod tests {
         let mut losses = parabola(0.37, &[0.1, 0.25, 0.5, 1.3]);
         losses[2].1[1] = None;
         assert_eq!(optimum(&losses, None), None);
-    }
-
-    #[test]
-    fn slope_of_a_line() {
-        let line = [(0.0, 1.0), (1.0, 3.0), (3.0, 7.0)];
-        assert!((slope(&line).unwrap() - 2.0).abs() < 1e-14);
-        assert_eq!(slope(&line[..1]), None);
     }
 }

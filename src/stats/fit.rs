@@ -109,8 +109,8 @@ pub struct Fit {
     reference: Reference,
     /// p
     pub exponent: f64,
-    /// Power: a, ab and e (0 without a floor). Sum: of x, of the correction, of z. Growth: a, ab, 0. Plateau: c, a, 0.
-    /// Trend: a, 0, 0.
+    /// Power: a, ab and e (0 without a floor). Sum: of x, of the correction, of z. Growth: a, ab, 0.
+    /// Plateau: c, a, 0. Trend: a, 0, 0.
     pub coefficients: [f64; 3],
     /// Σ (residual/σ)².
     pub chi_squared: f64,

@@ -13,6 +13,9 @@ pub const MARGIN: f64 = 0.25;
 /// are not told from the power family's corrections: c + a x^{−p} through a x^{−1}(1 + b/x) has a
 /// small false c.
 pub const STAYS: f64 = 0.5;
+/// With a smaller probability of its residuals a family does not describe the points: its exponent then
+/// excludes nothing.
+pub const LEAST_GOODNESS: f64 = 1e-3;
 /// Fewer seeds give no interval worth the name.
 pub const LEAST_SEEDS: usize = 4;
 
@@ -64,8 +67,9 @@ impl fmt::Display for Rule {
             Rule::AtLeast { exponent } => write!(
                 out,
                 "supported if the 95 % interval of the exponent lies above {0:.2} (expected {exponent} \
-                 less {MARGIN}); contradicted if it lies below {0:.2}, or if the 95 % interval of a \
-                 fitted plateau lies above {STAYS} of the last value; inconclusive otherwise",
+                 less {MARGIN}); contradicted if it lies below {0:.2} and the fit has a probability of at \
+                 least {LEAST_GOODNESS}, or if the 95 % interval of a fitted plateau lies above {STAYS} of \
+                 the last value; inconclusive otherwise",
                 exponent - MARGIN
             ),
             Rule::Grows { exponent } => write!(
