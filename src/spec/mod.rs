@@ -245,17 +245,22 @@ impl Experiment {
         several.unwrap_or_else(|| vec![self.training.learning_rate])
     }
 
-    /// The experiment with one parametrization and one learning rate, those of `task`.
+    /// The experiment with the parametrization and the learning rate of `task` alone.
     pub fn of(&self, task: Task) -> Experiment {
+        self.with(task.parametrization, task.learning_rate.value())
+    }
+
+    /// The experiment with one parametrization and one learning rate of the grid.
+    pub fn with(&self, parametrization: Parametrization, rate: f64) -> Experiment {
         let mut alone = self.clone();
         if alone.ensemble.parametrizations.take().is_some() {
-            alone.model.parametrization = task.parametrization;
-            alone.model.exponents = task.parametrization.exponents();
+            alone.model.parametrization = parametrization;
+            alone.model.exponents = parametrization.exponents();
         }
         if alone.ensemble.learning_rates.take().is_some() {
             let Training { learning_rate, rates, .. } = &mut alone.training;
-            let factor = task.learning_rate.value() / *learning_rate;
-            *learning_rate = task.learning_rate.value();
+            let factor = rate / *learning_rate;
+            *learning_rate = rate;
             *rates = EndRates { input: factor * rates.input, readout: factor * rates.readout };
         }
         alone

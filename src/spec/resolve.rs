@@ -2,7 +2,7 @@
 
 use super::blocks::{blocks, two_layer};
 use super::check::Check;
-use super::grid::{LearningRate, Task, tasks};
+use super::grid::{LearningRate, tasks};
 use super::raw::{self, BackendChoice, EngineChoice};
 use super::samples::samples;
 use super::source::Source;
@@ -283,11 +283,8 @@ fn frozen(experiment: &Experiment, check: &Check) -> Result<()> {
 fn slowest(experiment: &Experiment) -> Option<f64> {
     let ensemble = &experiment.ensemble;
     let (width, depth) = (*ensemble.widths.last()?, *ensemble.depths.last()?);
-    let (closure, seed) = (Closure::Exact, 0);
     let of = |parametrization| {
-        let learning_rate = LearningRate::new(experiment.learning_rates()[0]);
-        let task = Task { closure, parametrization, width, depth, learning_rate, seed };
-        let experiment = experiment.of(task);
+        let experiment = experiment.with(parametrization, experiment.learning_rates()[0]);
         let rates = experiment.rates();
         match experiment.engine {
             Engine::Conditional => rates,

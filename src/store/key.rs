@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 use crate::data::{DataSet, Samples};
 use crate::model::Parametrization;
 use crate::spec::Experiment;
-use crate::spec::grid::{LearningRate, Task, tasks};
+use crate::spec::grid::{LearningRate, Task};
 
 /// Raise it whenever the same task would give other numbers: noise addresses, engines' recipes,
 /// what is recorded at which layers.
@@ -28,12 +28,11 @@ impl Keys {
     /// For tasks of `experiment` on these samples, computed on `numeric_path`.
     pub fn new(experiment: &Experiment, data: &DataSet, numeric_path: &str) -> Self {
         let samples = samples_hash(data);
-        let mut settings: Vec<Task> = tasks(experiment);
-        let setting = |task: &Task| (task.parametrization, task.learning_rate);
-        settings.sort_unstable_by_key(setting);
-        settings.dedup_by_key(|task| setting(task));
-        let common = |task| {
-            let alone = experiment.of(task);
+        let rates = experiment.learning_rates();
+        let parametrizations = experiment.parametrizations();
+        let settings = parametrizations.iter().flat_map(|&p| rates.iter().map(move |&r| (p, r)));
+        let common = |(parametrization, rate)| {
+            let alone = experiment.with(parametrization, rate);
             let common = json!({
                 "scheme": SCHEME,
                 "numeric_path": numeric_path,
@@ -47,9 +46,9 @@ impl Keys {
                 "storage": alone.storage,
                 "rows": alone.reference.rows,
             });
-            (task.parametrization, task.learning_rate, common.to_string())
+            (parametrization, LearningRate::new(rate), common.to_string())
         };
-        let common = settings.into_iter().map(common).collect();
+        let common = settings.map(common).collect();
         Keys { common, finest: experiment.finest }
     }
 
