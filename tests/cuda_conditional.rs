@@ -319,7 +319,7 @@ fn unseen_steps_are_those_of_plain() {
 }
 
 /// No read of what was not written, no race, no misaligned or foreign address, in any order of warps and
-/// on devices of one to five multiprocessors: a tenth of the cases with each order, of the wide ones
+/// on devices of one to five multiprocessors: a ninth of the cases with each order, of the wide ones
 /// those with few samples.
 fn sanitized(name: &str, order: usize, multiprocessors: &str) {
     let seed = order.to_string();

@@ -16,7 +16,6 @@ use nfd::data;
 use nfd::engine::Trajectory;
 use nfd::ensemble::task::train;
 use nfd::measure::order;
-use nfd::model::Closure;
 use nfd::spec::Experiment;
 use nfd::spec::grid::{Task, tasks};
 use nfd::spec::resolve::resolve;
@@ -171,5 +170,4 @@ fn the_report_writes_them_on_request() {
     assert!(finite.iter().all(|k| k.is_finite()) && nan.iter().all(|k| k.is_nan()));
     let (header, closures) = member(&mut archive, "closures");
     assert!(header.contains("(6,)") && closures.starts_with(b"e\0\0\0x\0\0\0"), "{header}");
-    assert_eq!(Closure::ALL[2], Closure::Gia);
 }

@@ -73,19 +73,26 @@ pub fn to_npz(
     load: impl Fn(Task) -> Result<Vec<Trajectory>>,
 ) -> Result<Vec<u8>> {
     let shapes = Shapes::new(experiment, data);
-    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut has_covariances = false;
-    let mut runs = Vec::new();
+    // Means and errors of each name, kind by kind: the runs of one kind are held at a time.
+    let mut reduced = Vec::new();
     for &kind in kinds {
-        let of_kind = load(kind)?;
-        has_covariances |= of_kind.iter().any(|run| run.covariances.is_some());
-        let arrays = of_kind.iter().map(|run| arrays(experiment, data, &shapes, kind, run));
-        runs.push(arrays.collect::<Vec<Arrays>>());
+        let runs = load(kind)?;
+        let there = runs.iter().any(|run| run.covariances.is_some());
+        has_covariances |= there;
+        let runs = runs.iter().map(|run| arrays(experiment, data, &shapes, kind, run));
+        let runs: Vec<Arrays> = runs.collect();
+        reduced.push(NAMES.map(|name| {
+            let length = shapes.of(name, there).iter().product();
+            over_seeds(&runs, name, length)
+        }));
     }
-    for name in NAMES {
-        let length = shapes.of(name, has_covariances).iter().product();
-        for of_kind in &runs {
-            let (means, errors) = over_seeds(of_kind, name, length);
+    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for of_kind in reduced {
+        for (name, (mut means, mut errors)) in NAMES.into_iter().zip(of_kind) {
+            let length = shapes.of(name, has_covariances).iter().product();
+            means.resize(length, f64::NAN);
+            errors.resize(length, f64::NAN);
             all.entry(name.to_owned()).or_default().extend(means);
             all.entry(format!("{name}_error")).or_default().extend(errors);
         }

@@ -1,9 +1,9 @@
 //! Figures that a study has beside those of its claims.
 
-use super::trajectories::Figure;
+use super::trajectories::{Figure, by_x, line, mark};
 use crate::model::{Closure, Parametrization};
 use crate::report::Report;
-use crate::report::plot::{Axis, Look, Mark, Plot, Scale, Series};
+use crate::report::plot::{Axis, Look, Plot, Scale, Series};
 use crate::report::text::plain;
 use crate::spec::Study;
 use crate::stats::{mean, standard_error};
@@ -21,30 +21,15 @@ pub fn figures(report: &Report) -> Vec<Figure> {
     figures
 }
 
-/// Values by `x` from left to right, of the rows that have one.
-fn points<'a>(report: &Report<'a>, x: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, Vec<f64>)> {
-    let mut points: Vec<(f64, Vec<f64>)> = Vec::new();
-    for row in report.rows.iter().filter(|row| row.value.is_finite()) {
-        let Some(x) = x(row) else { continue };
-        match points.iter_mut().find(|(at, _)| *at == x) {
-            Some((_, values)) => values.push(row.value),
-            None => points.push((x, vec![row.value])),
-        }
-    }
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    points
-}
-
-fn mark((x, values): &(f64, Vec<f64>)) -> Mark {
-    let error = standard_error(values);
-    Mark { x: *x, y: mean(values), error: error.is_finite().then_some(error) }
+/// Values by `x` of the rows that have one.
+fn points(report: &Report, x: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, Vec<f64>)> {
+    let rows = report.rows.iter().filter(|row| row.value.is_finite());
+    by_x(rows.filter_map(|row| Some((x(row)?, row.value))))
 }
 
 /// Means with standard errors, joined.
 fn series(label: &str, look: Look, points: &[(f64, Vec<f64>)]) -> Series {
-    let points = points.iter().map(mark).collect();
-    let (curve, band) = (vec![], vec![]);
-    Series { label: label.to_owned(), look, points, joined: true, curve, band, level: None }
+    line((look, label.to_owned(), points.iter().map(mark).collect()))
 }
 
 /// With a band of one standard deviation over seeds instead of bars.

@@ -52,25 +52,35 @@ impl<'a> Index<'a> {
 
     /// Means over seeds, from left to right.
     fn curve(&self, closure: Closure, depth: usize, observable: &str, over: Over) -> Vec<Mark> {
-        let mut points: Vec<(f64, Vec<f64>)> = Vec::new();
-        for row in self.rows.get(&(closure.name(), depth, observable)).into_iter().flatten() {
+        let rows = self.rows.get(&(closure.name(), depth, observable)).into_iter().flatten();
+        let point = |row: &&'a Row| {
             let x = match over {
                 Over::Steps => Some(f64::from(row.step)),
                 Over::Depth(step) => row.depth_time.filter(|_| row.step == step),
             };
-            let Some(x) = x else { continue };
-            match points.iter_mut().find(|(at, _)| *at == x) {
-                Some((_, values)) => values.push(row.value),
-                None => points.push((x, vec![row.value])),
-            }
-        }
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mark = |(x, values): (f64, Vec<f64>)| {
-            let error = standard_error(&values);
-            Mark { x, y: mean(&values), error: error.is_finite().then_some(error) }
+            Some((x?, row.value))
         };
-        points.into_iter().map(mark).collect()
+        by_x(rows.filter_map(point)).iter().map(mark).collect()
     }
+}
+
+/// Values of several seeds by x, from left to right.
+pub fn by_x(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, Vec<f64>)> {
+    let mut points: Vec<(f64, Vec<f64>)> = Vec::new();
+    for (x, value) in values {
+        match points.iter_mut().find(|(at, _)| *at == x) {
+            Some((_, values)) => values.push(value),
+            None => points.push((x, vec![value])),
+        }
+    }
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+}
+
+/// Their mean with its standard error.
+pub fn mark((x, values): &(f64, Vec<f64>)) -> Mark {
+    let error = standard_error(values);
+    Mark { x: *x, y: mean(values), error: error.is_finite().then_some(error) }
 }
 
 /// At most six of `all`, the first and the last among them.
@@ -81,7 +91,8 @@ fn six<T: Copy>(all: &[T]) -> Vec<T> {
     }
 }
 
-fn line((look, label, points): (Look, String, Vec<Mark>)) -> Series {
+/// Joined points.
+pub fn line((look, label, points): (Look, String, Vec<Mark>)) -> Series {
     let (curve, band) = (vec![], vec![]);
     Series { label, look, points, joined: true, curve, band, level: None }
 }

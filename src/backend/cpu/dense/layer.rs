@@ -13,7 +13,8 @@ use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// W_l (W2 of a two-layer block, whose W1 is an [`super::inner::Inner`]), all its numbers in T or the initial ones frozen in bf16.
+/// W_l (W2 of a two-layer block, whose W1 is an [`super::inner::Inner`]), all its numbers in T or the
+/// initial ones frozen in bf16.
 pub enum Layer<T> {
     /// In T.
     Explicit(Explicit<T>),
