@@ -68,7 +68,8 @@ fn intervals_before_a_reference_and_of_sums_cover() {
         let curve = Curve { points, reduction, reference: in_depth, seeds: SEEDS };
         curve.estimate(Family::Sum(other), |fit| fit.exponent)
     };
-    let cases: [(&str, &dyn Fn(u64) -> Option<Estimate>, f64); 2] =
+    type Trial<'a> = &'a dyn Fn(u64) -> Option<Estimate>;
+    let cases: [(&str, Trial, f64); 2] =
         [("before a reference", &reference, 1.0), ("sum", &of_sum, 2.0)];
     for (name, estimate, law) in cases {
         let trials = TRIALS / 2;

@@ -3,11 +3,10 @@
 //! What is claimed is declared in `declared`, before any data. A power claim is contradicted by a
 //! plateau, so both are fitted.
 
-use serde::Serialize;
-
+use super::claim::id;
+pub use super::claim::{Claim, FittedPoint, Point};
 pub use super::declared::{Axis, Family};
 use super::declared::{Declaration, declarations};
-pub use super::fitted::{FittedPoint, Point};
 use super::fitted::{bands, goodness};
 use super::optimum;
 use super::series::{Index, Subject};
@@ -18,68 +17,6 @@ use crate::stats::curve::Curve;
 use crate::stats::fit::{self, Fit, Reference, local_exponents};
 use crate::stats::verdict::{LEAST_GOODNESS, LEAST_SEEDS, Rule, Verdict, judge};
 use crate::store::results::Row;
-
-/// An entry of summary.json.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Claim {
-    /// Unique in the run.
-    pub id: String,
-    /// In words, the same for all closures, sizes and steps.
-    pub statement: &'static str,
-    /// Closure
-    pub closure: Closure,
-    /// Parametrization
-    pub parametrization: Parametrization,
-    /// η; of an optimum, the least that was tried.
-    pub learning_rate: f64,
-    /// What varies.
-    pub axis: Axis,
-    /// The width (axis depth) or depth (axis width) that is held.
-    pub held: Option<usize>,
-    /// Observable
-    pub observable: &'static str,
-    /// Updates done.
-    pub step: u32,
-    /// Where on the horizon, for observables that live there.
-    pub depth_time: Option<f64>,
-    /// Family
-    pub family: Family,
-    /// p of the power family.
-    pub exponent: Option<f64>,
-    /// Of the exponent.
-    pub ci95: Option<[f64; 2]>,
-    /// c of the plateau family.
-    pub plateau: Option<f64>,
-    /// Of the plateau.
-    pub plateau_ci95: Option<[f64; 2]>,
-    /// The exponent that theory gives.
-    pub expected: Option<f64>,
-    /// The reference network's own error by the fitted family, over the last value: by so much the
-    /// limit itself is uncertain. None against a network in proportion, or none.
-    pub reference_error: Option<f64>,
-    /// By which the verdict falls, declared before the data.
-    pub rule: String,
-    /// What the rule says of these numbers.
-    pub verdict: Verdict,
-    /// The verdict in words, with the numbers that decided it.
-    pub reason: String,
-    /// Probability of residuals this large if the family holds and points were independent; points
-    /// of one ensemble share their noise, which makes it too large rather than too small.
-    pub goodness: Option<f64>,
-    /// The number of points on the curve.
-    pub points: usize,
-    /// Seeds that have a value at every point.
-    pub seeds: u64,
-    /// Runs of this claim's closure and sizes that diverged.
-    pub diverged: usize,
-    /// Exponents between neighbouring points; none on several widths at once.
-    pub local_exponents: Vec<Option<f64>>,
-    /// The curve.
-    pub curve: Vec<Point>,
-    /// The fitted family between the first and the last point, with its 95 % band; of several widths
-    /// or depths, each that has points.
-    pub fitted: Vec<FittedPoint>,
-}
 
 /// All claims of the experiment's study on its results; `diverged` are the runs that did.
 ///
@@ -330,27 +267,6 @@ fn claim<'a>(
         fitted: if refusal.is_some() { vec![] } else { bands(&curve, own, axis, &points) },
         curve: points,
     })
-}
-
-/// `observable/closure/sizes/k=step`, and what else there are several of.
-pub(super) fn id(
-    experiment: &Experiment,
-    subject: Subject,
-    axis: Axis,
-    held: Option<usize>,
-) -> String {
-    let at = match (axis, held) {
-        (Axis::Depth, Some(n)) => format!("n={n}"),
-        (Axis::Width, Some(depth)) => format!("L={depth}"),
-        (Axis::WidthOfAll, _) => "all L".to_owned(),
-        _ => "all n".to_owned(),
-    };
-    let Subject { closure, parametrization, step, observable, .. } = subject;
-    let mut id = format!("{observable}/{}/{at}/k={step}", closure.name());
-    if experiment.ensemble.parametrizations.is_some() {
-        id = format!("{id}/{}", parametrization.name());
-    }
-    id
 }
 
 /// Why a curve is not fitted: too few points or seeds, with the minimum.

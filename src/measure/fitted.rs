@@ -1,40 +1,12 @@
 //! What a claim's fit says between its points, and how well it fits.
 
-use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
+use super::claim::{FittedPoint, Point};
 use super::declared::Axis;
 use crate::stats::curve::Curve;
 use crate::stats::fit::{Family, Fit};
 use crate::stats::jackknife::Estimate;
-
-/// A point of a claim's curve.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// L, or n on the width axis.
-    pub x: usize,
-    /// n
-    pub width: usize,
-    /// L
-    pub depth: usize,
-    /// The ensemble's value.
-    pub value: f64,
-    /// Its jackknife standard error over seeds.
-    pub standard_error: Option<f64>,
-}
-
-/// A point of a fitted curve and its jackknife band.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct FittedPoint {
-    /// L or n
-    pub x: f64,
-    /// The other size, where the curve is one of several; else None.
-    pub held: Option<usize>,
-    /// The curve.
-    pub value: f64,
-    /// Ends of the 95 % band.
-    pub ci95: Option<[f64; 2]>,
-}
 
 /// The χ² survival function of the residuals.
 pub fn goodness(curve: &Curve, family: Family) -> Option<f64> {

@@ -1,6 +1,7 @@
 //! Observables: what a trajectory shows by itself, what two trajectories show together, what
 //! infinite width predicts, and what the numbers say about the study's claims.
 
+mod claim;
 pub mod claims;
 mod declared;
 mod fitted;

@@ -4,7 +4,8 @@
 //! neighbours, logarithm against logarithm. Its drift is the slope of log η* against log L. Both have
 //! delete-one-seed jackknife intervals.
 
-use super::claims::{Axis, Claim, Family, Point, id};
+use super::claim::{Claim, Point, id};
+use super::declared::{Axis, Family};
 use super::series::{Index, Subject};
 use crate::model::{Closure, Parametrization};
 use crate::spec::Experiment;
