@@ -5,6 +5,7 @@
 //!
 //! * [`cli`]: one verb a file, messages and exit codes;
 //! * [`report`]: what people read; computes nothing itself;
+//! * [`job`]: how the processes of a run prepare it, agree on it, share its tasks and close it;
 //! * [`ensemble`]: what is to be done and by whom: costs, the deal, workers over tasks;
 //! * [`comm`]: how the processes of a run talk: alone, or through MPI;
 //! * [`measure`]: observables of one run and of pairs, infinite width, a study's claims;
@@ -26,6 +27,7 @@ pub mod data;
 pub mod engine;
 pub mod ensemble;
 pub mod error;
+pub mod job;
 pub mod measure;
 pub mod model;
 pub mod report;
