@@ -193,7 +193,7 @@ impl Error {
     }
 
     /// Whether the user's input is at fault rather than the machine: what it names may not be there.
-    fn is_users(&self) -> bool {
+    pub fn is_users(&self) -> bool {
         if let Error::Io { action: "read", source, .. } = self
             && source.kind() == std::io::ErrorKind::NotFound
         {

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::print;
 use crate::error::{Result, exit};
+use crate::experiment::resolve::resolve;
+use crate::experiment::source::Source;
 use crate::job::request::read;
 use crate::report::citations::bibtex;
-use crate::spec::resolve::resolve;
-use crate::spec::source::Source;
 use crate::store::manifest;
 
 /// Arguments of `nfd cite`.

@@ -18,8 +18,8 @@ use clap::{Parser, Subcommand};
 use crate::data::DataSet;
 use crate::ensemble::Outcome;
 use crate::error::{Error, Result, exit};
+use crate::experiment::Experiment;
 use crate::report::publish;
-use crate::spec::Experiment;
 use crate::store::RunDirectory;
 
 /// Finite deep residual networks, their infinite-depth limit, and how fast the one becomes the

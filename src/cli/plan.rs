@@ -12,10 +12,10 @@ use crate::ensemble::deal::{Prediction, predict};
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan, free};
 use crate::error::{Error, Result, exit};
+use crate::experiment::grid::Task;
+use crate::experiment::work::Rates;
 use crate::job::request::{Prepared, Typed};
 use crate::report::table::align;
-use crate::spec::grid::Task;
-use crate::spec::work::Rates;
 
 /// Arguments of `nfd plan`.
 #[derive(Args)]

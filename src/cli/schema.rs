@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::error::{Result, exit};
-use crate::spec::raw::Experiment;
+use crate::experiment::raw::Experiment;
 
 /// Prints the schema.
 pub fn run() -> Result<u8> {

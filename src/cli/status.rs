@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::print;
 use crate::error::{Result, exit};
+use crate::experiment::grid::Task;
 use crate::job::request::{Prepared, reopen};
 use crate::report::table::align;
-use crate::spec::grid::Task;
 use crate::store::{lock, manifest};
 
 /// Arguments of `nfd status`.
