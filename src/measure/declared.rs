@@ -5,9 +5,9 @@
 use serde::Serialize;
 
 use super::series::WEAK;
+use crate::experiment::Study;
 use crate::model::Closure::{self, Exact, Gia, Nfd};
 use crate::model::Parametrization::{self, DepthMup, DepthMupCorrected};
-use crate::spec::Study;
 
 /// How an observable should depend on depth or width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -18,8 +18,8 @@ use super::common;
 use crate::data::DataSet;
 use crate::engine::Trajectory;
 use crate::error::Result;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::stats::{mean, standard_error};
 use crate::store::npz::{Archive, floats, integers, strings};
 

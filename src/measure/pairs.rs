@@ -6,8 +6,8 @@ use super::{OUTPUTS_COMPARED, Rows, common, output_names};
 use crate::backend::Snapshot;
 use crate::data::Samples;
 use crate::engine::Trajectory;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::store::results::Row;
 
 /// `run` against its partner: `difference.f.<output>` (signed), `strong.h` and `strong.g` (mean

@@ -15,10 +15,10 @@ use nalgebra::DMatrix;
 use nfd::backend::plain::memory::Memory;
 use nfd::backend::{DROP_TOLERANCE, Network, Probe, Update};
 use nfd::data::Samples;
+use nfd::experiment::grid::{LearningRate, Task};
 use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::philox::Philox;
-use nfd::spec::grid::{LearningRate, Task};
 use rand::RngExt;
 
 /// A network of one-layer blocks in a named parametrization, T = 1, γ = 1.
