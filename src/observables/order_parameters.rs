@@ -1,4 +1,4 @@
-//! Order parameters of an ensemble, as arrays for notebooks (theory: section 7):
+//! Order parameters of an ensemble, as arrays for notebooks (docs/theory.md, section 7):
 //!
 //! ```text
 //! C_phi, C_g   (kind, depth time, step, step', sample, sample')   n^{-1} φ(h)ᵀφ(h) and n^{-1} gᵀg

@@ -1,6 +1,6 @@
 //! What two trajectories of one seed show together: strong errors, signed differences of outputs,
-//! gaps between closures. Both runs read the same Brownian path (theory: section 4), see the same
-//! minibatches and record the same steps.
+//! gaps between closures. Both runs read the same Brownian path (docs/theory.md, section 4), see
+//! the same minibatches and record the same steps.
 
 use super::{OUTPUTS_COMPARED, Rows, common, output_names};
 use crate::backend::Snapshot;
