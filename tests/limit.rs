@@ -127,7 +127,7 @@ fn recursions_have_their_closed_forms() {
             let backward = (1.0 + step).powi((depth - l) as i32);
             assert!(close(identity.gradients[l][(0, 1)], backward, 1e-13));
         }
-        // Linear network, theory section 5: Σ_l (T/L) C_{l-1} Γ_l, and without Γ for gia.
+        // Linear network, docs/theory.md, section 6: Σ_l (T/L) C_{l-1} Γ_l, and without Γ for gia.
         let sum = |gamma: bool| {
             (1..=depth)
                 .map(|l| {

@@ -15,11 +15,11 @@ use common::results::{nfd, run_job};
 use nfd::data;
 use nfd::engine::Trajectory;
 use nfd::ensemble::task::train;
+use nfd::experiment::Experiment;
+use nfd::experiment::grid::{Task, tasks};
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
 use nfd::measure::order;
-use nfd::spec::Experiment;
-use nfd::spec::grid::{Task, tasks};
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
 use zip::ZipArchive;
 
 fn experiment(overrides: &[&str]) -> Experiment {

@@ -13,8 +13,8 @@ mod series;
 pub mod single;
 
 use crate::data::Samples;
-use crate::spec::Experiment;
-use crate::spec::grid::{Task, quarters};
+use crate::experiment::Experiment;
+use crate::experiment::grid::{Task, quarters};
 use crate::store::results::Row;
 
 /// Outputs of a pass in results.csv: enough to look at.

@@ -9,9 +9,9 @@ pub mod table;
 pub mod text;
 
 use crate::engine::Divergence;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::measure::claims::Claim;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
 use crate::store::results::Row;
 
 /// Everything the report shows.

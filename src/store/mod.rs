@@ -33,8 +33,8 @@ use serde::de::DeserializeOwned;
 
 use crate::data::DataSet;
 use crate::error::{Error, Result};
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use files::Files;
 use journal::{Journal, Place};
 use journals::Journals;
