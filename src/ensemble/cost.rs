@@ -8,8 +8,8 @@ use crate::data::DataSet;
 use crate::experiment::grid::{Task, quarters};
 use crate::experiment::work::{Passes, Ranks, Work};
 use crate::experiment::{Backend, Batch, Engine, Experiment, Precision, ReferenceKind, Storage};
-use crate::measure::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
 use crate::model::Closure;
+use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
