@@ -19,7 +19,6 @@ use nfd::data;
 use nfd::ensemble::deal::predict;
 use nfd::ensemble::plan::plan;
 use nfd::experiment::load;
-use nfd::experiment::work::Rates;
 
 const ROUNDS: usize = 2;
 const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/quickstart.json");
@@ -104,6 +103,6 @@ fn time(program: &Path, way: Way) -> f64 {
 fn predicted() -> f64 {
     let experiment = load(Path::new(JOB), &[]).unwrap().experiment;
     let data = data::load(&experiment.data).unwrap();
-    let rates = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
-    predict(&plan(&experiment, &data, 1, rates), 2).efficiency
+    let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+    predict(&plan(&experiment, &data, 1, speeds), 2).efficiency
 }

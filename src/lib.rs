@@ -11,10 +11,10 @@
 //! * [`claims`]: what is claimed of an observable before the data, fitted on rows and judged;
 //! * [`observables`]: what runs and pairs of runs show, and what infinite width predicts;
 //! * [`engine`]: what a training run is: order of passes and updates, what is recorded;
-//! * [`backend`]: how one sweep over the layers is carried out;
 //! * [`stats`]: fits and intervals; pure;
 //! * [`store`]: the run directory;
 //! * [`experiment`]: what the user asked for: the experiment file, resolved, and its grid of tasks;
+//! * [`backend`]: how one sweep over the layers is carried out, and what it costs;
 //! * [`data`]: samples: bundled sets, CSV, synthetic;
 //! * [`model`]: activations, parametrizations, losses, closures: each one table;
 //! * [`rng`]: Philox, normals, noise addresses;

@@ -7,13 +7,13 @@ mod common;
 use std::path::Path;
 
 use common::results::nfd;
+use nfd::backend::cost::{Speeds, Work};
 use nfd::data;
 use nfd::ensemble::cost::Cost;
 use nfd::ensemble::deal::{deal, predict};
 use nfd::ensemble::plan::{Plan, plan};
 use nfd::experiment::grid::Task;
 use nfd::experiment::load;
-use nfd::experiment::work::{Rates, Work};
 
 const TOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/toy.json");
 
@@ -25,11 +25,11 @@ fn of(seconds: &[f64], threads: usize, factor: f64) -> Plan {
     let set = [&set[..], &one].concat();
     let experiment = load(Path::new(TOY), &set).unwrap().experiment;
     let data = data::load(&experiment.data).unwrap();
-    let rates = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
-    let plain = plan(&experiment, &data, threads, Rates { factor, ..rates });
+    let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+    let plain = plan(&experiment, &data, threads, Speeds { factor, ..speeds });
     let with = |(&(task, cost), seconds): (&(Task, Cost), &f64)| {
         let work =
-            Work { flops: 0.0, normals: seconds * rates.normals, activations: 0.0, streamed: 0.0 };
+            Work { flops: 0.0, normals: seconds * speeds.normals, activations: 0.0, streamed: 0.0 };
         (task, Cost { work, ..cost })
     };
     let tasks = plain.tasks.iter().zip(seconds).map(with).collect();
@@ -45,7 +45,7 @@ fn the_longest_go_first_onto_the_least_loaded() {
     // Graham's example: the best deal to three ends at 9, the longest first at 11.
     let seconds = [5.0, 5.0, 4.0, 4.0, 3.0, 3.0, 3.0];
     let plan = of(&seconds, 1, 1.0);
-    let hands = deal(&plan.tasks, &plan.rates, 3);
+    let hands = deal(&plan.tasks, &plan.speeds, 3);
     let seeds: Vec<Vec<u64>> =
         hands.iter().map(|hand| hand.iter().map(|(task, _)| task.seed).collect()).collect();
     assert_eq!(seeds, [vec![0, 4, 6], vec![1, 5], vec![2, 3]]);
@@ -54,7 +54,7 @@ fn the_longest_go_first_onto_the_least_loaded() {
     assert!(close(told.idle, 6.0 / 33.0), "{told:?}");
     // Whatever a calibration says: shards on other machines must deal alike.
     let calibrated = of(&seconds, 1, 1.7);
-    assert_eq!(deal(&calibrated.tasks, &calibrated.rates, 3), hands);
+    assert_eq!(deal(&calibrated.tasks, &calibrated.speeds, 3), hands);
     assert!(close(predict(&calibrated, 3).makespan, 1.7 * 11.0));
 }
 
@@ -85,22 +85,22 @@ fn predictions_are_those_of_closed_cases() {
 fn deals_of_a_job_are_whole_and_even() {
     let experiment = load(Path::new(TOY), &[]).unwrap().experiment;
     let data = data::load(&experiment.data).unwrap();
-    let rates = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
-    let plan = plan(&experiment, &data, 1, rates);
+    let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+    let plan = plan(&experiment, &data, 1, speeds);
     for ranks in [1, 2, 3, 7, 64, 1000] {
-        let hands = deal(&plan.tasks, &rates, ranks);
+        let hands = deal(&plan.tasks, &speeds, ranks);
         let mut all: Vec<Task> = hands.iter().flatten().map(|(task, _)| *task).collect();
         all.sort();
         let mut wanted: Vec<Task> = plan.tasks.iter().map(|(task, _)| *task).collect();
         wanted.sort();
         assert_eq!(all, wanted);
         let load = |hand: &Vec<(Task, Cost)>| -> f64 {
-            hand.iter().map(|(_, cost)| rates.seconds(&cost.work)).sum()
+            hand.iter().map(|(_, cost)| speeds.seconds(&cost.work)).sum()
         };
         let least = hands.iter().map(load).fold(f64::INFINITY, f64::min);
         for hand in &hands {
             let shortest =
-                hand.iter().map(|(_, c)| rates.seconds(&c.work)).fold(f64::INFINITY, f64::min);
+                hand.iter().map(|(_, c)| speeds.seconds(&c.work)).fold(f64::INFINITY, f64::min);
             assert!(hand.is_empty() || load(hand) - shortest <= least * (1.0 + 1e-12));
         }
     }

@@ -14,7 +14,6 @@ use nfd::ensemble::cost::cost;
 use nfd::ensemble::plan::{Free, Plan, plan};
 use nfd::experiment::grid::Task;
 use nfd::experiment::load;
-use nfd::experiment::work::Rates;
 use nfd::model::Closure;
 
 const JOB: &str = r#"{
@@ -112,7 +111,7 @@ fn minibatches_cost_their_batches_and_evaluations() {
 }
 
 #[test]
-fn rates_are_calibrated_by_the_median_ratio() {
+fn speeds_are_calibrated_by_the_median_ratio() {
     let folder = tempfile::tempdir().unwrap();
     let experiment = load(Path::new(&job(folder.path())), &[]).unwrap().experiment;
     let data = data::load(&experiment.data).unwrap();
@@ -125,14 +124,14 @@ fn rates_are_calibrated_by_the_median_ratio() {
             )
         })
         .into();
-    let plain = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
+    let plain = (experiment.costs().speeds)(experiment.number_bytes());
     let timed = |factors: [f64; 3]| -> Vec<_> {
         costs.iter().zip(factors).map(|(c, f)| (c.work, f * plain.seconds(&c.work))).collect()
     };
     // One task that was held up does not spoil the estimate.
-    let rates = plain.calibrated(&timed([3.0, 2.5, 100.0]));
-    assert!((rates.factor - 3.0).abs() <= 1e-12 && rates.timings == 3);
-    assert!((rates.seconds(&costs[0].work) / plain.seconds(&costs[0].work) - 3.0).abs() <= 1e-12);
+    let speeds = plain.calibrated(&timed([3.0, 2.5, 100.0]));
+    assert!((speeds.factor - 3.0).abs() <= 1e-12 && speeds.timings == 3);
+    assert!((speeds.seconds(&costs[0].work) / plain.seconds(&costs[0].work) - 3.0).abs() <= 1e-12);
     assert_eq!(plain.calibrated(&[]), plain);
 
     // Wall time: shared work, but no less than the longest task.
@@ -164,9 +163,8 @@ fn threads_share_tasks_or_rows() {
         let set = format!("ensemble.widths=[{width}]");
         let experiment = load(Path::new(&file), &[set]).unwrap().experiment;
         let data = data::load(&experiment.data).unwrap();
-        let rates =
-            Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
-        plan(&experiment, &data, threads, rates)
+        let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+        plan(&experiment, &data, threads, speeds)
     };
     let threads = |plan: &Plan, left| plan.threads_of(plan.tasks[0].0, left);
     // Four tasks on three threads: one each, and the last has them all.
@@ -265,9 +263,8 @@ fn networks_on_a_device_count_together() {
         set.push(format!("ensemble.seeds={seeds}"));
         let experiment = load(Path::new(&file), &set).unwrap().experiment;
         let data = data::load(&experiment.data).unwrap();
-        let rates =
-            Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
-        let plan = plan(&experiment, &data, 4, rates);
+        let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+        let plan = plan(&experiment, &data, 4, speeds);
         assert!(plan.device_bytes() > 0.0);
         let of_each: f64 = plan.tasks.iter().map(|(_, cost)| cost.bytes).sum();
         assert!(plan.bytes() >= of_each);

@@ -11,12 +11,15 @@
 //! * [`cpu`]: both engines at the speed of the machine, f32 or f64.
 
 mod coefficients;
+pub mod cost;
 pub mod cpu;
 pub mod crew;
 pub mod cuda;
 mod matrix;
 pub mod plain;
 pub mod real;
+pub(crate) mod record;
+pub mod vectors;
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Matrices of a residual block: 1, or 2 where it has an inner one.
+    pub fn matrices_of_a_block(&self) -> f64 {
+        if self.scales.inner.is_some() { 2.0 } else { 1.0 }
+    }
+
     /// Whether gradients pass through weights W̃ of their own, in the dense engine.
     ///
     /// # Panics
@@ -65,6 +73,10 @@ pub const DROP_TOLERANCE: f64 = 1e-10;
 /// every pass, so that what is kept is a direction and not noise (docs/theory.md, section 3, has
 /// 2e-7 to 1e-6; at 5e-7 networks without skip connections kept rounding).
 pub const DROP_TOLERANCE_F32: f64 = 1e-6;
+
+/// Covariances over steps and samples are followed up to this many columns: beyond, their eigenvalues
+/// would cost more than the run.
+pub const COVARIANCE_COLUMNS: usize = 128;
 
 /// What is kept of the vectors of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]

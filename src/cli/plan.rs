@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 
 use super::print;
+use crate::backend::cost::Speeds;
 use crate::comm;
 use crate::ensemble::cost::Cost;
 use crate::ensemble::deal::{Prediction, predict};
@@ -13,7 +14,6 @@ use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan, free};
 use crate::error::{Error, Result, exit};
 use crate::experiment::grid::Task;
-use crate::experiment::work::Rates;
 use crate::job::request::{Prepared, Typed};
 use crate::report::table::align;
 
@@ -97,7 +97,7 @@ fn describe(plan: &Plan) -> String {
             group.len().to_string(),
             format!("{:.2e}", cost.work.flops),
             format!("{:.2e}", cost.work.normals),
-            format!("{:.2}", plan.rates.seconds(&cost.work)),
+            format!("{:.2}", plan.speeds.seconds(&cost.work)),
             format!("{:.3}", cost.bytes / 1e9),
         ]);
     }
@@ -109,7 +109,7 @@ fn describe(plan: &Plan) -> String {
 
 /// One line: tasks, time, memory, disk.
 pub fn totals(plan: &Plan) -> String {
-    let Rates { timings, .. } = plan.rates;
+    let Speeds { timings, .. } = plan.speeds;
     let by = match timings {
         0 => "uncalibrated".to_owned(),
         n => format!("calibrated by {n} timings"),

@@ -130,7 +130,7 @@ fn call(arguments: &Arguments, comm: &dyn Comm) -> Result<((Prepared, Machine), 
     let mut prepared = typed.prepare(comm.place().local)?;
     let plan = &mut prepared.plan;
     if let Some(Shard { index, of }) = arguments.shard {
-        let tasks = deal(&plan.tasks, &plan.rates, of).swap_remove(index - 1);
+        let tasks = deal(&plan.tasks, &plan.speeds, of).swap_remove(index - 1);
         *plan = plan.share(tasks, plan.threads);
     }
     let machine = Machine::of(&prepared.resolved.experiment, comm.place().local)?;
@@ -181,7 +181,7 @@ fn begin(
         eprintln!("nfd: {}", plan::ranks(&plan.share(left.clone(), plan.threads), comm.size()));
     }
     let longest = left.iter().map(|(task, cost)| {
-        plan.rates.seconds(&cost.work) / plan.threads_of(*task, left.len()) as f64
+        plan.speeds.seconds(&cost.work) / plan.threads_of(*task, left.len()) as f64
     });
     let (longest, limit) = (longest.fold(0.0, f64::max), arguments.max_hours);
     let limit = limit.map(|limit| limit.as_secs_f64()).filter(|&limit| longest > limit);
@@ -198,7 +198,7 @@ fn begin(
     if finished > 0 {
         eprintln!("nfd: {finished} tasks are finished already");
     }
-    let hands = deal(&left, &plan.rates, comm.size());
+    let hands = deal(&left, &plan.speeds, comm.size());
     let orders = threads.into_iter().zip(hands).map(|(threads, hand)| Orders {
         threads,
         tasks: hand.into_iter().map(|(task, _)| task).collect(),

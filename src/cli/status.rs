@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let mut out = align(&lines);
     let left = plan.tasks.iter().filter(|(task, _)| !finished(*task));
     // From +0: an empty sum is −0.
-    let seconds = left.clone().fold(0.0, |sum, (_, cost)| sum + plan.rates.seconds(&cost.work));
+    let seconds = left.clone().fold(0.0, |sum, (_, cost)| sum + plan.speeds.seconds(&cost.work));
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use super::cost::Cost;
 use super::plan::Plan;
+use crate::backend::cost::Speeds;
 use crate::experiment::grid::Task;
-use crate::experiment::work::Rates;
 
 /// One of several parts of an experiment's tasks, each run by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl fmt::Display for Shard {
 /// Deals `tasks` to `ranks` hands: the longest first, each onto the hand with the least to do, the first
 /// of those. Depends on the cost model alone, not on its calibration, and so is the same on all machines.
 /// Each hand keeps the order of `tasks`.
-pub fn deal(tasks: &[(Task, Cost)], rates: &Rates, ranks: usize) -> Vec<Vec<(Task, Cost)>> {
-    let rates = Rates { factor: 1.0, ..*rates };
+pub fn deal(tasks: &[(Task, Cost)], rates: &Speeds, ranks: usize) -> Vec<Vec<(Task, Cost)>> {
+    let rates = Speeds { factor: 1.0, ..*rates };
     let seconds: Vec<f64> = tasks.iter().map(|(_, cost)| rates.seconds(&cost.work)).collect();
     let mut longest_first: Vec<usize> = (0..tasks.len()).collect();
     longest_first.sort_by(|&a, &b| seconds[b].total_cmp(&seconds[a]).then(a.cmp(&b)));
@@ -72,7 +72,7 @@ pub struct Prediction {
 
 /// Predicts what `plan` takes on `ranks` ranks, as dealt.
 pub fn predict(plan: &Plan, ranks: usize) -> Prediction {
-    let hands = deal(&plan.tasks, &plan.rates, ranks);
+    let hands = deal(&plan.tasks, &plan.speeds, ranks);
     let walls = hands.into_iter().map(|hand| plan.share(hand, plan.threads).wall_seconds());
     let makespan = walls.fold(0.0, f64::max);
     let given = ranks as f64 * makespan;

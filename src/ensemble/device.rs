@@ -34,7 +34,7 @@ pub fn run(
     let all = plan.tasks.len();
     let queue: Vec<_> = plan.tasks.iter().filter(|(task, _)| !store.has(*task)).collect();
     let seconds = |of: &[&(Task, Cost)]| -> f64 {
-        of.iter().map(|(_, cost)| plan.rates.seconds(&cost.work)).sum()
+        of.iter().map(|(_, cost)| plan.speeds.seconds(&cost.work)).sum()
     };
     let (total, mut done) = (seconds(&queue), 0.0);
     let mut finished = all - queue.len();

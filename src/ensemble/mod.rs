@@ -8,7 +8,6 @@ pub mod cores;
 pub mod cost;
 pub mod deal;
 mod device;
-mod device_memory;
 pub mod machine;
 pub mod plan;
 pub mod signals;
@@ -87,7 +86,7 @@ fn run_on_threads(
     progress: Progress,
 ) -> Result<bool> {
     let all = plan.tasks.len();
-    let seconds = |(_, cost): &(Task, Cost)| plan.rates.seconds(&cost.work);
+    let seconds = |(_, cost): &(Task, Cost)| plan.speeds.seconds(&cost.work);
     let queue = plan.queue(|task| store.has(task));
     let total: f64 = queue.iter().map(seconds).sum();
     let done = Mutex::new((0.0, all - queue.len()));

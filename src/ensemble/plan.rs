@@ -5,12 +5,11 @@ use std::path::Path;
 use sysinfo::{Disks, System};
 
 use super::cost::{Cost, cost};
-use crate::backend::cpu::conditional::panel::{CHUNK, TILE};
+use crate::backend::cost::Speeds;
 use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::experiment::grid::{Task, tasks};
-use crate::experiment::work::Rates;
-use crate::experiment::{Backend, Engine, Experiment};
+use crate::experiment::{Backend, Experiment};
 
 /// Networks on a device: a grid has at most 65535.
 const MOST_IN_FLIGHT: usize = 4096;
@@ -23,7 +22,7 @@ pub struct Plan {
     /// Threads, all together.
     pub threads: usize,
     /// What turns costs into seconds.
-    pub rates: Rates,
+    pub speeds: Speeds,
     /// Tasks at once, at most.
     workers: usize,
     /// Rows that are one thread's least share of a task; None where threads cannot share one.
@@ -31,20 +30,14 @@ pub struct Plan {
 }
 
 /// Plans the experiment for `threads` threads.
-pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, rates: Rates) -> Plan {
+pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, speeds: Speeds) -> Plan {
     let tasks = tasks(experiment).into_iter().map(|task| (task, cost(experiment, data, task)));
     let tasks: Vec<_> = tasks.collect();
-    // Threads meet after every layer: each has two tiles of rows or more, or rows of a weight matrix
-    // that take long beside the meeting.
-    let least_share = match (experiment.backend, experiment.engine) {
-        (Backend::Cpu, Engine::Conditional) => Some(2 * CHUNK * TILE),
-        (Backend::Cpu, Engine::Dense) => Some(256),
-        (Backend::Plain | Backend::Cuda, _) => None,
-    };
+    let least_share = experiment.costs().rows_of_a_thread;
     // A device takes the place of all threads.
     let threads = if experiment.backend == Backend::Cuda { 1 } else { threads };
     let workers = threads.clamp(1, tasks.len().max(1));
-    Plan { tasks, threads, rates, workers, least_share }
+    Plan { tasks, threads, speeds, workers, least_share }
 }
 
 impl Plan {
@@ -81,7 +74,7 @@ impl Plan {
 
     /// Seconds on one core, all tasks together.
     pub fn core_seconds(&self) -> f64 {
-        self.tasks.iter().map(|(_, cost)| self.rates.seconds(&cost.work)).sum()
+        self.tasks.iter().map(|(_, cost)| self.speeds.seconds(&cost.work)).sum()
     }
 
     /// The plan of one of several ranks: for `tasks` alone, on so many threads.
@@ -95,7 +88,7 @@ impl Plan {
     /// Tasks that are not `finished`, in the order in which workers take them: seed by seed, so that
     /// what an interrupted run has is complete in itself, the longest of a seed first.
     pub fn queue(&self, finished: impl Fn(Task) -> bool) -> Vec<(Task, Cost)> {
-        let seconds = |(_, cost): &(Task, Cost)| self.rates.seconds(&cost.work);
+        let seconds = |(_, cost): &(Task, Cost)| self.speeds.seconds(&cost.work);
         let mut queue = self.tasks.clone();
         queue.retain(|(task, _)| !finished(*task));
         queue.sort_by(|a, b| {
@@ -112,7 +105,7 @@ impl Plan {
         for (i, (task, cost)) in queue.iter().enumerate() {
             let threads = self.threads_of(*task, queue.len() - i) as f64;
             if let Some(next) = free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) {
-                *next += self.rates.seconds(&cost.work) / threads;
+                *next += self.speeds.seconds(&cost.work) / threads;
             }
         }
         free_at.into_iter().fold(self.core_seconds() / self.threads as f64, f64::max)

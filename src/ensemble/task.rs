@@ -8,18 +8,15 @@ use crate::backend::cuda::device::{Device, Number};
 use crate::backend::cuda::{self, device::fault::Fault};
 use crate::backend::plain::conditional::Conditional;
 use crate::backend::plain::dense::Dense;
-use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
+use crate::backend::{Network, Probe, Sweeps};
 use crate::data::{DataSet, Samples};
 use crate::engine::batches::Batches;
 use crate::engine::{self, Trajectory};
-use crate::experiment::grid::{Task, quarters};
-use crate::experiment::{Backend, Batch, Engine, Experiment, Precision, Storage};
+use crate::experiment::grid::Task;
+use crate::experiment::run::DataSizes;
+use crate::experiment::{Backend, Engine, Experiment, Precision, Storage};
 use crate::rng::noise::BrownianPath;
 use crate::rng::normal::Instructions;
-
-/// Covariances over steps and samples are followed up to this many columns: beyond, their
-/// eigenvalues would cost more than the run.
-pub const COVARIANCE_COLUMNS: usize = 128;
 
 /// Trains the network of `task`, on the threads of the pool that calls; None when `stop` was set
 /// before it was done.
@@ -62,9 +59,9 @@ fn train_crew<T: Number>(
     let experiment = &experiment.of(task);
     let trainings: Vec<_> = tasks.iter().map(|task| training(experiment, data, *task)).collect();
     let first = &trainings[0];
-    let (network, noise) = (description(experiment, data, task), noise(experiment, task));
+    let (network, noise) = (experiment.network(DataSizes::of(data), task), noise(experiment, task));
     let seeds = &tasks.iter().map(|task| task.seed).collect::<Vec<_>>();
-    let (probe, samples) = (probe(experiment, task), (data.train.clone(), data.test.clone()));
+    let (probe, samples) = (experiment.probe(task.depth), (data.train.clone(), data.test.clone()));
     let (batch, steps) = (first.batches.size, first.steps as usize);
     match experiment.engine {
         Engine::Conditional => {
@@ -112,44 +109,15 @@ fn training(experiment: &Experiment, data: &DataSet, task: Task) -> engine::Trai
     }
 }
 
-/// What a backend has to know of the network.
-fn description(experiment: &Experiment, data: &DataSet, task: Task) -> Network {
-    let Task { closure, width, depth, .. } = task;
-    Network {
-        width,
-        depth,
-        outputs: data.train.outputs,
-        activation: experiment.model.activation,
-        closure,
-        scales: experiment.model.scale_law().at(width, depth, data.train.dimension),
-        drop_tolerance: match experiment.precision {
-            Precision::F32 => DROP_TOLERANCE_F32,
-            Precision::F64 => DROP_TOLERANCE,
-        },
-    }
-}
-
 fn noise(experiment: &Experiment, task: Task) -> BrownianPath {
     let depth = task.depth as u32;
     BrownianPath::new(task.seed, experiment.finest.unwrap_or(depth), depth)
 }
 
-fn probe(experiment: &Experiment, Task { depth, .. }: Task) -> Probe {
-    Probe {
-        layers: quarters(depth).into_iter().map(|i| i * depth / 4).collect(),
-        rows: experiment.reference.rows.limit(),
-        // Minibatches have no samples in common over which to follow them.
-        covariance_columns: match experiment.training.batch {
-            Batch::Full => COVARIANCE_COLUMNS,
-            Batch::Of(_) => 0,
-        },
-    }
-}
-
 /// The network of `task` at initialisation, on a backend of the processor.
 fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweeps> {
-    let network = description(experiment, data, task);
-    let (noise, probe) = (noise(experiment, task), probe(experiment, task));
+    let network = experiment.network(DataSizes::of(data), task);
+    let (noise, probe) = (noise(experiment, task), experiment.probe(task.depth));
     let (train, test) = (data.train.clone(), data.test.clone());
     match (experiment.backend, experiment.precision) {
         (Backend::Cpu, Precision::F32) => {

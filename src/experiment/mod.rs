@@ -10,11 +10,11 @@ mod choices;
 pub mod grid;
 pub mod raw;
 pub mod resolve;
+pub mod run;
 mod samples;
 pub mod settled;
 pub mod source;
 mod training;
-pub mod work;
 
 use std::path::Path;
 

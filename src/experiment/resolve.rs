@@ -4,15 +4,15 @@ use super::blocks::{blocks, two_layer};
 use super::check::Check;
 use super::grid::{LearningRate, tasks};
 use super::raw::{self, BackendChoice, EngineChoice};
+use super::run::DataSizes;
 use super::samples::samples;
 use super::source::Source;
 use super::training::training;
-use super::work::{Rates as Speeds, Work};
 use super::{
     Backend, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
     ReferenceKind, Resolved, Rows, Storage, Study,
 };
-use crate::data::Labels;
+use crate::data::{Labels, Request};
 use crate::error::Result;
 use crate::model::{Activation, Closure, Parametrization, Rates};
 
@@ -80,9 +80,12 @@ fn seconds(resolved: &Resolved) -> f64 {
         Labels::OneHot => experiment.data.classes.as_ref().map_or(1, Vec::len),
         Labels::Sign | Labels::Values => 1,
     };
-    let rates = Speeds::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
-    let work = |task| Work::of(experiment, outputs, task);
-    tasks(experiment).into_iter().map(|task| rates.seconds(&work(task))).sum()
+    let Request { samples: train, test_samples: test, .. } = experiment.data;
+    // Work does not depend on the dimension of the inputs.
+    let sizes = DataSizes { train, test, dimension: 1, outputs };
+    let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+    let work = |task| experiment.work(sizes, task);
+    tasks(experiment).into_iter().map(|task| speeds.seconds(&work(task))).sum()
 }
 
 fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<Resolved> {

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::experiment::Resolved;
 use crate::experiment::grid::Task;
 use crate::experiment::resolve::resolve;
+use crate::experiment::run::DataSizes;
 use crate::experiment::settled::{prefer_gpu, resolve_with};
 use crate::experiment::source::Source;
-use crate::experiment::work::{Rates, Work};
 use crate::model::Loss;
 use crate::store::journals::Journals;
 use crate::store::key::{Keys, experiment_hash};
@@ -160,11 +160,12 @@ fn prepared(resolved: Resolved, output: PathBuf, threads: usize) -> Result<Prepa
         data.require_classes(&resolved.experiment.data)?;
     }
     let experiment = &resolved.experiment;
+    let sizes = DataSizes::of(&data);
     let timed: Vec<_> = timings::read(&output)
         .into_iter()
-        .map(|(task, seconds)| (Work::of(experiment, data.train.outputs, task), seconds))
+        .map(|(task, seconds)| (experiment.work(sizes, task), seconds))
         .collect();
-    let rates = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
-    let plan = plan(experiment, &data, threads, rates.calibrated(&timed));
+    let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+    let plan = plan(experiment, &data, threads, speeds.calibrated(&timed));
     Ok(Prepared { resolved, data, output, plan })
 }

@@ -13,7 +13,6 @@ use nfd::error::Result;
 use nfd::experiment::Experiment;
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::source::Source;
-use nfd::experiment::work::Rates;
 use nfd::observables::arrays;
 use nfd::observables::results::to_csv;
 use nfd::store::files::{Disk, Files};
@@ -120,12 +119,7 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     let directory = open(path, experiment, "portable", false, files)?;
     let data = data::load(&experiment.data).unwrap();
     let stop = AtomicBool::new(false);
-    let plan = plan(
-        experiment,
-        &data,
-        1,
-        Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision),
-    );
+    let plan = plan(experiment, &data, 1, (experiment.costs().speeds)(experiment.number_bytes()));
     let machine = (&plan, &Machine::of(experiment, 0)?);
     assert!(ensemble::run(experiment, &data, &directory, machine, &stop, &|_, _, _| {})?);
     let outcome = ensemble::collect(experiment, &data, &directory, 1)?;

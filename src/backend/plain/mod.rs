@@ -4,6 +4,7 @@
 //! so sums run in one fixed order on every machine.
 
 pub mod conditional;
+pub mod cost;
 pub mod dense;
 pub mod ends;
 pub mod expansion;

@@ -7,6 +7,7 @@
 
 pub mod arena;
 pub mod cholesky;
+pub mod cost;
 mod ends;
 mod evaluate;
 pub mod kernels;

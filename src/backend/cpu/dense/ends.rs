@@ -3,11 +3,11 @@
 use super::matrix::{Trained, multiply};
 use super::pointwise;
 use super::products::Step;
-use super::vectors::Vectors;
 use super::weights::{Weights, gaussians};
 use crate::backend::Update;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::real::Real;
+use crate::backend::vectors::Vectors;
 use crate::data::Samples;
 use crate::model::Scales;
 use crate::rng::noise::{Entry, Noise};

@@ -12,11 +12,11 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::matrix::{multiply_half, multiply_transposed_half};
-use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
 use super::{halves, pointwise};
 use crate::backend::coefficients::Shares;
 use crate::backend::cpu::simd::format::Format;
+use crate::backend::vectors::Vectors;
 use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;

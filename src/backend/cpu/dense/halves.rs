@@ -9,12 +9,12 @@ use std::ops::Range;
 use half::bf16;
 
 use super::products::{GROUP, REGISTERS, TILES, add_transposed, prefetch, rows_of_tile};
-use super::vectors::{Piece, ROWS};
 use super::weights::{Block, TILE};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
+use crate::backend::vectors::{Piece, ROWS};
 
 kernel! {
     /// [`super::products::forward`] of a matrix in bf16.

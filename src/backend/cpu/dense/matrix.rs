@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::halves;
 use super::products::{self, Moved, Step, TILES};
-use super::vectors::{Piece, Vectors};
 use super::weights::{Block, Weights};
 use crate::backend::cpu::simd::format::Format;
+use crate::backend::vectors::{Piece, Vectors};
 use crate::rng::normal::Instructions;
 
 /// Y = W X; with `moved`, W⁽⁰⁾ and what becomes (W − W⁽⁰⁾) X.

@@ -5,10 +5,11 @@
 //! it has been read ([`products`]). A network trains from its first step to its last before the next
 //! one begins, so weights that fit into a cache stay there.
 //!
-//! From the bottom: [`vectors`], [`weights`]: how they lie in memory; [`products`], [`halves`], [`pointwise`]: tiles of
+//! From the bottom: [`weights`]: how they lie in memory (vectors: [`crate::backend::vectors`]); [`products`], [`halves`], [`pointwise`]: tiles of
 //! them, on every instruction set; [`matrix`]: whole matrices, shared between the threads of the `rayon` pool
-//! that calls; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a network; `record`: what is kept of a pass.
+//! that calls; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a network.
 
+pub mod cost;
 pub mod ends;
 pub mod frozen;
 pub mod halves;
@@ -17,13 +18,13 @@ pub mod layer;
 pub mod matrix;
 pub mod pointwise;
 pub mod products;
-pub(in crate::backend) mod record;
-pub mod vectors;
 pub mod weights;
 
 use nalgebra::DMatrix;
 
 use super::simd::format::Format;
+use crate::backend::record::Recorder;
+use crate::backend::vectors::Vectors;
 use crate::backend::{
     BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardSweep, Network, Probe, Set, Sweeps,
     Update,
@@ -35,8 +36,6 @@ use ends::Ends;
 use frozen::Frozen;
 use inner::Inner;
 use layer::{Explicit, Layer};
-use record::Recorder;
-use vectors::Vectors;
 
 /// One run of the dense engine, weights in `T`.
 pub struct Dense<T> {
@@ -63,10 +62,7 @@ pub struct Dense<T> {
     record: bool,
     /// Passes so far.
     passes: usize,
-    features: Recorder<T>,
-    /// Its history is of φ(h), which covariances are of.
-    feature_values: Recorder<T>,
-    gradients: Recorder<T>,
+    recorder: Recorder<T>,
 }
 
 impl<T: Format> Dense<T> {
@@ -125,9 +121,7 @@ impl<T: Format> Dense<T> {
             scratch: none(),
             record: false,
             passes: 0,
-            features: Recorder::new(&probe),
-            feature_values: Recorder::new(&probe),
-            gradients: Recorder::new(&probe),
+            recorder: Recorder::new(&probe),
             network,
             probe,
             train,
@@ -260,12 +254,12 @@ impl<T: Format> Sweeps for Dense<T> {
             if !pointwise::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale) {
                 nonfinite = nonfinite.or(Some(l + 1));
             }
-            self.feature_values.follow(&self.probe, l, &values[l], follows);
+            self.recorder.follow_features(l, follows.then_some(&values[l]));
         }
-        let look = |(l, h)| self.features.look(&self.probe, l, h);
+        let see = |(l, h)| self.recorder.see_features(l, h);
         let seen = hidden.iter().enumerate().filter(|_| record);
         let sweep = ForwardSweep {
-            features: seen.filter_map(look).collect(),
+            features: seen.filter_map(see).collect(),
             f: self.ends.read(&scales, &hidden[depth]),
             own_movement: own_movement / (width * depth) as f64,
             inner_movement: of_inner.then_some(inner_movement / depth as f64),
@@ -299,9 +293,9 @@ impl<T: Format> Sweeps for Dense<T> {
         let wanted = record && self.probe.has_kernel(&self.network, samples);
         let mut kernel = wanted.then(|| DMatrix::zeros(samples, samples));
         for l in (0..=depth).rev() {
-            self.gradients.follow(&self.probe, l, &g, follows);
+            self.recorder.follow_gradients(l, follows.then_some(&g));
             if record {
-                gradients.extend(self.gradients.look(&self.probe, l, &g));
+                gradients.extend(self.recorder.see_gradients(l, &g));
             }
             let Some(l) = l.checked_sub(1) else { break };
             if let Some(kernel) = &mut kernel {
@@ -335,14 +329,6 @@ impl<T: Format> Sweeps for Dense<T> {
     }
 
     fn covariances(&self) -> Option<Vec<Covariances>> {
-        if !self.follows_covariances() {
-            return None;
-        }
-        let Network { width, depth, .. } = self.network;
-        let at = |(i, &layer): (usize, &usize)| Covariances {
-            features: (layer < depth).then(|| self.feature_values.covariance(i, width)),
-            gradients: (layer > 0).then(|| self.gradients.covariance(i, width)),
-        };
-        Some(self.probe.layers.iter().enumerate().map(at).collect())
+        self.follows_covariances().then(|| self.recorder.covariances(&self.network))
     }
 }

@@ -1,11 +1,11 @@
 //! What is done to the rows of vectors one by one, between two matrices.
 
-use super::vectors::{Piece, ROWS};
 use crate::backend::cpu::simd::activation;
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
+use crate::backend::vectors::{Piece, ROWS};
 use crate::model::Activation;
 
 kernel! {

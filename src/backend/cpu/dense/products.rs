@@ -16,13 +16,13 @@
 // A tile is indexed by row, sample and register at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::vectors::{Piece, ROWS};
 use super::weights::{Block, TILE};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::cpu::simd::hints::prefetch_rows;
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
+use crate::backend::vectors::{Piece, ROWS};
 
 /// Tiles of a block of rows.
 pub const TILES: usize = ROWS / TILE;

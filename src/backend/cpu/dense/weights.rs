@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 
-use super::vectors::ROWS;
 use crate::backend::cpu::simd::hints::prefer_huge_pages;
 use crate::backend::real::Real;
+use crate::backend::vectors::ROWS;
 use crate::rng::noise::{Entry, Noise};
 
 /// Rows that are walked together.

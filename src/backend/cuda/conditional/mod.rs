@@ -10,6 +10,7 @@
 //! comes back.
 
 pub mod columns;
+pub mod cost;
 mod crew;
 mod record;
 pub mod shape;

@@ -41,7 +41,7 @@ impl<T: Number> Crew for Dense<T> {
         let each = self.room.samples * outputs;
         let f = self.device.read_back(&self.room.f, 0..members * each)?;
         let follows = self.follows_covariances(self.passes);
-        let features = self.look_forward(follows)?;
+        let features = self.record_features(follows)?;
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
             let (at, place) = first?;
             (at == step && place < self.sweep.places().of_outputs()).then_some(place as usize)
@@ -101,7 +101,7 @@ impl<T: Number> Crew for Dense<T> {
         let moves = update.is_some_and(|update| update.rates.hidden != 0.0);
         self.sweep.signal(&self.device, &self.weights, (&self.room, &self.descent))?;
         for l in (0..=self.network.depth).rev() {
-            self.look_backward(l, follows, &mut seen)?;
+            self.record_gradients(l, follows, &mut seen)?;
             if l > 0 {
                 let vectors = (&self.room, &self.descent);
                 self.sweep.descend(&self.device, &self.weights, vectors, l, moves)?;

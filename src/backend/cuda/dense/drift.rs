@@ -1,5 +1,5 @@
 //! What training adds to weights that are frozen in bf16, in factors; the formulas are those of
-//! [`crate::backend::cpu::dense::frozen`].
+//! the dense engine on the processor.
 //!
 //! ```text
 //! W = a W⁽⁰⁾ + G diag(α) Sᵀ,   α one number an update

@@ -8,6 +8,7 @@
 //! From the bottom: [`workspace`]: vectors; [`drift`], [`weights`]: matrices; [`sweep`], [`descend`]: what a
 //! pass launches, up and down; here: networks; `crew`: when, `record`: what comes back.
 
+pub mod cost;
 mod crew;
 pub mod descend;
 pub mod drift;
@@ -24,11 +25,11 @@ use super::arguments::Moment;
 use super::device::fault::Fault;
 use super::device::{Buffer, Device, Number};
 use crate::backend::crew::Unseen;
+use crate::backend::record::Recorder;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Update};
 use crate::data::Samples;
 use crate::rng::noise::BrownianPath;
 use descend::Descent;
-use record::Recorders;
 use sweep::Sweep;
 use weights::{Hidden, Weights};
 use workspace::Room;
@@ -117,7 +118,7 @@ pub struct Dense<T: Number> {
     /// Whether the last forward pass was recorded.
     record: bool,
     passes: usize,
-    recorders: Vec<Recorders<T>>,
+    recorders: Vec<Recorder<T>>,
 }
 
 impl<T: Number> Dense<T> {
@@ -141,7 +142,7 @@ impl<T: Number> Dense<T> {
             ld_drift: frozen.map_or(0, |updates| padded((updates * batch).max(1))),
         };
         let kind = (network.own_backward_weights(), frozen);
-        let recorders = seeds.iter().map(|_| Recorders::new(&probe));
+        let recorders = seeds.iter().map(|_| Recorder::new(&probe));
         let sweep = Sweep {
             size,
             activation: network.activation,

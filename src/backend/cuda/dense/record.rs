@@ -1,30 +1,10 @@
-//! What is looked at of a pass: leading rows, movements and covariances at the probed layers, on the host.
+//! What is kept of a pass, on the host: leading rows, movements and covariances at the probed layers.
 
 use super::{Dense, Size};
-use crate::backend::cpu::dense::record::Recorder;
-use crate::backend::cpu::dense::vectors::Vectors;
 use crate::backend::cuda::device::Number;
 use crate::backend::cuda::device::fault::Fault;
-use crate::backend::{Covariances, Network, Probe, Snapshot};
-
-/// What is kept of one member.
-pub struct Recorders<T> {
-    features: Recorder<T>,
-    /// Its history is of φ(h), which covariances are of.
-    values: Recorder<T>,
-    gradients: Recorder<T>,
-}
-
-impl<T: Number> Recorders<T> {
-    /// Nothing seen yet.
-    pub fn new(probe: &Probe) -> Self {
-        Recorders {
-            features: Recorder::new(probe),
-            values: Recorder::new(probe),
-            gradients: Recorder::new(probe),
-        }
-    }
-}
+use crate::backend::vectors::Vectors;
+use crate::backend::{Covariances, Snapshot};
 
 impl<T: Number> Dense<T> {
     /// The vectors of each member, from those of all.
@@ -35,31 +15,31 @@ impl<T: Number> Dense<T> {
         all.chunks(samples * ld).map(of).collect()
     }
 
-    /// Looks at h of the probed layers.
-    pub(super) fn look_forward(&mut self, follows: bool) -> Result<Vec<Vec<Snapshot>>, Fault> {
+    /// Snapshots of h at the probed layers, of every member; φ(h) is kept if `follows`.
+    pub(super) fn record_features(&mut self, follows: bool) -> Result<Vec<Vec<Snapshot>>, Fault> {
         let mut seen = vec![Vec::new(); self.sweep.size.members];
         for l in self.probe.layers.clone() {
             if self.record {
                 let h = self.by_member(&self.room.hidden_on_host(&self.device, l)?);
-                for ((seen, recorders), h) in seen.iter_mut().zip(&mut self.recorders).zip(&h) {
-                    seen.extend(recorders.features.look(&self.probe, l, h));
+                for ((seen, recorder), h) in seen.iter_mut().zip(&mut self.recorders).zip(&h) {
+                    seen.extend(recorder.see_features(l, h));
                 }
             }
             if l < self.network.depth {
                 let values = match follows {
                     true => self.by_member(&self.room.values_on_host(&self.device, l)?),
-                    false => vec![Vectors::zeros(0, 0); seen.len()],
+                    false => Vec::new(),
                 };
-                for (recorders, values) in self.recorders.iter_mut().zip(&values) {
-                    recorders.values.follow(&self.probe, l, values, follows);
+                for (m, recorder) in self.recorders.iter_mut().enumerate() {
+                    recorder.follow_features(l, values.get(m));
                 }
             }
         }
         Ok(seen)
     }
 
-    /// Looks at g_l, if it is probed.
-    pub(super) fn look_backward(
+    /// Snapshots of g_l if it is probed, of every member, into `seen`; g is kept if `follows`.
+    pub(super) fn record_gradients(
         &mut self,
         l: usize,
         follows: bool,
@@ -68,34 +48,28 @@ impl<T: Number> Dense<T> {
         if !self.probe.layers.contains(&l) {
             return Ok(());
         }
-        let look = self.record || follows;
-        let g = match look {
+        let g = match self.record || follows {
             true => {
                 let count = self.sweep.size.members * self.room.stride();
                 self.by_member(&self.device.read_back(&self.descent.g, 0..count)?)
             }
-            false => vec![Vectors::zeros(0, 0); seen.len()],
+            false => Vec::new(),
         };
-        for ((seen, recorders), g) in seen.iter_mut().zip(&mut self.recorders).zip(&g) {
-            recorders.gradients.follow(&self.probe, l, g, follows);
+        for (m, (seen, recorder)) in seen.iter_mut().zip(&mut self.recorders).enumerate() {
+            recorder.follow_gradients(l, g.get(m).filter(|_| follows));
             if self.record {
-                seen.extend(recorders.gradients.look(&self.probe, l, g));
+                seen.extend(g.get(m).and_then(|g| recorder.see_gradients(l, g)));
             }
         }
         Ok(())
     }
 
-    /// Of every member.
+    /// Covariances of every member, None once they are followed no more.
     pub(super) fn covariances_so_far(&self) -> Vec<Option<Vec<Covariances>>> {
         let follows = self.follows_covariances(self.passes);
-        let Network { width, depth, .. } = self.network;
-        let of = |recorders: &Recorders<T>| {
-            let at = |(i, &layer): (usize, &usize)| Covariances {
-                features: (layer < depth).then(|| recorders.values.covariance(i, width)),
-                gradients: (layer > 0).then(|| recorders.gradients.covariance(i, width)),
-            };
-            follows.then(|| self.probe.layers.iter().enumerate().map(at).collect())
-        };
-        self.recorders.iter().map(of).collect()
+        self.recorders
+            .iter()
+            .map(|recorder| follows.then(|| recorder.covariances(&self.network)))
+            .collect()
     }
 }

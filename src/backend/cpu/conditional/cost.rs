@@ -1,0 +1,45 @@
+//! What a run of the conditional engine costs on the processor.
+
+use super::panel::{CHUNK, TILE};
+use crate::backend::Network;
+use crate::backend::cost::{Costs, Footprint, OVERHEAD, Ranks, RunShape, Speeds, Work};
+
+/// The costs of this engine. Threads meet after every layer: each has two tiles of rows or more.
+pub const COSTS: Costs = Costs {
+    work: Work::of_conditional,
+    footprint,
+    speeds,
+    rows_of_a_thread: Some(2 * CHUNK * TILE),
+};
+
+/// Speeds of one core of a server processor with AVX2 (2021); benches/NOTES.md has the runs.
+fn speeds(number: usize) -> Speeds {
+    Speeds::uncalibrated(match number {
+        4 => [2.5e10, 3.5e8, 2.0e8, 3.0e10],
+        _ => [1.2e10, 3.0e8, 1.0e8, 3.0e10],
+    })
+}
+
+fn footprint(network: &Network, run: &RunShape) -> Footprint {
+    let Ranks { stored, largest, .. } = Ranks::of(network, run);
+    let (depth, outputs) = (network.depth as f64, network.outputs as f64);
+    let (samples, tests, batch) = (run.train as f64, run.test as f64, run.batch as f64);
+    let (trained, together) = (run.copies(), run.evaluated_at_once() as f64);
+    let rows = network.width.next_multiple_of(CHUNK) as f64;
+    let probes = run.probe.layers.len() as f64;
+    let own = |trains: bool| if trains { trained } else { 1.0 };
+    // h_0 of all samples, not only of the batch; V.
+    let inputs =
+        (samples + tests) * own(run.trained.input) - if run.minibatches() { 0.0 } else { batch };
+    let ends = inputs + outputs * own(run.trained.readout);
+    // h and g where probed at step 0, h of every layer.
+    let vectors = batch * (depth + 1.0 + 2.0 * probes);
+    // g, the residual and two sums of couplings; of samples evaluated together two layers, a residual,
+    // its new columns and their answers.
+    let working = 4.0 * batch + 5.0 * together;
+    let columns = 2.0 * stored + vectors + ends + working;
+    // M, its velocity and both Θ, with a copy of one while it grows, and all queries in coefficients.
+    let squares = (3.0 + trained) * depth + 1.0;
+    let small = 8.0 * squares * largest * largest + OVERHEAD;
+    Footprint { host: columns * rows * run.number as f64 + small, device: 0.0 }
+}

@@ -1,0 +1,50 @@
+//! What a run of the dense engine costs on the processor.
+
+use crate::backend::cost::{Costs, Footprint, OVERHEAD, RunShape, Speeds, Work};
+use crate::backend::{COVARIANCE_COLUMNS, Network};
+use crate::model::Closure;
+
+/// The costs of this engine. Threads meet after every layer: each has rows of a weight matrix that take
+/// long beside the meeting.
+pub const COSTS: Costs =
+    Costs { work: Work::of_dense, footprint, speeds, rows_of_a_thread: Some(256) };
+
+/// Speeds of one core of a server processor with AVX2 (2021); benches/NOTES.md has the runs.
+fn speeds(number: usize) -> Speeds {
+    Speeds::uncalibrated(match number {
+        4 => [5.5e10, 3.5e8, 1.0e9, 3.0e10],
+        _ => [2.7e10, 3.0e8, 5.0e8, 3.0e10],
+    })
+}
+
+fn footprint(network: &Network, run: &RunShape) -> Footprint {
+    let (n, depth, outputs) = (network.width as f64, network.depth as f64, network.outputs as f64);
+    let (batch, passes, size) = (run.batch as f64, run.passes as f64, run.number as f64);
+    let (trained, together) = (run.copies(), run.evaluated_at_once() as f64);
+    let (dimension, probes) = (run.dimension as f64, run.probe.layers.len() as f64);
+    // Matrices of a block, and of those without the one that reads h.
+    let layers = network.matrices_of_a_block();
+    let inner = layers - 1.0;
+    // z of step 0, where steps are of the same samples.
+    let followed = if run.minibatches() { 0.0 } else { inner };
+    let matrices = 1.0 + f64::from(u8::from(network.closure == Closure::Gia));
+    let weights = match run.frozen {
+        // W, W̃ of gia and their velocities, W⁽⁰⁾ of what reads h; one more while a matrix is drawn.
+        false => n * n * ((layers * matrices * trained + 1.0) * depth + 1.0) * size,
+        // Half of four bytes each; two columns a sample and update.
+        true => {
+            let drift = 2.0 * n * batch * (passes - 1.0) * depth;
+            n * n * (matrices * depth * 2.0 + size) + drift * size
+        }
+    };
+    // h and g where probed at step 0, h of every layer; z and what it was.
+    let vectors = batch * (depth * (layers + followed) + 1.0 + 2.0 * probes);
+    // φ(h) of every layer too, φ(z), g and two vectors of a layer; X and U.
+    let vectors = vectors + batch * (layers * depth + 3.0) + (3.0 + inner) * together;
+    let ends = (dimension + outputs) * trained;
+    let host = weights
+        + size * ((vectors + ends) * n + (batch + together) * dimension)
+        + 8.0 * COVARIANCE_COLUMNS as f64 * 2.0 * probes * n.min(COVARIANCE_COLUMNS as f64)
+        + OVERHEAD;
+    Footprint { host, device: 0.0 }
+}

@@ -1,0 +1,60 @@
+//! What a network in flight costs in the dense engine.
+
+use super::PADDING;
+use super::workspace::most_parts;
+use crate::backend::Network;
+use crate::backend::cost::{Costs, Footprint, RunShape, Work};
+use crate::backend::cuda::device::{ALIGNMENT, speeds};
+use crate::model::Closure;
+
+/// The costs of this engine.
+pub const COSTS: Costs = Costs { work: Work::of_dense, footprint, speeds, rows_of_a_thread: None };
+
+/// Buffers that are allocated, some of which are large.
+const BUFFERS: f64 = 32.0;
+
+fn footprint(network: &Network, run: &RunShape) -> Footprint {
+    let (n, size, batch) = (network.width as f64, run.number as f64, run.batch as f64);
+    let probes = run.probe.layers.len() as f64;
+    // Copies of what is looked at: h and g where probed, now and at step 0.
+    let host = 3.0 * probes * batch * n * size;
+    Footprint { host, device: device_bytes(network, run) }
+}
+
+fn device_bytes(network: &Network, run: &RunShape) -> f64 {
+    let padded = |n: usize| n.next_multiple_of(PADDING) as f64;
+    let (n, depth, ld) = (network.width as f64, network.depth as f64, padded(network.width));
+    let ld_input = padded(run.dimension);
+    let outputs = network.outputs as f64;
+    let (passes, batch) = (run.passes as f64, run.batch as f64);
+    let (trained, size) = (run.copies(), run.number as f64);
+    let matrices = if network.closure == Closure::Gia { 2.0 } else { 1.0 };
+    let (weights, ld_drift) = match run.frozen {
+        // W − W⁽⁰⁾ of one layer too.
+        false => (n * ld * (matrices * trained * depth + 1.0) * size, 0.0),
+        true => {
+            let ld_drift = padded((batch * (passes - 1.0)).max(1.0) as usize);
+            (n * ld * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * size, ld_drift)
+        }
+    };
+    let ends = trained * size * (n * ld_input + outputs * ld);
+    // Of one workspace: X, h and φ(h), the parts of a product, coefficients of a drift, f.
+    let workspace = |samples: usize, levels: f64| {
+        let parts = most_parts(network.width, samples) as f64;
+        let samples = samples as f64;
+        let vectors = size * samples * (ld_input + 2.0 * levels * ld + ld_drift);
+        vectors + size * parts * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
+    };
+    let evaluated = run.evaluated_at_once();
+    let evaluation = if evaluated > 0 { workspace(evaluated, 2.0) } else { 0.0 };
+    let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
+    // All inputs, which a crew has once: nothing where few members fit.
+    let inputs = 8.0 * ((run.train + run.test) * run.dimension) as f64;
+    weights
+        + ends
+        + workspace(run.batch, depth + 1.0)
+        + evaluation
+        + descent
+        + inputs
+        + BUFFERS * ALIGNMENT
+}

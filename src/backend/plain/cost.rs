@@ -1,0 +1,62 @@
+//! What a run costs in the oracle's engines.
+
+use crate::backend::Network;
+use crate::backend::cost::{Costs, Footprint, RunShape, Speeds, Work};
+use crate::model::Closure;
+
+/// The costs of the conditional engine.
+pub const CONDITIONAL: Costs = Costs {
+    work: Work::of_conditional,
+    footprint: footprint_of_conditional,
+    speeds,
+    rows_of_a_thread: None,
+};
+
+/// The costs of the dense engine.
+pub const DENSE: Costs =
+    Costs { work: Work::of_dense, footprint: footprint_of_dense, speeds, rows_of_a_thread: None };
+
+/// Speeds of one core of a server processor (2021): an activation takes tens of nanoseconds.
+fn speeds(_number: usize) -> Speeds {
+    Speeds::uncalibrated([6.0e9, 3.5e8, 5.0e7, 3.0e10])
+}
+
+fn footprint_of_conditional(network: &Network, run: &RunShape) -> Footprint {
+    let (n, depth) = (network.width as f64, network.depth as f64);
+    // QF, AF, QB, BB, and a copy of one of them while it grows; M and both Θ.
+    let last = n.min(run.batch as f64 * run.passes as f64);
+    let weights = n * last * (4.0 * depth + 1.0) + (2.0 + run.copies()) * depth * last * last;
+    // A query and its answer with all their parts.
+    footprint(network, run, weights, 10.0)
+}
+
+fn footprint_of_dense(network: &Network, run: &RunShape) -> Footprint {
+    let (n, depth) = (network.width as f64, network.depth as f64);
+    // W and its initial value; the drift of one layer; W̃ in gia.
+    let matrices = 1.0 + f64::from(u8::from(network.closure == Closure::Gia));
+    let layers = network.matrices_of_a_block();
+    let weights = n * n * ((layers * matrices * run.copies() + 1.0) * depth + 2.0);
+    footprint(network, run, weights, 4.0)
+}
+
+/// Of so many numbers in weights, and so many vectors of a sample that is evaluated: before and after a
+/// layer, and what one layer makes of it.
+fn footprint(network: &Network, run: &RunShape, weights: f64, evaluated: f64) -> Footprint {
+    let (n, depth, outputs) = (network.width as f64, network.depth as f64, network.outputs as f64);
+    let (batch, samples) = (run.batch as f64, run.train as f64);
+    let (dimension, probes) = (run.dimension as f64, run.probe.layers.len() as f64);
+    let (trained, together) = (run.copies(), run.evaluated_at_once() as f64);
+    let layers = network.matrices_of_a_block();
+    // z of step 0, where steps are of the same samples.
+    let followed = if run.minibatches() { 0.0 } else { layers - 1.0 };
+    // h and g where probed at step 0, h of every layer; z and what it was.
+    let vectors = batch * (depth * (layers + followed) + 1.0 + 2.0 * probes);
+    let evaluation = together * evaluated;
+    // g of every layer too, and r; U and V.
+    let vectors = n * (vectors + batch * (layers * depth + 1.0) + evaluation)
+        + n * (dimension + outputs) * trained
+        + batch * batch
+        + samples * dimension;
+    // Measured: 8 % over the arrays, for what lives for one layer and the allocator.
+    Footprint { host: 1.1 * 8.0 * (weights + vectors), device: 0.0 }
+}
