@@ -7,7 +7,8 @@
 //! * [`report`]: what people read; computes nothing itself;
 //! * [`ensemble`]: what is to be done and by whom: costs, the deal, workers over tasks;
 //! * [`comm`]: how the processes of a run talk: alone, or through MPI;
-//! * [`measure`]: observables of one run and of pairs, infinite width, a study's claims;
+//! * [`claims`]: what is claimed of an observable before the data, fitted on rows and judged;
+//! * [`observables`]: what runs and pairs of runs show, and what infinite width predicts;
 //! * [`engine`]: what a training run is: order of passes and updates, what is recorded;
 //! * [`backend`]: how one sweep over the layers is carried out;
 //! * [`stats`]: fits and intervals; pure;
@@ -16,10 +17,12 @@
 //! * [`data`]: samples: bundled sets, CSV, synthetic;
 //! * [`model`]: activations, parametrizations, losses, closures: each one table;
 //! * [`rng`]: Philox, normals, noise addresses;
+//! * [`numbers`]: numbers as a journal would print them;
 //! * [`error`]: everything that can go wrong.
 #![warn(missing_docs)]
 
 pub mod backend;
+pub mod claims;
 pub mod cli;
 pub mod comm;
 pub mod data;
@@ -27,8 +30,9 @@ pub mod engine;
 pub mod ensemble;
 pub mod error;
 pub mod experiment;
-pub mod measure;
 pub mod model;
+pub mod numbers;
+pub mod observables;
 pub mod report;
 pub mod rng;
 pub mod stats;

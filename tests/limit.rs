@@ -9,9 +9,9 @@ use common::*;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::Dense;
 use nfd::backend::{Probe, Sweeps};
-use nfd::measure::limit::infinite_width;
 use nfd::model::gaussian::{Covariance, derivative_kernel, feature_kernel, pair_mean};
 use nfd::model::{Activation, Closure, Parametrization};
+use nfd::observables::limit::infinite_width;
 use nfd::rng::noise::BrownianPath;
 
 const COVARIANCES: [Covariance; 5] = [

@@ -8,11 +8,11 @@ pub mod plot;
 pub mod table;
 pub mod text;
 
+use crate::claims::Claim;
 use crate::engine::Divergence;
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use crate::measure::claims::Claim;
-use crate::store::results::Row;
+use crate::observables::results::Row;
 
 /// Everything the report shows.
 pub struct Report<'a> {

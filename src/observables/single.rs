@@ -9,7 +9,7 @@ use crate::engine::Trajectory;
 use crate::experiment::grid::Task;
 use crate::experiment::{Batch, Experiment};
 use crate::model::loss::accuracy;
-use crate::store::results::Row;
+use crate::observables::results::Row;
 
 /// The observables of one run, step by step.
 pub fn rows(

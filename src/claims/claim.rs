@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::declared::{Axis, Family};
+use super::declaration::{Axis, Family};
 use super::series::Subject;
 use crate::experiment::Experiment;
 use crate::model::{Closure, Parametrization};

@@ -5,7 +5,7 @@
 //! delete-one-seed jackknife intervals.
 
 use super::claim::{Claim, Point, id};
-use super::declared::{Axis, Family};
+use super::declaration::{Axis, Family};
 use super::series::{Index, Subject};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;

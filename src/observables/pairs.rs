@@ -8,7 +8,7 @@ use crate::data::Samples;
 use crate::engine::Trajectory;
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use crate::store::results::Row;
+use crate::observables::results::Row;
 
 /// `run` against its partner: `difference.f.<output>` (signed), `strong.h` and `strong.g` (mean
 /// squares over the common rows and the samples of the step's batch at equal depth time and step).
