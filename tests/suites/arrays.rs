@@ -8,8 +8,8 @@ use crate::common::missing::skipped;
 
 use crate::common::npz::{floats, member};
 use crate::common::results::nfd;
-use nfd::store::arrays::to_npz;
-use nfd::store::results::Row;
+use nfd::observables::arrays::to_npz;
+use nfd::observables::results::Row;
 use zip::ZipArchive;
 
 const JOB: &str = r#"{

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::common::report as made;
-use nfd::measure::claims::{FittedPoint, Point};
+use nfd::claims::{FittedPoint, Point};
 use nfd::model::Closure;
 use nfd::report::page::{html, plots};
 use nfd::stats::verdict::Verdict;
