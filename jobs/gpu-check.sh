@@ -118,7 +118,7 @@ tests=$("$programs/parity" --list --format terse | sed -n 's/: test$//p')
 if $quick; then tests=$(grep -E '::(normals|evaluation)' <<<"$tests"); fi
 for test in ${tests:-none}; do step "parity: $test" parity "$test"; done
 
-end_to_end() { # ENGINE; the numbers of results.csv from both backends, as tests/cuda_run.rs compares them
+end_to_end() { # ENGINE; the numbers of results.csv from both backends, as tests/suites/cuda_run.rs compares them
   cat >"$scratch/job.json" <<'JOB'
 {
   "name": "gpu-check",

@@ -44,13 +44,13 @@ fn rounding(case: &Case, seed: u64, want: &Passes, what: &str) -> f64 {
 }
 
 /// As the processor's, with three passes where a layer is wide: two updates, of which the second meets the
-/// momentum of the first. Plain and the processor's engine are held to the fourth in tests/cpu.rs.
+/// momentum of the first. Plain and the processor's engine are held to the fourth in tests/suites/cpu.rs.
 fn shorter(case: Case) -> Case {
     Case { steps: if case.network.width > 33 { 2 } else { case.steps }, ..case }
 }
 
 /// Ranks are those of plain, f is it to 1e-10 where all columns have room. The other numbers are held to
-/// the bounds of the processor's engine (tests/cpu.rs) or, where a direction is known worse than these
+/// the bounds of the processor's engine (tests/suites/cpu.rs) or, where a direction is known worse than these
 /// say, to a few times what rounding does to that engine there.
 #[test]
 fn f64_is_plain_over_a_covering_of_sizes_and_options() {
@@ -137,7 +137,7 @@ fn f32_follows_plain_over_a_hundred_columns() {
 
 /// The covering in f32 leaves no number that is not finite, and ends in the ranks of plain outside a factor
 /// 4 of the tolerance, within one column a layer for paths that have parted there; exceptions as on the
-/// processor (tests/cpu.rs, where they are explained).
+/// processor (tests/suites/cpu.rs, where they are explained).
 #[test]
 fn f32_ranks_are_plains_outside_a_factor_of_four() {
     on_softcuda(module_path!(), "f32_ranks_are_plains_outside_a_factor_of_four", &[], || {
