@@ -5,6 +5,7 @@
 //!
 //! * [`cli`]: one verb a file, messages and exit codes;
 //! * [`report`]: what people read; computes nothing itself;
+//! * [`job`]: how the processes of a run prepare it, agree on it, share its tasks and close it;
 //! * [`ensemble`]: what is to be done and by whom: costs, the deal, workers over tasks;
 //! * [`comm`]: how the processes of a run talk: alone, or through MPI;
 //! * [`claims`]: what is claimed of an observable before the data, fitted on rows and judged;
@@ -30,6 +31,7 @@ pub mod engine;
 pub mod ensemble;
 pub mod error;
 pub mod experiment;
+pub mod job;
 pub mod model;
 pub mod numbers;
 pub mod observables;

@@ -16,6 +16,7 @@ pub mod crew;
 pub mod cuda;
 mod matrix;
 pub mod plain;
+pub mod real;
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};

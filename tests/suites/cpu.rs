@@ -5,11 +5,11 @@
 use crate::common::conditional::*;
 use crate::common::*;
 use nalgebra::DMatrix;
-use nfd::backend::cpu::arena::{Arena, Stack};
 use nfd::backend::cpu::conditional::Conditional as Fast;
-use nfd::backend::cpu::format::Format;
-use nfd::backend::cpu::orthogonal::expand;
-use nfd::backend::cpu::panel::{Column, Panel};
+use nfd::backend::cpu::conditional::arena::{Arena, Stack};
+use nfd::backend::cpu::conditional::orthogonal::expand;
+use nfd::backend::cpu::conditional::panel::{Column, Panel};
+use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::{DROP_TOLERANCE_F32, EVALUATED_AT_ONCE, Set, Sweeps, Update};
 use nfd::engine::batches::Batches;
 use nfd::model::{Activation, Closure, Groups, Parametrization};

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use crate::common::missing::skipped;
 use crate::common::softcuda;
-use nfd::backend::cuda::image;
+use nfd::backend::cuda::device::image;
 
 const NFD: &str = env!("CARGO_BIN_EXE_nfd");
 

@@ -2,8 +2,8 @@
 //!
 //! Vectors lie \[layer\]\[member\]\[sample\]\[row\], each padded with zeros to a multiple of 32 rows.
 
+use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::super::launch::{MANY_PARTS, parts};
 use super::Size;
 

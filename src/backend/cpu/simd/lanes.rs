@@ -36,7 +36,7 @@ pub trait Register: Copy {
     fn sums(four: [Self; 4]) -> [Self::Real; 4];
 }
 
-/// Four f32 or two f64 that the compiler may put where it likes; `FUSED` as in [`super::real::Real::mul_add`].
+/// Four f32 or two f64 that the compiler may put where it likes; `FUSED` as in [`crate::backend::real::Real::mul_add`].
 #[derive(Clone, Copy)]
 pub struct Array<T, const N: usize>([T; N]);
 

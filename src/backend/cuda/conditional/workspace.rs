@@ -1,7 +1,7 @@
 //! Memory for the vectors and small matrices of a pass of some samples of every member.
 
+use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::Size;
 use super::shape::{Shape, Small, summands};
 

@@ -2,6 +2,14 @@
 //!
 //! All work of a device goes through one stream, in order, so nothing needs events: their tracking
 //! (an event a buffer and launch, 24 driver calls a launch) is turned off before anything is allocated.
+//!
+//! From the bottom: [`probe`]: driver and devices of a machine; [`nvrtc`]: the compiler; [`image`]:
+//! compiled kernels; [`fault`]: what a device refuses.
+
+pub mod fault;
+pub mod image;
+pub mod nvrtc;
+pub mod probe;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +20,8 @@ use cudarc::driver::{
     ValidAsZeroBits,
 };
 
-use super::fault::Fault;
-use super::image;
-use crate::backend::cpu::real::Real;
+use crate::backend::real::Real;
+use fault::Fault;
 
 /// A format of the device's numbers.
 pub trait Number: Real + DeviceRepr + ValidAsZeroBits {
@@ -125,17 +132,17 @@ impl Device {
         &self.path
     }
 
-    pub(super) fn stream(&self) -> &Arc<CudaStream> {
+    pub(in crate::backend::cuda) fn stream(&self) -> &Arc<CudaStream> {
         &self.stream
     }
 
-    pub(super) fn function(&self, name: &str) -> Result<&CudaFunction, Fault> {
+    pub(in crate::backend::cuda) fn function(&self, name: &str) -> Result<&CudaFunction, Fault> {
         let missing = || image::ImageError::NoKernel { name: name.to_owned() };
         self.functions.get(name).ok_or_else(|| missing().into())
     }
 
     /// Zeros.
-    pub(super) fn zeros<T: DeviceRepr + ValidAsZeroBits>(
+    pub(in crate::backend::cuda) fn zeros<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         count: usize,
     ) -> Result<Buffer<T>, Fault> {
@@ -147,7 +154,7 @@ impl Device {
     }
 
     /// A copy of host memory.
-    pub(super) fn copied<T: DeviceRepr + ValidAsZeroBits>(
+    pub(in crate::backend::cuda) fn copied<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         from: &[T],
     ) -> Result<Buffer<T>, Fault> {
@@ -166,7 +173,11 @@ impl Device {
     }
 
     /// Overwrites the first numbers of a buffer.
-    pub(super) fn write<T: DeviceRepr>(&self, to: &mut Buffer<T>, from: &[T]) -> Result<(), Fault> {
+    pub(in crate::backend::cuda) fn write<T: DeviceRepr>(
+        &self,
+        to: &mut Buffer<T>,
+        from: &[T],
+    ) -> Result<(), Fault> {
         if from.is_empty() {
             return Ok(());
         }
@@ -175,7 +186,7 @@ impl Device {
     }
 
     /// Numbers of a buffer, once all work is done.
-    pub(super) fn read_back<T: DeviceRepr + Default + Clone>(
+    pub(in crate::backend::cuda) fn read_back<T: DeviceRepr + Default + Clone>(
         &self,
         from: &Buffer<T>,
         range: std::ops::Range<usize>,
@@ -188,7 +199,7 @@ impl Device {
     }
 
     /// A copy of numbers of a buffer, on the device.
-    pub(super) fn copy_of<T: DeviceRepr + ValidAsZeroBits>(
+    pub(in crate::backend::cuda) fn copy_of<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         from: &Buffer<T>,
         range: std::ops::Range<usize>,
@@ -200,7 +211,7 @@ impl Device {
     }
 
     /// Zeros again.
-    pub(super) fn clear<T: DeviceRepr + ValidAsZeroBits>(
+    pub(in crate::backend::cuda) fn clear<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         buffer: &mut Buffer<T>,
     ) -> Result<(), Fault> {
@@ -209,12 +220,12 @@ impl Device {
     }
 
     /// Until all work is done.
-    pub(super) fn wait(&self) -> Result<(), Fault> {
+    pub(in crate::backend::cuda) fn wait(&self) -> Result<(), Fault> {
         self.stream.synchronize().map_err(|error| Fault::of(error, "a kernel before"))
     }
 
     /// What `work` launches, to be launched at once and again; it is not started.
-    pub(super) fn capture(
+    pub(in crate::backend::cuda) fn capture(
         &self,
         work: impl FnOnce() -> Result<(), Fault>,
     ) -> Result<Option<CudaGraph>, Fault> {

@@ -2,8 +2,8 @@
 //! together, and the numbers of its layers.
 
 use super::super::arguments::{Leading, Squares};
+use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::shape::summands;
 use super::{Conditional, Size};
 use crate::backend::{Probe, Snapshot};
@@ -116,7 +116,7 @@ impl<T: Number> Conditional<T> {
     /// Mean squares of the `which`-th sum of couplings over layers.
     pub(super) fn accumulated(&mut self, which: usize) -> Result<Vec<f64>, Fault> {
         let size = self.size();
-        let super::room::Kind::Remembered { accumulated, .. } = &self.room.kind else {
+        let super::workspace::Kind::Remembered { accumulated, .. } = &self.room.kind else {
             return Ok(vec![0.0; size.members]);
         };
         let vector = self.room.now.samples * size.ld;

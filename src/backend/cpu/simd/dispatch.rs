@@ -25,10 +25,10 @@ macro_rules! kernel {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
                 Instructions::Avx512 => unsafe { avx512::<T>($($argument),*) },
-                _ => $body::<T::Portable, 3, { $crate::backend::cpu::lanes::PORTABLE_FUSED }>($($argument),*),
+                _ => $body::<T::Portable, 3, { $crate::backend::cpu::simd::lanes::PORTABLE_FUSED }>($($argument),*),
             }
         }
     };
 }
 
-pub(super) use kernel;
+pub(in crate::backend::cpu) use kernel;

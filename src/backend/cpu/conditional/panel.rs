@@ -4,7 +4,8 @@
 //! the first-level cache, and memory is read in long runs however many columns there are. Chunks go
 //! in tiles, the unit that threads take. Rows beyond n, up to a whole chunk, are zero.
 
-use super::real::Real;
+use crate::backend::cpu::simd::hints::prefer_huge_pages;
+use crate::backend::real::Real;
 
 /// Rows of a chunk.
 pub const CHUNK: usize = 512;
@@ -91,29 +92,6 @@ impl<T> TileMut<'_, T> {
     }
 }
 
-/// Asks for the line that holds row `row` of `column`.
-#[inline(always)]
-pub fn prefetch<T>(column: &[T], row: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let line: *const T = &column[row];
-        // SAFETY: a prefetch reads nothing that could be seen, and its address is a valid one.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (column, row);
-}
-
-/// Asks for the lines that hold some rows of `column`.
-#[inline(always)]
-pub fn prefetch_rows<T>(column: &[T], rows: std::ops::Range<usize>) {
-    let line = 64 / size_of::<T>();
-    (rows.start.next_multiple_of(line)..rows.end)
-        .step_by(line)
-        .for_each(|row| prefetch(column, row));
-}
-
 /// The tiles of n×c entries.
 pub(super) fn tiles_mut<T>(
     rows: usize,
@@ -146,29 +124,3 @@ pub(super) fn chunks<T>(entries: &[T]) -> &[Column<T>] {
 pub(super) fn chunks_mut<T>(entries: &mut [T]) -> &mut [Column<T>] {
     entries.as_chunks_mut().0
 }
-
-/// Asks for huge pages: the first touch of a 4 kB page costs as much as streaming it several times,
-/// and columns have many pages.
-#[cfg(target_os = "linux")]
-pub(super) fn prefer_huge_pages<T>(memory: &mut [T]) {
-    const PAGE: usize = 4096;
-    const HUGE: usize = 2 << 20;
-    let bytes = std::mem::size_of_val(memory);
-    if bytes < 2 * HUGE {
-        return;
-    }
-    let start = memory.as_mut_ptr().cast::<u8>();
-    let skipped = start.align_offset(PAGE);
-    // SAFETY: the range lies within one live allocation that is borrowed here alone, and this advice
-    // changes no contents. Its failure changes nothing at all.
-    unsafe {
-        libc::madvise(
-            start.add(skipped).cast(),
-            (bytes - skipped) / PAGE * PAGE,
-            libc::MADV_HUGEPAGE,
-        );
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn prefer_huge_pages<T>(_memory: &mut [T]) {}

@@ -4,7 +4,7 @@ use super::{Dense, Size};
 use crate::backend::cpu::dense::record::Recorder;
 use crate::backend::cpu::dense::vectors::Vectors;
 use crate::backend::cuda::device::Number;
-use crate::backend::cuda::fault::Fault;
+use crate::backend::cuda::device::fault::Fault;
 use crate::backend::{Covariances, Network, Probe, Snapshot};
 
 /// What is kept of one member.

@@ -1,16 +1,17 @@
-//! What one initial weight matrix has been asked and has answered, as [`super::super::plain::memory`]
+//! What one initial weight matrix has been asked and has answered, as [`crate::backend::plain::memory`]
 //! has it, with columns in panels.
 
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack};
-use super::format::Format;
 use super::kernels;
 use super::near::{Ahead, Near, Start};
 use super::orthogonal::{Expansion, rows_of};
-use super::panel::{CHUNK, Column, chunks_of, clear_padding, prefetch_rows};
+use super::panel::{CHUNK, Column, chunks_of, clear_padding};
 use super::tiles::sum_with;
 use crate::backend::coefficients::Drift;
+use crate::backend::cpu::simd::format::Format;
+use crate::backend::cpu::simd::hints::prefetch_rows;
 use crate::model::Closure;
 use crate::rng::normal::Instructions;
 

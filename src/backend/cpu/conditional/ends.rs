@@ -4,13 +4,13 @@
 use nalgebra::DMatrix;
 
 use super::arena::Columns;
-use super::format::Format;
 use super::kernels;
 use super::near::{Near, Start};
 use super::orthogonal::rows_of;
 use super::panel::{CHUNK, Panel, chunks_of, clear_padding};
 use super::tiles;
 use crate::backend::Update;
+use crate::backend::cpu::simd::format::Format;
 use crate::data::Samples;
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use smallvec::SmallVec;
 
 use super::panel::{CHUNK, Column, TileMut, chunks, chunks_in, chunks_mut, tiles_mut, zeros};
-use super::real::Real;
+use crate::backend::real::Real;
 
 /// Bytes of a slab, if a panel is not larger. Pages that are never written take no memory.
 pub const SLAB: usize = 32 << 20;

@@ -1,8 +1,9 @@
-//! The end of a run: results, arrays, summary and page into the run directory, the table on stdout.
+//! The final files of a run directory: results, arrays, summary, page and plots.
 
 use serde::Serialize;
 
-use super::{Ending, print};
+use super::findings::{paragraphs, wrapped};
+use super::{Report, page, table};
 use crate::claims::{self, Claim};
 use crate::data::DataSet;
 use crate::engine::Divergence;
@@ -13,8 +14,6 @@ use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
 use crate::observables::limit::infinite_width;
 use crate::observables::{arrays, results};
-use crate::report::findings::{paragraphs, wrapped};
-use crate::report::{Report, page, table};
 use crate::store::RunDirectory;
 use crate::store::key::experiment_hash;
 
@@ -56,13 +55,17 @@ struct InfiniteWidth {
     tangent_kernel_gia: Vec<Vec<f64>>,
 }
 
-/// Writes the final files, all of them a pure function of the experiment and its outcome.
+/// Writes the final files, all of them a pure function of the experiment and its outcome, and returns
+/// what they say in short: the table of claims and the findings.
+///
+/// # Errors
+/// Those of encoding and of writing to the directory.
 pub fn publish(
     experiment: &Experiment,
     data: &DataSet,
     outcome: &Outcome,
     directory: &RunDirectory,
-) -> Result<Ending> {
+) -> Result<String> {
     let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
     let claims = claims::evaluate(experiment, &outcome.rows, &lost);
     directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
@@ -79,23 +82,8 @@ pub fn publish(
     directory.write_json("summary.json", &summary)?;
     directory.write("report.html", page::html(&report).as_bytes())?;
     directory.write_plots(&page::plots(&report))?;
-    print(&table::summary(&claims))?;
-    for paragraph in &found {
-        print(&format!("{}\n", wrapped(paragraph)))?;
-    }
-    for (task, divergence) in &outcome.diverged {
-        let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
-        eprintln!(
-            "nfd: diverged: {} n={} L={} seed {}, step {}{layer}",
-            task.closure.name(),
-            task.width,
-            task.depth,
-            task.seed,
-            divergence.step
-        );
-    }
-    eprintln!("nfd: results in {}", directory.path().display());
-    Ok(if outcome.diverged.is_empty() { Ending::Done } else { Ending::SomeFailed })
+    let found = found.iter().map(|paragraph| wrapped(paragraph) + "\n");
+    Ok(table::summary(&claims) + &found.collect::<String>())
 }
 
 fn summary<'a>(

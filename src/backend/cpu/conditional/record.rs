@@ -1,10 +1,10 @@
 //! What is kept of a pass: leading rows and movements at the probed layers.
 
-use super::format::Format;
 use super::kernels;
 use super::panel::{Panel, chunks_of};
-use super::real::Real;
 use super::tiles;
+use crate::backend::cpu::simd::format::Format;
+use crate::backend::real::Real;
 use crate::backend::{Probe, Snapshot};
 use crate::rng::normal::Instructions;
 

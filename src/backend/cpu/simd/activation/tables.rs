@@ -5,7 +5,7 @@
 //! remaining ones fitted again, except in EXPM1). Stated errors are those of the rounded
 //! coefficients, without the rounding of their evaluation. Constant term first.
 
-use super::super::real::Real;
+use crate::backend::real::Real;
 
 /// What the activations need to know of a format: binary32 or binary64.
 pub trait Tables: Real {

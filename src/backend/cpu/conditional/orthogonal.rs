@@ -17,12 +17,12 @@ use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns, Stack, Stored};
 use super::cholesky::{self, Factor, factor};
-use super::format::Format;
 use super::kernels;
 use super::near::{Ahead, Near, Start};
 use super::panel::{Column, Panel, chunks_of};
 use super::tiles::sum_with;
 use crate::backend::coefficients::stacked;
+use crate::backend::cpu::simd::format::Format;
 use crate::rng::normal::Instructions;
 
 /// The least norm, of a normalised column, that has to be left when its part along the stored columns

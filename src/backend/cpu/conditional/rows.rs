@@ -4,7 +4,6 @@
 use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
-use super::format::Format;
 use super::kernels;
 use super::memory::{Image, Memory};
 use super::near::{Ahead, Near, Start};
@@ -12,6 +11,7 @@ use super::orthogonal::rows_of;
 use super::panel::{CHUNK, Panel, TileMut, chunks_of, tiles_in};
 use super::tiles;
 use crate::backend::Network;
+use crate::backend::cpu::simd::format::Format;
 use crate::rng::normal::Instructions;
 
 /// y += columns of `x` times `k`, row by row; `k` has a row for each column of `x`.

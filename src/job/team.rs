@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::prepare::{Prepared, Typed, again};
+use super::request::{Prepared, Typed, again};
 use crate::comm::{Comm, Place, broadcast};
 use crate::ensemble::cores;
 use crate::ensemble::machine::{self, Machine};

@@ -12,13 +12,14 @@
 // A tile is indexed by column, sample and register at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::activation;
-use super::dispatch::kernel;
-use super::format::Format;
-use super::lanes::Register;
 use super::near::{Near, Start};
-use super::panel::{CHUNK, Column, prefetch};
-use super::real::Real;
+use super::panel::{CHUNK, Column};
+use crate::backend::cpu::simd::activation;
+use crate::backend::cpu::simd::dispatch::kernel;
+use crate::backend::cpu::simd::format::Format;
+use crate::backend::cpu::simd::hints::prefetch;
+use crate::backend::cpu::simd::lanes::Register;
+use crate::backend::real::Real;
 use crate::model::Activation;
 
 kernel! {
