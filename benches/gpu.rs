@@ -21,7 +21,7 @@ use std::time::Instant;
 use cublas::{Cublas, Memory};
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DriverError};
-use nfd::backend::crew::{Crew, Unseen};
+use nfd::backend::crew::{Crew, UnrecordedPass};
 use nfd::backend::cuda::dense::{Dense, Ensemble, PADDING};
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
@@ -254,7 +254,7 @@ fn train(device: &Arc<Device>, size: Size, frozen: bool) -> Result<f64, Fault> {
             crew.divergences()?;
             start = Instant::now();
         }
-        crew.pass(&Unseen { step, batches: &batches, labels: &labels, loss, update })?;
+        crew.pass(&UnrecordedPass { step, batches: &batches, labels: &labels, loss, update })?;
     }
     let diverged = crew.divergences()?;
     let seconds = start.elapsed().as_secs_f64();

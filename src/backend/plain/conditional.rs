@@ -8,7 +8,7 @@ use nalgebra::DMatrix;
 
 use super::ends::{Ends, Signal};
 use super::memory::{Answer, Memory};
-use super::record::Recorder;
+use super::record::MatrixRecorder;
 use super::{columns, evaluate_in_parts, finite, mean_square};
 use crate::backend::coefficients::{Queries, covariances, kernel};
 use crate::backend::{
@@ -39,12 +39,12 @@ pub struct Conditional {
     /// Only the last ones once the covariances are no longer followed.
     forward_queries: Queries,
     backward_queries: Queries,
-    features: Recorder,
-    gradients: Recorder,
+    features: MatrixRecorder,
+    gradients: MatrixRecorder,
 }
 
 impl Conditional {
-    /// A network at initialisation.
+    /// A network at its initialisation.
     pub fn new(
         network: Network,
         noise: Box<dyn Noise>,
@@ -68,8 +68,8 @@ impl Conditional {
             passes: 0,
             forward_queries: Queries::new(network.depth),
             backward_queries: Queries::new(network.depth),
-            features: Recorder::default(),
-            gradients: Recorder::default(),
+            features: MatrixRecorder::default(),
+            gradients: MatrixRecorder::default(),
             network,
         }
     }
@@ -89,7 +89,7 @@ impl Conditional {
         &self.signals
     }
 
-    /// U and V.
+    /// The input and readout weights U and V as they are now.
     pub fn ends(&self) -> &Ends {
         &self.ends
     }

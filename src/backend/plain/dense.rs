@@ -4,7 +4,7 @@
 use nalgebra::DMatrix;
 
 use super::ends::{Ends, Signal};
-use super::record::Recorder;
+use super::record::MatrixRecorder;
 use super::{columns, descend, evaluate_in_parts, finite, mean_square, weighted};
 use crate::backend::coefficients::covariance;
 use crate::backend::{
@@ -18,9 +18,10 @@ use crate::rng::noise::{Direction, Entry, Noise};
 /// gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// L matrices, n×n.
+    /// The matrices of forward passes, L of them, n×n.
     pub forward: Vec<DMatrix<f64>>,
-    /// L matrices, or none: then the forward ones serve.
+    /// The matrices whose transposes carry gradients in `gia`, L of them, n×n; none: the forward
+    /// ones serve.
     pub backward: Vec<DMatrix<f64>>,
 }
 
@@ -69,17 +70,17 @@ impl Weights {
 }
 
 /// Weights with what their training needs.
-struct Trained {
+struct TrainedWeights {
     weights: Weights,
     /// Of the forward and of the backward weights, once there are some.
     velocities: [Vec<Option<DMatrix<f64>>>; 2],
 }
 
-impl Trained {
+impl TrainedWeights {
     /// At rest.
     fn new(weights: Weights) -> Self {
         let rest = vec![None; weights.forward.len()];
-        Trained { weights, velocities: [rest.clone(), rest] }
+        TrainedWeights { weights, velocities: [rest.clone(), rest] }
     }
 
     /// W_l and W̃_l (from l = 0 on) follow D = `direction`.
@@ -100,9 +101,9 @@ pub struct Dense {
     train: Samples,
     test: Samples,
     ends: Ends,
-    outer: Trained,
+    outer: TrainedWeights,
     /// The W1 of two-layer blocks.
-    inner: Option<Trained>,
+    inner: Option<TrainedWeights>,
     /// Initial weights of what reads h: W1 where there is one, else W.
     initial: Vec<DMatrix<f64>>,
     /// The samples of the last forward pass, and whether it is recorded.
@@ -118,12 +119,12 @@ pub struct Dense {
     /// φ(h_l) and g_l of every pass at the probed layers, while the covariances are followed.
     feature_history: Vec<Vec<DMatrix<f64>>>,
     gradient_history: Vec<Vec<DMatrix<f64>>>,
-    features: Recorder,
-    gradients: Recorder,
+    features: MatrixRecorder,
+    gradients: MatrixRecorder,
 }
 
 impl Dense {
-    /// A network at initialisation.
+    /// A network at its initialisation.
     pub fn new(
         network: Network,
         noise: &dyn Noise,
@@ -158,8 +159,8 @@ impl Dense {
     ) -> Self {
         Dense {
             initial: inner.as_ref().unwrap_or(&outer).forward.clone(),
-            outer: Trained::new(outer),
-            inner: inner.map(Trained::new),
+            outer: TrainedWeights::new(outer),
+            inner: inner.map(TrainedWeights::new),
             inner_hidden: Vec::new(),
             inner_initial: Vec::new(),
             batch: train.select([]),
@@ -169,8 +170,8 @@ impl Dense {
             passes: 0,
             feature_history: vec![Vec::new(); probe.layers.len()],
             gradient_history: vec![Vec::new(); probe.layers.len()],
-            features: Recorder::default(),
-            gradients: Recorder::default(),
+            features: MatrixRecorder::default(),
+            gradients: MatrixRecorder::default(),
             network,
             probe,
             train,
@@ -184,7 +185,7 @@ impl Dense {
         &self.outer.weights
     }
 
-    /// The W1 of two-layer blocks.
+    /// The inner matrices W1 of two-layer blocks; None where blocks have one layer.
     pub fn inner_weights(&self) -> Option<&Weights> {
         self.inner.as_ref().map(|inner| &inner.weights)
     }
@@ -204,7 +205,7 @@ impl Dense {
         &self.signals
     }
 
-    /// U and V as they are now.
+    /// The input and readout weights U and V as they are now.
     pub fn ends(&self) -> &Ends {
         &self.ends
     }

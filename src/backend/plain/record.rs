@@ -7,11 +7,11 @@ use crate::backend::{Probe, Snapshot};
 
 /// Snapshots of one kind of vector, against its values at step 0.
 #[derive(Clone, Debug, Default)]
-pub struct Recorder {
+pub struct MatrixRecorder {
     initial: Vec<DMatrix<f64>>,
 }
 
-impl Recorder {
+impl MatrixRecorder {
     /// Looks at `vectors[layer]` at every probed layer, if at all; the first look sets the reference.
     pub fn snapshots(
         &mut self,

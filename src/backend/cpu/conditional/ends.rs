@@ -15,20 +15,20 @@ use crate::data::Samples;
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// Columns that follow their gradients.
-pub struct Trained<T> {
-    /// Those of now.
+/// Columns that follow their gradients: V, or h_0 in the place of U.
+pub struct TrainedPanel<T> {
+    /// The columns as they are now, n rows each.
     pub columns: Panel<T>,
     /// Once there is momentum.
     velocity: Option<Panel<T>>,
 }
 
-impl<T: Format> Trained<T> {
+impl<T: Format> TrainedPanel<T> {
     fn new(columns: Panel<T>) -> Self {
-        Trained { columns, velocity: None }
+        TrainedPanel { columns, velocity: None }
     }
 
-    /// V, n×O.
+    /// The readout weights V at initialisation, n×O.
     pub fn readout(noise: &dyn Noise, width: usize, outputs: usize) -> Self {
         let mut v = Panel::zeros(width, outputs);
         tiles::sum_with(v.tiles_mut(), 0, |tile, mut v, _| {
@@ -39,7 +39,7 @@ impl<T: Format> Trained<T> {
                 clear_padding(v.chunk(place), chunk, width);
             }
         });
-        Trained::new(v)
+        TrainedPanel::new(v)
     }
 
     /// v ← μ v + X K + λ w, then w ← w − η v, row by row; K has a row for each column of X.
@@ -89,13 +89,12 @@ impl<T: Format> Trained<T> {
     }
 }
 
-/// All samples of one set and their h_0 = U x d^{-1/2}, n×P. It is linear in U, so that it has an
-/// update and a velocity of its own.
+/// The lower end of the network: a set of samples and h_0 of each.
 pub struct Inputs<T> {
-    /// The set.
+    /// The samples of the set.
     pub samples: Samples,
-    /// h_0
-    pub h: Trained<T>,
+    /// The input features h_0 of all of them, n×P.
+    pub h: TrainedPanel<T>,
 }
 
 impl<T: Format> Inputs<T> {
@@ -122,7 +121,7 @@ impl<T: Format> Inputs<T> {
                 clear_padding(h, chunk, width);
             }
         });
-        Inputs { samples, h: Trained::new(h) }
+        Inputs { samples, h: TrainedPanel::new(h) }
     }
 
     /// h_0 of the samples at `positions`, in that order.

@@ -3,9 +3,9 @@
 use super::Conditional;
 use super::arena::Arena;
 use super::ends::Inputs;
-use super::memory::Image;
+use super::memory::AnswerRows;
 use super::panel::Panel;
-use super::rows::advance;
+use super::rows::{LayerAnswer, advance};
 use crate::backend::Network;
 use crate::backend::cpu::simd::format::Format;
 use crate::rng::noise::Query;
@@ -31,9 +31,10 @@ impl<T: Format> Conditional<T> {
             let answer = memory.ask_forward(self.set, (arena, expansion), draw);
             let drift = memory.drift.forward(&answer.expansion.along);
             let scale = scales.forward * memory.drift.kept();
-            let image = Image::new(self.set, &answer, scale, (&drift, self.drift_scale()));
+            let image = AnswerRows::new(self.set, &answer, scale, (&drift, self.drift_scale()));
             let carried = scales.skip.then_some(&from);
-            advance(self.set, (arena, memory, &image), carried, &mut to, None, None);
+            let answer = LayerAnswer { arena, memory, rows: &image };
+            advance(self.set, answer, carried, &mut to, None, None);
             arena.forget(mark);
             std::mem::swap(&mut from, &mut to);
         }

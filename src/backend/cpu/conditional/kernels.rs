@@ -36,11 +36,11 @@ kernel! {
     combine(q: Near<T>, k: &[T], start: Start<T>, y: &mut [Column<T>]) = combine_body
 }
 kernel! {
-    /// x ← φ(x)
+    /// Applies the activation in place: x ← φ(x).
     value(activation: Activation, x: &mut [Column<T>]) = value_body
 }
 kernel! {
-    /// x ← φ'(x)
+    /// Applies its derivative in place: x ← φ'(x).
     slope(activation: Activation, x: &mut [Column<T>]) = slope_body
 }
 kernel! {
@@ -48,11 +48,11 @@ kernel! {
     add_product(a: &[Column<T>], x: &[Column<T>], y: &mut [Column<T>]) -> f64 = add_product_body
 }
 kernel! {
-    /// The sum of (x − y)², in f64.
+    /// The sum of (x − y)² over all entries, in f64.
     squared_distance(x: &[Column<T>], y: &[Column<T>]) -> f64 = squared_distance_body
 }
 kernel! {
-    /// Whether all entries are finite.
+    /// Whether all entries of some columns are finite.
     all_finite(x: &[Column<T>]) -> bool = all_finite_body
 }
 
@@ -93,7 +93,7 @@ fn dots_body<R: Register, const C: usize, const FUSED: bool>(
         let (tile, rest) = q.split_at(columns);
         let (tile_ahead, rest_ahead) = ahead.split_at(columns.min(ahead.len()));
         let (sums, rest_out) = out.split_at_mut(columns * samples);
-        let shape = Shape { first: 0, samples };
+        let shape = SampleRange { first: 0, samples };
         let load = |x: &Column<R::Real>, at| R::load(x, at);
         tile_rows::<R, R>(Near { here: tile, ahead: tile_ahead }, x, shape, sums, load);
         (q, ahead, out) = (rest, rest_ahead, rest_out);
@@ -109,7 +109,7 @@ fn gram_body<R: Register, const C: usize, const FUSED: bool>(
     for (i, sums) in out.chunks_mut((2 * samples).max(1)).enumerate() {
         let rows = &x[2 * i..samples.min(2 * i + 2)];
         // Two columns against those from the diagonal on, four at a time.
-        let shape = Shape { first: 2 * i, samples };
+        let shape = SampleRange { first: 2 * i, samples };
         let load = |x: &Column<R::Real>, at| R::load_wide(x, at);
         match rows {
             [a, b] => tile_rows::<R, R::Wide>(Near::only(&[a, b]), x, shape, sums, load),
@@ -124,7 +124,7 @@ type Few<'a, T, const C: usize> = [&'a Column<T>; C];
 
 /// Samples from `first` on, of all.
 #[derive(Clone, Copy)]
-struct Shape {
+struct SampleRange {
     first: usize,
     samples: usize,
 }
@@ -135,7 +135,7 @@ struct Shape {
 fn tile_rows<R: Register, S: Register>(
     Near { here: q, ahead }: Near<R::Real>,
     x: &[Column<R::Real>],
-    shape: Shape,
+    shape: SampleRange,
     out: &mut [f64],
     load: impl Fn(&Column<R::Real>, usize) -> S + Copy,
 ) {
@@ -152,7 +152,7 @@ fn tile_rows<R: Register, S: Register>(
 fn tile_row<R: Register, S: Register, const C: usize>(
     (q, ahead): (Few<R::Real, C>, &[&Column<R::Real>]),
     x: &[Column<R::Real>],
-    Shape { first, samples }: Shape,
+    SampleRange { first, samples }: SampleRange,
     out: &mut [f64],
     load: impl Fn(&Column<R::Real>, usize) -> S + Copy,
 ) {
@@ -162,10 +162,10 @@ fn tile_row<R: Register, S: Register, const C: usize>(
     while p + 4 <= samples {
         let x = [&x[p], &x[p + 1], &x[p + 2], &x[p + 3]];
         let own = (q, std::mem::take(&mut ahead));
-        tile::<R, S, C, 4>(own, x, Shape { first: p, samples }, out, load);
+        tile::<R, S, C, 4>(own, x, SampleRange { first: p, samples }, out, load);
         p += 4;
     }
-    let shape = Shape { first: p, samples };
+    let shape = SampleRange { first: p, samples };
     match x[p.min(samples)..] {
         [ref a, ref b, ref c] => tile::<R, S, C, 3>((q, ahead), [a, b, c], shape, out, load),
         [ref a, ref b] => tile::<R, S, C, 2>((q, ahead), [a, b], shape, out, load),
@@ -178,7 +178,7 @@ fn tile_row<R: Register, S: Register, const C: usize>(
 fn tile<R: Register, S: Register, const C: usize, const P: usize>(
     (q, ahead): (Few<R::Real, C>, &[&Column<R::Real>]),
     x: Few<R::Real, P>,
-    Shape { first, samples }: Shape,
+    SampleRange { first, samples }: SampleRange,
     out: &mut [f64],
     load: impl Fn(&Column<R::Real>, usize) -> S + Copy,
 ) {

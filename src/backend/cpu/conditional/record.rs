@@ -9,18 +9,19 @@ use crate::backend::{Probe, Snapshot};
 use crate::rng::normal::Instructions;
 
 /// Snapshots of one kind of vector, against its values at step 0.
-pub struct Recorder<T> {
+pub struct PanelRecorder<T> {
     /// By position among the probed layers.
     initial: Vec<Option<Panel<T>>>,
 }
 
-impl<T: Format> Recorder<T> {
-    /// Nothing seen yet.
+impl<T: Format> PanelRecorder<T> {
+    /// The recorder of a network of which nothing was recorded yet.
     pub fn new(probe: &Probe) -> Self {
-        Recorder { initial: vec![None; probe.layers.len()] }
+        PanelRecorder { initial: vec![None; probe.layers.len()] }
     }
 
-    /// Looks at the vectors of `layer` if it is probed; the first look sets the reference.
+    /// A snapshot of the vectors of `layer` if it is probed; the first one sets the reference of
+    /// movements.
     pub fn look(
         &mut self,
         set: Instructions,

@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 
 use super::arena::{Arena, Columns};
 use super::kernels;
-use super::memory::{Image, Memory};
+use super::memory::{AnswerRows, Memory};
 use super::near::{Ahead, Near, Start};
 use super::orthogonal::rows_of;
 use super::panel::{CHUNK, Panel, TileMut, chunks_of, tiles_in};
@@ -30,12 +30,12 @@ pub fn add_combination<T: Format>(
     });
 }
 
-/// Whether there is anything but zeros.
+/// Whether a matrix has any entry that is not zero.
 pub fn nonzero(matrix: &DMatrix<f64>) -> bool {
     matrix.iter().any(|x| *x != 0.0)
 }
 
-/// All rows zero.
+/// Sets all rows of a panel to zero.
 pub fn clear<T: Format>(panel: &mut Panel<T>) {
     let rows = panel.rows();
     tiles::sum_with(panel.tiles_mut(), 0, |tile, mut panel, _| {
@@ -45,28 +45,46 @@ pub fn clear<T: Format>(panel: &mut Panel<T>) {
     });
 }
 
-/// What one forward layer gives besides its rows.
-pub struct Ascent {
-    /// Whether all of h is.
+/// The answer of one layer, as it is formed row by row.
+pub struct LayerAnswer<'a, T: Format> {
+    /// Stored columns, and the new ones that the answer is still to be given.
+    pub arena: &'a mut Arena<T>,
+    /// The memory of the layer's matrix.
+    pub memory: &'a Memory,
+    /// How the rows follow from the columns.
+    pub rows: &'a AnswerRows<T>,
+}
+
+/// A coupling with the other side's queries, to be added up over layers.
+pub struct Coupling<'a, T> {
+    /// Coefficients along the other side's basis, row by row.
+    pub coefficients: &'a [T],
+    /// The sum over layers, n×P.
+    pub sum: &'a mut Panel<T>,
+}
+
+/// What one forward layer gives besides its rows of h.
+pub struct ForwardRows {
+    /// Whether all entries of h are finite.
     pub finite: bool,
-    /// Sum of squares of the rows of `moved`; 0 without.
+    /// Sum of squares of the rows that were only looked at, (W − W⁽⁰⁾)φ; 0 without them.
     pub moved: f64,
 }
 
-/// The rows of a forward answer: `to` = \[`from`\] + the image, and A_new of Z. With `coupling`, its
-/// coefficients along QB are followed by what they are added up in. `moved` is another image of the
-/// same answer, only looked at.
+/// Writes the rows of a forward answer, `to` = \[`from`\] + the answer, and those of A_new, and adds
+/// `coupling` up. The rows of `moved`, another form of the same answer, are only looked at.
 pub fn advance<T: Format>(
     set: Instructions,
-    (arena, memory, image): (&mut Arena<T>, &Memory, &Image<T>),
+    LayerAnswer { arena, memory, rows: image }: LayerAnswer<T>,
     from: Option<&Panel<T>>,
     to: &mut Panel<T>,
-    coupling: Option<(&[T], &mut Panel<T>)>,
-    moved: Option<&Image<T>>,
-) -> Ascent {
+    coupling: Option<Coupling<T>>,
+    moved: Option<&AnswerRows<T>>,
+) -> ForwardRows {
     let n = to.rows();
     let zeros = vec![[T::ZERO; CHUNK]; moved.map_or(0, |_| to.columns())];
-    let (coefficients, accumulated) = coupling.unzip();
+    let (coefficients, accumulated) =
+        coupling.map(|Coupling { coefficients, sum }| (coefficients, sum)).unzip();
     let accumulated = optional_tiles(accumulated, n);
     let own = to.tiles_mut().into_iter().zip(accumulated);
     let sums = arena.rewrite(image.fresh(), |stored, fresh| {
@@ -101,7 +119,7 @@ pub fn advance<T: Format>(
             }
         })
     });
-    Ascent { finite: sums[0] == 0.0, moved: sums[1] }
+    ForwardRows { finite: sums[0] == 0.0, moved: sums[1] }
 }
 
 /// Tiles of a panel that need not be there.
@@ -115,26 +133,27 @@ fn optional_tiles<T: Format>(
     }
 }
 
-/// What one backward layer gives besides its rows.
-pub struct Descent {
-    /// Sum of squares of the coupling with columns of earlier steps.
+/// What one backward layer gives besides its rows of g.
+pub struct BackwardRows {
+    /// Sum of squares of the coupling with forward columns of earlier steps.
     pub past: f64,
-    /// With those of this step.
+    /// Sum of squares of the coupling with forward columns of this step.
     pub same: f64,
-    /// Whether all of g is.
+    /// Whether all entries of g are finite.
     pub finite: bool,
 }
 
-/// The rows of a backward answer: g ← \[g\] + φ'(h) ∘ the image, and B_new of Z. With `coupling`, its
-/// coefficients along QF, the couplings are added up in `accumulated`.
+/// Writes the rows of a backward answer, g ← \[g\] + φ'(h) ∘ the answer, and those of B_new. With
+/// `coupling`, its coefficients along QF, the couplings are added up in `accumulated`.
 pub fn descend<T: Format>(
     set: Instructions,
     network: &Network,
-    (arena, memory, image): (&mut Arena<T>, &Memory, &Image<T>),
+    LayerAnswer { arena, memory, rows: image }: LayerAnswer<T>,
     h: &Panel<T>,
     g: &mut Panel<T>,
-    (coupling, accumulated): (Option<&DMatrix<f64>>, &mut [Panel<T>; 2]),
-) -> Descent {
+    coupling: Option<&DMatrix<f64>>,
+    accumulated: &mut [Panel<T>; 2],
+) -> BackwardRows {
     let Network { width, activation, scales, .. } = *network;
     let samples = g.columns();
     let earlier = memory.earlier;
@@ -184,10 +203,10 @@ pub fn descend<T: Format>(
             }
         })
     });
-    Descent { past: sums[1], same: sums[2], finite: sums[0] == 0.0 }
+    BackwardRows { past: sums[1], same: sums[2], finite: sums[0] == 0.0 }
 }
 
-/// The sum of squares of all entries.
+/// The sum of squares of all entries of a panel.
 pub fn squares<T: Format>(set: Instructions, x: &Panel<T>) -> f64 {
     let n = x.rows();
     let zero = vec![[T::ZERO; CHUNK]; x.columns()];
@@ -199,7 +218,7 @@ pub fn squares<T: Format>(set: Instructions, x: &Panel<T>) -> f64 {
     sums[0]
 }
 
-/// Whether every entry is finite.
+/// Whether every entry of a panel is finite.
 pub fn finite<T: Format>(set: Instructions, x: &Panel<T>) -> bool {
     let n = x.rows();
     let sums = tiles::sum(n, 1, |tile, out| {

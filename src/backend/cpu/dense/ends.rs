@@ -1,23 +1,23 @@
 //! The two ends of the network: U, which reads the input, and V, which writes the output.
 
-use super::matrix::{Trained, multiply};
+use super::matrix::{Signal, TrainedMatrix, multiply};
 use super::pointwise;
 use super::products::Step;
 use super::weights::{Weights, gaussians};
-use crate::backend::Update;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::real::Real;
 use crate::backend::vectors::Vectors;
+use crate::backend::{Network, Update};
 use crate::data::Samples;
 use crate::model::Scales;
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// U and V.
+/// The input weights U and the readout weights V of a network, and their training.
 pub struct Ends<T> {
     set: Instructions,
     /// U, n×d.
-    input: Trained<T>,
+    input: TrainedMatrix<T>,
     /// V, n×O.
     readout: Vectors<T>,
     /// Of V, once there is momentum.
@@ -39,12 +39,14 @@ pub fn step_of<T: Real>(update: &Update, rate: f64) -> (Step<T>, f64) {
 }
 
 impl<T: Format> Ends<T> {
-    /// Initial weights.
+    /// The ends of a network at initialisation.
     pub fn sample(
         set: Instructions,
         noise: &dyn Noise,
-        (width, dimension, outputs): (usize, usize, usize),
+        network: &Network,
+        dimension: usize,
     ) -> Self {
+        let Network { width, outputs, .. } = *network;
         let entry = |coordinate| Entry::Input { coordinate };
         let input = Weights::draw(width, dimension, gaussians::<T>(noise, entry), |u| u);
         let columns: Vec<Vec<T>> = (0..outputs)
@@ -56,15 +58,15 @@ impl<T: Format> Ends<T> {
             .collect();
         let readout = Vectors::from_fn(width, outputs, |i, o| columns[o][i]);
         let x = Vectors::zeros(dimension, 0);
-        Ends { set, input: Trained::new(input), readout, velocity: None, x }
+        Ends { set, input: TrainedMatrix::new(input), readout, velocity: None, x }
     }
 
-    /// h_0 = U x / √d of samples that [`Ends::update`] will train on.
+    /// Writes h_0 = U x / √d of samples that [`Ends::update`] will train on.
     pub fn embed_batch(&mut self, samples: &Samples, h: &mut Vectors<T>) {
         self.x = self.embed(samples, h);
     }
 
-    /// h_0 = U x / √d; X.
+    /// Writes h_0 = U x / √d of some samples, and returns their inputs X, d×P.
     pub fn embed(&self, samples: &Samples, h: &mut Vectors<T>) -> Vectors<T> {
         let d = samples.dimension;
         let entry = |j, p: usize| T::of(samples.inputs[p * d + j]);
@@ -107,13 +109,13 @@ impl<T: Format> Ends<T> {
         (Vectors::from_fn(v.rows(), samples, entry), vec![1.0; samples])
     }
 
-    /// U by Σ χ g_0 xᵀ and V by Σ χ h_L, from χ (P×O), g_0, the factors with which its columns
-    /// enter, and h_L.
+    /// Updates U by Σ χ g_0 xᵀ and V by Σ χ h_L, from χ (P×O), the signal g_0 and h_L.
     pub fn update(
         &mut self,
-        (scales, update): (&Scales, &Update),
+        scales: &Scales,
+        update: &Update,
         chi: &[f64],
-        (g, weights): (&Vectors<T>, &[f64]),
+        Signal { g, weights }: Signal<T>,
         h: &Vectors<T>,
     ) {
         if update.rates.input != 0.0 {
@@ -158,12 +160,12 @@ impl<T: Format> Ends<T> {
         }
     }
 
-    /// U, for tests.
+    /// The input weights U, n×d, for tests.
     pub fn input(&self) -> &Weights<T> {
         &self.input.weights
     }
 
-    /// V, for tests.
+    /// The readout weights V, n×O, for tests.
     pub fn readout(&self) -> &Vectors<T> {
         &self.readout
     }

@@ -11,17 +11,17 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use super::matrix::{multiply_half, multiply_transposed_half};
+use super::matrix::{MatrixUpdate, Signal, multiply_half, multiply_transposed_half};
 use super::weights::{Weights, draw_weights};
 use super::{halves, pointwise};
+use crate::backend::Network;
 use crate::backend::coefficients::Shares;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::Vectors;
-use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// W_l.
+/// The matrix W_l of one layer, frozen in bf16, with what training adds to it in factors.
 pub struct Frozen<T> {
     set: Instructions,
     /// W⁽⁰⁾
@@ -55,7 +55,7 @@ impl<T: Format> Frozen<T> {
         Frozen { set, initial, backward, shares: Shares::new(), drift: Vec::new() }
     }
 
-    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
+    /// Writes W φ to `y`; with `moved`, (W − W⁽⁰⁾) φ to it.
     pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
         multiply_half(self.set, &self.initial, phi, y);
         if let Some(moved) = moved {
@@ -67,20 +67,20 @@ impl<T: Format> Frozen<T> {
         self.add_drift(phi, y, |factors| (&factors.s, &factors.g));
     }
 
-    /// Wᵀg, and the update by D = `scale` Σ_p weight_p g_p φ_pᵀ unless None; `s` is overwritten.
+    /// Writes Wᵀg to `y`, then makes the update with s_p = φ_p unless None; `s` is overwritten.
     pub fn backward(
         &mut self,
-        (g, weights): (&Vectors<T>, &[f64]),
+        Signal { g, weights }: Signal<T>,
         y: &mut Vectors<T>,
-        (phi, s): (&Vectors<T>, &mut Vectors<T>),
-        update: Option<(&Update, f64)>,
+        phi: &Vectors<T>,
+        s: &mut Vectors<T>,
+        update: Option<MatrixUpdate>,
     ) {
         multiply_transposed_half(self.set, self.backward.as_ref().unwrap_or(&self.initial), g, y);
         self.keep(y);
         self.add_drift(g, y, |factors| (&factors.g, &factors.s));
-        let Some((update, scale)) = update.filter(|(update, _)| update.rates.hidden != 0.0) else {
-            return;
-        };
+        let update = update.filter(|of| of.update.rates.hidden != 0.0);
+        let Some(MatrixUpdate { update, scale }) = update else { return };
         let k: Vec<T> = weights.iter().map(|w| T::of(scale * w)).collect();
         pointwise::scale(self.set, &k, phi.pieces(), s.pieces_mut());
         let (g, s) = (g.clone(), s.clone());

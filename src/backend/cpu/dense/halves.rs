@@ -9,7 +9,7 @@ use std::ops::Range;
 use half::bf16;
 
 use super::products::{GROUP, REGISTERS, TILES, add_transposed, prefetch, rows_of_tile};
-use super::weights::{Block, TILE};
+use super::weights::{TILE, WeightBlock};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::cpu::simd::lanes::Register;
@@ -17,13 +17,14 @@ use crate::backend::real::Real;
 use crate::backend::vectors::{Piece, ROWS};
 
 kernel! {
-    /// [`super::products::forward`] of a matrix in bf16.
-    forward_half(w: &[Block<bf16>], x: &[Piece<T>], y: &mut [Piece<T>]) = forward_half_body
+    /// The rows of W X that belong to some tiles of a matrix W in bf16; see
+    /// [`super::products::forward`].
+    forward_half(w: &[WeightBlock<bf16>], x: &[Piece<T>], y: &mut [Piece<T>]) = forward_half_body
 }
 kernel! {
     /// Rows of WᵀG that belong to the blocks `columns` of a matrix in bf16 with `width` blocks a tile.
     backward_half(
-        w: (&[Block<bf16>], usize), columns: Range<usize>, g: (&[Piece<T>], usize), y: &mut [Piece<T>]
+        w: (&[WeightBlock<bf16>], usize), columns: Range<usize>, g: (&[Piece<T>], usize), y: &mut [Piece<T>]
     ) = backward_half_body
 }
 kernel! {
@@ -37,7 +38,7 @@ kernel! {
 
 #[inline(always)]
 fn forward_half_body<R: Register, const C: usize, const FUSED: bool>(
-    w: &[Block<bf16>],
+    w: &[WeightBlock<bf16>],
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
 ) {
@@ -55,7 +56,7 @@ fn forward_half_body<R: Register, const C: usize, const FUSED: bool>(
 
 #[inline(always)]
 fn backward_half_body<R: Register, const C: usize, const FUSED: bool>(
-    (w, width): (&[Block<bf16>], usize),
+    (w, width): (&[WeightBlock<bf16>], usize),
     columns: Range<usize>,
     (g, samples): (&[Piece<R::Real>], usize),
     y: &mut [Piece<R::Real>],

@@ -5,6 +5,7 @@
 //! ```
 
 use super::layer::Explicit;
+use super::matrix::{MatrixUpdate, Signal};
 use super::pointwise;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::Vectors;
@@ -13,7 +14,7 @@ use crate::model::{self, Activation};
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// W1_l and the pre-activation that it makes.
+/// The inner matrix W1_l of a two-layer block, and the pre-activation z_l that it makes.
 pub struct Inner<T> {
     set: Instructions,
     activation: Activation,
@@ -52,12 +53,12 @@ impl<T: Format> Inner<T> {
         })
     }
 
-    /// The vectors of a batch that are to have room.
+    /// The vectors z and φ(z) of a batch, which the caller gives their size.
     pub fn vectors_mut(&mut self) -> [&mut Vectors<T>; 2] {
         [&mut self.z, &mut self.value]
     }
 
-    /// φ(z), which W2 reads.
+    /// φ(z_l) of the last batch, which W2 reads.
     pub fn value(&self) -> &Vectors<T> {
         &self.value
     }
@@ -70,7 +71,7 @@ impl<T: Format> Inner<T> {
         finite
     }
 
-    /// The same of samples of which nothing is kept.
+    /// Writes z and φ(z) of samples of which nothing is kept; whether z is finite.
     pub fn answer(
         &self,
         phi: &Vectors<T>,
@@ -86,7 +87,7 @@ impl<T: Format> Inner<T> {
         finite
     }
 
-    /// Mean square over rows and samples of z − z⁽⁰⁾; the first look sets the reference.
+    /// Mean square over rows and samples of z − z⁽⁰⁾; the first call sets the reference z⁽⁰⁾.
     pub fn movement(&mut self) -> f64 {
         let initial = self.initial.get_or_insert_with(|| self.z.clone());
         let difference = |(z, initial): (&T, &T)| (z.widen() - initial.widen()).powi(2);
@@ -95,23 +96,27 @@ impl<T: Format> Inner<T> {
         squares.sum::<f64>() / (self.z.rows() * self.z.samples()).max(1) as f64
     }
 
-    /// W1ᵀ r in the place of `y` = W2ᵀ g, which `scale` is on, and the update of W1; `s` is
-    /// overwritten. The factor on W1ᵀ r.
+    /// Writes W1ᵀ r in the place of `y` = W2ᵀ g, on which there is still the factor `scale`, and makes
+    /// the update of W1, in which column p of r has the factor `weights[p]`; `scratch` is overwritten.
+    /// Returns the factor that is still on W1ᵀ r.
     pub fn backward(
         &mut self,
         weights: &[f64],
-        (y, scale): (&mut Vectors<T>, T),
-        phi: (&Vectors<T>, &mut Vectors<T>),
+        y: &mut Vectors<T>,
+        scale: T,
+        phi: &Vectors<T>,
+        scratch: &mut Vectors<T>,
         update: Option<&Update>,
     ) -> T {
         let (z, r) = (self.z.pieces(), self.value.pieces_mut());
         pointwise::descend(self.set, self.activation, z, y.pieces(), r, T::ZERO, scale);
-        let update = update.map(|update| (update, self.scales.update));
-        self.matrix.backward((&self.value, weights), y, phi, update);
+        let update = update.map(|update| MatrixUpdate { update, scale: self.scales.update });
+        let signal = Signal { g: &self.value, weights };
+        self.matrix.backward(signal, y, phi, scratch, update);
         T::of(self.scales.forward)
     }
 
-    /// W1, for tests.
+    /// The inner matrix W1_l with its training, for tests.
     pub fn matrix(&self) -> &Explicit<T> {
         &self.matrix
     }

@@ -3,27 +3,27 @@
 
 use super::ends::step_of;
 use super::frozen::Frozen;
-use super::matrix::{Trained, multiply};
+use super::matrix::{MatrixUpdate, Signal, TrainedMatrix, multiply};
 use super::pointwise;
 use super::products::Step;
 use super::weights::{Weights, draw_weights};
+use crate::backend::Network;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::Vectors;
-use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;
 
 /// W_l (W2 of a two-layer block, whose W1 is an [`super::inner::Inner`]), all its numbers in T or the
 /// initial ones frozen in bf16.
 pub enum Layer<T> {
-    /// In T.
+    /// All numbers of the matrix, in T.
     Explicit(Explicit<T>),
-    /// In bf16, and a drift.
+    /// The initial numbers in bf16, and a low-rank drift in T.
     Frozen(Frozen<T>),
 }
 
 impl<T: Format> Layer<T> {
-    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
+    /// Writes W φ to `y`; with `moved`, (W − W⁽⁰⁾) φ to it.
     pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
         match self {
             Layer::Explicit(layer) => layer.forward(phi, y, moved),
@@ -31,29 +31,30 @@ impl<T: Format> Layer<T> {
         }
     }
 
-    /// Wᵀg, and the update by D = `scale` Σ_p weight_p g_p φ_pᵀ unless None; `s` is overwritten.
+    /// Writes Wᵀg to `y`, then makes the update with s_p = φ_p unless None; `scratch` is overwritten.
     pub fn backward(
         &mut self,
-        g: (&Vectors<T>, &[f64]),
+        signal: Signal<T>,
         y: &mut Vectors<T>,
-        phi: (&Vectors<T>, &mut Vectors<T>),
-        update: Option<(&Update, f64)>,
+        phi: &Vectors<T>,
+        scratch: &mut Vectors<T>,
+        update: Option<MatrixUpdate>,
     ) {
         match self {
-            Layer::Explicit(layer) => layer.backward(g, y, phi, update),
-            Layer::Frozen(layer) => layer.backward(g, y, phi, update),
+            Layer::Explicit(layer) => layer.backward(signal, y, phi, scratch, update),
+            Layer::Frozen(layer) => layer.backward(signal, y, phi, scratch, update),
         }
     }
 }
 
-/// A matrix with all its numbers.
+/// A matrix that is kept with all its numbers in T.
 pub struct Explicit<T> {
     set: Instructions,
-    weights: Trained<T>,
+    weights: TrainedMatrix<T>,
     /// W⁽⁰⁾, where the movement is asked about.
     initial: Option<Weights<T>>,
     /// W̃ of closure `gia`.
-    backward: Option<Trained<T>>,
+    backward: Option<TrainedMatrix<T>>,
 }
 
 impl<T: Format> Explicit<T> {
@@ -75,28 +76,28 @@ impl<T: Format> Explicit<T> {
         let weights = draw(Direction::Forward);
         let initial = followed.then(|| weights.clone());
         let backward =
-            network.own_backward_weights().then(|| Trained::new(draw(Direction::Backward)));
-        Explicit { set, weights: Trained::new(weights), initial, backward }
+            network.own_backward_weights().then(|| TrainedMatrix::new(draw(Direction::Backward)));
+        Explicit { set, weights: TrainedMatrix::new(weights), initial, backward }
     }
 
-    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ if that is followed.
+    /// Writes W φ to `y`; with `moved`, (W − W⁽⁰⁾) φ to it if that is followed.
     pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
         let moved = self.initial.as_ref().zip(moved);
         multiply(self.set, &self.weights.weights, phi, y, moved);
     }
 
-    /// Wᵀg, and the update by D = `scale` Σ_p weight_p g_p φ_pᵀ unless None; `s` is overwritten.
+    /// Writes Wᵀg to `y`, then makes the update with s_p = φ_p unless None; `s` is overwritten.
     pub fn backward(
         &mut self,
-        (g, weights): (&Vectors<T>, &[f64]),
+        Signal { g, weights }: Signal<T>,
         y: &mut Vectors<T>,
-        (phi, s): (&Vectors<T>, &mut Vectors<T>),
-        update: Option<(&Update, f64)>,
+        phi: &Vectors<T>,
+        s: &mut Vectors<T>,
+        update: Option<MatrixUpdate>,
     ) {
-        let update = update.filter(|(update, _)| update.rates.hidden != 0.0);
-        let step = match update {
+        let step = match update.filter(|of| of.update.rates.hidden != 0.0) {
             None => Step::Keep,
-            Some((update, scale)) => {
+            Some(MatrixUpdate { update, scale }) => {
                 let (step, factor) = step_of(update, update.rates.hidden);
                 let k: Vec<T> = weights.iter().map(|w| T::of(factor * scale * w)).collect();
                 pointwise::scale(self.set, &k, phi.pieces(), s.pieces_mut());
@@ -114,12 +115,12 @@ impl<T: Format> Explicit<T> {
         }
     }
 
-    /// W
+    /// The weights W that forward passes use.
     pub fn weights(&self) -> &Weights<T> {
         &self.weights.weights
     }
 
-    /// W̃ of closure `gia`.
+    /// The independent weights W̃ that carry gradients in closure `gia`; None elsewhere.
     pub fn backward_weights(&self) -> Option<&Weights<T>> {
         self.backward.as_ref().map(|backward| &backward.weights)
     }

@@ -6,12 +6,13 @@ use rayon::prelude::*;
 
 use super::halves;
 use super::products::{self, Moved, Step, TILES};
-use super::weights::{Block, Weights};
+use super::weights::{WeightBlock, Weights};
+use crate::backend::Update;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::{Piece, Vectors};
 use crate::rng::normal::Instructions;
 
-/// Y = W X; with `moved`, W⁽⁰⁾ and what becomes (W − W⁽⁰⁾) X.
+/// Writes Y = W X; with `moved`, which holds W⁽⁰⁾, also (W − W⁽⁰⁾) X.
 pub fn multiply<T: Format>(
     set: Instructions,
     w: &Weights<T>,
@@ -38,7 +39,7 @@ pub fn multiply<T: Format>(
     }
 }
 
-/// Y = W X of a matrix in bf16.
+/// Writes Y = W X of a matrix W in bf16.
 pub fn multiply_half<T: Format>(
     set: Instructions,
     w: &Weights<bf16>,
@@ -53,7 +54,7 @@ pub fn multiply_half<T: Format>(
     }
 }
 
-/// Y = Wᵀ G of a matrix in bf16.
+/// Writes Y = Wᵀ G of a matrix W in bf16.
 pub fn multiply_transposed_half<T: Format>(
     set: Instructions,
     w: &Weights<bf16>,
@@ -74,22 +75,40 @@ pub fn multiply_transposed_half<T: Format>(
     }
 }
 
-/// A matrix that can be trained.
+/// The signal that enters a layer from above, and how it enters updates.
+#[derive(Clone, Copy)]
+pub struct Signal<'a, T> {
+    /// Gradients g_l, or δ_l where there are several outputs, n×P.
+    pub g: &'a Vectors<T>,
+    /// Factors with which its columns enter an update, one a sample.
+    pub weights: &'a [f64],
+}
+
+/// The update of one matrix, by D = scale · Σ_p weight_p g_p s_pᵀ.
+#[derive(Clone, Copy)]
+pub struct MatrixUpdate<'a> {
+    /// Rates, momentum and weight decay.
+    pub update: &'a Update,
+    /// The factor on D, with its powers of n and L.
+    pub scale: f64,
+}
+
+/// A weight matrix that is trained, with its velocity.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trained<T> {
-    /// W
+pub struct TrainedMatrix<T> {
+    /// The weights W as they are now.
     pub weights: Weights<T>,
     /// v, once there is momentum.
     velocity: Option<Weights<T>>,
 }
 
-impl<T: Format> Trained<T> {
-    /// At rest.
+impl<T: Format> TrainedMatrix<T> {
+    /// A matrix that was not trained yet.
     pub fn new(weights: Weights<T>) -> Self {
-        Trained { weights, velocity: None }
+        TrainedMatrix { weights, velocity: None }
     }
 
-    /// Y = WᵀG (unless None), then the `step` of W by D = Σ_p g_p s_pᵀ.
+    /// Writes Y = WᵀG (unless None), then makes the `step` of W by D = Σ_p g_p s_pᵀ.
     pub fn descend(
         &mut self,
         set: Instructions,
@@ -105,7 +124,7 @@ impl<T: Format> Trained<T> {
     }
 }
 
-/// What one thread does of [`Trained::descend`]: some columns of the matrix.
+/// What one thread does of [`TrainedMatrix::descend`]: some columns of the matrix.
 struct Part<'a, T> {
     w: Tiles<'a, T>,
     v: Tiles<'a, T>,
@@ -146,7 +165,7 @@ fn descend<T: Format>(
 }
 
 /// Some blocks of each tile.
-type Tiles<'a, T> = Vec<&'a mut [Block<T>]>;
+type Tiles<'a, T> = Vec<&'a mut [WeightBlock<T>]>;
 
 /// Ranges of `each` blocks of columns, each with its part of every tile.
 fn columns<T: Format>(w: &mut Weights<T>, each: usize) -> Vec<Tiles<'_, T>> {

@@ -5,9 +5,10 @@
 //! it has been read ([`products`]). A network trains from its first step to its last before the next
 //! one begins, so weights that fit into a cache stay there.
 //!
-//! From the bottom: [`weights`]: how they lie in memory (vectors: [`crate::backend::vectors`]); [`products`], [`halves`], [`pointwise`]: tiles of
-//! them, on every instruction set; [`matrix`]: whole matrices, shared between the threads of the `rayon` pool
-//! that calls; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a network.
+//! From the bottom: [`weights`]: how they lie in memory (vectors: [`crate::backend::vectors`]);
+//! [`products`], [`halves`], [`pointwise`]: tiles of them, on every instruction set; [`matrix`]: whole
+//! matrices, shared between the threads of the `rayon` pool that calls; [`layer`], [`inner`], [`frozen`],
+//! [`ends`]: the parts of a network; `sweeps`: what a pass does.
 
 pub mod cost;
 pub mod ends;
@@ -18,6 +19,7 @@ pub mod layer;
 pub mod matrix;
 pub mod pointwise;
 pub mod products;
+mod sweeps;
 pub mod weights;
 
 use nalgebra::DMatrix;
@@ -25,10 +27,7 @@ use nalgebra::DMatrix;
 use super::simd::format::Format;
 use crate::backend::record::Recorder;
 use crate::backend::vectors::Vectors;
-use crate::backend::{
-    BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardSweep, Network, Probe, Set, Sweeps,
-    Update,
-};
+use crate::backend::{Network, Probe};
 use crate::data::Samples;
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
@@ -37,7 +36,7 @@ use frozen::Frozen;
 use inner::Inner;
 use layer::{Explicit, Layer};
 
-/// One run of the dense engine, weights in `T`.
+/// One run of the dense engine, with weights in `T`.
 pub struct Dense<T> {
     network: Network,
     probe: Probe,
@@ -66,7 +65,7 @@ pub struct Dense<T> {
 }
 
 impl<T: Format> Dense<T> {
-    /// A network at initialisation, computed with `set`.
+    /// A network at its initialisation, computed with the instruction set `set`.
     pub fn new(
         network: Network,
         noise: &dyn Noise,
@@ -84,8 +83,8 @@ impl<T: Format> Dense<T> {
         Dense::of(layers, network, noise, probe, samples, set)
     }
 
-    /// The same with its initial hidden weights rounded to bf16, where they stay; of one-layer
-    /// blocks only.
+    /// A network at its initialisation whose initial hidden weights are rounded to bf16, where they
+    /// stay; of one-layer blocks only.
     pub fn frozen(
         network: Network,
         noise: &dyn Noise,
@@ -106,10 +105,9 @@ impl<T: Format> Dense<T> {
         (train, test): (Samples, Samples),
         set: Instructions,
     ) -> Self {
-        let sizes = (network.width, train.dimension, network.outputs);
         let none = || Vectors::zeros(network.width, 0);
         Dense {
-            ends: Ends::sample(set, noise, sizes),
+            ends: Ends::sample(set, noise, &network, train.dimension),
             layers,
             inner: (1..=network.depth)
                 .filter_map(|l| Inner::sample(set, noise, &network, l))
@@ -130,17 +128,17 @@ impl<T: Format> Dense<T> {
         }
     }
 
-    /// Layers 1..=L, for tests.
+    /// The matrices of layers 1..=L that write the residual stream, for tests.
     pub fn layers(&self) -> &[Layer<T>] {
         &self.layers
     }
 
-    /// Those of two-layer blocks, for tests.
+    /// The inner matrices of two-layer blocks, for tests; none where blocks have one layer.
     pub fn inner(&self) -> &[Inner<T>] {
         &self.inner
     }
 
-    /// U and V, for tests.
+    /// The input and readout weights U and V, for tests.
     pub fn ends(&self) -> &Ends<T> {
         &self.ends
     }
@@ -209,126 +207,5 @@ impl<T: Format> Dense<T> {
             std::mem::swap(&mut h, &mut next);
         }
         self.ends.read(&self.network.scales, &h)
-    }
-}
-
-impl<T: Format> Sweeps for Dense<T> {
-    fn forward(&mut self, _step: u32, batch: &[usize], record: bool) -> ForwardSweep {
-        let Network { width, depth, scales, .. } = self.network;
-        self.make_room(batch.len());
-        self.record = record;
-        self.passes += 1;
-        let follows = self.follows_covariances();
-        let (carry, scale) = self.factors();
-        // Minibatches of different steps are of different samples.
-        let of_inner = record && !self.inner.is_empty() && batch.len() == self.train.len();
-        let mut hidden = std::mem::take(&mut self.hidden);
-        let mut values = std::mem::take(&mut self.values);
-        let mut moved = std::mem::take(&mut self.scratch);
-        self.ends.embed_batch(&self.train.select(batch.iter().copied()), &mut hidden[0]);
-        let embedded = hidden[0].pieces().as_flattened();
-        let mut nonfinite = (!embedded.iter().all(|h| h.widen().is_finite())).then_some(0);
-        let (mut own_movement, mut inner_movement) = (0.0, 0.0);
-        for (l, layer) in self.layers.iter().enumerate() {
-            let (before, after) = hidden.split_at_mut(l + 1);
-            let (h, next) = (&before[l], &mut after[0]);
-            self.value(h, &mut values[l]);
-            // Of the matrix that reads h.
-            let of_moved = record.then_some(&mut moved);
-            match self.inner.get_mut(l) {
-                None => layer.forward(&values[l], next, of_moved),
-                Some(inner) => {
-                    if !inner.forward(&values[l], of_moved) {
-                        nonfinite = nonfinite.or(Some(l + 1));
-                    }
-                    layer.forward(inner.value(), next, None);
-                    if of_inner {
-                        inner_movement += inner.movement();
-                    }
-                }
-            }
-            if record {
-                let squares = moved.pieces().as_flattened().iter().map(|x| x.widen().powi(2));
-                own_movement += squares.sum::<f64>() / (width * batch.len()) as f64;
-            }
-            if !pointwise::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale) {
-                nonfinite = nonfinite.or(Some(l + 1));
-            }
-            self.recorder.follow_features(l, follows.then_some(&values[l]));
-        }
-        let see = |(l, h)| self.recorder.see_features(l, h);
-        let seen = hidden.iter().enumerate().filter(|_| record);
-        let sweep = ForwardSweep {
-            features: seen.filter_map(see).collect(),
-            f: self.ends.read(&scales, &hidden[depth]),
-            own_movement: own_movement / (width * depth) as f64,
-            inner_movement: of_inner.then_some(inner_movement / depth as f64),
-            ranks: Vec::new(),
-            coupling: None,
-            nonfinite,
-        };
-        (self.hidden, self.values, self.scratch) = (hidden, values, moved);
-        sweep
-    }
-
-    fn evaluate(&mut self, _step: u32, set: Set) -> Vec<f64> {
-        let samples = match set {
-            Set::Train => &self.train,
-            Set::Test => &self.test,
-        };
-        let positions: Vec<usize> = (0..samples.len()).collect();
-        let parts = positions.chunks(EVALUATED_AT_ONCE);
-        parts.flat_map(|part| self.output(&samples.select(part.iter().copied()))).collect()
-    }
-
-    fn backward(&mut self, _step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
-        let Network { depth, activation, scales, .. } = self.network;
-        let (follows, record) = (self.follows_covariances(), self.record);
-        let (carry, scale) = self.factors();
-        let (mut g, weights) = self.ends.signal(chi);
-        let finite = g.pieces().as_flattened().iter().all(|g| g.widen().is_finite());
-        let mut nonfinite = (!finite).then_some(depth);
-        let mut gradients = Vec::new();
-        let samples = weights.len();
-        let wanted = record && self.probe.has_kernel(&self.network, samples);
-        let mut kernel = wanted.then(|| DMatrix::zeros(samples, samples));
-        for l in (0..=depth).rev() {
-            self.recorder.follow_gradients(l, follows.then_some(&g));
-            if record {
-                gradients.extend(self.recorder.see_gradients(l, &g));
-            }
-            let Some(l) = l.checked_sub(1) else { break };
-            if let Some(kernel) = &mut kernel {
-                let of_layer = self.gram(&self.values[l]).component_mul(&self.gram(&g));
-                *kernel += of_layer;
-            }
-            let read = self.inner.get(l).map_or(&self.values[l], Inner::value);
-            self.layers[l].backward(
-                (&g, &weights),
-                &mut self.product,
-                (read, &mut self.scratch),
-                update.map(|update| (update, scales.update_hidden)),
-            );
-            let mut scale = scale;
-            if let Some(inner) = self.inner.get_mut(l) {
-                let phi = (&self.values[l], &mut self.scratch);
-                scale = inner.backward(&weights, (&mut self.product, scale), phi, update);
-            }
-            let (h, y) = (self.hidden[l].pieces(), self.product.pieces());
-            if !pointwise::descend(self.set, activation, h, y, g.pieces_mut(), carry, scale) {
-                nonfinite = nonfinite.or(Some(l));
-            }
-        }
-        gradients.reverse();
-        if let Some(update) = update {
-            let own = (&scales, update);
-            self.ends.update(own, chi, (&g, &weights), &self.hidden[depth]);
-        }
-        self.signal = g;
-        BackwardSweep { gradients, ranks: Vec::new(), coupling: None, kernel, nonfinite }
-    }
-
-    fn covariances(&self) -> Option<Vec<Covariances>> {
-        self.follows_covariances().then(|| self.recorder.covariances(&self.network))
     }
 }

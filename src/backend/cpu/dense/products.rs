@@ -16,7 +16,7 @@
 // A tile is indexed by row, sample and register at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::weights::{Block, TILE};
+use super::weights::{TILE, WeightBlock};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::cpu::simd::hints::prefetch_rows;
@@ -24,13 +24,13 @@ use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
 use crate::backend::vectors::{Piece, ROWS};
 
-/// Tiles of a block of rows.
+/// Tiles of four rows in a block of 32 rows.
 pub const TILES: usize = ROWS / TILE;
 
 /// What becomes of W once it has been read: of the sum D = Σ_p g_p s_pᵀ over samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step<T> {
-    /// Nothing.
+    /// Nothing: W stays as it is.
     Keep,
     /// W ← W − η λ W + D
     Plain {
@@ -48,11 +48,11 @@ pub enum Step<T> {
     },
 }
 
-/// Some rows of (W − W⁽⁰⁾) X.
+/// Some rows of (W − W⁽⁰⁾) X, to be written beside those of W X.
 pub struct Moved<'a, T> {
-    /// Their tiles of W⁽⁰⁾.
-    pub initial: &'a [Block<T>],
-    /// What they become.
+    /// Tiles of W⁽⁰⁾ that belong to these rows.
+    pub initial: &'a [WeightBlock<T>],
+    /// The rows of (W − W⁽⁰⁾) X, to be written to.
     pub y: &'a mut [Piece<T>],
 }
 
@@ -60,7 +60,7 @@ kernel! {
     /// Rows 32b … of W X: `w` has their tiles, `y` is their block, `x` all blocks of X; those of
     /// (W − W⁽⁰⁾) X on request.
     forward(
-        w: &[Block<T>], x: &[Piece<T>], y: &mut [Piece<T>], moved: Option<Moved<T>>
+        w: &[WeightBlock<T>], x: &[Piece<T>], y: &mut [Piece<T>], moved: Option<Moved<T>>
     ) = forward_body
 }
 kernel! {
@@ -68,14 +68,14 @@ kernel! {
     /// nothing, where the step needs none); G is given whole, with P; `y` becomes these rows of WᵀG
     /// (unless None). The change is by these rows of S, and the step that D = Σ_p g_p s_pᵀ makes.
     backward(
-        w: &mut [&mut [Block<T>]], v: &mut [&mut [Block<T>]], g: (&[Piece<T>], usize),
+        w: &mut [&mut [WeightBlock<T>]], v: &mut [&mut [WeightBlock<T>]], g: (&[Piece<T>], usize),
         y: Option<&mut [Piece<T>]>, change: (&[Piece<T>], Step<T>)
     ) = backward_body
 }
 
 #[inline(always)]
 fn forward_body<R: Register, const C: usize, const FUSED: bool>(
-    w: &[Block<R::Real>],
+    w: &[WeightBlock<R::Real>],
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
     mut moved: Option<Moved<R::Real>>,
@@ -105,7 +105,7 @@ fn forward_body<R: Register, const C: usize, const FUSED: bool>(
 #[inline(always)]
 #[allow(clippy::int_plus_one)] // p + 1, as p + 2 and p + 4
 pub(super) fn rows_of_tile<R: Register, W>(
-    (load, next): (impl Fn(usize, usize, usize) -> R + Copy, &[Block<W>]),
+    (load, next): (impl Fn(usize, usize, usize) -> R + Copy, &[WeightBlock<W>]),
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
     at: usize,
@@ -142,7 +142,7 @@ pub(super) fn rows_of_tile<R: Register, W>(
 /// Four rows for samples `first` to `first` + P; of the `next` tile N rows come nearer.
 #[inline(always)]
 fn tile<R: Register, W, const P: usize, const N: usize>(
-    (load, next, row): (impl Fn(usize, usize, usize) -> R, &[Block<W>], usize),
+    (load, next, row): (impl Fn(usize, usize, usize) -> R, &[WeightBlock<W>], usize),
     x: &[Piece<R::Real>],
     (first, samples): (usize, usize),
 ) -> [[R::Real; TILE]; P] {
@@ -171,7 +171,7 @@ fn tile<R: Register, W, const P: usize, const N: usize>(
     four
 }
 
-/// Registers of a row that are walked together.
+/// Registers of a row of weights that are walked together.
 pub(super) const REGISTERS: usize = 2;
 
 /// Tiles that are done to a block of columns before the next: what is added to in Y stays near.
@@ -179,8 +179,8 @@ pub(super) const GROUP: usize = 4;
 
 #[inline(always)]
 fn backward_body<R: Register, const C: usize, const FUSED: bool>(
-    w: &mut [&mut [Block<R::Real>]],
-    v: &mut [&mut [Block<R::Real>]],
+    w: &mut [&mut [WeightBlock<R::Real>]],
+    v: &mut [&mut [WeightBlock<R::Real>]],
     (g, samples): (&[Piece<R::Real>], usize),
     mut y: Option<&mut [Piece<R::Real>]>,
     (s, step): (&[Piece<R::Real>], Step<R::Real>),
@@ -208,15 +208,15 @@ fn backward_body<R: Register, const C: usize, const FUSED: bool>(
     }
 }
 
-/// Asks for a block.
+/// Asks the cache for a block of weights.
 #[inline(always)]
-pub(super) fn prefetch<T>(block: &Block<T>) {
+pub(super) fn prefetch<T>(block: &WeightBlock<T>) {
     block.iter().for_each(|row| prefetch_rows(row, 0..ROWS));
 }
 
 #[inline(always)]
 fn block<R: Register>(
-    (w, mut v): (&mut Block<R::Real>, Option<&mut Block<R::Real>>),
+    (w, mut v): (&mut WeightBlock<R::Real>, Option<&mut WeightBlock<R::Real>>),
     (g, at): (&[Piece<R::Real>], usize),
     s: &[Piece<R::Real>],
     mut y: Option<&mut [Piece<R::Real>]>,
@@ -273,7 +273,7 @@ fn block<R: Register>(
     }
 }
 
-/// y_p += rowsᵀ g_p
+/// Adds rowsᵀ g_p to every y_p.
 #[inline(always)]
 pub(super) fn add_transposed<R: Register>(
     rows: &[[R; REGISTERS]; TILE],

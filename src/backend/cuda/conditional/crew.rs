@@ -4,7 +4,7 @@ use super::record::LayerSums;
 use super::workspace::Kind;
 use super::{Conditional, parts};
 use crate::backend::coefficients::covariances;
-use crate::backend::crew::{Crew, Unseen};
+use crate::backend::crew::{Crew, UnrecordedPass};
 use crate::backend::cuda::device::Number;
 use crate::backend::cuda::device::fault::Fault;
 use crate::backend::{
@@ -162,7 +162,7 @@ impl<T: Number> Crew for Conditional<T> {
         Ok(sweeps)
     }
 
-    fn pass(&mut self, pass: &Unseen) -> Result<(), Fault> {
+    fn pass(&mut self, pass: &UnrecordedPass) -> Result<(), Fault> {
         let follows = self.follows_covariances(self.passes + 1);
         self.passes += 1;
         self.begin(pass.step, Some(&pass.update))?;

@@ -2,7 +2,7 @@
 
 use super::weights::Hidden;
 use super::{Dense, Room, Size};
-use crate::backend::crew::{Crew, Unseen};
+use crate::backend::crew::{Crew, UnrecordedPass};
 use crate::backend::cuda::device::Number;
 use crate::backend::cuda::device::fault::Fault;
 use crate::backend::{
@@ -124,7 +124,7 @@ impl<T: Number> Crew for Dense<T> {
         Ok(sweeps.collect())
     }
 
-    fn pass(&mut self, pass: &Unseen) -> Result<(), Fault> {
+    fn pass(&mut self, pass: &UnrecordedPass) -> Result<(), Fault> {
         if self.follows_covariances(self.passes + 1) {
             // Looked at after all: by the covariances.
             let forward = self.forward(pass.step, pass.batches, false)?;

@@ -24,7 +24,7 @@ use cudarc::driver::CudaGraph;
 use super::arguments::Moment;
 use super::device::fault::Fault;
 use super::device::{Buffer, Device, Number};
-use crate::backend::crew::Unseen;
+use crate::backend::crew::UnrecordedPass;
 use crate::backend::record::Recorder;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Update};
 use crate::data::Samples;
@@ -250,7 +250,7 @@ impl<T: Number> Dense<T> {
     }
 
     /// One step from the samples in the room to the last update.
-    fn launch_step(&self, pass: &Unseen) -> Result<(), Fault> {
+    fn launch_step(&self, pass: &UnrecordedPass) -> Result<(), Fault> {
         let (device, weights) = (&*self.device, &self.weights);
         let vectors = (&self.room, &self.descent);
         self.launch_forward()?;
