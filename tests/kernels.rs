@@ -1,13 +1,19 @@
 //! What the compiler proves of the kernels: every one compiles for every target, spills nothing, keeps
-//! the registers and the shared memory of its header, and streams by 128 bits; and which image a device
-//! gets.
+//! the registers and the shared memory of its header, streams by 128 bits, and is called with structures
+//! that lie in memory as Rust has them; and which image a device gets.
 
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nfd::backend::cuda::arguments::{LAYOUTS, Layout};
 use nfd::backend::cuda::image::{COMPILER, FAMILIES, Family, HEADERS, Image, candidates, kernels};
 use nfd::backend::cuda::nvrtc::{Nvrtc, NvrtcError, Program, Target};
+
+#[path = "../build/arguments.rs"]
+mod arguments;
+
+use arguments::rust_structures;
 
 /// Whether the build had a compiler; a line that says so where it had none.
 fn compiled() -> bool {
@@ -79,19 +85,19 @@ fn every_kernel_compiles_for_every_target_within_its_budget() {
         return;
     }
     let targets: Vec<u32> = vec![80, 86, 89, 90, 100, 120];
-    for Family { name, source, images } in FAMILIES {
+    for Family { file, source, images } in FAMILIES {
         let budgets = budgets(source);
         let code = images.iter().filter_map(|image| match image.target {
             Target::Code(architecture) => Some((architecture, image)),
             Target::Ptx(_) => None,
         });
         let code: BTreeMap<u32, &Image> = code.collect();
-        assert_eq!(code.keys().copied().collect::<Vec<_>>(), targets, "{name}");
+        assert_eq!(code.keys().copied().collect::<Vec<_>>(), targets, "{file}");
         for (architecture, image) in code {
             let usage = usage(image.log);
             let names = |of: Vec<&String>| of.into_iter().cloned().collect::<BTreeSet<_>>();
             let expected = names(budgets.keys().collect());
-            assert_eq!(names(usage.keys().collect()), expected, "{name} sm_{architecture}");
+            assert_eq!(names(usage.keys().collect()), expected, "{file} sm_{architecture}");
             for (kernel, used) in usage {
                 let (registers, shared) = budgets[&kernel];
                 let what = format!("{kernel} on sm_{architecture}: {used:?}");
@@ -100,6 +106,13 @@ fn every_kernel_compiles_for_every_target_within_its_budget() {
             }
         }
     }
+}
+
+/// The PTX of one file of kernels.
+fn ptx(file: &str) -> String {
+    let family = FAMILIES.iter().find(|family| family.file == file).unwrap();
+    let image = family.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
+    String::from_utf8_lossy(image.bytes).into_owned()
 }
 
 /// The instructions of one kernel in PTX.
@@ -114,10 +127,8 @@ fn weights_are_streamed_by_sixteen_bytes() {
     if !compiled() {
         return;
     }
-    for (family, kernel) in [("multiply", "multiply"), ("transpose", "transpose")] {
-        let family = FAMILIES.iter().find(|known| known.name == family).unwrap();
-        let ptx = family.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
-        let ptx = String::from_utf8_lossy(ptx.bytes);
+    for kernel in ["multiply", "transpose"] {
+        let ptx = ptx(&format!("dense/{kernel}.cu"));
         for samples in [1, 4, 8] {
             let has = |format: &str, load: &str| {
                 let body = body(&ptx, &format!("{kernel}_{format}_{samples}"));
@@ -146,9 +157,7 @@ fn columns_are_streamed_by_sixteen_bytes() {
     if !compiled() {
         return;
     }
-    let family = FAMILIES.iter().find(|family| family.name == "conditional").unwrap();
-    let ptx = family.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
-    let ptx = String::from_utf8_lossy(ptx.bytes);
+    let ptx = ptx("conditional/sweep.cu");
     for (name, of_columns, of_coefficients) in [
         ("4dotsIffLi4E", "ld.v4.f32", None),
         ("4dotsIffLi8E", "ld.v4.f32", None),
@@ -199,7 +208,7 @@ fn a_kernel_that_does_not_compile_says_where() {
     let compile = |source: &str, target| {
         nvrtc.compile(Program { name: "wrong.cu", source, headers: HEADERS }, target)
     };
-    let right = "#include \"real.cuh\"\nextern \"C\" __global__ void k(double* x) { *x = value(TANH, *x); }\n";
+    let right = "#include \"shared/real.cuh\"\nextern \"C\" __global__ void k(double* x) { *x = value(TANH, *x); }\n";
     assert!(compile(right, Target::Ptx(80)).unwrap().image.starts_with(b"//"));
     assert!(compile(right, Target::Code(90)).unwrap().image.starts_with(b"\x7fELF"));
     let wrong = right.replace("double* x", "double x");
@@ -229,6 +238,76 @@ fn every_kernel_has_a_budget() {
             })
             .collect();
         let stated: BTreeSet<String> = kernels(family.source).collect();
-        assert!(!stated.is_empty() && (COMPILER.is_none() || entries == stated), "{}", family.name);
+        assert!(!stated.is_empty() && (COMPILER.is_none() || entries == stated), "{}", family.file);
     }
+}
+
+/// The log of CUDA's compiler on claims that a structure lies in memory as in `layout`.
+fn disagreements(layout: &Layout) -> String {
+    let Layout { file, name, size, fields } = layout;
+    let mut source =
+        format!("#include \"{file}\"\nstatic_assert(sizeof({name}) == {size}, \"{name}\");\n");
+    for (field, at) in *fields {
+        let offset = format!("__builtin_offsetof({name}, {field})");
+        source += &format!("static_assert({offset} == {at}, \"{name}.{field}\");\n");
+    }
+    // Stops the compiler before it compiles the kernels of the file.
+    source += "static_assert(false, \"the end\");\n";
+    let files = FAMILIES.iter().map(|family| (family.file, family.source));
+    let headers: Vec<(&str, &str)> = HEADERS.iter().copied().chain(files).collect();
+    let nvrtc = Nvrtc::find("target/nvrtc".as_ref()).unwrap();
+    let program = Program { name: "layout.cu", source: &source, headers: &headers };
+    match nvrtc.compile(program, Target::Ptx(80)).unwrap_err() {
+        NvrtcError::Compile { log, .. } => log,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn both_compilers_agree_where_the_fields_of_arguments_lie() {
+    if !compiled() {
+        return;
+    }
+    assert!(LAYOUTS.iter().any(|layout| layout.name == "Draw"));
+    for layout in LAYOUTS {
+        let log = disagreements(layout);
+        assert!(log.contains("the end") && log.contains("1 error detected"), "{log}");
+    }
+    // Two fields of one type that change places on one side.
+    let draw = LAYOUTS.iter().find(|layout| layout.name == "Draw").unwrap();
+    let mut fields = draw.fields.to_vec();
+    let at = |name| fields.iter().position(|(field, _)| *field == name).unwrap();
+    let (rows, columns) = (at("rows"), at("columns"));
+    (fields[rows].0, fields[columns].0) = ("columns", "rows");
+    let log = disagreements(&Layout { fields: fields.leak(), ..draw.clone() });
+    assert!(log.contains("\"Draw.rows\"") && log.contains("\"Draw.columns\""), "{log}");
+    assert!(log.contains("3 errors detected"), "{log}");
+}
+
+#[test]
+fn a_structure_that_rust_cannot_take_over_is_refused_with_its_line() {
+    let refused = |text: &str| rust_structures("dense/x.cu", text).unwrap_err();
+    let right =
+        "/// Arguments.\nstruct X {\n    /// Field.\n    const float* a[2];\n};\nint other;\n";
+    let taken = rust_structures("dense/x.cu", right).unwrap();
+    assert!(taken.contains("struct X {") && taken.contains("a: [Address; 2],"), "{taken}");
+    assert_eq!(
+        rust_structures("dense/x.cu", "// Not Rust's.\nstruct Y {\n    int a, b;\n};\n").unwrap(),
+        ""
+    );
+
+    let undescribed = refused(&right.replace("    /// Field.\n", ""));
+    assert_eq!(
+        undescribed,
+        "kernels/dense/x.cu, line 3: a field without a description (///): const float* a[2];"
+    );
+    for (wrong, line) in [("float a;", 4), ("u32 a, b;", 4), ("u32 a[N];", 4), ("u32 a = 1;", 4)] {
+        let said = refused(&right.replace("const float* a[2];", wrong));
+        assert!(said.starts_with(&format!("kernels/dense/x.cu, line {line}: neither")), "{said}");
+    }
+    assert!(
+        refused(&right.replace("struct X {", "struct X : Y {")).contains("line 2: /// describes")
+    );
+    assert!(refused(&right.replace("};\nint other;\n", "")).ends_with("ends within a structure"));
+    assert!(refused(&right.replace("};", "/// No field.\n};")).contains("line 6: no field below"));
 }

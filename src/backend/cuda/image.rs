@@ -16,8 +16,8 @@ include!(concat!(env!("OUT_DIR"), "/images.rs"));
 /// One file of kernels.
 #[derive(Debug)]
 pub struct Family {
-    /// The name of its file, without the ending.
-    pub name: &'static str,
+    /// Its file, as a path within `kernels/`.
+    pub file: &'static str,
     /// CUDA C++
     pub source: &'static str,
     /// What build.rs made of it; empty where it found no compiler.
@@ -125,7 +125,7 @@ fn load_family(
         match load_image(context, image.target, image.bytes, functions) {
             Ok(()) => return Ok(image.target),
             Err(error) if is_of_image(&error) => last = Some(error),
-            Err(last) => return Err(ImageError::Refused { family: family.name, last }),
+            Err(last) => return Err(ImageError::Refused { family: family.file, last }),
         }
     }
     // None fits, or an old driver does not know the version of our PTX: the user's compiler may be
@@ -134,7 +134,7 @@ fn load_family(
     for target in [Target::Code(own), Target::Ptx(own)] {
         let image = match (compile(family, target), last) {
             (Ok(image), _) => image,
-            (Err(_), Some(last)) => return Err(ImageError::Refused { family: family.name, last }),
+            (Err(_), Some(last)) => return Err(ImageError::Refused { family: family.file, last }),
             (Err(reason @ NvrtcError::Compile { .. }), None) => return Err(with_log(reason)),
             (Err(reason), None) => return Err(ImageError::NoImage { capability, reason }),
         };
@@ -144,7 +144,7 @@ fn load_family(
         }
     }
     let last = last.unwrap_or(DriverError(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU));
-    Err(ImageError::Refused { family: family.name, last })
+    Err(ImageError::Refused { family: family.file, last })
 }
 
 /// Compiles a file of kernels with the user's NVRTC.
@@ -153,8 +153,7 @@ fn load_family(
 /// When there is none, or the file does not compile.
 pub fn compile(family: &Family, target: Target) -> Result<Vec<u8>, NvrtcError> {
     let nvrtc = Nvrtc::find(&folder())?;
-    let name = format!("{}.cu", family.name);
-    let program = Program { name: &name, source: family.source, headers: HEADERS };
+    let program = Program { name: family.file, source: family.source, headers: HEADERS };
     nvrtc.compile(program, target).map(|compiled| compiled.image)
 }
 
