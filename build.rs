@@ -10,7 +10,7 @@
 
 #[path = "build/arguments.rs"]
 mod arguments;
-#[path = "src/backend/cuda/nvrtc.rs"]
+#[path = "src/backend/cuda/device/nvrtc.rs"]
 #[allow(dead_code)]
 mod nvrtc;
 
@@ -56,14 +56,15 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     (done.status.success() && !text.is_empty()).then_some(text)
 }
 
-/// Writes `arguments.rs` and `images.rs`, which modules of these names in `nfd::backend::cuda` include.
+/// Writes `arguments.rs` and `images.rs`, which `backend::cuda::arguments` and `backend::cuda::device::image`
+/// include.
 fn kernels() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let folder = root.join("target/nvrtc");
     println!("cargo::rerun-if-changed=kernels");
     println!("cargo::rerun-if-changed=build");
-    println!("cargo::rerun-if-changed=src/backend/cuda/nvrtc.rs");
+    println!("cargo::rerun-if-changed=src/backend/cuda/device/nvrtc.rs");
     for variable in ["NFD_NVRTC", "CUDA_HOME", "CUDA_PATH"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }

@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nfd::backend::cuda::arguments::{LAYOUTS, Layout};
-use nfd::backend::cuda::image::{COMPILER, FAMILIES, Family, HEADERS, Image, candidates, kernels};
-use nfd::backend::cuda::nvrtc::{Nvrtc, NvrtcError, Program, Target};
+use nfd::backend::cuda::device::image::{
+    COMPILER, FAMILIES, Family, HEADERS, Image, candidates, kernels,
+};
+use nfd::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
 #[path = "../build/arguments.rs"]
 mod arguments;

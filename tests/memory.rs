@@ -10,14 +10,14 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use nfd::backend::cpu::arena::SLAB;
-use nfd::backend::cpu::real::Real;
+use nfd::backend::cpu::conditional::arena::SLAB;
+use nfd::backend::real::Real;
 use nfd::data;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train;
+use nfd::experiment::grid::{LearningRate, Task};
+use nfd::experiment::load;
 use nfd::model::{Closure, Parametrization};
-use nfd::spec::grid::{LearningRate, Task};
-use nfd::spec::load;
 
 /// What the tests' tasks share; `common` would bring another allocator's users along.
 fn a_task() -> Task {

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::{Ending, print};
-use crate::backend::cuda::image;
-use crate::backend::cuda::nvrtc::{Nvrtc, NvrtcError};
-use crate::backend::cuda::probe::{self, Driver};
+use crate::backend::cuda::device::image;
+use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
+use crate::backend::cuda::device::probe::{self, Driver};
 use crate::comm;
 use crate::ensemble::plan::free;
 use crate::error::Result;

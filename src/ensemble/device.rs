@@ -8,11 +8,11 @@ use super::machine::error_of;
 use super::plan::Plan;
 use super::{Progress, cost::Cost, task};
 use crate::backend::cuda::device::Device;
-use crate::backend::cuda::fault::Fault;
+use crate::backend::cuda::device::fault::Fault;
 use crate::data::DataSet;
 use crate::error::Result;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
 

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::backend::cpu::{self, format::Format};
+use crate::backend::cpu::{self, simd::format::Format};
 use crate::backend::cuda::device::{Device, Number};
-use crate::backend::cuda::{self, fault::Fault};
+use crate::backend::cuda::{self, device::fault::Fault};
 use crate::backend::plain::conditional::Conditional;
 use crate::backend::plain::dense::Dense;
 use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};
 use crate::data::{DataSet, Samples};
 use crate::engine::batches::Batches;
 use crate::engine::{self, Trajectory};
+use crate::experiment::grid::{Task, quarters};
+use crate::experiment::{Backend, Batch, Engine, Experiment, Precision, Storage};
 use crate::rng::noise::BrownianPath;
 use crate::rng::normal::Instructions;
-use crate::spec::grid::{Task, quarters};
-use crate::spec::{Backend, Batch, Engine, Experiment, Precision, Storage};
 
 /// Covariances over steps and samples are followed up to this many columns: beyond, their
 /// eigenvalues would cost more than the run.

@@ -8,8 +8,8 @@ use super::arguments::{
     Append, Draw, Drift, Embed, Finish, Inputs, LeadingRows, Multiply, OutputLayer, Squares, Sweep,
     Transpose,
 };
+use super::device::fault::Fault;
 use super::device::{Address, Device, Number};
-use super::fault::Fault;
 
 /// Threads of a block, in every kernel.
 const THREADS: u32 = 256;
