@@ -98,20 +98,22 @@ fn kernels() {
     let version = compiler.as_ref().map(|((major, minor), _)| format!("{major}.{minor}"));
     let _ = writeln!(
         table,
-        "/// The version of the compiler of the embedded images.\npub const COMPILER: Option<&str> = {version:?};"
+        "/// Version of the compiler of the embedded images; none where the build had no compiler.\npub const COMPILER: Option<&str> = {version:?};"
     );
     let _ = writeln!(
         table,
-        "/// What kernels include: names and texts.\npub const HEADERS: &[(&str, &str)] = &{};",
+        "/// Headers of the kernels: their names in `#include`, and their texts.\npub const HEADERS: &[(&str, &str)] = &{};",
         included(&headers)
     );
-    let _ = writeln!(table, "/// All files of kernels.\npub const FAMILIES: &[Family] = &[");
+    let _ =
+        writeln!(table, "/// All files of kernels.\npub const KERNEL_FILES: &[KernelFile] = &[");
     let images = match &compiler {
         Some((version, nvrtc)) => compile(nvrtc, *version, &out, (&programs, &headers)),
         None => Vec::new(),
     };
     for Source { name, path, .. } in &programs {
-        let _ = writeln!(table, "    Family {{ file: {name:?}, source: include_str!({path:?}),");
+        let _ =
+            writeln!(table, "    KernelFile {{ name: {name:?}, source: include_str!({path:?}),");
         let _ = writeln!(table, "        images: &[");
         for image in images.iter().filter(|image| image.program == *name) {
             let (image_at, log_at) = (&image.file, image.file.with_extension("log"));

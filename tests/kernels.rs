@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nfd::backend::cuda::arguments::{LAYOUTS, Layout};
 use nfd::backend::cuda::device::image::{
-    COMPILER, FAMILIES, Family, HEADERS, Image, candidates, kernels,
+    COMPILER, HEADERS, Image, KERNEL_FILES, KernelFile, fitting_images, kernel_names,
 };
 use nfd::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
@@ -87,19 +87,19 @@ fn every_kernel_compiles_for_every_target_within_its_budget() {
         return;
     }
     let targets: Vec<u32> = vec![80, 86, 89, 90, 100, 120];
-    for Family { file, source, images } in FAMILIES {
+    for KernelFile { name, source, images } in KERNEL_FILES {
         let budgets = budgets(source);
         let code = images.iter().filter_map(|image| match image.target {
             Target::Code(architecture) => Some((architecture, image)),
             Target::Ptx(_) => None,
         });
         let code: BTreeMap<u32, &Image> = code.collect();
-        assert_eq!(code.keys().copied().collect::<Vec<_>>(), targets, "{file}");
+        assert_eq!(code.keys().copied().collect::<Vec<_>>(), targets, "{name}");
         for (architecture, image) in code {
             let usage = usage(image.log);
             let names = |of: Vec<&String>| of.into_iter().cloned().collect::<BTreeSet<_>>();
             let expected = names(budgets.keys().collect());
-            assert_eq!(names(usage.keys().collect()), expected, "{file} sm_{architecture}");
+            assert_eq!(names(usage.keys().collect()), expected, "{name} sm_{architecture}");
             for (kernel, used) in usage {
                 let (registers, shared) = budgets[&kernel];
                 let what = format!("{kernel} on sm_{architecture}: {used:?}");
@@ -112,8 +112,8 @@ fn every_kernel_compiles_for_every_target_within_its_budget() {
 
 /// The PTX of one file of kernels.
 fn ptx(file: &str) -> String {
-    let family = FAMILIES.iter().find(|family| family.file == file).unwrap();
-    let image = family.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
+    let file = KERNEL_FILES.iter().find(|known| known.name == file).unwrap();
+    let image = file.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
     String::from_utf8_lossy(image.bytes).into_owned()
 }
 
@@ -188,7 +188,7 @@ fn a_device_gets_code_of_its_generation_or_ptx() {
     let images = [80, 86, 89, 90, 100, 120].map(|a| image(Target::Code(a)));
     let images: Vec<Image> = images.into_iter().chain([image(Target::Ptx(80))]).collect();
     let names = |capability| {
-        let fitting = candidates(&images, capability);
+        let fitting = fitting_images(&images, capability);
         fitting.iter().map(|image| image.target.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names((8, 0)), ["sm_80", "compute_80"]);
@@ -227,8 +227,8 @@ fn a_kernel_that_does_not_compile_says_where() {
 
 #[test]
 fn every_kernel_has_a_budget() {
-    for family in FAMILIES {
-        let entries: BTreeSet<String> = family
+    for file in KERNEL_FILES {
+        let entries: BTreeSet<String> = file
             .images
             .iter()
             .filter(|image| matches!(image.target, Target::Ptx(_)))
@@ -239,8 +239,8 @@ fn every_kernel_has_a_budget() {
                 names.map(|name| name.trim_end_matches(['(', ')']).to_owned()).collect::<Vec<_>>()
             })
             .collect();
-        let stated: BTreeSet<String> = kernels(family.source).collect();
-        assert!(!stated.is_empty() && (COMPILER.is_none() || entries == stated), "{}", family.file);
+        let stated: BTreeSet<String> = kernel_names(file.source).collect();
+        assert!(!stated.is_empty() && (COMPILER.is_none() || entries == stated), "{}", file.name);
     }
 }
 
@@ -255,7 +255,7 @@ fn disagreements(layout: &Layout) -> String {
     }
     // Stops the compiler before it compiles the kernels of the file.
     source += "static_assert(false, \"the end\");\n";
-    let files = FAMILIES.iter().map(|family| (family.file, family.source));
+    let files = KERNEL_FILES.iter().map(|file| (file.name, file.source));
     let headers: Vec<(&str, &str)> = HEADERS.iter().copied().chain(files).collect();
     let nvrtc = Nvrtc::find("target/nvrtc".as_ref()).unwrap();
     let program = Program { name: "layout.cu", source: &source, headers: &headers };

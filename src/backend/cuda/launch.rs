@@ -4,10 +4,8 @@
 use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 
-use super::arguments::{
-    Append, Draw, Drift, Embed, Finish, Inputs, LeadingRows, Multiply, OutputLayer, Squares, Sweep,
-    Transpose,
-};
+// All of them, so that a new kernel needs no second line here.
+use super::arguments::*;
 use super::device::fault::Fault;
 use super::device::{Address, Device, Number};
 
