@@ -10,7 +10,7 @@ use nfd::backend::cuda::device::image::{
 };
 use nfd::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
-#[path = "../build/arguments.rs"]
+#[path = "../../build/arguments.rs"]
 mod arguments;
 
 use arguments::rust_structures;
