@@ -16,8 +16,11 @@
 //! * [`data`]: samples: bundled sets, CSV, synthetic;
 //! * [`model`]: activations, parametrizations, losses, closures: each one table;
 //! * [`rng`]: Philox, normals, noise addresses;
+//! * `choice`: enums of words with their names and meanings, one list each;
 //! * [`error`]: everything that can go wrong.
 #![warn(missing_docs)]
+
+mod choice;
 
 pub mod backend;
 pub mod cli;
