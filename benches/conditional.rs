@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use machine::{Machine, Rates as MachineRates};
 use nfd::backend::cpu::conditional::Conditional;
-use nfd::backend::cpu::format::Format;
-use nfd::backend::cpu::panel::{CHUNK, chunks_in};
+use nfd::backend::cpu::conditional::panel::{CHUNK, chunks_in};
+use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps, Update};
 use nfd::data::Samples;
 use nfd::model::{Activation, Block, Closure, Loss, Parametrization, Rates, ScaleLaw};

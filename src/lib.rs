@@ -5,9 +5,11 @@
 //!
 //! * [`cli`]: one verb a file, messages and exit codes;
 //! * [`report`]: what people read; computes nothing itself;
+//! * [`job`]: how the processes of a run prepare it, agree on it, share its tasks and close it;
 //! * [`ensemble`]: what is to be done and by whom: costs, the deal, workers over tasks;
 //! * [`comm`]: how the processes of a run talk: alone, or through MPI;
-//! * [`measure`]: observables of one run and of pairs, infinite width, a study's claims;
+//! * [`claims`]: what is claimed of an observable before the data, fitted on rows and judged;
+//! * [`observables`]: what runs and pairs of runs show, and what infinite width predicts;
 //! * [`engine`]: what a training run is: order of passes and updates, what is recorded;
 //! * [`backend`]: how one sweep over the layers is carried out;
 //! * [`stats`]: fits and intervals; pure;
@@ -17,12 +19,14 @@
 //! * [`model`]: activations, parametrizations, losses, closures: each one table;
 //! * [`rng`]: Philox, normals, noise addresses;
 //! * `choice`: enums of words with their names and meanings, one list each;
+//! * [`numbers`]: numbers as a journal would print them;
 //! * [`error`]: everything that can go wrong.
 #![warn(missing_docs)]
 
 mod choice;
 
 pub mod backend;
+pub mod claims;
 pub mod cli;
 pub mod comm;
 pub mod data;
@@ -30,8 +34,10 @@ pub mod engine;
 pub mod ensemble;
 pub mod error;
 pub mod experiment;
-pub mod measure;
+pub mod job;
 pub mod model;
+pub mod numbers;
+pub mod observables;
 pub mod report;
 pub mod rng;
 pub mod stats;

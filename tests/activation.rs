@@ -1,9 +1,9 @@
 //! The fast engine's activations against the libm oracle: accuracy in both formats, with and without
 //! fma, corners, and the same bits from AVX2 code.
 
-use nfd::backend::cpu::activation::{slope, value};
-use nfd::backend::cpu::format::Format;
-use nfd::backend::cpu::panel::CHUNK;
+use nfd::backend::cpu::conditional::panel::CHUNK;
+use nfd::backend::cpu::simd::activation::{slope, value};
+use nfd::backend::cpu::simd::format::Format;
 use nfd::model::Activation;
 
 type Chunked<T> = fn(Activation, &mut [T; CHUNK]);

@@ -8,7 +8,7 @@ mod common;
 use common::*;
 use nalgebra::DMatrix;
 use nfd::backend::cpu::conditional::Conditional as Fast;
-use nfd::backend::cpu::panel::Panel;
+use nfd::backend::cpu::conditional::panel::Panel;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
 use nfd::backend::plain::ends::Ends;

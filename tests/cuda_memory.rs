@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use common::softcuda;
 use common::softcuda::on_softcuda;
 use nfd::backend::cuda::device::Device;
-use nfd::backend::cuda::fault::Fault;
+use nfd::backend::cuda::device::fault::Fault;
 use nfd::data::DataSet;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train_on_device;

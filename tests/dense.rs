@@ -9,7 +9,7 @@ use common::dense::{Case, Rounded, cases, run, worst_off};
 use common::*;
 use nfd::backend::cpu::dense::Dense as Fast;
 use nfd::backend::cpu::dense::layer::Layer;
-use nfd::backend::cpu::format::Format;
+use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::plain::dense::Dense as Plain;
 use nfd::rng::normal::Instructions;
 

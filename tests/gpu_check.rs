@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 
 use common::softcuda;
 use missing::skipped;
-use nfd::backend::cuda::image;
+use nfd::backend::cuda::device::image;
 
 const NFD: &str = env!("CARGO_BIN_EXE_nfd");
 

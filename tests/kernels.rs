@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nfd::backend::cuda::image::{COMPILER, FAMILIES, Family, HEADERS, Image, candidates, kernels};
-use nfd::backend::cuda::nvrtc::{Nvrtc, NvrtcError, Program, Target};
+use nfd::backend::cuda::device::image::{
+    COMPILER, FAMILIES, Family, HEADERS, Image, candidates, kernels,
+};
+use nfd::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
 /// Whether the build had a compiler; a line that says so where it had none.
 fn compiled() -> bool {

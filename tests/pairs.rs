@@ -15,8 +15,8 @@ use nfd::engine::{Training, Trajectory, train};
 use nfd::experiment::grid::{Task, quarters};
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::source::Source;
-use nfd::measure::pairs::{against_reference, closure_gap};
 use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, Schedule};
+use nfd::observables::pairs::{against_reference, closure_gap};
 use nfd::rng::noise::BrownianPath;
 
 /// Runs of different widths: the rows that both have are compared, all of them and no others.

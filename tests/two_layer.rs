@@ -11,7 +11,7 @@ use nalgebra::DMatrix;
 use nfd::backend::cpu::dense::Dense as Fast;
 use nfd::backend::cpu::dense::layer::{Explicit, Layer};
 use nfd::backend::cpu::dense::weights::Weights as Blocks;
-use nfd::backend::cpu::format::Format;
+use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::plain::dense::{Dense as Plain, Weights};
 use nfd::backend::{Network, Sweeps};
 use nfd::data::Samples;

@@ -3,13 +3,13 @@
 use super::device_memory::device_memory;
 use super::task::COVARIANCE_COLUMNS;
 use crate::backend::EVALUATED_AT_ONCE;
-use crate::backend::cpu::panel::CHUNK;
+use crate::backend::cpu::conditional::panel::CHUNK;
 use crate::data::DataSet;
 use crate::experiment::grid::{Task, quarters};
 use crate::experiment::work::{Passes, Ranks, Work};
 use crate::experiment::{Backend, Batch, Engine, Experiment, Precision, ReferenceKind, Storage};
-use crate::measure::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
 use crate::model::Closure;
+use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]

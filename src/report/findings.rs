@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::Report;
 use super::text::{count, exponent, measured, plain};
+use crate::claims::{Axis, Claim, Family};
 use crate::experiment::{Group, Precision, Study};
-use crate::measure::claims::{Axis, Claim, Family};
 use crate::model::{Closure, Parametrization};
 use crate::stats::mean;
 use crate::stats::verdict::Verdict;

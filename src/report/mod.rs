@@ -5,14 +5,15 @@ pub mod citations;
 pub mod findings;
 pub mod page;
 pub mod plot;
+pub mod publish;
 pub mod table;
 pub mod text;
 
+use crate::claims::Claim;
 use crate::engine::Divergence;
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use crate::measure::claims::Claim;
-use crate::store::results::Row;
+use crate::observables::results::Row;
 
 /// Everything the report shows.
 pub struct Report<'a> {

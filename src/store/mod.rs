@@ -11,7 +11,6 @@
 //! report.html            the page, and its plots by themselves in plots/
 //! ```
 
-pub mod arrays;
 pub mod files;
 pub mod journal;
 pub mod journals;
@@ -20,7 +19,6 @@ pub mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod npz;
-pub mod results;
 pub mod timings;
 
 use std::collections::HashSet;

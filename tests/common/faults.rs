@@ -14,10 +14,11 @@ use nfd::experiment::Experiment;
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::source::Source;
 use nfd::experiment::work::Rates;
+use nfd::observables::arrays;
+use nfd::observables::results::to_csv;
 use nfd::store::files::{Disk, Files};
 use nfd::store::manifest::Launch;
-use nfd::store::results::to_csv;
-use nfd::store::{RunDirectory, Start, arrays};
+use nfd::store::{RunDirectory, Start};
 
 /// How the disk fails.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -168,7 +168,7 @@ pub fn covering<const N: usize>(
     choices
 }
 
-/// A weight matrix that would have given all the answers in `memory` (theory: section 3):
+/// A weight matrix that would have given all the answers in `memory` (docs/theory.md, section 3):
 /// AF QFᵀ + QB BBᵀ(I − QF QFᵀ) + P_QB^⊥ W̃ P_QF^⊥.
 pub fn assemble(memory: &Memory, seed: u64, layer: u32) -> DMatrix<f64> {
     let n = memory.forward.basis.nrows();

@@ -1,13 +1,13 @@
 //! A report of made-up numbers in which every part of the page has something to show.
 
+use nfd::claims::{Axis, Claim, Family, FittedPoint, Point};
 use nfd::engine::Divergence;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::{self, Experiment};
-use nfd::measure::claims::{Axis, Claim, Family, FittedPoint, Point};
 use nfd::model::{Closure, Parametrization};
+use nfd::observables::results::Row;
 use nfd::report::Report;
 use nfd::stats::verdict::Verdict;
-use nfd::store::results::Row;
 
 /// Owns what a [`Report`] borrows.
 pub struct Made {

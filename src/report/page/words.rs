@@ -1,7 +1,7 @@
 //! Names and symbols in words.
 
+use crate::claims::{Axis, Claim, Family};
 use crate::experiment::{ReferenceKind, Study};
-use crate::measure::claims::{Axis, Claim, Family};
 use crate::model::{Activation, Closure, Parametrization};
 use crate::report::Report;
 use crate::report::text::{escape, exponent, measured};

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Every update adds one D, in factors, and changes the numbers before the others: momentum, weight
-//! decay and schedules change nothing else (theory: sections 1 and 3). Adding updates to weights in
-//! bf16 would swallow them: its rounding is 2⁻⁹ of a weight.
+//! decay and schedules change nothing else (docs/theory.md, sections 1 and 3). Adding updates to
+//! weights in bf16 would swallow them: its rounding is 2⁻⁹ of a weight.
 
 use half::bf16;
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
 use super::{halves, pointwise};
 use crate::backend::coefficients::Shares;
-use crate::backend::cpu::format::Format;
+use crate::backend::cpu::simd::format::Format;
 use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;

@@ -1,0 +1,293 @@
+//! What a study claims, and what the numbers say about it.
+//!
+//! What is claimed is declared in `declaration`, before any data. A power claim is contradicted by a
+//! plateau, so both are fitted.
+
+mod claim;
+mod declaration;
+mod fitted;
+mod optimum;
+mod series;
+
+use crate::experiment::grid::Task;
+use crate::experiment::{Experiment, ReferenceKind, Study};
+use crate::model::{Closure, Parametrization};
+use crate::observables::results::Row;
+use crate::stats::curve::Curve;
+use crate::stats::fit::{self, Fit, Reference, local_exponents};
+use crate::stats::verdict::{LEAST_GOODNESS, LEAST_SEEDS, Rule, Verdict, judge};
+use claim::id;
+pub use claim::{Claim, FittedPoint, Point};
+pub use declaration::{Axis, Family};
+use declaration::{Declaration, declarations};
+use fitted::{bands, goodness};
+use series::{Index, Subject};
+
+/// All claims of the experiment's study on its results; `diverged` are the runs that did.
+///
+/// Of several learning rates they are about the least, where the laws of small steps hold; what is
+/// said of all of them together is their optimum.
+pub fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec<Claim> {
+    let index = Index::new(rows, experiment.ensemble.seeds);
+    let mut claims = Vec::new();
+    for declaration in declarations(experiment.study) {
+        for (closure, parametrization) in settings(experiment, declaration) {
+            for (held, sizes) in curves(experiment, declaration) {
+                let learning_rate = experiment.learning_rates()[0];
+                let lost = diverged.iter().filter(|task| {
+                    (task.closure, task.parametrization) == (closure, parametrization)
+                        && task.learning_rate.value() == learning_rate
+                        && sizes.contains(&(task.width, task.depth))
+                });
+                let lost = lost.count();
+                let first = declaration.first_step.min(experiment.training.steps);
+                for step in experiment.training.recorded_steps().filter(|&step| step >= first) {
+                    let quarter = declaration.place;
+                    let depth_time = quarter.map(|i| i as f64 * experiment.model.horizon / 4.0);
+                    let observable = declaration.observable;
+                    let subject = Subject {
+                        closure,
+                        parametrization,
+                        learning_rate,
+                        step,
+                        observable,
+                        depth_time,
+                    };
+                    let claim = claim(&index, experiment, declaration, subject, (held, &sizes));
+                    claims.extend(claim.map(|claim| Claim { diverged: lost, ..claim }));
+                }
+            }
+        }
+    }
+    if experiment.study == Study::Transfer {
+        claims.extend(optimum::claims(experiment, &index, diverged));
+    }
+    claims
+}
+
+/// The closures and parametrizations that a declaration is about.
+fn settings(experiment: &Experiment, declaration: &Declaration) -> Vec<(Closure, Parametrization)> {
+    let Declaration { closures, parametrizations, .. } = declaration;
+    let there = experiment.parametrizations();
+    let there =
+        there.iter().filter(|p| parametrizations.is_empty() || parametrizations.contains(p));
+    let there: Vec<_> = there.copied().collect();
+    let closures = experiment.ensemble.closures.iter().filter(|c| closures.contains(c));
+    closures.flat_map(|&closure| there.iter().map(move |&p| (closure, p))).collect()
+}
+
+/// What is held, and the (width, depth) of the points.
+type Sizes = (Option<usize>, Vec<(usize, usize)>);
+
+/// The curves of a declaration that the experiment has.
+///
+/// Errors against one reference network are a/n + b/L^q: with one size held they fall with L only at
+/// the reference's own width, and with n only at its depth. All together they are fitted as that sum.
+fn curves(experiment: &Experiment, declaration: &Declaration) -> Vec<Sizes> {
+    let (widths, depths) = (&experiment.ensemble.widths, &experiment.ensemble.depths);
+    let reference = &experiment.reference;
+    let network = reference.kind == ReferenceKind::Network;
+    let compares = network && declaration.compares;
+    let at_width = |n: usize| depths.iter().map(move |&l| (n, l));
+    let all = || vec![(None, widths.iter().flat_map(|&n| at_width(n)).collect())];
+    let several = widths.len() > 1 && depths.len() > 1;
+    match declaration.axis {
+        Axis::Depth if depths.len() > 1 => widths
+            .iter()
+            .filter(|&&n| !compares || reference.width == Some(n))
+            .map(|&n| (Some(n), at_width(n).collect()))
+            .collect(),
+        Axis::Width if widths.len() > 1 && (network || !declaration.compares) => depths
+            .iter()
+            .filter(|&&l| !compares || reference.depth == Some(l))
+            .map(|&l| (Some(l), widths.iter().map(|&n| (n, l)).collect()))
+            .collect(),
+        Axis::Both | Axis::WidthOfAll if declaration.family == Family::Sum => {
+            if several && network { all() } else { Vec::new() }
+        }
+        Axis::Both if several => all(),
+        _ => Vec::new(),
+    }
+}
+
+/// What fits a claim's curve.
+struct Form {
+    own: fit::Family,
+    reference: Reference,
+    /// That of the reference network, if it is compared with.
+    size: Option<f64>,
+    /// Whether a plateau contradicts it.
+    can_stay: bool,
+}
+
+/// The family of a declaration, and what its values are differences to.
+fn form(experiment: &Experiment, declaration: &Declaration) -> Form {
+    let Declaration { axis, compares, in_depth: (_, aligned), .. } = *declaration;
+    let own = match declaration.family {
+        Family::Plateau => fit::Family::Plateau,
+        Family::Growth => fit::Family::Growth,
+        Family::Sum => fit::Family::Sum(other(experiment, declaration)),
+        Family::PowerAndFloor => fit::Family::Power { floor: true },
+        Family::Trend => fit::Family::Trend,
+        Family::Power | Family::Drift => fit::Family::Power { floor: false },
+    };
+    let asked = &experiment.reference;
+    let network = asked.kind == ReferenceKind::Network && compares;
+    let [width, depth] = [asked.width, asked.depth].map(|size| size.filter(|_| network));
+    let size = if matches!(axis, Axis::Width | Axis::WidthOfAll) { width } else { depth };
+    let size = size.map(|size| size as f64);
+    let reference = match size {
+        None => Reference::Limit,
+        // Eight times wider, it bends the exponent by 0.05; with the correction b/n the difference
+        // would tell p from b less well than that.
+        Some(_) if axis == Axis::Width => Reference::Limit,
+        Some(size) if axis == Axis::Both && aligned => Reference::Aligned(size),
+        Some(size) => Reference::Added(size),
+    };
+    let can_stay = !matches!(declaration.family, Family::Sum | Family::Trend | Family::Growth);
+    Form { own, reference, size, can_stay }
+}
+
+/// The size of a sum that is not its claim's: errors in width add up, with exponent 1.
+fn other(experiment: &Experiment, declaration: &Declaration) -> fit::Other {
+    let (q, aligned) = declaration.in_depth;
+    let is_width = declaration.axis == Axis::Both;
+    let asked = &experiment.reference;
+    let size = if is_width { asked.width } else { asked.depth };
+    let reference = match size.map(|size| size as f64) {
+        None => Reference::Limit,
+        Some(size) if aligned && !is_width => Reference::Aligned(size),
+        Some(size) => Reference::Added(size),
+    };
+    fit::Other { exponent: if is_width { 1.0 } else { q }, reference, is_width }
+}
+
+/// x and z of a point.
+fn coordinates(declaration: &Declaration, (width, depth): (usize, usize)) -> (f64, f64) {
+    let (n, l) = (width as f64, depth as f64);
+    match (declaration.axis, declaration.family) {
+        (Axis::Width, _) => (n, 1.0 / (n * l)),
+        (Axis::WidthOfAll, _) => (n, l),
+        (_, Family::Sum) => (l, n),
+        _ => (l, 1.0 / (n * l)),
+    }
+}
+
+/// None when the observable was not measured at all.
+fn claim<'a>(
+    index: &Index<'a>,
+    experiment: &Experiment,
+    declaration: &Declaration,
+    subject: Subject<'a>,
+    (held, sizes): (Option<usize>, &[(usize, usize)]),
+) -> Option<Claim> {
+    let axis = declaration.axis;
+    let by_width = matches!(axis, Axis::Width | Axis::WidthOfAll);
+    let x = |(width, depth)| if by_width { width } else { depth };
+    let Form { own, reference, size, can_stay } = form(experiment, declaration);
+    let xz = |size| coordinates(declaration, size);
+    let (curve, sizes) = index.curve(subject, sizes, xz, reference);
+    let values: Option<Vec<f64>> = curve.points.iter().map(|p| curve.value(p, None)).collect();
+    let values = values.filter(|values| !values.is_empty())?;
+
+    let rule = match (declaration.family, declaration.expected) {
+        (Family::Growth | Family::Trend, Some(exponent)) => Rule::Grows { exponent },
+        (_, Some(exponent)) => Rule::AtLeast { exponent },
+        (_, None) => Rule::Plateau,
+    };
+    let refusal = refusal(&curve, own);
+    let estimate = |family, of: fn(&Fit) -> f64| {
+        if refusal.is_some() { None } else { curve.estimate(family, of) }
+    };
+    let falling = match own {
+        fit::Family::Plateau => fit::Family::Power { floor: false },
+        own => own,
+    };
+    let exponent = estimate(falling, |fit| fit.exponent);
+    let plateau = estimate(fit::Family::Plateau, |fit| fit.coefficients[0]).filter(|_| can_stay);
+    let last = values[values.len() - 1];
+    let goodness = if refusal.is_some() { None } else { goodness(&curve, own) };
+    let (verdict, reason) = match &refusal {
+        Some(reason) => (Verdict::Inconclusive, reason.clone()),
+        None => {
+            let (mut verdict, mut reason) = judge(rule, exponent, plateau, last);
+            if let Some(probability) = goodness.filter(|probability| *probability < LEAST_GOODNESS)
+            {
+                // Only a plateau still contradicts.
+                let without = judge(rule, None, plateau, last).0;
+                if verdict == Verdict::Contradicted && without != verdict {
+                    verdict = Verdict::Inconclusive;
+                }
+                reason += &format!(
+                    "; the family does not describe the points (probability {probability:.0e})"
+                );
+            }
+            let least = curve.fit(own, None).is_some_and(|fit| fit.least);
+            let note = "; the correction b/x is at its bound, the exponent the least allowed";
+            (verdict, reason + if least { note } else { "" })
+        }
+    };
+    let points: Vec<Point> = sizes
+        .iter()
+        .zip(values.iter().zip(curve.standard_errors()))
+        .map(|(&(width, depth), (&value, standard_error))| Point {
+            x: x((width, depth)),
+            width,
+            depth,
+            value,
+            standard_error,
+        })
+        .collect();
+    let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, p.value)).collect();
+    let together = matches!(axis, Axis::Both | Axis::WidthOfAll);
+    let fitted = if refusal.is_some() { None } else { curve.fit(own, None) };
+    let own_error = |fit: Fit| fit.of_reference().or_else(|| size.map(|x| fit.at(x, 0.0)));
+    let reference_error = fitted.and_then(|fit| Some(own_error(fit)? / last));
+    Some(Claim {
+        id: id(experiment, subject, axis, held),
+        statement: declaration.words,
+        closure: subject.closure,
+        parametrization: subject.parametrization,
+        learning_rate: subject.learning_rate,
+        axis,
+        held,
+        observable: declaration.observable,
+        step: subject.step,
+        depth_time: subject.depth_time,
+        family: declaration.family,
+        exponent: exponent.map(|e| e.value),
+        ci95: exponent.and_then(|e| e.ci95),
+        plateau: plateau.map(|e| e.value),
+        plateau_ci95: plateau.and_then(|e| e.ci95),
+        expected: declaration.expected,
+        reference_error,
+        rule: rule.to_string(),
+        verdict,
+        reason,
+        goodness,
+        points: points.len(),
+        seeds: curve.seeds as u64,
+        diverged: 0,
+        local_exponents: if together { vec![] } else { local_exponents(&pairs) },
+        fitted: if refusal.is_some() { vec![] } else { bands(&curve, own, axis, &points) },
+        curve: points,
+    })
+}
+
+/// Why a curve is not fitted: too few points or seeds, with the minimum.
+fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
+    let (points, least) = (curve.points.len(), family.least_points());
+    let too_few = |what: &str, least: usize, has: usize| {
+        Some(format!("needs at least {least} {what}, has {has}"))
+    };
+    let distinct = fit::distinct(curve.points.iter().map(|point| point.x));
+    if curve.seeds < LEAST_SEEDS {
+        too_few("seeds at every point", LEAST_SEEDS, curve.seeds)
+    } else if distinct < family.least_distinct() {
+        too_few("sizes", family.least_distinct(), distinct)
+    } else if points < least {
+        too_few("points", least, points)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,189 @@
+//! Order parameters of an ensemble, as arrays for notebooks (docs/theory.md, section 7):
+//!
+//! ```text
+//! C_phi, C_g   (kind, depth time, step, step', sample, sample')   n^{-1} φ(h)ᵀφ(h) and n^{-1} gᵀg
+//! kernel       (kind, step, sample, sample')                      K, with df = −η K χ
+//! alignment    (kind, step)                                       yᵀ K y / (‖K‖ ‖y‖²)
+//! movement_own, movement_total                                    as in results.csv
+//! ```
+//!
+//! A kind is all of a task but its seed. Each is a mean over seeds, with `<name>_error` its standard
+//! error. NaN where nothing was recorded: C of minibatches or of more than 128 columns, φ(h) at the
+//! end of the horizon and g at its beginning; the kernel of `gia`, whose gradients are not those of f,
+//! of several outputs, and on a GPU.
+
+use std::collections::BTreeMap;
+
+use super::common;
+use crate::data::DataSet;
+use crate::engine::Trajectory;
+use crate::error::Result;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
+use crate::stats::{mean, standard_error};
+use crate::store::npz::{Archive, floats, integers, strings};
+
+/// Arrays of one run by name, NaN where there is nothing.
+type Arrays = BTreeMap<&'static str, Vec<f64>>;
+
+/// Their shapes, the same for all runs.
+struct Shapes {
+    times: Vec<f64>,
+    passes: usize,
+    steps: Vec<u32>,
+    samples: usize,
+}
+
+impl Shapes {
+    fn new(experiment: &Experiment, data: &DataSet) -> Self {
+        let horizon = experiment.model.horizon;
+        let times = experiment.probed_quarters().into_iter().map(|i| i as f64 * horizon / 4.0);
+        Shapes {
+            times: times.collect(),
+            passes: experiment.training.steps as usize + 1,
+            steps: experiment.training.recorded_steps().collect(),
+            samples: data.train.len(),
+        }
+    }
+
+    /// None of what does not fit.
+    fn of(&self, name: &str, has_covariances: bool) -> Vec<usize> {
+        let Shapes { times, passes, steps, samples } = self;
+        let (d, k, r, p) = (times.len(), *passes, steps.len(), *samples);
+        match name {
+            "C_phi" | "C_g" if has_covariances => vec![d, k, k, p, p],
+            "C_phi" | "C_g" => vec![d, 0, 0, 0, 0],
+            "kernel" => vec![r, p, p],
+            "movement_total" => vec![d, r],
+            _ => vec![r],
+        }
+    }
+}
+
+const NAMES: [&str; 6] = ["C_phi", "C_g", "kernel", "alignment", "movement_own", "movement_total"];
+
+/// The file of all `kinds`, whose finished runs `load` gives, seed by seed.
+///
+/// # Errors
+/// Those of `load`; [`crate::error::Error::Io`] if encoding fails.
+pub fn to_npz(
+    experiment: &Experiment,
+    data: &DataSet,
+    kinds: &[Task],
+    load: impl Fn(Task) -> Result<Vec<Trajectory>>,
+) -> Result<Vec<u8>> {
+    let shapes = Shapes::new(experiment, data);
+    let mut has_covariances = false;
+    // Means and errors of each name, kind by kind: the runs of one kind are held at a time.
+    let mut reduced = Vec::new();
+    for &kind in kinds {
+        let runs = load(kind)?;
+        let there = runs.iter().any(|run| run.covariances.is_some());
+        has_covariances |= there;
+        let runs = runs.iter().map(|run| arrays(experiment, data, &shapes, kind, run));
+        let runs: Vec<Arrays> = runs.collect();
+        reduced.push(NAMES.map(|name| {
+            let length = shapes.of(name, there).iter().product();
+            over_seeds(&runs, name, length)
+        }));
+    }
+    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for of_kind in reduced {
+        for (name, (mut means, mut errors)) in NAMES.into_iter().zip(of_kind) {
+            let length = shapes.of(name, has_covariances).iter().product();
+            means.resize(length, f64::NAN);
+            errors.resize(length, f64::NAN);
+            all.entry(name.to_owned()).or_default().extend(means);
+            all.entry(format!("{name}_error")).or_default().extend(errors);
+        }
+    }
+    let mut archive = Archive::new("order_parameters.npz");
+    let text = |of: fn(&Task) -> &'static str| strings(&kinds.iter().map(of).collect::<Vec<_>>());
+    archive.add("closures", &text(|kind| kind.closure.name()))?;
+    archive.add("parametrizations", &text(|kind| kind.parametrization.name()))?;
+    let sizes =
+        |of: fn(&Task) -> usize| -> Vec<i64> { kinds.iter().map(|kind| of(kind) as i64).collect() };
+    archive.add("widths", &integers(&sizes(|kind| kind.width)))?;
+    archive.add("depths", &integers(&sizes(|kind| kind.depth)))?;
+    let rates: Vec<f64> = kinds.iter().map(|kind| kind.learning_rate.value()).collect();
+    archive.add("learning_rates", &floats(&[rates.len()], &rates))?;
+    let steps: Vec<i64> = shapes.steps.iter().map(|&step| i64::from(step)).collect();
+    archive.add("steps", &integers(&steps))?;
+    archive.add("depth_times", &floats(&[shapes.times.len()], &shapes.times))?;
+    for (name, values) in &all {
+        let plain = name.strip_suffix("_error").unwrap_or(name);
+        let mut shape = vec![kinds.len()];
+        shape.extend(shapes.of(plain, has_covariances));
+        archive.add(name, &floats(&shape, values))?;
+    }
+    archive.finish()
+}
+
+/// Mean and standard error of each entry over the runs that have it.
+fn over_seeds(runs: &[Arrays], name: &str, length: usize) -> (Vec<f64>, Vec<f64>) {
+    let entry = |i: usize| {
+        let values = runs.iter().filter_map(|run| run[name].get(i).copied());
+        let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        (mean(&values), standard_error(&values))
+    };
+    (0..length).map(entry).unzip()
+}
+
+fn arrays(
+    experiment: &Experiment,
+    data: &DataSet,
+    shapes: &Shapes,
+    kind: Task,
+    run: &Trajectory,
+) -> Arrays {
+    let empty = |name| vec![f64::NAN; shapes.of(name, run.covariances.is_some()).iter().product()];
+    let mut arrays: Arrays = NAMES.into_iter().map(|name| (name, empty(name))).collect();
+    let mut set = |name: &'static str, i: usize, value: f64| {
+        if let Some(entry) = arrays.get_mut(name).and_then(|array| array.get_mut(i)) {
+            *entry = value;
+        }
+    };
+    let (steps, samples, passes) = (shapes.steps.len(), shapes.samples, shapes.passes);
+    let covariances = run.covariances.as_deref().unwrap_or_default();
+    for (d, (_, at)) in common(experiment, kind.depth, covariances).enumerate() {
+        for (name, matrix) in [("C_phi", &at.features), ("C_g", &at.gradients)] {
+            let Some(matrix) = matrix else { continue };
+            // A diverged run has fewer passes.
+            for (row, column) in
+                (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| (i, j)))
+            {
+                let (k, p, l, q) =
+                    (row / samples, row % samples, column / samples, column % samples);
+                let at = (((d * passes + k) * passes + l) * samples + p) * samples + q;
+                set(name, at, matrix[(row, column)]);
+            }
+        }
+    }
+    let law = experiment.model.scale_law().of(kind.parametrization);
+    let scales = law.at(kind.width, kind.depth, data.train.dimension);
+    let factor =
+        scales.readout * scales.forward * scales.update_hidden * (kind.width as f64).powi(2);
+    let labels = &data.train.labels;
+    for pass in &run.passes {
+        let Some(r) = shapes.steps.iter().position(|&step| step == pass.step) else { continue };
+        set("movement_own", r, pass.own_movement);
+        for (d, (_, features)) in common(experiment, kind.depth, &pass.features).enumerate() {
+            set("movement_total", d * steps + r, features.movement);
+        }
+        let Some(kernel) = &pass.kernel else { continue };
+        for (i, value) in kernel.iter().enumerate() {
+            set("kernel", r * samples * samples + i, factor * value);
+        }
+        set("alignment", r, alignment(kernel, labels));
+    }
+    arrays
+}
+
+/// yᵀ K y / (‖K‖ ‖y‖²), K P×P.
+fn alignment(kernel: &[f64], labels: &[f64]) -> f64 {
+    let rows = kernel.chunks(labels.len()).zip(labels);
+    let dot = |row: &[f64]| row.iter().zip(labels).map(|(k, y)| k * y).sum::<f64>();
+    let product: f64 = rows.map(|(row, y)| y * dot(row)).sum();
+    let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
+    product / (square(kernel).sqrt() * square(labels))
+}
