@@ -22,7 +22,7 @@ use cublas::{Cublas, Memory};
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DriverError};
 use nfd::backend::crew::{Crew, UnrecordedPass};
-use nfd::backend::cuda::dense::{Dense, Ensemble, PADDING};
+use nfd::backend::cuda::dense::{Dense, Members, PADDING};
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
 use nfd::backend::cuda::launch::parts;
@@ -232,7 +232,7 @@ impl Paper {
 fn train(device: &Arc<Device>, size: Size, frozen: bool) -> Result<f64, Fault> {
     let seeds: Vec<u64> = (0..size.members).map(seed).collect();
     let train = data(size.samples);
-    let ensemble = Ensemble {
+    let ensemble = Members {
         network: problem::network(size),
         seeds: &seeds,
         noise: noise(size, 0),

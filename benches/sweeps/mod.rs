@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nfd::backend::crew::Crew;
-use nfd::backend::cuda::conditional::{Conditional, Ensemble};
+use nfd::backend::cuda::conditional::{Conditional, Members};
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
 use nfd::backend::{DROP_TOLERANCE_F32, Network, Probe, Update};
@@ -88,7 +88,7 @@ struct Run {
 fn train(device: &Arc<Device>, size: Size) -> Result<Run, Fault> {
     let seeds: Vec<u64> = (0..size.members).map(seed).collect();
     let train = data(size.samples);
-    let ensemble = Ensemble {
+    let ensemble = Members {
         network: Network { drop_tolerance: DROP_TOLERANCE_F32, ..problem::network(size) },
         seeds: &seeds,
         noise: noise(size, 0),

@@ -66,15 +66,8 @@ fn train_crew<T: Number>(
     match experiment.engine {
         Engine::Conditional => {
             let passes = steps + 1;
-            let ensemble = cuda::conditional::Ensemble {
-                network,
-                seeds,
-                noise,
-                probe,
-                samples,
-                batch,
-                passes,
-            };
+            let ensemble =
+                cuda::conditional::Members { network, seeds, noise, probe, samples, batch, passes };
             let mut crew = cuda::conditional::Conditional::<T>::new(device.clone(), ensemble)?;
             engine::train_together(&mut crew, &trainings, stop)
         }
@@ -84,7 +77,7 @@ fn train_crew<T: Number>(
                 Storage::Bf16 => Some(steps),
             };
             let ensemble =
-                cuda::dense::Ensemble { network, seeds, noise, probe, samples, batch, frozen };
+                cuda::dense::Members { network, seeds, noise, probe, samples, batch, frozen };
             let mut crew = cuda::dense::Dense::<T>::new(device.clone(), ensemble)?;
             engine::train_together(&mut crew, &trainings, stop)
         }

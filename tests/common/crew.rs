@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nfd::backend::crew::Crew;
-use nfd::backend::cuda::conditional::{Conditional, Ensemble};
+use nfd::backend::cuda::conditional::{Conditional, Members};
 use nfd::backend::cuda::device::{Device, Number};
 use nfd::backend::{Set, Update};
 use nfd::engine::batches::Batches;
@@ -18,8 +18,8 @@ pub fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())
 }
 
-pub fn ensemble<'a>(case: &Case, seeds: &'a [u64]) -> Ensemble<'a> {
-    Ensemble {
+pub fn ensemble<'a>(case: &Case, seeds: &'a [u64]) -> Members<'a> {
+    Members {
         network: case.network.clone(),
         seeds,
         noise: (*case.noise()).clone(),

@@ -11,7 +11,7 @@ use crate::common::softcuda::on_softcuda;
 use crate::common::*;
 use nfd::backend::cpu::conditional::Conditional as Fast;
 use nfd::backend::crew::Crew;
-use nfd::backend::cuda::conditional::{Conditional, Ensemble};
+use nfd::backend::cuda::conditional::{Conditional, Members};
 use nfd::backend::cuda::device::{Device, Number};
 use nfd::backend::{DROP_TOLERANCE_F32, EVALUATED_AT_ONCE, Probe, Set, Sweeps, Update};
 use nfd::engine::{Training, train, train_together};
@@ -285,7 +285,7 @@ fn unseen_steps_are_those_of_plain() {
                 outputs: 1,
             };
             let probe = Probe { covariance_columns, ..full_probe(3) };
-            let ensemble = Ensemble { probe: probe.clone(), ..ensemble(&case, &SEEDS) };
+            let ensemble = Members { probe: probe.clone(), ..ensemble(&case, &SEEDS) };
             let mut crew = Conditional::<f64>::new(device.clone(), ensemble).unwrap();
             let trainings = [training.clone(), training.clone()];
             let got = train_together(&mut crew, &trainings, &stop).unwrap().unwrap();

@@ -9,7 +9,7 @@ use crate::common::dense::{Case, Passes, Rounded, cases, worst_off};
 use crate::common::softcuda::on_softcuda;
 use crate::common::*;
 use nfd::backend::crew::Crew;
-use nfd::backend::cuda::dense::{Dense, Ensemble};
+use nfd::backend::cuda::dense::{Dense, Members};
 use nfd::backend::cuda::device::{Device, Number};
 use nfd::backend::plain::dense::Dense as Plain;
 use nfd::backend::{Probe, Set, Update};
@@ -27,8 +27,8 @@ fn crew<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64], frozen: boo
     Dense::new(device.clone(), ensemble(case, seeds, frozen)).unwrap()
 }
 
-fn ensemble<'a>(case: &Case, seeds: &'a [u64], frozen: bool) -> Ensemble<'a> {
-    Ensemble {
+fn ensemble<'a>(case: &Case, seeds: &'a [u64], frozen: bool) -> Members<'a> {
+    Members {
         network: case.network.clone(),
         seeds,
         noise: case.noise(),
@@ -186,7 +186,7 @@ fn train_unseen<T: Number>(
     frozen: bool,
 ) -> Vec<Trajectory> {
     let probe = Probe { covariance_columns: 0, ..full_probe(case.network.depth) };
-    let ensemble = Ensemble { probe, ..ensemble(case, &SEEDS, frozen) };
+    let ensemble = Members { probe, ..ensemble(case, &SEEDS, frozen) };
     let mut crew = Dense::<T>::new(device.clone(), ensemble).unwrap();
     train_together(&mut crew, trainings, &AtomicBool::new(false)).unwrap().unwrap()
 }

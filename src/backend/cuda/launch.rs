@@ -43,7 +43,7 @@ fn samples_of_warp(samples: u32) -> u32 {
 
 /// The format in which the weights of a matrix are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stored {
+pub enum WeightFormat {
     /// The format of all other numbers, f32 or f64.
     Full,
     /// Brain floating point, bf16: 2 bytes a weight.
@@ -55,7 +55,7 @@ impl Device {
     pub(super) fn draw<T: Number>(
         &self,
         args: &Draw,
-        stored: Stored,
+        stored: WeightFormat,
         members: u32,
     ) -> Result<(), Fault> {
         let name = named::<T>("draw", stored);
@@ -67,7 +67,7 @@ impl Device {
     pub(super) fn multiply<T: Number>(
         &self,
         args: &Multiply,
-        stored: Stored,
+        stored: WeightFormat,
         members: u32,
     ) -> Result<(), Fault> {
         let samples = samples_of_warp(args.samples);
@@ -81,7 +81,7 @@ impl Device {
     pub(super) fn transpose<T: Number>(
         &self,
         args: &Transpose,
-        stored: Stored,
+        stored: WeightFormat,
         members: u32,
     ) -> Result<(), Fault> {
         let launch_each = |args: &Transpose| {
@@ -109,7 +109,7 @@ impl Device {
     fn transpose_once<T: Number>(
         &self,
         args: Transpose,
-        stored: Stored,
+        stored: WeightFormat,
         members: u32,
     ) -> Result<(), Fault> {
         let samples = samples_of_warp(args.sample_count);
@@ -127,7 +127,7 @@ impl Device {
     /// Adds up the parts of a product, and makes a layer's g or coefficients of the sum.
     pub(super) fn finish<T: Number>(&self, args: &Finish, members: u32) -> Result<(), Fault> {
         let grid = (args.rows.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("finish", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("finish", WeightFormat::Full), args, grid, 0)
     }
 
     /// Writes the inputs X of the batches of all members.
@@ -138,19 +138,19 @@ impl Device {
         members: u32,
     ) -> Result<(), Fault> {
         let grid = (args.dimension.div_ceil(THREADS), samples, members);
-        self.start(&named::<T>("embed", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("embed", WeightFormat::Full), args, grid, 0)
     }
 
     /// Appends the columns of one update to one factor of a low-rank drift.
     pub(super) fn append<T: Number>(&self, args: &Append, members: u32) -> Result<(), Fault> {
         let grid = (args.rows.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("append", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("append", WeightFormat::Full), args, grid, 0)
     }
 
     /// Computes the outputs f of h_L and V.
     pub(super) fn read<T: Number>(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
         let outputs = args.samples * args.outputs;
-        let name = named::<T>("read", Stored::Full);
+        let name = named::<T>("read", WeightFormat::Full);
         self.start(&name, args, (outputs, members, args.part_count.max(1)), 0)?;
         if args.parts == Address::default() {
             return Ok(());
@@ -166,13 +166,13 @@ impl Device {
     /// Computes g_L, the signal that enters the last hidden layer.
     pub(super) fn signal<T: Number>(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
         let grid = (args.rows.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("signal", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("signal", WeightFormat::Full), args, grid, 0)
     }
 
     /// Moves the readout weights V.
     pub(super) fn readout<T: Number>(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
         let grid = (args.rows.div_ceil(THREADS), args.outputs, members);
-        self.start(&named::<T>("readout", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("readout", WeightFormat::Full), args, grid, 0)
     }
 
     /// Adds up squares of each member, by `parts` blocks that leave a sum each.
@@ -182,7 +182,7 @@ impl Device {
         parts: u32,
         members: u32,
     ) -> Result<(), Fault> {
-        self.start(&named::<T>("squares", Stored::Full), args, (parts, members, 1), 0)
+        self.start(&named::<T>("squares", WeightFormat::Full), args, (parts, members, 1), 0)
     }
 
     /// Sweeps all networks through all layers, by `teams` teams of thread blocks that are all resident.
@@ -219,13 +219,13 @@ impl Device {
     pub(super) fn inputs<T: Number>(&self, args: &Inputs, members: u32) -> Result<(), Fault> {
         let grid =
             (args.ld.div_ceil(4 * THREADS), args.all_samples.div_ceil(INPUT_SAMPLES), members);
-        self.start(&named::<T>("inputs", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("inputs", WeightFormat::Full), args, grid, 0)
     }
 
     /// Copies h_0 of the samples of a pass.
     pub(super) fn gather<T: Number>(&self, args: &Inputs, members: u32) -> Result<(), Fault> {
         let grid = (args.ld.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("gather", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("gather", WeightFormat::Full), args, grid, 0)
     }
 
     /// Computes k_pq of the samples of a pass and all samples: inner products of their inputs.
@@ -237,7 +237,7 @@ impl Device {
     pub(super) fn follow<T: Number>(&self, args: &Inputs, members: u32) -> Result<(), Fault> {
         let rows = THREADS * 16 / size_of::<T>() as u32;
         let grid = (args.ld.div_ceil(rows), args.all_samples.div_ceil(INPUT_SAMPLES), members);
-        self.start(&named::<T>("follow", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("follow", WeightFormat::Full), args, grid, 0)
     }
 
     /// Moves M, the drift of the hidden weights, in all layers.
@@ -253,7 +253,7 @@ impl Device {
         members: u32,
     ) -> Result<(), Fault> {
         let grid = (args.rows.div_ceil(THREADS), samples, members);
-        self.start(&named::<T>("leading", Stored::Full), args, grid, 0)
+        self.start(&named::<T>("leading", WeightFormat::Full), args, grid, 0)
     }
 
     /// Launches the kernel `name` with blocks of 256 threads and `shared` bytes of dynamic shared memory.
@@ -281,7 +281,7 @@ fn sweep_name<T: Number>(samples_of_thread: usize) -> String {
 }
 
 /// Name of a kernel for numbers of format T and weights stored as `stored`.
-fn named<T: Number>(kernel: &str, stored: Stored) -> String {
-    let half = if stored == Stored::Half { "half_" } else { "" };
+fn named<T: Number>(kernel: &str, stored: WeightFormat) -> String {
+    let half = if stored == WeightFormat::Half { "half_" } else { "" };
     format!("{kernel}_{half}{}", T::NAME)
 }

@@ -1,27 +1,27 @@
-//! Places of a pass, in the order in which it comes by them: h_0 … h_L, f, g_L … g_0. Kernels note the
+//! PassOrder of a pass, in the order in which it comes by them: h_0 … h_L, f, g_L … g_0. Kernels note the
 //! first one where a number was not finite, counted through all steps.
 
 use std::cmp::Ordering;
 
-/// Those of a network of some depth.
+/// The places of a pass of a network of some depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
-    /// L
+pub struct PassOrder {
+    /// Depth L: the number of residual blocks.
     pub depth: usize,
 }
 
-impl Places {
-    /// How many a pass has.
+impl PassOrder {
+    /// The number of places of a pass.
     pub fn count(self) -> u32 {
         2 * self.depth as u32 + 3
     }
 
-    /// That of f; h_l has place l.
+    /// The place of the outputs f; h_l has place l.
     pub fn of_outputs(self) -> u32 {
         self.depth as u32 + 1
     }
 
-    /// That of g_l.
+    /// The place of the gradients g_l.
     pub fn of_signal(self, l: usize) -> u32 {
         self.of_outputs() + 1 + (self.depth - l) as u32
     }

@@ -1,6 +1,7 @@
 //! When a pass launches what, and what comes back of it.
 
 use super::record::LayerSums;
+use super::sweep::Networks;
 use super::workspace::Kind;
 use super::{Conditional, parts};
 use crate::backend::coefficients::covariances;
@@ -31,14 +32,14 @@ impl<T: Number> Crew for Conditional<T> {
         self.choose(batches)?;
         self.record = record;
         self.passes += 1;
-        let networks = (&self.columns, &self.h, &self.v);
-        let of = (Purpose::Answer, step, record);
-        self.launcher.forward(&self.device, networks, &mut self.room, of)?;
+        let networks = Networks { columns: &self.columns, h: &self.h, v: &self.v };
+        let (device, workspace) = (&self.device, &mut self.workspace);
+        self.launcher.forward(device, networks, workspace, Purpose::Answer, step, record)?;
         self.follow_queries(0, self.follows_covariances(self.passes))?;
-        let each = self.room.now.samples * size.outputs;
-        let f = self.device.read_back(&self.room.f, 0..size.members * each)?;
+        let each = self.workspace.now.samples * size.outputs;
+        let f = self.device.read_back(&self.workspace.f, 0..size.members * each)?;
         let states = self.states()?;
-        let places = self.launcher.places();
+        let places = self.launcher.pass_order();
         let first = self.first_nonfinite()?;
         let nonfinite = |m: usize| {
             let (at, place) = first[m]?;
@@ -61,11 +62,11 @@ impl<T: Number> Crew for Conditional<T> {
             return Ok(sweeps);
         }
         let accumulated = self.accumulated(0)?;
-        let vectors = size.members * self.room.now.samples * size.ld;
-        let (device, hidden) = (&self.device, &self.room.hidden);
+        let vectors = size.members * self.workspace.now.samples * size.ld;
+        let (device, hidden) = (&self.device, &self.workspace.hidden);
         let features = self.features.look(device, &self.probe, hidden, |l| l * vectors)?;
         let scales = self.launcher.network.scales;
-        let entries = (size.width * self.room.now.samples * size.depth) as f64;
+        let entries = (size.width * self.workspace.now.samples * size.depth) as f64;
         for (m, (layers, features)) in self.layer_sums()?.iter().zip(features).enumerate() {
             let mut coupling =
                 ForwardCoupling { accumulated: accumulated[m], ..Default::default() };
@@ -94,12 +95,11 @@ impl<T: Number> Crew for Conditional<T> {
         let mut f = vec![Vec::new(); size.members];
         for part in parts(count) {
             self.choose_evaluated(set, &part)?;
-            let Some(room) = &mut self.evaluation else { continue };
-            let networks = (&self.columns, &self.h, &self.v);
-            let of = (purpose, step, false);
-            self.launcher.forward(&self.device, networks, room, of)?;
+            let Some(workspace) = &mut self.evaluation else { continue };
+            let networks = Networks { columns: &self.columns, h: &self.h, v: &self.v };
+            self.launcher.forward(&self.device, networks, workspace, purpose, step, false)?;
             let each = part.len() * size.outputs;
-            let all = self.device.read_back(&room.f, 0..size.members * each)?;
+            let all = self.device.read_back(&workspace.f, 0..size.members * each)?;
             f.iter_mut().zip(all.chunks(each)).for_each(|(f, part)| f.extend_from_slice(part));
         }
         Ok(f)
@@ -114,12 +114,12 @@ impl<T: Number> Crew for Conditional<T> {
         let size = self.size();
         self.begin(step, update)?;
         self.device.write(&mut self.signal.chi, &chi.concat())?;
-        self.launcher.signal(&self.device, &self.room, &self.v, &self.signal)?;
-        let of = (step, self.record);
-        self.launcher.backward(&self.device, &self.columns, &mut self.room, of)?;
+        self.launcher.signal(&self.device, &self.workspace, &self.v, &self.signal)?;
+        let (device, workspace) = (&self.device, &mut self.workspace);
+        self.launcher.backward(device, &self.columns, workspace, step, self.record)?;
         self.follow_queries(1, self.follows_covariances(self.passes))?;
         let states = self.states()?;
-        let places = self.launcher.places();
+        let places = self.launcher.pass_order();
         let first = self.first_nonfinite()?;
         let nonfinite = |m: usize| {
             let (at, place) = first[m]?;
@@ -138,7 +138,7 @@ impl<T: Number> Crew for Conditional<T> {
             .collect();
         if self.record {
             let accumulated = [self.accumulated(0)?, self.accumulated(1)?];
-            let entries = (size.width * self.room.now.samples * size.depth) as f64;
+            let entries = (size.width * self.workspace.now.samples * size.depth) as f64;
             for (m, layers) in self.layer_sums()?.iter().enumerate() {
                 let sum = |which: usize| layers.iter().map(|l| l.rows[which]).sum::<f64>();
                 sweeps[m].coupling = Some(BackwardCoupling {
@@ -148,16 +148,16 @@ impl<T: Number> Crew for Conditional<T> {
                     accumulated_same: accumulated[1][m],
                 });
             }
-            let vectors = size.members * self.room.now.samples * size.ld;
-            if let Kind::Remembered { signal, slots_of, .. } = &self.room.kind {
+            let vectors = size.members * self.workspace.now.samples * size.ld;
+            if let Kind::Remembered { signal, slots_of, .. } = &self.workspace.kind {
                 let first = |l: usize| slots_of[l] * vectors;
                 let seen = self.gradients.look(&self.device, &self.probe, signal, first)?;
                 sweeps.iter_mut().zip(seen).for_each(|(sweep, seen)| sweep.gradients = seen);
             }
         }
         if update.is_some() {
-            let networks = (&self.columns, &self.h, &self.v);
-            self.launcher.update(&self.device, networks, &self.room, &self.signal)?;
+            let networks = Networks { columns: &self.columns, h: &self.h, v: &self.v };
+            self.launcher.update(&self.device, networks, &self.workspace, &self.signal)?;
         }
         Ok(sweeps)
     }
@@ -171,21 +171,21 @@ impl<T: Number> Crew for Conditional<T> {
             self.device.write(&mut self.signal.labels, &pass.labels.concat())?;
             self.labelled = pass.batches.to_vec();
         }
-        let networks = (&self.columns, &self.h, &self.v);
+        let networks = Networks { columns: &self.columns, h: &self.h, v: &self.v };
         let (device, launcher, signal) = (&self.device, &self.launcher, &self.signal);
-        let of = (Purpose::Answer, pass.step, false);
-        launcher.forward(device, networks, &mut self.room, of)?;
-        launcher.loss(device, &self.room, &self.v, (signal, pass.loss))?;
-        launcher.signal(device, &self.room, &self.v, signal)?;
-        launcher.backward(device, &self.columns, &mut self.room, (pass.step, false))?;
+        let workspace = &mut self.workspace;
+        launcher.forward(device, networks, workspace, Purpose::Answer, pass.step, false)?;
+        launcher.loss(device, &self.workspace, &self.v, signal, pass.loss)?;
+        launcher.signal(device, &self.workspace, &self.v, signal)?;
+        launcher.backward(device, &self.columns, &mut self.workspace, pass.step, false)?;
         self.follow_queries(0, follows)?;
         self.follow_queries(1, follows)?;
-        let networks = (&self.columns, &self.h, &self.v);
-        self.launcher.update(&self.device, networks, &self.room, &self.signal)
+        let networks = Networks { columns: &self.columns, h: &self.h, v: &self.v };
+        self.launcher.update(&self.device, networks, &self.workspace, &self.signal)
     }
 
     fn divergences(&mut self) -> Result<Vec<Option<Divergence>>, Fault> {
-        let places = self.launcher.places();
+        let places = self.launcher.pass_order();
         let divergence = |(step, place)| Divergence { step, layer: places.layer(place) };
         Ok(self.first_nonfinite()?.into_iter().map(|first| first.map(divergence)).collect())
     }

@@ -21,49 +21,50 @@ use std::sync::Arc;
 
 use super::arguments::{Draw, LayerState, StepParameters};
 use super::device::fault::Fault;
-use super::device::{Address, Buffer, Device, Number};
-use super::launch::Stored;
+use super::device::{Buffer, Device, Number};
+use super::launch::WeightFormat;
+use super::trained::TrainedBuffer;
 use crate::backend::coefficients::Queries;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Set, Update};
 use crate::data::Samples;
 use crate::rng::noise::{BrownianPath, Entry};
-use columns::Columns;
-use record::Recorder;
+use columns::StoredColumns;
+use record::DeviceRecorder;
 use shape::parts_of;
 use sweep::{Launcher, joined};
-use workspace::Room;
+use workspace::Workspace;
 
 /// Numbers of a column are padded to a multiple of this.
 pub const PADDING: usize = 32;
 
-/// Sizes of all arrays.
+/// The sizes that all arrays of a crew follow from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Networks.
+    /// Number of networks in flight.
     pub members: usize,
-    /// n
+    /// Width n of the hidden layers.
     pub width: usize,
-    /// L
+    /// Depth L: the number of residual blocks.
     pub depth: usize,
-    /// d
+    /// Dimension d of the inputs.
     pub dimension: usize,
-    /// O
+    /// Number O of outputs.
     pub outputs: usize,
-    /// Training and test samples together.
+    /// Number of training and test samples together.
     pub all: usize,
-    /// n, padded.
+    /// Width n, padded: numbers from one column to the next.
     pub ld: usize,
     /// The most columns that a side of a layer can have.
     pub capacity: usize,
 }
 
 impl Size {
-    /// Weight matrices of all members.
+    /// Number of weight matrices of all members.
     pub fn matrices(&self) -> usize {
         self.members * self.depth
     }
 
-    /// Numbers of a matrix in coefficients.
+    /// Numbers of a matrix in coefficients, of which there is room for.
     pub fn square(&self) -> usize {
         self.capacity * self.capacity
     }
@@ -75,94 +76,69 @@ pub fn capacity(width: usize, passes: usize, batch: usize) -> usize {
     (passes * batch).min(width)
 }
 
-/// What a crew is made of.
+/// Networks of one shape that are to go step by step together.
 #[derive(Clone, Debug)]
-pub struct Ensemble<'a> {
-    /// Every member.
+pub struct Members<'a> {
+    /// The shape that all of them have.
     pub network: Network,
-    /// Of each member.
+    /// Seed of the noise of each network.
     pub seeds: &'a [u64],
-    /// How each reads its noise.
+    /// How each network reads its noise.
     pub noise: BrownianPath,
-    /// What is kept.
+    /// What is kept of recorded passes.
     pub probe: Probe,
-    /// Training and test samples.
+    /// Training samples and test samples.
     pub samples: (Samples, Samples),
-    /// Samples of an update.
+    /// Number B of samples of an update.
     pub batch: usize,
-    /// Passes of the whole training, the last one included.
+    /// Number of passes of the whole training, the last one included.
     pub passes: usize,
 }
 
-/// Columns that follow their gradients, of all members.
-pub struct Trained<T> {
-    /// Those of now.
-    pub values: Buffer<T>,
-    velocity: Option<Buffer<T>>,
-}
-
-impl<T: Number> Trained<T> {
-    fn new(device: &Device, count: usize) -> Result<Self, Fault> {
-        Ok(Trained { values: device.zeros(count)?, velocity: None })
-    }
-
-    /// Of the velocities, or null.
-    pub fn velocity_at(&self) -> Address {
-        self.velocity.as_ref().map(|velocity| velocity.at(0)).unwrap_or_default()
-    }
-
-    fn set_in_motion(&mut self, device: &Device, count: usize) -> Result<(), Fault> {
-        if self.velocity.is_none() {
-            self.velocity = Some(device.zeros(count)?);
-        }
-        Ok(())
-    }
-}
-
-/// What a pass sends back down.
-pub struct Signal {
-    /// P×O a member
+/// What a pass of all members sends back down.
+pub struct OutputSignal {
+    /// Signal χ at the outputs, P×O a member.
     pub chi: Buffer<f64>,
-    /// P×O a member
+    /// Labels of the samples, P×O a member.
     pub labels: Buffer<f64>,
-    /// P factors a member with which g enters updates.
+    /// Factors with which columns of g enter updates, P a member.
     pub k: Buffer<f64>,
-    /// What g_0 of each sample does to h_0 of all: P × all a member.
+    /// Inner products of inputs, by which g_0 of each sample moves h_0 of all: P × all a member.
     pub products: Buffer<f64>,
 }
 
-/// Networks in flight.
+/// Networks of the conditional engine that are in flight on one device.
 pub struct Conditional<T: Number> {
     device: Arc<Device>,
     launcher: Launcher,
     probe: Probe,
     samples: [Samples; 2],
     batch: usize,
-    columns: Columns<T>,
-    h: Trained<T>,
-    v: Trained<T>,
-    room: Room<T>,
-    signal: Signal,
-    evaluation: Option<Room<T>>,
-    /// Positions that are in the room, and those whose labels are there.
+    columns: StoredColumns<T>,
+    h: TrainedBuffer<T>,
+    v: TrainedBuffer<T>,
+    workspace: Workspace<T>,
+    signal: OutputSignal,
+    evaluation: Option<Workspace<T>>,
+    /// Positions that are in the workspace, and those whose labels are there.
     batches: Vec<Vec<usize>>,
     labelled: Vec<Vec<usize>>,
     /// Whether the last forward pass was recorded.
     record: bool,
     passes: usize,
-    features: Recorder<T>,
-    gradients: Recorder<T>,
+    features: DeviceRecorder<T>,
+    gradients: DeviceRecorder<T>,
     /// Of each member, forward and backward; only at probed layers.
     queries: Vec<[Queries; 2]>,
 }
 
 impl<T: Number> Conditional<T> {
-    /// Networks at initialisation.
+    /// Networks at their initialisation.
     ///
     /// # Errors
     /// When the device has not enough memory, or fails.
-    pub fn new(device: Arc<Device>, ensemble: Ensemble) -> Result<Self, Fault> {
-        let Ensemble { network, seeds, noise, probe, samples: (train, test), batch, passes } =
+    pub fn new(device: Arc<Device>, ensemble: Members) -> Result<Self, Fault> {
+        let Members { network, seeds, noise, probe, samples: (train, test), batch, passes } =
             ensemble;
         let size = Size {
             members: seeds.len(),
@@ -183,9 +159,9 @@ impl<T: Number> Conditional<T> {
             first_nonfinite: device.copied(&vec![u64::MAX; size.members])?,
             network,
         };
-        let h = Trained::new(&device, size.members * size.all * size.ld)?;
+        let h = TrainedBuffer::new(device.zeros(size.members * size.all * size.ld)?);
         launcher.embed(&device, &h)?;
-        let v = Trained::new(&device, size.members * size.outputs * size.ld)?;
+        let v = TrainedBuffer::new(device.zeros(size.members * size.outputs * size.ld)?);
         let place = launcher.noise.place(Entry::Readout { output: 0 });
         let readout = Draw {
             out: v.values.at(0),
@@ -201,20 +177,20 @@ impl<T: Number> Conditional<T> {
             tag: place.tag,
             ..Draw::default()
         };
-        device.draw::<T>(&readout, Stored::Full, size.members as u32)?;
+        device.draw::<T>(&readout, WeightFormat::Full, size.members as u32)?;
         let each = size.members * batch;
         let queries = || [Queries::new(size.depth), Queries::new(size.depth)];
         Ok(Conditional {
-            columns: Columns::new(&device, size)?,
-            room: Room::new(&device, size, &[batch], Some(&probe.layers))?,
-            signal: Signal {
+            columns: StoredColumns::new(&device, size)?,
+            workspace: Workspace::new(&device, size, &[batch], Some(&probe.layers))?,
+            signal: OutputSignal {
                 chi: device.zeros(each * size.outputs)?,
                 labels: device.zeros(each * size.outputs)?,
                 k: device.zeros(each)?,
                 products: device.zeros(each * size.all)?,
             },
-            features: Recorder::new(&device, size, &probe, batch)?,
-            gradients: Recorder::new(&device, size, &probe, batch)?,
+            features: DeviceRecorder::new(&device, size, &probe, batch)?,
+            gradients: DeviceRecorder::new(&device, size, &probe, batch)?,
             queries: seeds.iter().map(|_| queries()).collect(),
             samples: [train, test],
             evaluation: None,
@@ -255,7 +231,7 @@ impl<T: Number> Conditional<T> {
         device.write(&mut self.launcher.parameters, &[parameters])
     }
 
-    /// Puts the samples of a pass into the room.
+    /// Puts the samples of a pass into the workspace.
     fn choose(&mut self, batches: &[Vec<usize>]) -> Result<(), Fault> {
         if self.batches == batches {
             return Ok(());
@@ -263,8 +239,8 @@ impl<T: Number> Conditional<T> {
         let all = batches.iter().flatten();
         let positions: Vec<u32> = all.clone().map(|&p| p as u32).collect();
         let indices: Vec<u32> = all.map(|&p| self.samples[0].indices[p]).collect();
-        self.device.write(&mut self.room.positions, &positions)?;
-        self.device.write(&mut self.room.indices, &indices)?;
+        self.device.write(&mut self.workspace.positions, &positions)?;
+        self.device.write(&mut self.workspace.indices, &indices)?;
         self.batches = batches.to_vec();
         Ok(())
     }
@@ -272,24 +248,24 @@ impl<T: Number> Conditional<T> {
     /// Turns to the samples of `set` at `part`, to be evaluated.
     fn choose_evaluated(&mut self, set: Set, part: &[usize]) -> Result<(), Fault> {
         let device = &self.device;
-        if self.evaluation.as_ref().is_none_or(|room| !room.is_for(part.len())) {
+        if self.evaluation.as_ref().is_none_or(|workspace| !workspace.is_for(part.len())) {
             // Not both at once: what is freed in the stream's order is free when it gets there.
             self.evaluation = None;
             device.wait()?;
             let mut numbers = self.evaluated_at_once();
             numbers.push(part.len());
-            self.evaluation = Some(Room::new(device, self.launcher.size, &numbers, None)?);
+            self.evaluation = Some(Workspace::new(device, self.launcher.size, &numbers, None)?);
         }
         let (samples, before) = match set {
             Set::Train => (&self.samples[0], 0),
             Set::Test => (&self.samples[1], self.samples[0].len()),
         };
-        if let Some(room) = &mut self.evaluation {
+        if let Some(workspace) = &mut self.evaluation {
             let positions: Vec<u32> = part.iter().map(|&p| (before + p) as u32).collect();
             let indices: Vec<u32> = part.iter().map(|&p| samples.indices[p]).collect();
-            room.turn_to(part.len());
-            device.write(&mut room.positions, &positions)?;
-            device.write(&mut room.indices, &indices)?;
+            workspace.turn_to(part.len());
+            device.write(&mut workspace.positions, &positions)?;
+            device.write(&mut workspace.indices, &indices)?;
         }
         Ok(())
     }
@@ -311,7 +287,7 @@ impl<T: Number> Conditional<T> {
     fn first_nonfinite(&self) -> Result<Vec<Option<(u32, u32)>>, Fault> {
         let members = self.size().members;
         let first = self.device.read_back(&self.launcher.first_nonfinite, 0..members)?;
-        Ok(first.into_iter().map(|noted| self.launcher.places().read(noted)).collect())
+        Ok(first.into_iter().map(|noted| self.launcher.pass_order().read(noted)).collect())
     }
 
     /// h_l of all members after the last forward pass, \[member\]\[sample\]\[row\] with rows padded; for
@@ -321,7 +297,7 @@ impl<T: Number> Conditional<T> {
     /// As of [`crate::backend::crew::Crew::forward`].
     pub fn hidden(&self, l: usize) -> Result<Vec<T>, Fault> {
         let each = self.size().members * self.batch * self.size().ld;
-        self.device.read_back(&self.room.hidden, l * each..(l + 1) * each)
+        self.device.read_back(&self.workspace.hidden, l * each..(l + 1) * each)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::backend::{Probe, Snapshot};
 use nalgebra::DMatrix;
 
 /// Snapshots of one kind of vector, of all members, against its values at step 0.
-pub struct Recorder<T> {
+pub struct DeviceRecorder<T> {
     /// By position among the probed layers, once seen.
     initial: Vec<Option<Buffer<T>>>,
     /// \[probed layer\]\[member\]\[sample\]\[row\]
@@ -23,11 +23,11 @@ pub struct Recorder<T> {
     count: usize,
 }
 
-impl<T: Number> Recorder<T> {
-    /// Nothing seen yet of passes of `samples` samples.
+impl<T: Number> DeviceRecorder<T> {
+    /// The recorder of passes of `samples` samples, of which none was recorded yet.
     pub fn new(device: &Device, size: Size, probe: &Probe, samples: usize) -> Result<Self, Fault> {
         let (probes, count) = (probe.layers.len(), probe.rows.min(size.width));
-        Ok(Recorder {
+        Ok(DeviceRecorder {
             initial: probe.layers.iter().map(|_| None).collect(),
             rows: device.zeros(probes * size.members * samples * count)?,
             sums: device.zeros(probes * size.members * summands(samples * size.ld))?,
@@ -37,7 +37,8 @@ impl<T: Number> Recorder<T> {
         })
     }
 
-    /// Looks at `vectors` of the probed layers, each of which begins where `first` says.
+    /// Snapshots of `vectors` at the probed layers, each of which begins where `first` says; the
+    /// first ones set the reference of movements.
     pub fn look(
         &mut self,
         device: &Device,
@@ -88,22 +89,23 @@ impl<T: Number> Recorder<T> {
     }
 }
 
-/// What a layer's last query left of one member.
+/// Sums that a layer's last query left of one member.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerSums {
-    /// Squares of couplings along the other side's columns, and of M C.
+    /// Sums of squares of the couplings along the other side's columns, and of M C.
     pub along: [f64; 2],
-    /// Of rows: couplings past and same, or (going up, the second) what has moved where weights decay.
+    /// Sums of squares of rows: couplings past and same, or (going up, the second) what has moved
+    /// where weights decay.
     pub rows: [f64; 2],
 }
 
 impl<T: Number> Conditional<T> {
     /// The sums of all layers, \[member\]\[layer\].
     pub(super) fn layer_sums(&self) -> Result<Vec<Vec<LayerSums>>, Fault> {
-        let (size, parts) = (self.size(), self.room.now.shape.parts);
-        let along = self.device.read_back(&self.room.squares, 0..2 * size.matrices())?;
+        let (size, parts) = (self.size(), self.workspace.now.shape.parts);
+        let along = self.device.read_back(&self.workspace.squares, 0..2 * size.matrices())?;
         let rows = 2 * size.matrices() * parts;
-        let rows = self.device.read_back(&self.room.row_squares, 0..rows)?;
+        let rows = self.device.read_back(&self.workspace.row_squares, 0..rows)?;
         let sum = |i: usize| rows[i * parts..][..parts].iter().sum::<f64>();
         let of = |i: usize| LayerSums {
             along: [along[2 * i], along[2 * i + 1]],
@@ -116,10 +118,10 @@ impl<T: Number> Conditional<T> {
     /// Mean squares of the `which`-th sum of couplings over layers.
     pub(super) fn accumulated(&mut self, which: usize) -> Result<Vec<f64>, Fault> {
         let size = self.size();
-        let super::workspace::Kind::Remembered { accumulated, .. } = &self.room.kind else {
+        let super::workspace::Kind::Remembered { accumulated, .. } = &self.workspace.kind else {
             return Ok(vec![0.0; size.members]);
         };
-        let vector = self.room.now.samples * size.ld;
+        let vector = self.workspace.now.samples * size.ld;
         let parts = summands(vector);
         let sums = self.device.zeros::<f64>(size.members * parts)?;
         let squares = Squares {
@@ -130,7 +132,7 @@ impl<T: Number> Conditional<T> {
         };
         self.device.squares::<T>(&squares, parts as u32, size.members as u32)?;
         let sums = self.device.read_back(&sums, 0..size.members * parts)?;
-        let entries = (size.width * self.room.now.samples) as f64;
+        let entries = (size.width * self.workspace.now.samples) as f64;
         Ok(sums.chunks(parts).map(|parts| parts.iter().sum::<f64>() / entries).collect())
     }
 
@@ -140,7 +142,7 @@ impl<T: Number> Conditional<T> {
         if !follows {
             return Ok(());
         }
-        let (size, samples) = (self.size(), self.room.now.samples);
+        let (size, samples) = (self.size(), self.workspace.now.samples);
         let states = self.states()?;
         for &layer in &self.probe.layers {
             // φ(h_l) is the query of layer l + 1, g_l that of layer l: index l, or l − 1.
@@ -151,7 +153,7 @@ impl<T: Number> Conditional<T> {
                 let rank = states[matrix].rank[side] as usize;
                 let first = matrix * size.capacity * samples;
                 let range = first..first + rank * samples;
-                let query = self.device.read_back(&self.room.coefficients[side], range)?;
+                let query = self.device.read_back(&self.workspace.coefficients[side], range)?;
                 let query = DMatrix::from_row_slice(rank, samples, &query);
                 self.queries[member][side].push(index, query, true);
             }

@@ -1,7 +1,7 @@
 //! When a pass launches what, and what comes back of it.
 
 use super::weights::Hidden;
-use super::{Dense, Room, Size};
+use super::{Dense, Size, Workspace};
 use crate::backend::crew::{Crew, UnrecordedPass};
 use crate::backend::cuda::device::Number;
 use crate::backend::cuda::device::fault::Fault;
@@ -13,7 +13,7 @@ impl<T: Number> Crew for Dense<T> {
     type Fault = Fault;
 
     fn members(&self) -> usize {
-        self.sweep.size.members
+        self.launcher.size.members
     }
 
     fn forward(
@@ -22,7 +22,7 @@ impl<T: Number> Crew for Dense<T> {
         batches: &[Vec<usize>],
         record: bool,
     ) -> Result<Vec<ForwardSweep>, Fault> {
-        let Size { members, depth, width, outputs, .. } = self.sweep.size;
+        let Size { members, depth, width, outputs, .. } = self.launcher.size;
         self.begin(step, None)?;
         self.choose(batches)?;
         self.record = record;
@@ -31,20 +31,21 @@ impl<T: Number> Crew for Dense<T> {
         let mut own_movement = vec![0.0; members];
         if record {
             self.device.clear(&mut self.movement)?;
-            let vectors = (&self.room, &self.descent.product);
-            self.sweep.movement(&self.device, &mut self.weights, vectors, &self.movement)?;
+            let vectors = (&self.workspace, &self.descent.product);
+            self.launcher.movement(&self.device, &mut self.weights, vectors, &self.movement)?;
             let sums = self.device.read_back(&self.movement, 0..members)?;
             // Entries, times n for the power of n^{-1/2} (W − W⁽⁰⁾)φ.
-            let entries = (width * width * self.room.samples * depth) as f64;
+            let entries = (width * width * self.workspace.samples * depth) as f64;
             own_movement = sums.into_iter().map(|sum| sum / entries).collect();
         }
-        let each = self.room.samples * outputs;
-        let f = self.device.read_back(&self.room.f, 0..members * each)?;
+        let each = self.workspace.samples * outputs;
+        let f = self.device.read_back(&self.workspace.f, 0..members * each)?;
         let follows = self.follows_covariances(self.passes);
         let features = self.record_features(follows)?;
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
             let (at, place) = first?;
-            (at == step && place < self.sweep.places().of_outputs()).then_some(place as usize)
+            (at == step && place < self.launcher.pass_order().of_outputs())
+                .then_some(place as usize)
         });
         let sweeps = f.chunks(each).zip(features).zip(own_movement).zip(nonfinite).map(
             |(((f, features), own_movement), nonfinite)| ForwardSweep {
@@ -61,7 +62,7 @@ impl<T: Number> Crew for Dense<T> {
     }
 
     fn evaluate(&mut self, _step: u32, set: Set) -> Result<Vec<Vec<f64>>, Fault> {
-        let (size, device) = (self.sweep.size, &self.device);
+        let (size, device) = (self.launcher.size, &self.device);
         let index = match set {
             Set::Train => 0,
             Set::Test => 1,
@@ -69,20 +70,19 @@ impl<T: Number> Crew for Dense<T> {
         let mut f = vec![Vec::new(); size.members];
         let positions: Vec<u32> = (0..self.samples[index].len() as u32).collect();
         for part in positions.chunks(EVALUATED_AT_ONCE) {
-            if self.evaluation.as_ref().is_none_or(|room| room.most < part.len()) {
+            if self.evaluation.as_ref().is_none_or(|workspace| workspace.most < part.len()) {
                 // Not both at once: what is freed in the stream's order is free when it gets there.
                 self.evaluation = None;
                 device.wait()?;
                 let most = self.evaluated_at_once().max(part.len());
-                self.evaluation = Some(Room::new(device, size, most, false)?);
+                self.evaluation = Some(Workspace::new(device, size, most, false)?);
             }
-            let Some(room) = &mut self.evaluation else { continue };
-            room.turn_to(device, part.len())?;
-            device.write(&mut room.positions, part)?;
-            let of = (&self.inputs[index], true, false);
-            self.sweep.forward(device, &self.weights, room, of)?;
+            let Some(workspace) = &mut self.evaluation else { continue };
+            workspace.turn_to(device, part.len())?;
+            device.write(&mut workspace.positions, part)?;
+            self.launcher.forward(device, &self.weights, workspace, &self.inputs[index], true)?;
             let each = part.len() * size.outputs;
-            let all = device.read_back(&room.f, 0..size.members * each)?;
+            let all = device.read_back(&workspace.f, 0..size.members * each)?;
             f.iter_mut().zip(all.chunks(each)).for_each(|(f, part)| f.extend_from_slice(part));
         }
         Ok(f)
@@ -97,25 +97,25 @@ impl<T: Number> Crew for Dense<T> {
         self.begin(step, update)?;
         self.device.write(&mut self.descent.chi, &chi.concat())?;
         let follows = self.follows_covariances(self.passes);
-        let mut seen = vec![Vec::new(); self.sweep.size.members];
+        let mut seen = vec![Vec::new(); self.launcher.size.members];
         let moves = update.is_some_and(|update| update.rates.hidden != 0.0);
-        self.sweep.signal(&self.device, &self.weights, (&self.room, &self.descent))?;
+        self.launcher.signal(&self.device, &self.weights, (&self.workspace, &self.descent))?;
         for l in (0..=self.network.depth).rev() {
             self.record_gradients(l, follows, &mut seen)?;
             if l > 0 {
-                let vectors = (&self.room, &self.descent);
-                self.sweep.descend(&self.device, &self.weights, vectors, l, moves)?;
+                let vectors = (&self.workspace, &self.descent);
+                self.launcher.descend(&self.device, &self.weights, vectors, l, moves)?;
             }
         }
         if let Some(update) = update {
-            let vectors = (&self.room, &self.descent);
-            self.sweep.step_ends(&self.device, &self.weights, vectors)?;
+            let vectors = (&self.workspace, &self.descent);
+            self.launcher.step_ends(&self.device, &self.weights, vectors)?;
             self.step_drift(update)?;
         }
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
             let (at, place) = first?;
-            let below = place > self.sweep.places().of_outputs();
-            (at == step && below).then(|| self.sweep.places().layer(place)).flatten()
+            let below = place > self.launcher.pass_order().of_outputs();
+            (at == step && below).then(|| self.launcher.pass_order().layer(place)).flatten()
         });
         let sweeps = seen.into_iter().zip(nonfinite).map(|(mut gradients, nonfinite)| {
             gradients.reverse();
@@ -128,7 +128,7 @@ impl<T: Number> Crew for Dense<T> {
         if self.follows_covariances(self.passes + 1) {
             // Looked at after all: by the covariances.
             let forward = self.forward(pass.step, pass.batches, false)?;
-            let outputs = self.sweep.size.outputs;
+            let outputs = self.launcher.size.outputs;
             let chi = forward.iter().zip(pass.labels);
             let chi: Vec<_> =
                 chi.map(|(forward, labels)| pass.loss.chi(&forward.f, labels, outputs)).collect();
@@ -159,7 +159,7 @@ impl<T: Number> Crew for Dense<T> {
     fn divergences(&mut self) -> Result<Vec<Option<Divergence>>, Fault> {
         let first = self.first_nonfinite()?;
         let divergence =
-            |(step, place)| Divergence { step, layer: self.sweep.places().layer(place) };
+            |(step, place)| Divergence { step, layer: self.launcher.pass_order().layer(place) };
         Ok(first.into_iter().map(|first| first.map(divergence)).collect())
     }
 

@@ -3,29 +3,30 @@
 use super::super::arguments::{Append, Finish, Group, Multiply, OutputLayer, Transpose};
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::launch::Stored;
+use super::super::launch::WeightFormat;
+use super::super::trained::TrainedBuffer;
 use super::Size;
-use super::sweep::Sweep;
-use super::weights::{Hidden, Trained, Weights};
-use super::workspace::Room;
+use super::sweep::Launcher;
+use super::weights::{Hidden, Weights};
+use super::workspace::Workspace;
 use crate::model::Loss;
 
 /// What training needs beside the forward pass of a batch.
 pub struct Descent<T> {
-    /// g of the layer in hand, of all members.
+    /// Gradients g of the layer at hand, of all members.
     pub g: Buffer<T>,
-    /// P factors a member with which g enters updates.
+    /// Factors with which columns of g enter updates, P a member.
     pub k: Buffer<f64>,
-    /// P×O a member
+    /// Signal χ at the outputs, P×O a member.
     pub chi: Buffer<f64>,
-    /// P×O a member
+    /// Labels of the samples, P×O a member.
     pub labels: Buffer<f64>,
-    /// A product that is added to another, or looked at.
+    /// A product that is added to another, or recorded.
     pub product: Buffer<T>,
 }
 
 impl<T: Number> Descent<T> {
-    /// For `samples` samples.
+    /// Memory for passes of `samples` samples.
     pub fn new(device: &Device, size: Size, samples: usize) -> Result<Self, Fault> {
         let vectors = size.members * samples * size.ld;
         let outputs = size.members * samples * size.outputs;
@@ -39,27 +40,27 @@ impl<T: Number> Descent<T> {
     }
 }
 
-impl Sweep {
+impl Launcher {
     fn ends_of_descent<T: Number>(
         &self,
         weights: &Weights<T>,
-        (room, descent): (&Room<T>, &Descent<T>),
+        (workspace, descent): (&Workspace<T>, &Descent<T>),
     ) -> OutputLayer {
         OutputLayer {
             g: descent.g.at(0),
             chi: descent.chi.at(0),
             labels: descent.labels.at(0),
             k: descent.k.at(0),
-            ..self.ends(weights, room)
+            ..self.ends(weights, workspace)
         }
     }
 
-    /// χ of f and the labels.
+    /// Computes the signal χ at the outputs from f and the labels.
     pub fn loss<T: Number>(
         &self,
         device: &Device,
         weights: &Weights<T>,
-        vectors: (&Room<T>, &Descent<T>),
+        vectors: (&Workspace<T>, &Descent<T>),
         loss: Loss,
     ) -> Result<(), Fault> {
         let loss = match loss {
@@ -70,92 +71,96 @@ impl Sweep {
         device.loss(&ends, self.size.members as u32)
     }
 
-    /// g_L of χ.
+    /// Computes the signal g_L that enters the last layer from χ.
     pub fn signal<T: Number>(
         &self,
         device: &Device,
         weights: &Weights<T>,
-        vectors: (&Room<T>, &Descent<T>),
+        vectors: (&Workspace<T>, &Descent<T>),
     ) -> Result<(), Fault> {
         let ends = self.ends_of_descent(weights, vectors);
         device.signal::<T>(&ends, self.size.members as u32)
     }
 
-    /// g_{l−1} of g_l, and the step of W_l if `moves`.
+    /// Computes g_{l−1} of g_l, and makes the step of W_l if `moves`.
     pub fn descend<T: Number>(
         &self,
         device: &Device,
         weights: &Weights<T>,
-        (room, descent): (&Room<T>, &Descent<T>),
+        (workspace, descent): (&Workspace<T>, &Descent<T>),
         l: usize,
         moves: bool,
     ) -> Result<(), Fault> {
         let Size { members, width, ld, .. } = self.size;
         let start = (l - 1) * self.size.layer();
         let finish = Finish {
-            parts: room.parts.at(0),
-            h: room.hidden(l - 1),
+            parts: workspace.parts.at(0),
+            h: workspace.hidden(l - 1),
             g: descent.g.at(0),
-            stride: room.stride() as u64,
+            stride: workspace.stride() as u64,
             first_nonfinite: self.first_nonfinite.at(0),
             parameters: self.parameters.at(0),
             factor: 1.0,
             carry: if self.scales.skip { 1.0 } else { 0.0 },
             scale: self.scales.forward,
             rows: width as u32,
-            part_count: self.size.parts(room.samples) as u32,
+            part_count: self.size.parts(workspace.samples) as u32,
             ld: ld as u32,
-            samples: room.samples as u32,
+            samples: workspace.samples as u32,
             activation: self.activation as u32,
-            place: self.places().of_signal(l - 1),
-            places: self.places().count(),
+            place: self.pass_order().of_signal(l - 1),
+            places: self.pass_order().count(),
             ..Finish::default()
         };
         let sweep = Transpose {
             w_stride: self.size.matrix() as u64,
             g: descent.g.at(0),
-            g_stride: room.stride() as u64,
-            x: if moves { room.values(l - 1) } else { Address::default() },
-            x_stride: room.stride() as u64,
+            g_stride: workspace.stride() as u64,
+            x: if moves { workspace.values(l - 1) } else { Address::default() },
+            x_stride: workspace.stride() as u64,
             k: descent.k.at(0),
-            parts: room.parts.at(0),
+            parts: workspace.parts.at(0),
             parameters: self.parameters.at(0),
             update: self.scales.update_hidden,
             rows: width as u32,
             ld: ld as u32,
             columns: (width as u32).next_multiple_of(8),
             ld_g: ld as u32,
-            samples: room.samples as u32,
+            samples: workspace.samples as u32,
             weight_group: Group::Hidden as u32,
             ..Transpose::default()
         };
-        let of = |w: &Trained<T>, sweep| Transpose {
-            w: w.weights.at(start),
+        let of = |w: &TrainedBuffer<T>, sweep| Transpose {
+            w: w.values.at(start),
             velocity: w.velocity_at(start),
             ..sweep
         };
         match &weights.hidden {
             Hidden::Full { forward, backward: None } => {
-                device.transpose::<T>(&of(forward, sweep), Stored::Full, members as u32)?;
+                device.transpose::<T>(&of(forward, sweep), WeightFormat::Full, members as u32)?;
                 device.finish::<T>(&finish, members as u32)
             }
             Hidden::Full { forward, backward: Some(backward) } => {
-                device.transpose::<T>(&of(backward, sweep), Stored::Full, members as u32)?;
+                device.transpose::<T>(&of(backward, sweep), WeightFormat::Full, members as u32)?;
                 let only_moves = Transpose { parts: Address::default(), ..sweep };
-                device.transpose::<T>(&of(forward, only_moves), Stored::Full, members as u32)?;
+                device.transpose::<T>(
+                    &of(forward, only_moves),
+                    WeightFormat::Full,
+                    members as u32,
+                )?;
                 device.finish::<T>(&finish, members as u32)
             }
             Hidden::Frozen { forward, backward, drift } => {
                 let mut finish = Finish { factor: drift.kept(), ..finish };
                 if drift.updates() > 0 {
-                    let along = self.along(device, weights, room, (l, sweep.g), false)?;
+                    let along = self.along(device, weights, workspace, (l, sweep.g), false)?;
                     let product = Multiply {
                         w: drift.s.at((l - 1) * members * self.size.drift()),
                         w_stride: self.size.drift() as u64,
                         x: along,
-                        x_stride: (room.samples * self.size.ld_drift) as u64,
+                        x_stride: (workspace.samples * self.size.ld_drift) as u64,
                         y: descent.product.at(0),
-                        y_stride: room.stride() as u64,
+                        y_stride: workspace.stride() as u64,
                         parameters: self.parameters.at(0),
                         factor: 1.0,
                         scale: 1.0,
@@ -163,17 +168,17 @@ impl Sweep {
                         ld: self.size.ld_drift as u32,
                         columns: self.columns_of_drift(drift.updates()).next_multiple_of(8),
                         ld_out: ld as u32,
-                        samples: room.samples as u32,
+                        samples: workspace.samples as u32,
                         ..Multiply::default()
                     };
-                    device.multiply::<T>(&product, Stored::Full, members as u32)?;
+                    device.multiply::<T>(&product, WeightFormat::Full, members as u32)?;
                     finish.y2 = descent.product.at(0);
                 }
                 let w = backward.as_ref().unwrap_or(forward).at(start);
                 let sweep = Transpose { w, x: Address::default(), ..sweep };
-                device.transpose::<T>(&sweep, Stored::Half, members as u32)?;
+                device.transpose::<T>(&sweep, WeightFormat::Half, members as u32)?;
                 if moves {
-                    self.append(device, weights, (room, descent), l)?;
+                    self.append(device, weights, (workspace, descent), l)?;
                 }
                 device.finish::<T>(&finish, members as u32)
             }
@@ -185,7 +190,7 @@ impl Sweep {
         &self,
         device: &Device,
         weights: &Weights<T>,
-        (room, descent): (&Room<T>, &Descent<T>),
+        (workspace, descent): (&Workspace<T>, &Descent<T>),
         l: usize,
     ) -> Result<(), Fault> {
         let Hidden::Frozen { drift, .. } = &weights.hidden else { return Ok(()) };
@@ -193,18 +198,18 @@ impl Sweep {
             + self.columns_of_drift(drift.updates()) as usize;
         let g = Append {
             x: descent.g.at(0),
-            x_stride: room.stride() as u64,
+            x_stride: workspace.stride() as u64,
             drift: drift.g.at(start),
             drift_stride: self.size.drift() as u64,
             rows: self.size.width as u32,
             ld: self.size.ld as u32,
             ld_drift: self.size.ld_drift as u32,
-            samples: room.samples as u32,
+            samples: workspace.samples as u32,
             ..Append::default()
         };
         device.append::<T>(&g, self.size.members as u32)?;
         let s = Append {
-            x: room.values(l - 1),
+            x: workspace.values(l - 1),
             k: descent.k.at(0),
             update: self.scales.update_hidden,
             drift: drift.s.at(start),
@@ -213,22 +218,22 @@ impl Sweep {
         device.append::<T>(&s, self.size.members as u32)
     }
 
-    /// The steps of U and V.
+    /// Makes the steps of U and V.
     pub fn step_ends<T: Number>(
         &self,
         device: &Device,
         weights: &Weights<T>,
-        (room, descent): (&Room<T>, &Descent<T>),
+        (workspace, descent): (&Workspace<T>, &Descent<T>),
     ) -> Result<(), Fault> {
         let Size { members, width, ld, ld_input, dimension, .. } = self.size;
         let input = Transpose {
-            w: weights.input.weights.at(0),
+            w: weights.input.values.at(0),
             w_stride: (width * ld_input) as u64,
             velocity: weights.input.velocity_at(0),
             g: descent.g.at(0),
-            g_stride: room.stride() as u64,
-            x: room.x.at(0),
-            x_stride: (room.samples * ld_input) as u64,
+            g_stride: workspace.stride() as u64,
+            x: workspace.x.at(0),
+            x_stride: (workspace.samples * ld_input) as u64,
             k: descent.k.at(0),
             parameters: self.parameters.at(0),
             update: self.scales.update_input,
@@ -236,12 +241,12 @@ impl Sweep {
             ld: ld_input as u32,
             columns: (dimension as u32).next_multiple_of(8),
             ld_g: ld as u32,
-            samples: room.samples as u32,
+            samples: workspace.samples as u32,
             weight_group: Group::Input as u32,
             ..Transpose::default()
         };
-        device.transpose::<T>(&input, Stored::Full, members as u32)?;
-        let ends = self.ends_of_descent(weights, (room, descent));
+        device.transpose::<T>(&input, WeightFormat::Full, members as u32)?;
+        let ends = self.ends_of_descent(weights, (workspace, descent));
         device.readout::<T>(&ends, members as u32)
     }
 }

@@ -30,43 +30,43 @@ use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Update};
 use crate::data::Samples;
 use crate::rng::noise::BrownianPath;
 use descend::Descent;
-use sweep::Sweep;
+use sweep::Launcher;
 use weights::{Hidden, Weights};
-use workspace::Room;
+use workspace::Workspace;
 
 /// Numbers of a row are padded to a multiple of this.
 pub const PADDING: usize = 32;
 
-/// Sizes of all arrays.
+/// The sizes that all arrays of a crew follow from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Networks.
+    /// Number of networks in flight.
     pub members: usize,
-    /// n
+    /// Width n of the hidden layers.
     pub width: usize,
-    /// L
+    /// Depth L: the number of residual blocks.
     pub depth: usize,
-    /// d
+    /// Dimension d of the inputs.
     pub dimension: usize,
-    /// O
+    /// Number O of outputs.
     pub outputs: usize,
-    /// B: samples of an update.
+    /// Number B of samples of an update.
     pub batch: usize,
-    /// n, padded.
+    /// Width n, padded: numbers from one row to the next.
     pub ld: usize,
-    /// d, padded.
+    /// Dimension d, padded: numbers from one row of U to the next.
     pub ld_input: usize,
-    /// Columns of a drift, padded; 0 where there is none.
+    /// Columns of a factor of the drift, padded; 0 where there is none.
     pub ld_drift: usize,
 }
 
 impl Size {
-    /// Numbers of a hidden matrix.
+    /// Numbers of one hidden matrix.
     pub fn matrix(&self) -> usize {
         self.width * self.ld
     }
 
-    /// Numbers of a layer of all members.
+    /// Numbers of one layer's matrices of all members.
     pub fn layer(&self) -> usize {
         self.members * self.matrix()
     }
@@ -77,40 +77,41 @@ impl Size {
     }
 }
 
-/// What a crew is made of.
+/// Networks of one shape that are to go step by step together.
 #[derive(Clone, Debug)]
-pub struct Ensemble<'a> {
-    /// Every member.
+pub struct Members<'a> {
+    /// The shape that all of them have.
     pub network: Network,
-    /// Of each member.
+    /// Seed of the noise of each network.
     pub seeds: &'a [u64],
-    /// How each reads its noise.
+    /// How each network reads its noise.
     pub noise: BrownianPath,
-    /// What is kept.
+    /// What is kept of recorded passes.
     pub probe: Probe,
-    /// Training and test samples.
+    /// Training samples and test samples.
     pub samples: (Samples, Samples),
-    /// Samples of an update.
+    /// Number B of samples of an update.
     pub batch: usize,
-    /// Initial hidden weights frozen in bf16, for so many updates at most.
+    /// Number of updates, at most, where initial hidden weights are frozen in bf16; None where
+    /// weights are kept in full.
     pub frozen: Option<usize>,
 }
 
-/// Networks in flight.
+/// Networks of the dense engine that are in flight on one device.
 pub struct Dense<T: Number> {
     device: Arc<Device>,
     network: Network,
     probe: Probe,
     samples: [Samples; 2],
     inputs: [Buffer<f64>; 2],
-    sweep: Sweep,
+    launcher: Launcher,
     weights: Weights<T>,
-    room: Room<T>,
+    workspace: Workspace<T>,
     descent: Descent<T>,
-    evaluation: Option<Room<T>>,
+    evaluation: Option<Workspace<T>>,
     /// Σ ((W − W⁽⁰⁾)φ)², one of each member.
     movement: Buffer<f64>,
-    /// Positions that are in the room, and those whose labels are there.
+    /// Positions that are in the workspace, and those whose labels are there.
     batches: Vec<Vec<usize>>,
     labelled: Vec<Vec<usize>>,
     /// One step.
@@ -122,12 +123,12 @@ pub struct Dense<T: Number> {
 }
 
 impl<T: Number> Dense<T> {
-    /// Networks at initialisation.
+    /// Networks at their initialisation.
     ///
     /// # Errors
     /// When the device has not enough memory, or fails.
-    pub fn new(device: Arc<Device>, ensemble: Ensemble) -> Result<Self, Fault> {
-        let Ensemble { network, seeds, noise, probe, samples: (train, test), batch, frozen } =
+    pub fn new(device: Arc<Device>, ensemble: Members) -> Result<Self, Fault> {
+        let Members { network, seeds, noise, probe, samples: (train, test), batch, frozen } =
             ensemble;
         let padded = |n: usize| n.next_multiple_of(PADDING);
         let size = Size {
@@ -141,9 +142,9 @@ impl<T: Number> Dense<T> {
             ld_input: padded(train.dimension),
             ld_drift: frozen.map_or(0, |updates| padded((updates * batch).max(1))),
         };
-        let kind = (network.own_backward_weights(), frozen);
+        let own_backward = network.own_backward_weights();
         let recorders = seeds.iter().map(|_| Recorder::new(&probe));
-        let sweep = Sweep {
+        let launcher = Launcher {
             size,
             activation: network.activation,
             scales: network.scales,
@@ -151,8 +152,8 @@ impl<T: Number> Dense<T> {
             first_nonfinite: device.copied(&vec![u64::MAX; size.members])?,
         };
         Ok(Dense {
-            weights: Weights::draw(&device, size, seeds, noise, kind)?,
-            room: Room::new(&device, size, batch, true)?,
+            weights: Weights::draw(&device, size, seeds, noise, own_backward, frozen)?,
+            workspace: Workspace::new(&device, size, batch, true)?,
             descent: Descent::new(&device, size, batch)?,
             inputs: [device.copied(&train.inputs)?, device.copied(&test.inputs)?],
             samples: [train, test],
@@ -164,22 +165,22 @@ impl<T: Number> Dense<T> {
             record: false,
             passes: 0,
             recorders: recorders.collect(),
-            sweep,
+            launcher,
             network,
             probe,
             device,
         })
     }
 
-    /// Entry (i, j) of W_l of a member, by row and column; for tests.
+    /// The entries (i, j) of W_l of a member, by row and column; for tests.
     ///
     /// # Errors
     /// As of [`crate::backend::crew::Crew::forward`].
     pub fn weights_of(&self, member: usize, l: usize) -> Result<Option<Vec<T>>, Fault> {
-        let size = self.sweep.size;
+        let size = self.launcher.size;
         let Hidden::Full { forward, .. } = &self.weights.hidden else { return Ok(None) };
         let first = (l - 1) * size.layer() + member * size.matrix();
-        let all = self.device.read_back(&forward.weights, first..first + size.matrix())?;
+        let all = self.device.read_back(&forward.values, first..first + size.matrix())?;
         let rows = all.chunks(size.ld).flat_map(|row| row[..size.width].iter().copied());
         Ok(Some(rows.collect()))
     }
@@ -189,15 +190,15 @@ impl<T: Number> Dense<T> {
     /// # Errors
     /// As of [`crate::backend::crew::Crew::forward`].
     pub fn ends_of(&self, member: usize) -> Result<(Vec<T>, Vec<T>), Fault> {
-        let size = self.sweep.size;
+        let size = self.launcher.size;
         let block =
             |buffer: &Buffer<T>, rows: usize, ld: usize, there: usize| -> Result<_, Fault> {
                 let first = member * rows * ld;
                 let all = self.device.read_back(buffer, first..first + rows * ld)?;
                 Ok(all.chunks(ld).flat_map(|row| row[..there].iter().copied()).collect())
             };
-        let u = block(&self.weights.input.weights, size.width, size.ld_input, size.dimension)?;
-        let v = block(&self.weights.readout.weights, size.outputs, size.ld, size.width)?;
+        let u = block(&self.weights.input.values, size.width, size.ld_input, size.dimension)?;
+        let v = block(&self.weights.readout.values, size.outputs, size.ld, size.width)?;
         Ok((u, v))
     }
 
@@ -205,7 +206,7 @@ impl<T: Number> Dense<T> {
     /// training set.
     fn evaluated_at_once(&self) -> usize {
         let [train, test] = [&self.samples[0], &self.samples[1]].map(Samples::len);
-        let minibatches = self.sweep.size.batch < train;
+        let minibatches = self.launcher.size.batch < train;
         test.max(if minibatches { train } else { 0 }).min(EVALUATED_AT_ONCE)
     }
 
@@ -220,46 +221,46 @@ impl<T: Number> Dense<T> {
             parameters.rates = [rates.input, rates.hidden, rates.readout];
             (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
             if *momentum > 0.0 {
-                self.weights.set_in_motion(&self.device, self.sweep.size)?;
+                self.weights.set_in_motion(&self.device, self.launcher.size)?;
             }
         }
-        self.device.write(&mut self.sweep.parameters, &[parameters])
+        self.device.write(&mut self.launcher.parameters, &[parameters])
     }
 
-    /// Puts the samples of a pass into the room.
+    /// Puts the samples of a pass into the workspace.
     fn choose(&mut self, batches: &[Vec<usize>]) -> Result<(), Fault> {
         if self.batches == batches {
             return Ok(());
         }
         let positions: Vec<u32> = batches.iter().flatten().map(|&p| p as u32).collect();
-        self.device.write(&mut self.room.positions, &positions)?;
+        self.device.write(&mut self.workspace.positions, &positions)?;
         self.batches = batches.to_vec();
         Ok(())
     }
 
     /// Where each member left the finite numbers first: the step, and the place in it.
     fn first_nonfinite(&self) -> Result<Vec<Option<(u32, u32)>>, Fault> {
-        let members = self.sweep.size.members;
-        let first = self.device.read_back(&self.sweep.first_nonfinite, 0..members)?;
-        Ok(first.into_iter().map(|noted| self.sweep.places().read(noted)).collect())
+        let members = self.launcher.size.members;
+        let first = self.device.read_back(&self.launcher.first_nonfinite, 0..members)?;
+        Ok(first.into_iter().map(|noted| self.launcher.pass_order().read(noted)).collect())
     }
 
     fn launch_forward(&self) -> Result<(), Fault> {
-        let of = (&self.inputs[0], false, true);
-        self.sweep.forward(&self.device, &self.weights, &self.room, of)
+        let inputs = &self.inputs[0];
+        self.launcher.forward(&self.device, &self.weights, &self.workspace, inputs, false)
     }
 
-    /// One step from the samples in the room to the last update.
+    /// One step from the samples in the workspace to the last update.
     fn launch_step(&self, pass: &UnrecordedPass) -> Result<(), Fault> {
         let (device, weights) = (&*self.device, &self.weights);
-        let vectors = (&self.room, &self.descent);
+        let vectors = (&self.workspace, &self.descent);
         self.launch_forward()?;
-        self.sweep.loss(device, weights, vectors, pass.loss)?;
-        self.sweep.signal(device, weights, vectors)?;
+        self.launcher.loss(device, weights, vectors, pass.loss)?;
+        self.launcher.signal(device, weights, vectors)?;
         for l in (1..=self.network.depth).rev() {
-            self.sweep.descend(device, weights, vectors, l, true)?;
+            self.launcher.descend(device, weights, vectors, l, true)?;
         }
-        self.sweep.step_ends(device, weights, vectors)
+        self.launcher.step_ends(device, weights, vectors)
     }
 
     /// The factors of an update are in the drift.

@@ -9,25 +9,25 @@ use crate::backend::{Covariances, Snapshot};
 impl<T: Number> Dense<T> {
     /// The vectors of each member, from those of all.
     fn by_member(&self, all: &[T]) -> Vec<Vectors<T>> {
-        let Size { ld, width, .. } = self.sweep.size;
-        let samples = self.room.samples;
+        let Size { ld, width, .. } = self.launcher.size;
+        let samples = self.workspace.samples;
         let of = |own: &[T]| Vectors::from_fn(width, samples, |i, p| own[p * ld + i]);
         all.chunks(samples * ld).map(of).collect()
     }
 
     /// Snapshots of h at the probed layers, of every member; φ(h) is kept if `follows`.
     pub(super) fn record_features(&mut self, follows: bool) -> Result<Vec<Vec<Snapshot>>, Fault> {
-        let mut seen = vec![Vec::new(); self.sweep.size.members];
+        let mut seen = vec![Vec::new(); self.launcher.size.members];
         for l in self.probe.layers.clone() {
             if self.record {
-                let h = self.by_member(&self.room.hidden_on_host(&self.device, l)?);
+                let h = self.by_member(&self.workspace.hidden_on_host(&self.device, l)?);
                 for ((seen, recorder), h) in seen.iter_mut().zip(&mut self.recorders).zip(&h) {
                     seen.extend(recorder.see_features(l, h));
                 }
             }
             if l < self.network.depth {
                 let values = match follows {
-                    true => self.by_member(&self.room.values_on_host(&self.device, l)?),
+                    true => self.by_member(&self.workspace.values_on_host(&self.device, l)?),
                     false => Vec::new(),
                 };
                 for (m, recorder) in self.recorders.iter_mut().enumerate() {
@@ -50,7 +50,7 @@ impl<T: Number> Dense<T> {
         }
         let g = match self.record || follows {
             true => {
-                let count = self.sweep.size.members * self.room.stride();
+                let count = self.launcher.size.members * self.workspace.stride();
                 self.by_member(&self.device.read_back(&self.descent.g, 0..count)?)
             }
             false => Vec::new(),

@@ -6,54 +6,28 @@ use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 use super::super::arguments::Draw;
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::launch::Stored;
+use super::super::launch::WeightFormat;
+use super::super::trained::TrainedBuffer;
 use super::Size;
 use super::drift::Drift;
 use crate::rng::noise::{BrownianPath, Direction, Entry, Place};
 
-/// Explicit matrices and, once there is momentum, their velocities.
-pub struct Trained<T> {
-    /// Of all members.
-    pub weights: Buffer<T>,
-    /// Laid out as the weights.
-    pub velocity: Option<Buffer<T>>,
-}
-
-impl<T: Number> Trained<T> {
-    fn new(weights: Buffer<T>) -> Self {
-        Trained { weights, velocity: None }
-    }
-
-    /// Of number `index`, or null where nothing has a velocity.
-    pub fn velocity_at(&self, index: usize) -> Address {
-        self.velocity.as_ref().map(|velocity| velocity.at(index)).unwrap_or_default()
-    }
-
-    /// Gives it velocities, `count` numbers.
-    fn set_in_motion(&mut self, device: &Device, count: usize) -> Result<(), Fault> {
-        if self.velocity.is_none() {
-            self.velocity = Some(device.zeros(count)?);
-        }
-        Ok(())
-    }
-}
-
-/// W_1 … W_L: \[layer\]\[member\]\[row\]\[column\].
+/// The hidden weights W_1 … W_L, \[layer\]\[member\]\[row\]\[column\].
 pub enum Hidden<T> {
-    /// All numbers in T.
+    /// All numbers of the weights, in T.
     Full {
-        /// W
-        forward: Trained<T>,
-        /// W̃ of closure `gia`
-        backward: Option<Trained<T>>,
+        /// The weights W of forward passes.
+        forward: TrainedBuffer<T>,
+        /// The independent weights W̃ that carry gradients in closure `gia`; None elsewhere.
+        backward: Option<TrainedBuffer<T>>,
     },
-    /// The initial ones in bf16, and a drift.
+    /// The initial numbers in bf16, and a drift.
     Frozen {
-        /// W⁽⁰⁾
+        /// The initial weights W⁽⁰⁾ of forward passes.
         forward: Buffer<u16>,
-        /// W̃⁽⁰⁾ of closure `gia`
+        /// The initial weights W̃⁽⁰⁾ that carry gradients in closure `gia`; None elsewhere.
         backward: Option<Buffer<u16>>,
-        /// W − W⁽⁰⁾
+        /// What training adds to them, W − W⁽⁰⁾ without weight decay.
         drift: Drift<T>,
     },
 }
@@ -65,32 +39,34 @@ struct Source {
     noise: BrownianPath,
 }
 
-/// All weights.
+/// All weights of all members, and the noise that they were drawn from.
 pub struct Weights<T> {
     source: Source,
-    /// U: \[member\]\[row\]\[coordinate\].
-    pub input: Trained<T>,
-    /// The hidden ones.
+    /// Input weights U: \[member\]\[row\]\[coordinate\].
+    pub input: TrainedBuffer<T>,
+    /// The hidden weights of all layers.
     pub hidden: Hidden<T>,
-    /// V: \[member\]\[output\]\[row\].
-    pub readout: Trained<T>,
+    /// Readout weights V: \[member\]\[output\]\[row\].
+    pub readout: TrainedBuffer<T>,
     /// W − W⁽⁰⁾ of one layer, once it was asked for.
     moved: Option<Buffer<T>>,
 }
 
 impl<T: Number> Weights<T> {
-    /// Draws those of seeds `seeds`, whose noise is read as `noise`, that of any of them.
+    /// Draws the weights of the networks of `seeds`, whose noise is read as `noise`, that of any of
+    /// them.
     pub fn draw(
         device: &Device,
         size: Size,
         seeds: &[u64],
         noise: BrownianPath,
-        (own_backward, frozen): (bool, Option<usize>),
+        own_backward: bool,
+        frozen: Option<usize>,
     ) -> Result<Self, Fault> {
         let source = Source { size, seeds: device.copied(seeds)?, noise };
-        let input = Trained::new(device.zeros(size.members * size.width * size.ld_input)?);
+        let input = TrainedBuffer::new(device.zeros(size.members * size.width * size.ld_input)?);
         let entries = Draw {
-            out: input.weights.at(0),
+            out: input.values.at(0),
             stride: (size.width * size.ld_input) as u64,
             row_stride: size.ld_input as u32,
             column_stride: 1,
@@ -98,10 +74,10 @@ impl<T: Number> Weights<T> {
             columns: size.dimension as u32,
             ..source.of(Entry::Input { coordinate: 0 })
         };
-        device.draw::<T>(&entries, Stored::Full, size.members as u32)?;
-        let readout = Trained::new(device.zeros(size.members * size.outputs * size.ld)?);
+        device.draw::<T>(&entries, WeightFormat::Full, size.members as u32)?;
+        let readout = TrainedBuffer::new(device.zeros(size.members * size.outputs * size.ld)?);
         let entries = Draw {
-            out: readout.weights.at(0),
+            out: readout.values.at(0),
             stride: (size.outputs * size.ld) as u64,
             row_stride: 1,
             column_stride: size.ld as u32,
@@ -109,16 +85,16 @@ impl<T: Number> Weights<T> {
             columns: size.outputs as u32,
             ..source.of(Entry::Readout { output: 0 })
         };
-        device.draw::<T>(&entries, Stored::Full, size.members as u32)?;
+        device.draw::<T>(&entries, WeightFormat::Full, size.members as u32)?;
         let hidden = match frozen {
             None => {
-                let draw = |direction| source.draw::<T, T>(device, direction, Stored::Full);
-                let forward = Trained::new(draw(Direction::Forward)?);
+                let draw = |direction| source.draw::<T, T>(device, direction, WeightFormat::Full);
+                let forward = TrainedBuffer::new(draw(Direction::Forward)?);
                 let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
-                Hidden::Full { forward, backward: backward.map(Trained::new) }
+                Hidden::Full { forward, backward: backward.map(TrainedBuffer::new) }
             }
             Some(updates) => {
-                let draw = |direction| source.draw::<T, u16>(device, direction, Stored::Half);
+                let draw = |direction| source.draw::<T, u16>(device, direction, WeightFormat::Half);
                 let forward = draw(Direction::Forward)?;
                 let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
                 Hidden::Frozen { forward, backward, drift: Drift::new(device, size, updates)? }
@@ -127,16 +103,20 @@ impl<T: Number> Weights<T> {
         Ok(Weights { source, input, hidden, readout, moved: None })
     }
 
-    /// W_l − W_l⁽⁰⁾ of all members, the second drawn again.
+    /// Writes W_l − W_l⁽⁰⁾ of all members, the second drawn again, and returns where it begins.
     pub fn moved(&mut self, device: &Device, size: Size, l: usize) -> Result<Address, Fault> {
         if self.moved.is_none() {
             self.moved = Some(device.zeros(size.layer())?);
         }
         let out = self.moved.as_ref().map(|moved| moved.at(0)).unwrap_or_default();
         let Hidden::Full { forward, .. } = &self.hidden else { return Ok(out) };
-        let minuend = forward.weights.at((l - 1) * size.layer());
+        let minuend = forward.values.at((l - 1) * size.layer());
         let layer = self.source.layer(l, Direction::Forward);
-        device.draw::<T>(&Draw { out, minuend, ..layer }, Stored::Full, size.members as u32)?;
+        device.draw::<T>(
+            &Draw { out, minuend, ..layer },
+            WeightFormat::Full,
+            size.members as u32,
+        )?;
         Ok(out)
     }
 
@@ -186,7 +166,7 @@ impl Source {
         &self,
         device: &Device,
         direction: Direction,
-        stored: Stored,
+        stored: WeightFormat,
     ) -> Result<Buffer<W>, Fault> {
         let drawn = device.zeros::<W>(self.size.depth * self.size.layer())?;
         for l in 1..=self.size.depth {

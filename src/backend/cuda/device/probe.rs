@@ -17,13 +17,13 @@ pub enum Driver {
         /// The newest CUDA version that the driver knows, major and minor.
         version: (i32, i32),
         /// All devices that the driver shows, in its order.
-        devices: Vec<Device>,
+        devices: Vec<DriverDevice>,
     },
 }
 
 /// A device as the driver describes it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Device {
+pub struct DriverDevice {
     /// The name that the driver gives it.
     pub name: String,
     /// Compute capability, major and minor.
@@ -71,7 +71,7 @@ pub fn find_driver() -> Driver {
     }
 }
 
-type Answer = ((i32, i32), Vec<Device>);
+type Answer = ((i32, i32), Vec<DriverDevice>);
 
 /// Version and devices, or which call failed and how.
 fn ask_driver() -> Result<Answer, (&'static str, result::DriverError)> {
@@ -100,7 +100,7 @@ fn ask_driver() -> Result<Answer, (&'static str, result::DriverError)> {
             attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
             attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
         );
-        Ok(Device { name, capability, memory })
+        Ok(DriverDevice { name, capability, memory })
     };
     let devices: Result<Vec<_>, _> = (0..count).map(device).collect();
     Ok(((version / 1000, version % 1000 / 10), devices?))
