@@ -6,6 +6,7 @@ use super::declaration::{Axis, Family};
 use super::series::Subject;
 use crate::experiment::Experiment;
 use crate::model::{Closure, Parametrization};
+use crate::observables::Observable;
 use crate::stats::verdict::Verdict;
 
 /// A point of a claim's curve.
@@ -53,8 +54,8 @@ pub struct Claim {
     pub axis: Axis,
     /// The width (axis depth) or depth (axis width) that is held.
     pub held: Option<usize>,
-    /// Observable
-    pub observable: &'static str,
+    /// What is claimed about.
+    pub observable: Observable,
     /// Updates done.
     pub step: u32,
     /// Where on the horizon, for observables that live there.
@@ -107,7 +108,7 @@ pub fn id(experiment: &Experiment, subject: Subject, axis: Axis, held: Option<us
         _ => "all n".to_owned(),
     };
     let Subject { closure, parametrization, step, observable, .. } = subject;
-    let mut id = format!("{observable}/{}/{at}/k={step}", closure.name());
+    let mut id = format!("{}/{}/{at}/k={step}", observable.name(), closure.name());
     if experiment.ensemble.parametrizations.is_some() {
         id = format!("{id}/{}", parametrization.name());
     }

@@ -4,10 +4,10 @@
 
 use serde::Serialize;
 
-use super::series::WEAK;
 use crate::experiment::Study;
 use crate::model::Closure::{self, Exact, Gia, Nfd};
 use crate::model::Parametrization::{self, DepthMup, DepthMupCorrected};
+use crate::observables::Observable;
 
 /// How an observable should depend on depth or width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,7 +45,7 @@ pub enum Axis {
 
 /// A row of a study's table of claims.
 pub struct Declaration {
-    pub observable: &'static str,
+    pub observable: Observable,
     pub words: &'static str,
     pub closures: &'static [Closure],
     /// Empty: all.
@@ -72,7 +72,7 @@ const MIDDLE: Option<usize> = Some(2);
 const END: Option<usize> = Some(4);
 
 const fn error(
-    observable: &'static str,
+    observable: Observable,
     words: &'static str,
     axis: Axis,
     first_step: u32,
@@ -93,7 +93,7 @@ const fn error(
     }
 }
 
-const fn coupling(observable: &'static str, words: &'static str, axis: Axis) -> Declaration {
+const fn coupling(observable: Observable, words: &'static str, axis: Axis) -> Declaration {
     Declaration {
         closures: &[Exact, Nfd],
         compares: false,
@@ -104,7 +104,7 @@ const fn coupling(observable: &'static str, words: &'static str, axis: Axis) -> 
 }
 
 const fn stays(
-    observable: &'static str,
+    observable: Observable,
     words: &'static str,
     closures: &'static [Closure],
     place: Option<usize>,
@@ -121,25 +121,25 @@ const fn stays(
 const FORWARD: &str = "forward coupling per layer falls at least like 1/L²";
 const BACKWARD: &str = "backward coupling per layer falls at least like 1/L²";
 const FORWARD_STAYS: Declaration = stays(
-    "coupling.forward.accumulated",
+    Observable::ForwardCouplingAccumulated,
     "forward coupling accumulated over layers does not vanish with L",
     &[Exact, Nfd],
     None,
 );
 const BACKWARD_STAYS: Declaration = stays(
-    "coupling.backward.accumulated.past",
+    Observable::BackwardCouplingAccumulated,
     "backward coupling accumulated over layers does not vanish with L",
     &[Exact, Nfd],
     None,
 );
 const GAP_OF_F: Declaration = stays(
-    "closure_gap.f",
+    Observable::OutputGap,
     "mean-square gap of f to the exact network of this width does not vanish with L",
     &[Nfd, Gia],
     None,
 );
 const GAP_OF_G: Declaration = stays(
-    "closure_gap.g",
+    Observable::GradientGap,
     "mean-square gap of g_0 to the exact network of this width does not vanish with L",
     &[Nfd, Gia],
     INPUT,
@@ -147,15 +147,39 @@ const GAP_OF_G: Declaration = stays(
 
 /// arXiv 2512.21075, theorem 5.5 (docs/theory.md, section 5).
 const TRAINING_CONVERGENCE: &[Declaration] = &[
-    error(WEAK, "weak error of f falls at least like 1/L", Axis::Depth, 1, None),
-    error("strong.h", "mean-square error of h_L falls at least like 1/L", Axis::Depth, 1, END),
-    error("strong.g", "mean-square error of g_0 falls at least like 1/L", Axis::Depth, 0, INPUT),
-    error("strong.h", "mean-square error of h_L falls at least like 1/n", Axis::Width, 1, END),
-    error("strong.g", "mean-square error of g_0 falls at least like 1/n", Axis::Width, 0, INPUT),
-    coupling("coupling.forward.layer", FORWARD, Axis::Depth),
-    coupling("coupling.backward.layer.past", BACKWARD, Axis::Depth),
-    coupling("coupling.forward.layer", FORWARD, Axis::Both),
-    coupling("coupling.backward.layer.past", BACKWARD, Axis::Both),
+    error(Observable::WeakError, "weak error of f falls at least like 1/L", Axis::Depth, 1, None),
+    error(
+        Observable::FeatureError,
+        "mean-square error of h_L falls at least like 1/L",
+        Axis::Depth,
+        1,
+        END,
+    ),
+    error(
+        Observable::GradientError,
+        "mean-square error of g_0 falls at least like 1/L",
+        Axis::Depth,
+        0,
+        INPUT,
+    ),
+    error(
+        Observable::FeatureError,
+        "mean-square error of h_L falls at least like 1/n",
+        Axis::Width,
+        1,
+        END,
+    ),
+    error(
+        Observable::GradientError,
+        "mean-square error of g_0 falls at least like 1/n",
+        Axis::Width,
+        0,
+        INPUT,
+    ),
+    coupling(Observable::ForwardCoupling, FORWARD, Axis::Depth),
+    coupling(Observable::BackwardCoupling, BACKWARD, Axis::Depth),
+    coupling(Observable::ForwardCoupling, FORWARD, Axis::Both),
+    coupling(Observable::BackwardCoupling, BACKWARD, Axis::Both),
     FORWARD_STAYS,
     BACKWARD_STAYS,
     GAP_OF_F,
@@ -163,7 +187,7 @@ const TRAINING_CONVERGENCE: &[Declaration] = &[
 ];
 
 const fn initial(
-    observable: &'static str,
+    observable: Observable,
     words: &'static str,
     axis: Axis,
     place: Option<usize>,
@@ -187,15 +211,15 @@ const G_LAW: &str = "mean-square error of g_0 at initialisation is a/n + b/L";
 /// The same, figure 1: h errs like an Euler scheme, all in one direction, g like a sum of independent
 /// parts.
 const PROPAGATION: &[Declaration] = &[
-    initial("strong.h", H_LAW, Axis::Both, END, (2.0, true)),
-    initial("strong.h", H_LAW, Axis::WidthOfAll, END, (2.0, true)),
-    initial("strong.g", G_LAW, Axis::Both, INPUT, (1.0, false)),
-    initial("strong.g", G_LAW, Axis::WidthOfAll, INPUT, (1.0, false)),
+    initial(Observable::FeatureError, H_LAW, Axis::Both, END, (2.0, true)),
+    initial(Observable::FeatureError, H_LAW, Axis::WidthOfAll, END, (2.0, true)),
+    initial(Observable::GradientError, G_LAW, Axis::Both, INPUT, (1.0, false)),
+    initial(Observable::GradientError, G_LAW, Axis::WidthOfAll, INPUT, (1.0, false)),
     Declaration {
         closures: &[Exact],
         compares: false,
         ..error(
-            "coupling.backward.accumulated.same",
+            Observable::BackwardCouplingWithinAccumulated,
             "at initialisation backward coupling is an effect of width, of order 1/n",
             Axis::Width,
             0,
@@ -204,7 +228,7 @@ const PROPAGATION: &[Declaration] = &[
     },
 ];
 
-const fn gap(observable: &'static str, words: &'static str, place: Option<usize>) -> Declaration {
+const fn gap(observable: Observable, words: &'static str, place: Option<usize>) -> Declaration {
     Declaration {
         first_step: LAST,
         family: Family::Trend,
@@ -217,17 +241,25 @@ const fn gap(observable: &'static str, words: &'static str, place: Option<usize>
 /// networks without depth scaling are compared too, the gap may grow: a trend that does not fall is
 /// claimed of all, a plateau of depth-μP.
 const GRADIENT_INDEPENDENCE: &[Declaration] = &[
-    gap("closure_gap.f", "mean-square gap of f to the exact network does not fall with L", None),
-    gap("closure_gap.h", "mean-square gap of h_L to the exact network does not fall with L", END),
     gap(
-        "closure_gap.loss.test",
+        Observable::OutputGap,
+        "mean-square gap of f to the exact network does not fall with L",
+        None,
+    ),
+    gap(
+        Observable::FeatureGap,
+        "mean-square gap of h_L to the exact network does not fall with L",
+        END,
+    ),
+    gap(
+        Observable::TestLossGap,
         "gap of the test loss to the exact network does not fall with L",
         None,
     ),
     Declaration { first_step: LAST, parametrizations: &[DepthMup], ..GAP_OF_F },
 ];
 
-const fn spectrum(observable: &'static str, words: &'static str) -> Declaration {
+const fn spectrum(observable: Observable, words: &'static str) -> Declaration {
     Declaration {
         axis: Axis::Width,
         first_step: 0,
@@ -239,15 +271,18 @@ const fn spectrum(observable: &'static str, words: &'static str) -> Declaration 
 
 /// Figure 3.
 const NONDEGENERACY: &[Declaration] = &[
-    spectrum("eigmin.features", "smallest eigenvalue of the features halfway does not fall with n"),
     spectrum(
-        "eigmin.gradients",
+        Observable::LeastFeatureEigenvalue,
+        "smallest eigenvalue of the features halfway does not fall with n",
+    ),
+    spectrum(
+        Observable::LeastGradientEigenvalue,
         "smallest eigenvalue of the gradients halfway does not fall with n",
     ),
 ];
 
 const fn moves(
-    observable: &'static str,
+    observable: Observable,
     words: &'static str,
     parametrizations: &'static [Parametrization],
 ) -> Declaration {
@@ -267,7 +302,7 @@ const TRANSFER: &[Declaration] = &[
         parametrizations: &[DepthMup],
         compares: false,
         ..error(
-            "movement.own",
+            Observable::OwnMovement,
             "movement by the inner layer's own weights falls at least like 1/L in mean square",
             Axis::Depth,
             1,
@@ -275,13 +310,13 @@ const TRANSFER: &[Declaration] = &[
         )
     },
     moves(
-        "movement.inner",
+        Observable::InnerMovement,
         "movement of the inner pre-activation does not fall with L",
         &[DepthMup],
     ),
-    moves("movement.f", "movement of f does not fall with L", &[DepthMup]),
+    moves(Observable::OutputMovement, "movement of f does not fall with L", &[DepthMup]),
     moves(
-        "movement.own",
+        Observable::OwnMovement,
         "with corrected rates movement by the inner layer's own weights does not fall with L",
         &[DepthMupCorrected],
     ),
@@ -290,7 +325,7 @@ const TRANSFER: &[Declaration] = &[
         compares: false,
         family: Family::Growth,
         ..error(
-            "movement.f",
+            Observable::OutputMovement,
             "with corrected rates the movement of f grows at least like L in mean square",
             Axis::Depth,
             1,
@@ -301,14 +336,14 @@ const TRANSFER: &[Declaration] = &[
 
 /// Where the reuse of weights shows, and what adds up.
 const ANATOMY: &[Declaration] = &[
-    coupling("coupling.forward.layer", FORWARD, Axis::Depth),
-    coupling("coupling.backward.layer.past", BACKWARD, Axis::Depth),
-    coupling("coupling.forward.layer", FORWARD, Axis::Both),
-    coupling("coupling.backward.layer.past", BACKWARD, Axis::Both),
+    coupling(Observable::ForwardCoupling, FORWARD, Axis::Depth),
+    coupling(Observable::BackwardCoupling, BACKWARD, Axis::Depth),
+    coupling(Observable::ForwardCoupling, FORWARD, Axis::Both),
+    coupling(Observable::BackwardCoupling, BACKWARD, Axis::Both),
     FORWARD_STAYS,
     BACKWARD_STAYS,
     stays(
-        "coupling.backward.accumulated.same",
+        Observable::BackwardCouplingWithinAccumulated,
         "backward coupling within a pass, accumulated over layers, does not vanish with L",
         &[Exact],
         None,

@@ -12,7 +12,7 @@ mod series;
 use crate::experiment::grid::Task;
 use crate::experiment::{Experiment, ReferenceKind, Study};
 use crate::model::{Closure, Parametrization};
-use crate::observables::results::Row;
+use crate::observables::Row;
 use crate::stats::curve::Curve;
 use crate::stats::fit::{self, Fit, Reference, local_exponents};
 use crate::stats::verdict::{LEAST_GOODNESS, LEAST_SEEDS, Rule, Verdict, judge};
@@ -174,11 +174,11 @@ fn coordinates(declaration: &Declaration, (width, depth): (usize, usize)) -> (f6
 }
 
 /// None when the observable was not measured at all.
-fn claim<'a>(
-    index: &Index<'a>,
+fn claim(
+    index: &Index,
     experiment: &Experiment,
     declaration: &Declaration,
-    subject: Subject<'a>,
+    subject: Subject,
     (held, sizes): (Option<usize>, &[(usize, usize)]),
 ) -> Option<Claim> {
     let axis = declaration.axis;

@@ -10,13 +10,11 @@ use super::series::{Index, Subject};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
+use crate::observables::Observable;
 use crate::stats::fit::{self, Sample, local_exponents};
 use crate::stats::jackknife::{Estimate, jackknife};
 use crate::stats::mean;
 use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
-
-/// Observable of these claims.
-pub const OPTIMUM: &str = "optimum.learning_rate";
 
 /// Mean losses at one depth: rate, and by seed the loss after the last update; None where a run
 /// diverged.
@@ -56,7 +54,7 @@ fn claim(
     let rates = experiment.learning_rates();
     let losses = |depth: usize| -> Losses {
         let at = |&rate: &f64| {
-            let mut values = index.values(subject(rate, "loss.train"), (width, depth));
+            let mut values = index.values(subject(rate, Observable::TrainingLoss), (width, depth));
             (rate, values.swap_remove(0))
         };
         rates.iter().map(at).collect()
@@ -102,14 +100,19 @@ fn claim(
     // The slopes are of a growth: −(−p).
     let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, 1.0 / p.value)).collect();
     Claim {
-        id: id(experiment, subject(rates[0], OPTIMUM), Axis::Depth, Some(width)),
+        id: id(
+            experiment,
+            subject(rates[0], Observable::BestLearningRate),
+            Axis::Depth,
+            Some(width),
+        ),
         statement: "the learning rate that trains best does not drift with depth",
         closure,
         parametrization,
         learning_rate: rates[0],
         axis: Axis::Depth,
         held: Some(width),
-        observable: OPTIMUM,
+        observable: Observable::BestLearningRate,
         step,
         depth_time: None,
         family: Family::Drift,

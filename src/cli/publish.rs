@@ -65,7 +65,7 @@ pub fn publish(
 ) -> Result<Ending> {
     let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
     let claims = claims::evaluate(experiment, &outcome.rows, &lost);
-    directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
+    directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     let report = Report {
         experiment,

@@ -8,6 +8,7 @@ use super::text::{count, exponent, measured, plain};
 use crate::claims::{Axis, Claim, Family};
 use crate::experiment::{Group, Precision, Study};
 use crate::model::{Closure, Parametrization};
+use crate::observables::Observable;
 use crate::stats::mean;
 use crate::stats::verdict::Verdict;
 
@@ -87,7 +88,7 @@ fn estimate(claim: &Claim, several: bool) -> String {
 fn decoupling(report: &Report) -> Vec<String> {
     let sentence = |closure: Closure| {
         let claims = report.claims.iter().filter(|claim| {
-            claim.observable == "closure_gap.f"
+            claim.observable == Observable::OutputGap
                 && claim.closure == closure
                 && claim.parametrization == Parametrization::DepthMup
                 && claim.verdict == Verdict::Supported
@@ -113,15 +114,20 @@ fn decoupling(report: &Report) -> Vec<String> {
 }
 
 /// Means over seeds after the last update at the greatest sizes.
-fn at_the_end(report: &Report, closure: Closure, setting: &str, observable: &str) -> Option<f64> {
+fn at_the_end(
+    report: &Report,
+    closure: Closure,
+    setting: Parametrization,
+    observable: Observable,
+) -> Option<f64> {
     let ensemble = &report.experiment.ensemble;
     let (width, depth) = (ensemble.widths.last()?, ensemble.depths.last()?);
     let last = report.experiment.training.steps;
     let rows = report.rows.iter().filter(|row| {
         row.observable == observable
-            && (row.closure, row.parametrization) == (closure.name(), setting)
-            && (row.width, row.depth, row.step) == (*width, *depth, last)
-            && row.learning_rate == report.experiment.learning_rates()[0]
+            && (row.task.closure, row.task.parametrization) == (closure, setting)
+            && (row.task.width, row.task.depth, row.step) == (*width, *depth, last)
+            && row.task.learning_rate.value() == report.experiment.learning_rates()[0]
     });
     let values: Vec<f64> = rows.map(|row| row.value).collect();
     (!values.is_empty()).then(|| mean(&values))
@@ -130,25 +136,26 @@ fn at_the_end(report: &Report, closure: Closure, setting: &str, observable: &str
 /// Loss and accuracy of both closures.
 fn losses(report: &Report) -> Vec<String> {
     let deepest = report.experiment.ensemble.depths.last().copied().unwrap_or(0);
-    let sentence = |setting: &str| {
-        let both = |observable: &str| {
+    let sentence = |setting: Parametrization| {
+        let both = |observable| {
             let of = |closure| at_the_end(report, closure, setting, observable);
             Some((of(Closure::Exact)?, of(Closure::Gia)?))
         };
-        let (exact, gia) = both("loss.test").or_else(|| both("loss.train"))?;
+        let (exact, gia) = both(Observable::TestLoss).or_else(|| both(Observable::TrainingLoss))?;
         let mut words = format!(
-            "In {setting} at L = {deepest} the loss ends at {} exact and {} with independent backward \
+            "In {} at L = {deepest} the loss ends at {} exact and {} with independent backward \
              weights",
+            setting.name(),
             measured(exact),
             measured(gia)
         );
-        if let Some((exact, gia)) = both("accuracy.test") {
+        if let Some((exact, gia)) = both(Observable::TestAccuracy) {
             let _ = write!(words, ", accuracy at {:.1} % and {:.1} %", 100.0 * exact, 100.0 * gia);
         }
         Some(words + ".")
     };
     let settings = report.experiment.parametrizations();
-    settings.iter().filter_map(|p| sentence(p.name())).collect()
+    settings.into_iter().filter_map(sentence).collect()
 }
 
 /// Below this share of the largest eigenvalue the smallest is rounding.
@@ -165,11 +172,13 @@ fn degenerate(report: &Report) -> Vec<String> {
     let horizon = experiment.model.horizon;
     let groups = &experiment.model.train;
     let mut sentences = Vec::new();
-    for (kind, what) in [("features", "φ(h)"), ("gradients", "g")] {
+    for (what, least, largest) in [
+        ("φ(h)", Observable::LeastFeatureEigenvalue, Observable::LargestFeatureEigenvalue),
+        ("g", Observable::LeastGradientEigenvalue, Observable::LargestGradientEigenvalue),
+    ] {
         for quarter in experiment.probed_quarters() {
             let time = quarter as f64 * horizon / 4.0;
-            let at = |name: &str, step: u32| {
-                let observable = format!("{name}.{kind}");
+            let at = |observable: Observable, step: u32| {
                 let rows = report.rows.iter().filter(|row| {
                     row.observable == observable && row.step == step && row.depth_time == Some(time)
                 });
@@ -177,19 +186,19 @@ fn degenerate(report: &Report) -> Vec<String> {
                 (!values.is_empty()).then(|| mean(&values))
             };
             let singular = |step: &u32| {
-                let ends = at("eigmin", *step).zip(at("eigmax", *step));
+                let ends = at(least, *step).zip(at(largest, *step));
                 ends.is_some_and(|(least, most)| least <= rounding(experiment.precision) * most)
             };
             let Some(first) = experiment.training.recorded_steps().find(singular) else { continue };
-            let why = match (kind, quarter) {
-                ("gradients", 4) => {
+            let why = match (what, quarter) {
+                ("g", 4) => {
                     "the last layer's gradient is V for every sample and step, of rank one (with \
                      several outputs of their number)"
                 }
-                ("features", 0) if first > 0 && !groups.contains(&Group::Input) => {
+                ("φ(h)", 0) if first > 0 && !groups.contains(&Group::Input) => {
                     "the input layer is frozen, so its features are the same at every step"
                 }
-                ("features", 0) => "some samples are combinations of others, as duplicates are",
+                ("φ(h)", 0) => "some samples are combinations of others, as duplicates are",
                 _ => {
                     "columns are combinations of others to rounding: see whether training has stopped"
                 }

@@ -15,7 +15,7 @@ pub fn summary(claims: &[Claim]) -> String {
             false => String::new(),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}{name} [{}]", block[0].statement, block[0].observable);
+        let _ = writeln!(out, "{}{name} [{}]", block[0].statement, block[0].observable.name());
         let header = [
             "closure",
             "size",

@@ -26,8 +26,8 @@ pub struct Group<'a> {
 
 impl Group<'_> {
     /// None without a point.
-    pub fn plot(&self, report: &Report) -> Option<Plot> {
-        let plot = claim_plot(report, &self.id, &self.statement, &self.shown);
+    pub fn plot(&self) -> Option<Plot> {
+        let plot = claim_plot(&self.id, &self.statement, &self.shown);
         plot.has_points().then_some(plot)
     }
 }
@@ -49,6 +49,7 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
                 };
                 let observable: String = claim
                     .observable
+                    .name()
                     .chars()
                     .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
                     .collect();
@@ -87,7 +88,7 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
             group.id,
             words::statement(&group.statement)
         );
-        let drawn = group.plot(report);
+        let drawn = group.plot();
         match &drawn {
             Some(plot) => out.push_str(&plot::embedded(plot)),
             None => out.push_str("<p class=\"empty\">No point to draw.</p>"),
@@ -106,7 +107,7 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
 
 fn caption(out: &mut String, report: &Report, group: &Group, plot: Option<&Plot>) {
     let Some(first) = group.shown.first() else { return };
-    let (_, meaning) = words::observable(first.observable, report);
+    let meaning = words::meaning(first.observable, report);
     let _ = write!(
         out,
         "<figcaption>{meaning} Shown {} at {}, {}.",

@@ -2,13 +2,11 @@
 
 use super::words;
 use crate::claims::{Axis, Claim, Family, Point};
-use crate::report::Report;
 use crate::report::plot::{self, Guide, Look, Mark, Plot, Scale, Series};
 
 /// One observable, one series a closure: points, fitted family with band, slope of theory.
-pub fn claim_plot(report: &Report, id: &str, statement: &str, claims: &[&Claim]) -> Plot {
-    let observable = claims.first().map_or("", |claim| claim.observable);
-    let (name, _) = words::observable(observable, report);
+pub fn claim_plot(id: &str, statement: &str, claims: &[&Claim]) -> Plot {
+    let name = claims.first().map(|claim| claim.observable.label()).unwrap_or_default();
     let axis = claims.first().map_or(Axis::Depth, |claim| claim.axis);
     let label = match axis {
         Axis::Depth | Axis::Both => "depth L",
@@ -23,7 +21,7 @@ pub fn claim_plot(report: &Report, id: &str, statement: &str, claims: &[&Claim])
         note: at.unwrap_or_default(),
         description: format!("{name} against {label} for {}", closures.join(", ")),
         x: plot::Axis { label: label.to_owned(), scale: Scale::Sizes },
-        y: plot::Axis { label: name.to_owned(), scale: Scale::Log },
+        y: plot::Axis { label: name, scale: Scale::Log },
         legend: String::new(),
         series: match claims {
             [one] if one.held.is_none() => by_other_size(one),

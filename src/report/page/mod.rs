@@ -74,7 +74,7 @@ pub fn html(report: &Report) -> String {
 /// The page's plots as files: name with ending, content.
 pub fn plots(report: &Report) -> Vec<(String, String)> {
     let groups = claims::groups(report);
-    let of_claims = groups.iter().filter_map(|group| group.plot(report));
+    let of_claims = groups.iter().filter_map(|group| group.plot());
     let curves = trajectories::figures(report).into_iter().map(|figure| figure.plot);
     let file = |plot: Plot| (format!("{}.svg", plot.name), plot::standalone(&plot));
     let own = studies::figures(report).into_iter().map(|figure| figure.plot);

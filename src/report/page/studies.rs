@@ -3,7 +3,7 @@
 use super::trajectories::{Figure, by_x, line, mark};
 use crate::experiment::Study;
 use crate::model::{Closure, Parametrization};
-use crate::observables::results::Row;
+use crate::observables::{Observable, Row};
 use crate::report::Report;
 use crate::report::plot::{Axis, Look, Plot, Scale, Series};
 use crate::report::text::plain;
@@ -71,24 +71,26 @@ fn curves_of_training(report: &Report) -> Vec<Figure> {
     let rate = report.experiment.learning_rates()[0];
     let mut figures = Vec::new();
     for (observable, what) in [
-        ("loss.train", "Training loss"),
-        ("loss.test", "Test loss"),
-        ("accuracy.train", "Training accuracy"),
-        ("accuracy.test", "Test accuracy"),
+        (Observable::TrainingLoss, "Training loss"),
+        (Observable::TestLoss, "Test loss"),
+        (Observable::TrainingAccuracy, "Training accuracy"),
+        (Observable::TestAccuracy, "Test accuracy"),
     ] {
         for &parametrization in &settings {
             let name = parametrization.name();
             let of = |&closure: &Closure| {
                 let at = points(report, |row| {
                     let is = row.observable == observable
-                        && (row.closure, row.parametrization) == (closure.name(), name)
-                        && (row.width, row.depth, row.learning_rate) == (width, deepest, rate);
+                        && (row.task.closure, row.task.parametrization)
+                            == (closure, parametrization)
+                        && (row.task.width, row.task.depth, row.task.learning_rate.value())
+                            == (width, deepest, rate);
                     is.then(|| f64::from(row.step))
                 });
                 banded(closure.name(), Look::Kind(closure as usize), &at)
             };
             let series = ensemble.closures.iter().map(of).collect();
-            let file = format!("{}-{name}", observable.replace('.', "-"));
+            let file = format!("{}-{name}", observable.name().replace('.', "-"));
             let note = format!("L = {deepest}, n = {width}");
             let y = axis(&what.to_lowercase(), Scale::Linear);
             figures.push(figure(
@@ -100,24 +102,26 @@ fn curves_of_training(report: &Report) -> Vec<Figure> {
         }
     }
     for (observable, what) in [
-        ("closure_gap.f", "gap of f to exact, mean square"),
-        ("closure_gap.loss.test", "test loss of gia minus that of exact"),
+        (Observable::OutputGap, "gap of f to exact, mean square"),
+        (Observable::TestLossGap, "test loss of gia minus that of exact"),
     ] {
         let last = report.experiment.training.steps;
         let of = |(i, parametrization): (usize, &Parametrization)| {
             let name = parametrization.name();
             let at = points(report, |row| {
                 let is = row.observable == observable
-                    && (row.closure, row.parametrization) == (Closure::Gia.name(), name)
-                    && (row.width, row.step, row.learning_rate) == (width, last, rate);
-                is.then_some(row.depth as f64)
+                    && (row.task.closure, row.task.parametrization)
+                        == (Closure::Gia, *parametrization)
+                    && (row.task.width, row.step, row.task.learning_rate.value())
+                        == (width, last, rate);
+                is.then_some(row.task.depth as f64)
             });
             series(name, Look::Kind(i % 3), &at)
         };
-        let scale = if observable == "closure_gap.f" { Scale::Log } else { Scale::Linear };
+        let scale = if observable == Observable::OutputGap { Scale::Log } else { Scale::Linear };
         figures.push(figure(
             (
-                format!("{}-by-depth", observable.replace(['.', '_'], "-")),
+                format!("{}-by-depth", observable.name().replace(['.', '_'], "-")),
                 format!("The gap against depth: {what}"),
                 format!("n = {width}, after {last} updates"),
             ),
@@ -140,10 +144,10 @@ fn losses_by_rate(report: &Report) -> Vec<Figure> {
         let name = parametrization.name();
         let of_depth = |(i, &depth): (usize, &usize)| {
             let at = points(report, |row| {
-                let is = row.observable == "loss.train"
-                    && (row.closure, row.parametrization) == (closure.name(), name)
-                    && (row.width, row.depth, row.step) == (width, depth, last);
-                is.then_some(row.learning_rate)
+                let is = row.observable == Observable::TrainingLoss
+                    && (row.task.closure, row.task.parametrization) == (closure, parametrization)
+                    && (row.task.width, row.task.depth, row.step) == (width, depth, last);
+                is.then_some(row.task.learning_rate.value())
             });
             series(&depth.to_string(), Look::rank(i, ensemble.depths.len()), &at)
         };
@@ -171,18 +175,38 @@ fn couplings(report: &Report) -> Vec<Figure> {
         (report.experiment.learning_rates()[0], report.experiment.model.parametrization);
     let mut figures = Vec::new();
     for &closure in ensemble.closures.iter().filter(|closure| **closure != Closure::Gia) {
-        for (kind, what) in [("layer", "per layer"), ("accumulated", "summed along depth")] {
+        for (kind, what, observables) in [
+            (
+                "layer",
+                "per layer",
+                [
+                    Observable::ForwardCoupling,
+                    Observable::BackwardCoupling,
+                    Observable::BackwardCouplingWithin,
+                ],
+            ),
+            (
+                "accumulated",
+                "summed along depth",
+                [
+                    Observable::ForwardCouplingAccumulated,
+                    Observable::BackwardCouplingAccumulated,
+                    Observable::BackwardCouplingWithinAccumulated,
+                ],
+            ),
+        ] {
             let parts = [
-                (format!("coupling.forward.{kind}"), "forward"),
-                (format!("coupling.backward.{kind}.past"), "backward, past"),
-                (format!("coupling.backward.{kind}.same"), "backward, same pass"),
+                (observables[0], "forward"),
+                (observables[1], "backward, past"),
+                (observables[2], "backward, same pass"),
             ];
-            let of = |(i, (observable, label)): (usize, &(String, &str))| {
+            let of = |(i, (observable, label)): (usize, &(Observable, &str))| {
                 let at = points(report, |row| {
                     let is = row.observable == *observable
-                        && (row.closure, row.parametrization) == (closure.name(), setting.name())
-                        && (row.width, row.step, row.learning_rate) == (width, last, rate);
-                    is.then_some(row.depth as f64)
+                        && (row.task.closure, row.task.parametrization) == (closure, setting)
+                        && (row.task.width, row.step, row.task.learning_rate.value())
+                            == (width, last, rate);
+                    is.then_some(row.task.depth as f64)
                 });
                 series(label, Look::Kind(i), &at)
             };

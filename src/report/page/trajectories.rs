@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::words;
+use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
-use crate::observables::results::Row;
+use crate::observables::{Observable, Row};
 use crate::report::Report;
 use crate::report::plot::{self, Axis, Look, Mark, Plot, Scale, Series};
 use crate::report::text::plain;
@@ -19,12 +20,12 @@ pub struct Figure {
     pub plot: Plot,
 }
 
-/// Closure, depth, observable.
-type Key<'a> = (&'a str, usize, &'a str);
+/// Closure, depth, observable, sample and output.
+type Key = (Closure, usize, Observable, Option<u32>, Option<usize>);
 
 /// results.csv at the greatest width, in one parametrization at the least learning rate, in its order.
 struct Index<'a> {
-    rows: HashMap<Key<'a>, Vec<&'a Row>>,
+    rows: HashMap<Key, Vec<&'a Row>>,
 }
 
 /// What the horizontal axis shows.
@@ -40,19 +41,21 @@ impl<'a> Index<'a> {
         let mut rows: HashMap<Key, Vec<&Row>> = HashMap::new();
         let rate = report.experiment.learning_rates()[0];
         let here = |row: &&Row| {
-            (row.width, row.parametrization) == (width, parametrization.name())
-                && row.learning_rate == rate
+            (row.task.width, row.task.parametrization) == (width, parametrization)
+                && row.task.learning_rate.value() == rate
                 && row.value.is_finite()
         };
         for row in report.rows.iter().filter(here) {
-            rows.entry((row.closure, row.depth, &row.observable)).or_default().push(row);
+            let Task { closure, depth, .. } = row.task;
+            let key = (closure, depth, row.observable, row.sample, row.output);
+            rows.entry(key).or_default().push(row);
         }
         Index { rows }
     }
 
     /// Means over seeds, from left to right.
-    fn curve(&self, closure: Closure, depth: usize, observable: &str, over: Over) -> Vec<Mark> {
-        let rows = self.rows.get(&(closure.name(), depth, observable)).into_iter().flatten();
+    fn curve(&self, key: Key, over: Over) -> Vec<Mark> {
+        let rows = self.rows.get(&key).into_iter().flatten();
         let point = |row: &&'a Row| {
             let x = match over {
                 Over::Steps => Some(f64::from(row.step)),
@@ -107,23 +110,51 @@ enum By {
 }
 
 /// What can be drawn: name, heading, observable, vertical axis, series, caption.
-const FIGURES: [(&str, &str, &str, &str, By, &str); 11] = [
-    ("loss-by-depth", "Training loss by depth", "loss.train", "training loss", By::Depth, ""),
-    ("loss-by-closure", "Training loss by closure", "loss.train", "training loss", By::Closure, ""),
+const FIGURES: [(&str, &str, Observable, &str, By, &str); 11] = [
+    (
+        "loss-by-depth",
+        "Training loss by depth",
+        Observable::TrainingLoss,
+        "training loss",
+        By::Depth,
+        "",
+    ),
+    (
+        "loss-by-closure",
+        "Training loss by closure",
+        Observable::TrainingLoss,
+        "training loss",
+        By::Closure,
+        "",
+    ),
     (
         "test-loss-by-closure",
         "Test loss by closure",
-        "loss.test",
+        Observable::TestLoss,
         "test loss",
         By::Closure,
         "Each step is exact in law; steps are not jointly consistent.",
     ),
-    ("output-by-depth", "Output by depth", OUTPUT, "f", By::Depth, "One sample, the first."),
-    ("output-by-closure", "Output by closure", OUTPUT, "f", By::Closure, "One sample, the first."),
+    (
+        "output-by-depth",
+        "Output by depth",
+        Observable::Output,
+        "f",
+        By::Depth,
+        "One sample, the first.",
+    ),
+    (
+        "output-by-closure",
+        "Output by closure",
+        Observable::Output,
+        "f",
+        By::Closure,
+        "One sample, the first.",
+    ),
     (
         "movement-along-depth",
         "How far features move",
-        "movement.total",
+        Observable::FeatureMovement,
         "movement of h, mean square",
         By::Step(1),
         "Mean square of h<sup>(k)</sup> − h<sup>(0)</sup> along depth time t = lT/L.",
@@ -131,7 +162,7 @@ const FIGURES: [(&str, &str, &str, &str, By, &str); 11] = [
     (
         "own-movement",
         "Movement by a layer’s own weights",
-        "movement.own",
+        Observable::OwnMovement,
         "own movement, mean square",
         By::Depth,
         "Mean square of n<sup>−1/2</sup>(W − W<sup>(0)</sup>)φ(h) over layers.",
@@ -139,7 +170,7 @@ const FIGURES: [(&str, &str, &str, &str, By, &str); 11] = [
     (
         "rank-features",
         "Rank of stored features",
-        "rank.features",
+        Observable::FeatureRank,
         "columns kept",
         By::Closure,
         RANK,
@@ -147,7 +178,7 @@ const FIGURES: [(&str, &str, &str, &str, By, &str); 11] = [
     (
         "rank-gradients",
         "Rank of stored gradients",
-        "rank.gradients",
+        Observable::GradientRank,
         "columns kept",
         By::Closure,
         RANK,
@@ -155,7 +186,7 @@ const FIGURES: [(&str, &str, &str, &str, By, &str); 11] = [
     (
         "eigmin-features",
         "Smallest eigenvalue, features",
-        "eigmin.features",
+        Observable::LeastFeatureEigenvalue,
         SPECTRUM,
         By::Step(0),
         "Of the covariance of features over samples and the first k + 1 passes.",
@@ -163,15 +194,13 @@ const FIGURES: [(&str, &str, &str, &str, By, &str); 11] = [
     (
         "eigmin-gradients",
         "Smallest eigenvalue, gradients",
-        "eigmin.gradients",
+        Observable::LeastGradientEigenvalue,
         SPECTRUM,
         By::Step(0),
         "Of the covariance of backward features over samples and the first k + 1 passes.",
     ),
 ];
 
-/// Stands for the first output's observable.
-const OUTPUT: &str = "f";
 const SPECTRUM: &str = "smallest eigenvalue";
 const RANK: &str = "Directions kept a layer, mean over layers.";
 
@@ -194,70 +223,75 @@ pub fn figures(report: &Report) -> Vec<Figure> {
     };
     let parametrization = shown(report);
     let index = Index::new(report, width, parametrization);
-    let output = report.rows.iter().map(|row| &row.observable).find(|name| name.starts_with("f."));
+    let output = report.rows.iter().find(|row| row.observable == Observable::Output);
+    let output = output.map_or((None, None), |row| (row.sample, row.output));
     let steps: Vec<u32> = report.experiment.training.recorded_steps().collect();
     let depth_mup = parametrization == Parametrization::DepthMup;
 
-    let figure = |&(name, heading, observable, y, by, caption): &(_, &str, _, &str, By, &str)| {
-        let observable = match observable {
-            OUTPUT => output.map_or(OUTPUT, String::as_str),
-            other => other,
-        };
-        let curve = |closure, depth, over| index.curve(closure, depth, observable, over);
-        let depths = six(&ensemble.depths).into_iter().enumerate();
-        let series: Vec<Series> = match by {
-            By::Depth => depths
-                .map(|(i, l)| (Look::Rank(i), l.to_string(), curve(closure, l, Over::Steps)))
-                .map(line)
-                .collect(),
-            By::Closure => closures
-                .iter()
-                .map(|&c| {
-                    (Look::Kind(c as usize), c.name().to_owned(), curve(c, deepest, Over::Steps))
-                })
-                .map(line)
-                .collect(),
-            By::Step(first) => {
-                six(&steps.iter().copied().filter(|&k| k >= first).collect::<Vec<_>>())
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, k)| {
-                        (Look::Rank(i), k.to_string(), curve(closure, deepest, Over::Depth(k)))
+    let figure =
+        |&(name, heading, observable, y, by, caption): &(_, &str, Observable, &str, By, &str)| {
+            let (sample, output) = if observable.has_outputs() { output } else { (None, None) };
+            let curve = |closure, depth, over| {
+                index.curve((closure, depth, observable, sample, output), over)
+            };
+            let depths = six(&ensemble.depths).into_iter().enumerate();
+            let series: Vec<Series> = match by {
+                By::Depth => depths
+                    .map(|(i, l)| (Look::Rank(i), l.to_string(), curve(closure, l, Over::Steps)))
+                    .map(line)
+                    .collect(),
+                By::Closure => closures
+                    .iter()
+                    .map(|&c| {
+                        (
+                            Look::Kind(c as usize),
+                            c.name().to_owned(),
+                            curve(c, deepest, Over::Steps),
+                        )
                     })
                     .map(line)
-                    .collect()
+                    .collect(),
+                By::Step(first) => {
+                    six(&steps.iter().copied().filter(|&k| k >= first).collect::<Vec<_>>())
+                        .into_iter()
+                        .enumerate()
+                        .map(|(i, k)| {
+                            (Look::Rank(i), k.to_string(), curve(closure, deepest, Over::Depth(k)))
+                        })
+                        .map(line)
+                        .collect()
+                }
+            };
+            let legend = match by {
+                By::Depth => "L =",
+                By::Closure => "",
+                By::Step(_) => "k =",
+            };
+            let x = match by {
+                By::Step(_) => Axis { label: "depth time t".to_owned(), scale: Scale::Linear },
+                _ => Axis { label: "updates k".to_owned(), scale: Scale::Count },
+            };
+            let y = Axis { label: y.to_owned(), scale: scale_for(&series, y == SPECTRUM) };
+            let code = format!("<code>{}</code>", closure.name());
+            let size = match by {
+                By::Depth => format!("{}, n = {width}", closure.name()),
+                By::Closure => format!("L = {deepest}, n = {width}"),
+                By::Step(_) => format!("{}, L = {deepest}, n = {width}", closure.name()),
+            };
+            let of = size.replace(" = ", "\u{a0}=\u{a0}").replace(closure.name(), &code) + ".";
+            let remark = match name {
+                "loss-by-depth" if depth_mup => " Under depth-μP the curves approach a limit.",
+                _ => "",
+            };
+            let caption = format!("{caption} {of}{remark}").trim().to_owned();
+            let (name, title) = (String::from(name), heading.to_owned());
+            let description = format!("{} against {}", y.label, x.label);
+            let (legend, guides) = (legend.to_owned(), vec![]);
+            Figure {
+                caption,
+                plot: Plot { name, title, note: size, description, x, y, legend, series, guides },
             }
         };
-        let legend = match by {
-            By::Depth => "L =",
-            By::Closure => "",
-            By::Step(_) => "k =",
-        };
-        let x = match by {
-            By::Step(_) => Axis { label: "depth time t".to_owned(), scale: Scale::Linear },
-            _ => Axis { label: "updates k".to_owned(), scale: Scale::Count },
-        };
-        let y = Axis { label: y.to_owned(), scale: scale_for(&series, y == SPECTRUM) };
-        let code = format!("<code>{}</code>", closure.name());
-        let size = match by {
-            By::Depth => format!("{}, n = {width}", closure.name()),
-            By::Closure => format!("L = {deepest}, n = {width}"),
-            By::Step(_) => format!("{}, L = {deepest}, n = {width}", closure.name()),
-        };
-        let of = size.replace(" = ", "\u{a0}=\u{a0}").replace(closure.name(), &code) + ".";
-        let remark = match name {
-            "loss-by-depth" if depth_mup => " Under depth-μP the curves approach a limit.",
-            _ => "",
-        };
-        let caption = format!("{caption} {of}{remark}").trim().to_owned();
-        let (name, title) = (String::from(name), heading.to_owned());
-        let description = format!("{} against {}", y.label, x.label);
-        let (legend, guides) = (legend.to_owned(), vec![]);
-        Figure {
-            caption,
-            plot: Plot { name, title, note: size, description, x, y, legend, series, guides },
-        }
-    };
     FIGURES.iter().map(figure).filter(|figure| figure.plot.has_points()).collect()
 }
 
