@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::declaration::{Axis, Family};
+use super::declaration::{Family, SizeAxis};
 use super::series::Subject;
 use crate::experiment::Experiment;
 use crate::model::{Closure, Parametrization};
@@ -51,7 +51,7 @@ pub struct Claim {
     /// η; of an optimum, the least that was tried.
     pub learning_rate: f64,
     /// What varies.
-    pub axis: Axis,
+    pub axis: SizeAxis,
     /// The width (axis depth) or depth (axis width) that is held.
     pub held: Option<usize>,
     /// What is claimed about.
@@ -100,11 +100,16 @@ pub struct Claim {
 }
 
 /// `observable/closure/sizes/k=step`, and what else there are several of.
-pub fn id(experiment: &Experiment, subject: Subject, axis: Axis, held: Option<usize>) -> String {
+pub fn id(
+    experiment: &Experiment,
+    subject: Subject,
+    axis: SizeAxis,
+    held: Option<usize>,
+) -> String {
     let at = match (axis, held) {
-        (Axis::Depth, Some(n)) => format!("n={n}"),
-        (Axis::Width, Some(depth)) => format!("L={depth}"),
-        (Axis::WidthOfAll, _) => "all L".to_owned(),
+        (SizeAxis::Depth, Some(n)) => format!("n={n}"),
+        (SizeAxis::Width, Some(depth)) => format!("L={depth}"),
+        (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
         _ => "all n".to_owned(),
     };
     let Subject { closure, parametrization, step, observable, .. } = subject;

@@ -3,7 +3,7 @@
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::claim::{FittedPoint, Point};
-use super::declaration::Axis;
+use super::declaration::SizeAxis;
 use crate::stats::curve::Curve;
 use crate::stats::fit::{Family, Fit};
 use crate::stats::jackknife::Estimate;
@@ -19,11 +19,11 @@ pub fn goodness(curve: &Curve, family: Family) -> Option<f64> {
 ///
 /// Of several curves each at its own other size; z of a family with a floor is 1/(nL), that of a sum
 /// the same all along a curve.
-pub fn bands(curve: &Curve, family: Family, axis: Axis, points: &[Point]) -> Vec<FittedPoint> {
+pub fn bands(curve: &Curve, family: Family, axis: SizeAxis, points: &[Point]) -> Vec<FittedPoint> {
     let other = |point: &Point| match axis {
-        Axis::Both => Some(point.width),
-        Axis::WidthOfAll => Some(point.depth),
-        Axis::Depth | Axis::Width => None,
+        SizeAxis::DepthOfAll => Some(point.width),
+        SizeAxis::WidthOfAll => Some(point.depth),
+        SizeAxis::Depth | SizeAxis::Width => None,
     };
     let mut others: Vec<_> = points.iter().map(other).collect();
     others.sort_unstable();

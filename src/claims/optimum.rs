@@ -5,7 +5,7 @@
 //! delete-one-seed jackknife intervals.
 
 use super::claim::{Claim, Point, id};
-use super::declaration::{Axis, Family};
+use super::declaration::{Declaration, SizeAxis};
 use super::series::{Index, Subject};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
@@ -21,7 +21,12 @@ use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
 type Losses = Vec<(f64, Vec<Option<f64>>)>;
 
 /// A claim for each closure, parametrization and width of an experiment with several rates.
-pub fn claims(experiment: &Experiment, index: &Index, diverged: &[Task]) -> Vec<Claim> {
+pub fn claims(
+    experiment: &Experiment,
+    declaration: &Declaration,
+    index: &Index,
+    diverged: &[Task],
+) -> Vec<Claim> {
     let mut claims = Vec::new();
     if experiment.learning_rates().len() < 3 {
         return claims;
@@ -33,7 +38,8 @@ pub fn claims(experiment: &Experiment, index: &Index, diverged: &[Task]) -> Vec<
                     (task.closure, task.parametrization, task.width)
                         == (closure, parametrization, width)
                 });
-                let claim = claim(experiment, index, (closure, parametrization, width));
+                let claim =
+                    claim(experiment, declaration, index, (closure, parametrization, width));
                 claims.push(Claim { diverged: lost.count(), ..claim });
             }
         }
@@ -43,6 +49,7 @@ pub fn claims(experiment: &Experiment, index: &Index, diverged: &[Task]) -> Vec<
 
 fn claim(
     experiment: &Experiment,
+    declaration: &Declaration,
     index: &Index,
     (closure, parametrization, width): (Closure, Parametrization, usize),
 ) -> Claim {
@@ -103,24 +110,24 @@ fn claim(
         id: id(
             experiment,
             subject(rates[0], Observable::BestLearningRate),
-            Axis::Depth,
+            SizeAxis::Depth,
             Some(width),
         ),
-        statement: "the learning rate that trains best does not drift with depth",
+        statement: declaration.statement,
         closure,
         parametrization,
         learning_rate: rates[0],
-        axis: Axis::Depth,
+        axis: SizeAxis::Depth,
         held: Some(width),
-        observable: Observable::BestLearningRate,
+        observable: declaration.observable,
         step,
         depth_time: None,
-        family: Family::Drift,
+        family: declaration.family,
         exponent: exponent.map(|e| e.value),
         ci95: exponent.and_then(|e| e.ci95),
         plateau: None,
         plateau_ci95: None,
-        expected: Some(0.0),
+        expected: declaration.expected,
         reference_error: None,
         rule: Rule::Flat.to_string(),
         verdict,

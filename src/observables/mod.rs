@@ -44,10 +44,12 @@ pub struct Entry {
 /// The kind of number that an observable is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// An output of the network, or a difference of two, of either sign.
+    /// An output of the network, of either sign.
     Output,
-    /// A loss, or a difference of two, of either sign.
+    /// A loss, never negative.
     Loss,
+    /// A difference of two outputs or losses, of either sign.
+    Difference,
     /// A share of samples, between 0 and 1.
     Share,
     /// A mean of squares, over what its meaning says.
@@ -106,18 +108,34 @@ impl Observable {
         matches!(self.entry().values, Values::AlongDepth(_) | Values::Spectrum(_))
     }
 
+    /// Whether it is an error against the reference, itself or formed from such.
+    pub fn compares_with_reference(self) -> bool {
+        self == Observable::WeakError || self.entry().against == Against::Reference
+    }
+
     /// The title of an axis: what it is, and its unit where the title does not say it.
     pub fn label(self) -> String {
         let Entry { title, unit, .. } = self.entry();
         match unit {
-            Unit::MeanSquare => format!("{title}, mean square"),
-            Unit::Columns => format!("{title}, columns"),
-            Unit::Output
-            | Unit::Loss
-            | Unit::Share
-            | Unit::RootMeanSquare
-            | Unit::Eigenvalue
-            | Unit::LearningRate => (*title).to_owned(),
+            Unit::MeanSquare | Unit::Columns => format!("{title}, {}", unit.name()),
+            _ => (*title).to_owned(),
+        }
+    }
+}
+
+impl Unit {
+    /// What kind of number it is, in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Output => "output",
+            Unit::Loss => "loss",
+            Unit::Difference => "difference",
+            Unit::Share => "share of samples",
+            Unit::MeanSquare => "mean square",
+            Unit::RootMeanSquare => "root mean square",
+            Unit::Columns => "columns",
+            Unit::Eigenvalue => "eigenvalue",
+            Unit::LearningRate => "learning rate η",
         }
     }
 }

@@ -67,7 +67,8 @@ pub fn publish(
     directory: &RunDirectory,
 ) -> Result<String> {
     let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
-    let claims = claims::evaluate(experiment, &outcome.rows, &lost);
+    let declared = experiment.study.design().claims;
+    let claims = claims::evaluate(experiment, declared, &outcome.rows, &lost);
     directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     let report = Report {

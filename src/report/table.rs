@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::claims::{Axis, Claim, Family, Point};
+use crate::claims::{Claim, Family, Point, SizeAxis};
 
 /// The claims as a text table: one block a statement, one line a closure, size and step.
 pub fn summary(claims: &[Claim]) -> String {
@@ -36,9 +36,9 @@ pub fn summary(claims: &[Claim]) -> String {
 
 fn line(claim: &Claim) -> [String; 9] {
     let (varied, size) = match (claim.axis, claim.held) {
-        (Axis::Width, Some(depth)) => ("n", format!("L={depth}")),
-        (Axis::Depth, Some(width)) => ("L", format!("n={width}")),
-        (Axis::WidthOfAll, _) => ("n", "all L".to_owned()),
+        (SizeAxis::Width, Some(depth)) => ("n", format!("L={depth}")),
+        (SizeAxis::Depth, Some(width)) => ("L", format!("n={width}")),
+        (SizeAxis::WidthOfAll, _) => ("n", "all L".to_owned()),
         _ => ("L", "all n".to_owned()),
     };
     let end = |point: Option<&Point>| {

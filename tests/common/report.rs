@@ -1,6 +1,6 @@
 //! A report of made-up numbers in which every part of the page has something to show.
 
-use nfd::claims::{Axis, Claim, Family, FittedPoint, Point};
+use nfd::claims::{Claim, Family, FittedPoint, Point, SizeAxis};
 use nfd::engine::Divergence;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::{self, Experiment};
@@ -107,7 +107,7 @@ pub fn claim(
         closure,
         parametrization: Parametrization::DepthMup,
         learning_rate: 1.0,
-        axis: Axis::Depth,
+        axis: SizeAxis::Depth,
         held: Some(4096),
         observable,
         step,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::common::{a_task, close};
-use nfd::claims::{Axis, Claim, Family, evaluate};
+use nfd::claims::{self, Claim, Family, SizeAxis};
 use nfd::experiment::Experiment;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::resolve::resolve;
@@ -72,6 +72,10 @@ fn laws(n: f64, depth: f64) -> Vec<((Observable, Option<u32>), Option<f64>, f64)
     ]
 }
 
+fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec<Claim> {
+    claims::evaluate(experiment, experiment.study.design().claims, rows, diverged)
+}
+
 fn find<'a>(claims: &'a [Claim], id: &str) -> &'a Claim {
     claims.iter().find(|claim| claim.id == id).unwrap_or_else(|| panic!("no claim {id}"))
 }
@@ -97,7 +101,7 @@ fn planted_laws_get_their_verdicts() {
 
     // Both widths together: one more claim for each closure, on all twelve points.
     let both = find(&claims, "coupling.forward.layer/nfd/all n/k=1");
-    assert_eq!((both.axis, both.held, both.points), (Axis::Both, None, 12));
+    assert_eq!((both.axis, both.held, both.points), (SizeAxis::DepthOfAll, None, 12));
     assert_eq!(both.verdict, Verdict::Supported);
     assert!(close(both.exponent.unwrap(), 2.0, 1e-3));
 
@@ -185,14 +189,16 @@ fn one_reference_network_gives_rates_only_along_its_own_lines() {
         let experiment = experiment(overrides);
         evaluate(&experiment, &plant(&experiment, &laws), &[])
     };
-    let of = |claims: &[Claim], observable: &str, axis: Axis| {
+    let of = |claims: &[Claim], observable: &str, axis: SizeAxis| {
         claims.iter().any(|claim| claim.observable.name() == observable && claim.axis == axis)
     };
     let far = claims(&["reference.width=160000", "reference.depth=512"]);
-    assert!(!of(&far, "strong.g", Axis::Depth) && !of(&far, "strong.g", Axis::Width));
-    assert!(!of(&far, "weak.f", Axis::Depth) && of(&far, "coupling.forward.layer", Axis::Depth));
+    assert!(!of(&far, "strong.g", SizeAxis::Depth) && !of(&far, "strong.g", SizeAxis::Width));
+    assert!(
+        !of(&far, "weak.f", SizeAxis::Depth) && of(&far, "coupling.forward.layer", SizeAxis::Depth)
+    );
     let deep = claims(&["ensemble.widths=[20000]", "reference.width=20000", "reference.depth=512"]);
-    assert!(of(&deep, "strong.g", Axis::Depth) && of(&deep, "weak.f", Axis::Depth));
+    assert!(of(&deep, "strong.g", SizeAxis::Depth) && of(&deep, "weak.f", SizeAxis::Depth));
 }
 
 /// The strong error of g_0 of jobs/theorem.json (exact, two updates, 16 seeds that err by half a

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::figures::claim_plot;
 use super::words;
-use crate::claims::{Axis, Claim, Family};
+use crate::claims::{Claim, Family, SizeAxis};
 use crate::report::Report;
 use crate::report::plot::{self, Plot};
 use crate::report::text::{count, escape, exponent, measured, probability};
@@ -42,10 +42,10 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
             Some(group) => group.claims.push(claim),
             None => {
                 let axis = match claim.axis {
-                    Axis::Depth => "depth",
-                    Axis::Width => "width",
-                    Axis::Both => "depth-all-widths",
-                    Axis::WidthOfAll => "width-all-depths",
+                    SizeAxis::Depth => "depth",
+                    SizeAxis::Width => "width",
+                    SizeAxis::DepthOfAll => "depth-all-widths",
+                    SizeAxis::WidthOfAll => "width-all-depths",
                 };
                 let observable: String = claim
                     .observable

@@ -5,7 +5,6 @@ mod asked;
 mod claims;
 mod figures;
 mod methods;
-mod studies;
 mod trajectories;
 mod verdicts;
 mod words;
@@ -22,14 +21,14 @@ pub fn html(report: &Report) -> String {
     let experiment = report.experiment;
     let name = escape(&experiment.name);
     let groups = claims::groups(report);
-    let curves = trajectories::figures(report);
-    let own = studies::figures(report);
+    let curves = figures::common(report);
+    let own = figures::of_study(report);
 
     let mut body = String::new();
     let _ = writeln!(
         body,
         "<header><p class=\"over\">nfd · {}</p><h1>{name}</h1><p class=\"lead\">{}</p></header>",
-        words::study(experiment.study),
+        experiment.study.design().title,
         asked::lead(report)
     );
     let mut sections = vec![
@@ -75,9 +74,9 @@ pub fn html(report: &Report) -> String {
 pub fn plots(report: &Report) -> Vec<(String, String)> {
     let groups = claims::groups(report);
     let of_claims = groups.iter().filter_map(|group| group.plot());
-    let curves = trajectories::figures(report).into_iter().map(|figure| figure.plot);
+    let curves = figures::common(report).into_iter().map(|figure| figure.plot);
     let file = |plot: Plot| (format!("{}.svg", plot.name), plot::standalone(&plot));
-    let own = studies::figures(report).into_iter().map(|figure| figure.plot);
+    let own = figures::of_study(report).into_iter().map(|figure| figure.plot);
     of_claims.chain(own).chain(curves).map(file).collect()
 }
 

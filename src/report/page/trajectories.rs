@@ -1,309 +1,14 @@
 //! What the runs did: outputs, losses, movement, ranks, spectra; means over seeds.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::figures::{Drawn, shown};
 use super::words;
-use crate::experiment::grid::Task;
-use crate::model::{Closure, Parametrization};
-use crate::observables::{Observable, Row};
 use crate::report::Report;
-use crate::report::plot::{self, Axis, Look, Mark, Plot, Scale, Series};
+use crate::report::plot;
 use crate::report::text::plain;
-use crate::stats::{mean, standard_error};
 
-/// A plot with its caption.
-pub struct Figure {
-    /// HTML
-    pub caption: String,
-    /// The plot.
-    pub plot: Plot,
-}
-
-/// Closure, depth, observable, sample and output.
-type Key = (Closure, usize, Observable, Option<u32>, Option<usize>);
-
-/// results.csv at the greatest width, in one parametrization at the least learning rate, in its order.
-struct Index<'a> {
-    rows: HashMap<Key, Vec<&'a Row>>,
-}
-
-/// What the horizontal axis shows.
-#[derive(Clone, Copy)]
-enum Over {
-    Steps,
-    /// Depth time, after so many updates.
-    Depth(u32),
-}
-
-impl<'a> Index<'a> {
-    fn new(report: &Report<'a>, width: usize, parametrization: Parametrization) -> Self {
-        let mut rows: HashMap<Key, Vec<&Row>> = HashMap::new();
-        let rate = report.experiment.learning_rates()[0];
-        let here = |row: &&Row| {
-            (row.task.width, row.task.parametrization) == (width, parametrization)
-                && row.task.learning_rate.value() == rate
-                && row.value.is_finite()
-        };
-        for row in report.rows.iter().filter(here) {
-            let Task { closure, depth, .. } = row.task;
-            let key = (closure, depth, row.observable, row.sample, row.output);
-            rows.entry(key).or_default().push(row);
-        }
-        Index { rows }
-    }
-
-    /// Means over seeds, from left to right.
-    fn curve(&self, key: Key, over: Over) -> Vec<Mark> {
-        let rows = self.rows.get(&key).into_iter().flatten();
-        let point = |row: &&'a Row| {
-            let x = match over {
-                Over::Steps => Some(f64::from(row.step)),
-                Over::Depth(step) => row.depth_time.filter(|_| row.step == step),
-            };
-            Some((x?, row.value))
-        };
-        by_x(rows.filter_map(point)).iter().map(mark).collect()
-    }
-}
-
-/// Values of several seeds by x, from left to right.
-pub fn by_x(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, Vec<f64>)> {
-    let mut points: Vec<(f64, Vec<f64>)> = Vec::new();
-    for (x, value) in values {
-        match points.iter_mut().find(|(at, _)| *at == x) {
-            Some((_, values)) => values.push(value),
-            None => points.push((x, vec![value])),
-        }
-    }
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    points
-}
-
-/// Their mean with its standard error.
-pub fn mark((x, values): &(f64, Vec<f64>)) -> Mark {
-    let error = standard_error(values);
-    Mark { x: *x, y: mean(values), error: error.is_finite().then_some(error) }
-}
-
-/// At most six of `all`, the first and the last among them.
-fn six<T: Copy>(all: &[T]) -> Vec<T> {
-    match all.len() {
-        0..=6 => all.to_vec(),
-        n => (0..6).map(|i| all[i * (n - 1) / 5]).collect(),
-    }
-}
-
-/// Joined points.
-pub fn line((look, label, points): (Look, String, Vec<Mark>)) -> Series {
-    let (curve, band) = (vec![], vec![]);
-    Series { label, look, points, joined: true, curve, band, level: None }
-}
-
-/// How a figure's series differ.
-#[derive(Clone, Copy)]
-enum By {
-    Depth,
-    Closure,
-    /// Over depth time, from this step on.
-    Step(u32),
-}
-
-/// What can be drawn: name, heading, observable, vertical axis, series, caption.
-const FIGURES: [(&str, &str, Observable, &str, By, &str); 11] = [
-    (
-        "loss-by-depth",
-        "Training loss by depth",
-        Observable::TrainingLoss,
-        "training loss",
-        By::Depth,
-        "",
-    ),
-    (
-        "loss-by-closure",
-        "Training loss by closure",
-        Observable::TrainingLoss,
-        "training loss",
-        By::Closure,
-        "",
-    ),
-    (
-        "test-loss-by-closure",
-        "Test loss by closure",
-        Observable::TestLoss,
-        "test loss",
-        By::Closure,
-        "Each step is exact in law; steps are not jointly consistent.",
-    ),
-    (
-        "output-by-depth",
-        "Output by depth",
-        Observable::Output,
-        "f",
-        By::Depth,
-        "One sample, the first.",
-    ),
-    (
-        "output-by-closure",
-        "Output by closure",
-        Observable::Output,
-        "f",
-        By::Closure,
-        "One sample, the first.",
-    ),
-    (
-        "movement-along-depth",
-        "How far features move",
-        Observable::FeatureMovement,
-        "movement of h, mean square",
-        By::Step(1),
-        "Mean square of h<sup>(k)</sup> − h<sup>(0)</sup> along depth time t = lT/L.",
-    ),
-    (
-        "own-movement",
-        "Movement by a layer’s own weights",
-        Observable::OwnMovement,
-        "own movement, mean square",
-        By::Depth,
-        "Mean square of n<sup>−1/2</sup>(W − W<sup>(0)</sup>)φ(h) over layers.",
-    ),
-    (
-        "rank-features",
-        "Rank of stored features",
-        Observable::FeatureRank,
-        "columns kept",
-        By::Closure,
-        RANK,
-    ),
-    (
-        "rank-gradients",
-        "Rank of stored gradients",
-        Observable::GradientRank,
-        "columns kept",
-        By::Closure,
-        RANK,
-    ),
-    (
-        "eigmin-features",
-        "Smallest eigenvalue, features",
-        Observable::LeastFeatureEigenvalue,
-        SPECTRUM,
-        By::Step(0),
-        "Of the covariance of features over samples and the first k + 1 passes.",
-    ),
-    (
-        "eigmin-gradients",
-        "Smallest eigenvalue, gradients",
-        Observable::LeastGradientEigenvalue,
-        SPECTRUM,
-        By::Step(0),
-        "Of the covariance of backward features over samples and the first k + 1 passes.",
-    ),
-];
-
-const SPECTRUM: &str = "smallest eigenvalue";
-const RANK: &str = "Directions kept a layer, mean over layers.";
-
-/// Of several parametrizations the one that is shown.
-fn shown(report: &Report) -> Parametrization {
-    let all = report.experiment.parametrizations();
-    all.iter().copied().find(|p| *p == Parametrization::DepthMup).unwrap_or(all[0])
-}
-
-/// All that have points.
-pub fn figures(report: &Report) -> Vec<Figure> {
-    let ensemble = &report.experiment.ensemble;
-    let closures = &ensemble.closures;
-    let (Some(&width), Some(&deepest)) = (ensemble.widths.last(), ensemble.depths.last()) else {
-        return vec![];
-    };
-    let Some(&closure) = closures.iter().find(|c| **c == Closure::Exact).or(closures.first())
-    else {
-        return vec![];
-    };
-    let parametrization = shown(report);
-    let index = Index::new(report, width, parametrization);
-    let output = report.rows.iter().find(|row| row.observable == Observable::Output);
-    let output = output.map_or((None, None), |row| (row.sample, row.output));
-    let steps: Vec<u32> = report.experiment.training.recorded_steps().collect();
-    let depth_mup = parametrization == Parametrization::DepthMup;
-
-    let figure =
-        |&(name, heading, observable, y, by, caption): &(_, &str, Observable, &str, By, &str)| {
-            let (sample, output) = if observable.has_outputs() { output } else { (None, None) };
-            let curve = |closure, depth, over| {
-                index.curve((closure, depth, observable, sample, output), over)
-            };
-            let depths = six(&ensemble.depths).into_iter().enumerate();
-            let series: Vec<Series> = match by {
-                By::Depth => depths
-                    .map(|(i, l)| (Look::Rank(i), l.to_string(), curve(closure, l, Over::Steps)))
-                    .map(line)
-                    .collect(),
-                By::Closure => closures
-                    .iter()
-                    .map(|&c| {
-                        (
-                            Look::Kind(c as usize),
-                            c.name().to_owned(),
-                            curve(c, deepest, Over::Steps),
-                        )
-                    })
-                    .map(line)
-                    .collect(),
-                By::Step(first) => {
-                    six(&steps.iter().copied().filter(|&k| k >= first).collect::<Vec<_>>())
-                        .into_iter()
-                        .enumerate()
-                        .map(|(i, k)| {
-                            (Look::Rank(i), k.to_string(), curve(closure, deepest, Over::Depth(k)))
-                        })
-                        .map(line)
-                        .collect()
-                }
-            };
-            let legend = match by {
-                By::Depth => "L =",
-                By::Closure => "",
-                By::Step(_) => "k =",
-            };
-            let x = match by {
-                By::Step(_) => Axis { label: "depth time t".to_owned(), scale: Scale::Linear },
-                _ => Axis { label: "updates k".to_owned(), scale: Scale::Count },
-            };
-            let y = Axis { label: y.to_owned(), scale: scale_for(&series, y == SPECTRUM) };
-            let code = format!("<code>{}</code>", closure.name());
-            let size = match by {
-                By::Depth => format!("{}, n = {width}", closure.name()),
-                By::Closure => format!("L = {deepest}, n = {width}"),
-                By::Step(_) => format!("{}, L = {deepest}, n = {width}", closure.name()),
-            };
-            let of = size.replace(" = ", "\u{a0}=\u{a0}").replace(closure.name(), &code) + ".";
-            let remark = match name {
-                "loss-by-depth" if depth_mup => " Under depth-μP the curves approach a limit.",
-                _ => "",
-            };
-            let caption = format!("{caption} {of}{remark}").trim().to_owned();
-            let (name, title) = (String::from(name), heading.to_owned());
-            let description = format!("{} against {}", y.label, x.label);
-            let (legend, guides) = (legend.to_owned(), vec![]);
-            Figure {
-                caption,
-                plot: Plot { name, title, note: size, description, x, y, legend, series, guides },
-            }
-        };
-    FIGURES.iter().map(figure).filter(|figure| figure.plot.has_points()).collect()
-}
-
-/// Logarithmic where all is positive and spreads far; spectra always are.
-fn scale_for(series: &[Series], spectrum: bool) -> Scale {
-    let values = || series.iter().flat_map(|s| &s.points).map(|mark| mark.y);
-    let (low, high) = values().fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));
-    let wide = low > 0.0 && high > 20.0 * low;
-    if wide || (spectrum && high > 0.0) { Scale::Log } else { Scale::Linear }
-}
-
-pub fn section(report: &Report, figures: &[Figure]) -> String {
+pub fn section(report: &Report, figures: &[Drawn]) -> String {
     if figures.is_empty() {
         return String::new();
     }
@@ -314,7 +19,7 @@ pub fn section(report: &Report, figures: &[Figure]) -> String {
     let mut out = format!("<p>{bars}</p>\n");
     out.push_str(&grid(figures));
     if report.experiment.ensemble.parametrizations.is_some() {
-        let _ = writeln!(out, "<p class=\"note\">In {}.</p>", shown(report).name());
+        let _ = writeln!(out, "<p class=\"note\">In {}.</p>", shown(report.experiment).name());
     }
     if let Some(rates) = &report.experiment.ensemble.learning_rates {
         let _ = writeln!(out, "<p class=\"note\">At η = {}, the least.</p>", plain(rates[0]));
@@ -330,12 +35,12 @@ pub fn section(report: &Report, figures: &[Figure]) -> String {
 }
 
 /// Figures side by side; empty for none.
-pub fn grid(figures: &[Figure]) -> String {
+pub fn grid(figures: &[Drawn]) -> String {
     if figures.is_empty() {
         return String::new();
     }
     let mut out = "<div class=\"grid\">\n".to_owned();
-    for Figure { caption, plot } in figures {
+    for Drawn { caption, plot } in figures {
         let _ = write!(
             out,
             "<figure><h3>{}</h3>{}<figcaption>{caption}",

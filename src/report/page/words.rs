@@ -2,24 +2,13 @@
 
 use std::fmt::Write;
 
-use crate::claims::{Axis, Claim, Family};
-use crate::experiment::{ReferenceKind, Study};
+use crate::claims::{Claim, Family, SizeAxis};
+use crate::experiment::ReferenceKind;
 use crate::model::{Activation, Closure, Parametrization};
 use crate::observables::Observable;
 use crate::report::Report;
 use crate::report::text::{escape, exponent, measured};
 use crate::stats::verdict::Verdict;
-
-pub fn study(study: Study) -> &'static str {
-    match study {
-        Study::Propagation => "errors at initialisation, in width and depth",
-        Study::TrainingConvergence => "convergence of training in depth",
-        Study::GradientIndependence => "independent backward weights in training",
-        Study::Nondegeneracy => "nondegeneracy of features and gradients",
-        Study::Transfer => "transfer of learning rates between depths",
-        Study::Anatomy => "anatomy of the coupling",
-    }
-}
 
 pub fn activation(activation: Activation) -> &'static str {
     match activation {
@@ -90,9 +79,9 @@ pub fn step(step: u32) -> String {
 /// "n = 4096": what is held along the axis.
 pub fn held(claim: &Claim) -> String {
     match (claim.axis, claim.held) {
-        (Axis::Depth, Some(width)) => format!("n = {width}"),
-        (Axis::Width, Some(depth)) => format!("L = {depth}"),
-        (Axis::WidthOfAll, _) => "all L".to_owned(),
+        (SizeAxis::Depth, Some(width)) => format!("n = {width}"),
+        (SizeAxis::Width, Some(depth)) => format!("L = {depth}"),
+        (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
         _ => "all n".to_owned(),
     }
 }
