@@ -27,6 +27,7 @@ mod kernels;
 mod law;
 mod limit;
 mod minibatch;
+mod modules;
 mod order_parameters;
 mod pairs;
 mod plan;
