@@ -75,7 +75,7 @@ pub struct Declaration {
 /// The part b L^{−q} of a sum of errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DepthError {
-    /// The exponent q.
+    /// Its exponent q of the depth.
     pub exponent: f64,
     /// Whether it is the square of an error of one direction, as that of an Euler scheme.
     pub aligned: bool,

@@ -121,8 +121,8 @@ fn curves(experiment: &Experiment, declaration: &Declaration) -> Vec<Sizes> {
 }
 
 /// What fits a claim's curve.
-struct Form {
-    own: fit::Family,
+struct Fitting {
+    own: fit::Form,
     reference: Reference,
     /// That of the reference network, if it is compared with.
     size: Option<f64>,
@@ -131,15 +131,15 @@ struct Form {
 }
 
 /// The family of a declaration, and what its values are differences to.
-fn form(experiment: &Experiment, declaration: &Declaration) -> Form {
+fn fitting(experiment: &Experiment, declaration: &Declaration) -> Fitting {
     let Declaration { axis, in_depth: DepthError { aligned, .. }, .. } = *declaration;
     let own = match declaration.family {
-        Family::Plateau => fit::Family::Plateau,
-        Family::Growth => fit::Family::Growth,
-        Family::Sum => fit::Family::Sum(other(experiment, declaration)),
-        Family::PowerAndFloor => fit::Family::Power { floor: true },
-        Family::Trend => fit::Family::Trend,
-        Family::Power | Family::Drift => fit::Family::Power { floor: false },
+        Family::Plateau => fit::Form::Plateau,
+        Family::Growth => fit::Form::Growth,
+        Family::Sum => fit::Form::Sum(other(experiment, declaration)),
+        Family::PowerAndFloor => fit::Form::Power { floor: true },
+        Family::Trend => fit::Form::Trend,
+        Family::Power | Family::Drift => fit::Form::Power { floor: false },
     };
     let asked = &experiment.reference;
     let network = asked.kind == ReferenceKind::Network;
@@ -156,7 +156,7 @@ fn form(experiment: &Experiment, declaration: &Declaration) -> Form {
         Some(size) => Reference::Added(size),
     };
     let can_stay = !matches!(declaration.family, Family::Sum | Family::Trend | Family::Growth);
-    Form { own, reference, size, can_stay }
+    Fitting { own, reference, size, can_stay }
 }
 
 /// The size of a sum that is not its claim's: errors in width add up, with exponent 1.
@@ -195,7 +195,7 @@ fn claim(
     let axis = declaration.axis;
     let by_width = axis.is_width();
     let x = |(width, depth)| if by_width { width } else { depth };
-    let Form { own, reference, size, can_stay } = form(experiment, declaration);
+    let Fitting { own, reference, size, can_stay } = fitting(experiment, declaration);
     let xz = |size| coordinates(declaration, size);
     let (curve, sizes) = index.curve(subject, sizes, xz, reference);
     let values: Option<Vec<f64>> = curve.points.iter().map(|p| curve.value(p, None)).collect();
@@ -211,11 +211,11 @@ fn claim(
         if refusal.is_some() { None } else { curve.estimate(family, of) }
     };
     let falling = match own {
-        fit::Family::Plateau => fit::Family::Power { floor: false },
+        fit::Form::Plateau => fit::Form::Power { floor: false },
         own => own,
     };
     let exponent = estimate(falling, |fit| fit.exponent);
-    let plateau = estimate(fit::Family::Plateau, |fit| fit.coefficients[0]).filter(|_| can_stay);
+    let plateau = estimate(fit::Form::Plateau, |fit| fit.coefficients[0]).filter(|_| can_stay);
     let last = values[values.len() - 1];
     let goodness = if refusal.is_some() { None } else { goodness(&curve, own) };
     let (verdict, reason) = match &refusal {
@@ -286,7 +286,7 @@ fn claim(
 }
 
 /// Why a curve is not fitted: too few points or seeds, with the minimum.
-fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
+fn refusal(curve: &Curve, family: fit::Form) -> Option<String> {
     let (points, least) = (curve.points.len(), family.least_points());
     let too_few = |what: &str, least: usize, has: usize| {
         Some(format!("needs at least {least} {what}, has {has}"))

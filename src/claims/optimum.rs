@@ -87,9 +87,9 @@ fn claim(
             Some(Sample { x: *depth as f64, z: 0.0, y, sigma: y })
         };
         let samples: Option<Vec<Sample>> = bracketed.iter().map(sample).collect();
-        Some(fit::fit(fit::Family::Trend, fit::Reference::Limit, &samples?)?.exponent)
+        Some(fit::fit(fit::Form::Trend, fit::Reference::Limit, &samples?)?.exponent)
     };
-    let least_depths = fit::Family::Trend.least_points();
+    let least_depths = fit::Form::Trend.least_points();
     let enough = seeds >= LEAST_SEEDS && bracketed.len() >= least_depths;
     let exponent: Option<Estimate> = if enough { jackknife(seeds, slope) } else { None };
     let (verdict, reason) = if seeds < LEAST_SEEDS {

@@ -17,7 +17,7 @@ use crate::experiment::grid::{Task, quarters};
 pub struct Run<'a> {
     /// Which run it is.
     pub task: Task,
-    /// Its recorded passes.
+    /// What it recorded, pass by pass.
     pub trajectory: &'a Trajectory,
 }
 
@@ -30,7 +30,7 @@ pub struct At<'a> {
     pub train: &'a Samples,
     /// The depth L of the run.
     pub depth: usize,
-    /// What was recorded.
+    /// What was recorded of it.
     pub pass: &'a Pass,
 }
 
@@ -45,9 +45,9 @@ impl<'a> At<'a> {
 /// Smallest and largest eigenvalue of a covariance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ends {
-    /// The smallest eigenvalue.
+    /// The smallest of its eigenvalues.
     pub least: f64,
-    /// The largest eigenvalue.
+    /// The largest of its eigenvalues.
     pub largest: f64,
 }
 

@@ -18,13 +18,13 @@ pub struct Row {
     pub depth_time: Option<f64>,
     /// What the run was compared with, if with another.
     pub reference: Option<Partner>,
-    /// What was measured.
+    /// What was measured: a row of the table.
     pub observable: Observable,
     /// The sample's index in its data set, of an observable with a number for every output.
     pub sample: Option<u32>,
     /// The output, where the network has several.
     pub output: Option<usize>,
-    /// The number itself.
+    /// The number that was measured.
     pub value: f64,
 }
 

@@ -60,7 +60,7 @@ pub fn floats(shape: &[usize], values: &[f64]) -> Vec<u8> {
     npy("<f8", shape, values.iter().flat_map(|value| value.to_le_bytes()))
 }
 
-/// Whole numbers.
+/// Whole numbers, as a file of 64-bit integers.
 pub fn integers(values: &[i64]) -> Vec<u8> {
     npy("<i8", &[values.len()], values.iter().flat_map(|value| value.to_le_bytes()))
 }

@@ -10,7 +10,7 @@ use crate::observables::Observable::{self, *};
 pub struct Figure {
     /// Its file, without ending; letters, digits and dashes.
     pub name: &'static str,
-    /// Its heading.
+    /// Its heading, in a few words.
     pub title: &'static str,
     /// What is shown; several, with a label each, where there is a line for each of them.
     pub shown: &'static [(Observable, &'static str)],
@@ -31,7 +31,7 @@ pub struct Figure {
 /// What varies along the horizontal axis of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Across {
-    /// The updates k.
+    /// The updates k, from 0.
     Step,
     /// Depth time t, from 0 to the horizon T.
     DepthTime,
@@ -52,7 +52,7 @@ pub enum By {
     Closure,
     /// The parametrizations of the experiment.
     Parametrization,
-    /// What is shown.
+    /// The observables that are shown.
     Observable,
 }
 
