@@ -10,7 +10,7 @@ use crate::backend::cuda::device::probe::{self, Driver};
 use crate::comm;
 use crate::ensemble::plan::free;
 use crate::error::{Result, exit};
-use crate::rng::normal::{Column, Instructions, fill};
+use crate::rng::normal::{Instructions, NoiseColumn, fill};
 
 /// Prints the findings; exit code 1 if the machine computes wrong normals.
 pub fn run() -> Result<u8> {
@@ -106,7 +106,7 @@ fn gpu(out: &mut String) {
 
 /// Whether an instruction set gives the portable bits over a column that crosses vector ends.
 fn agrees(set: Instructions) -> bool {
-    let column = Column { key: [1, 2], address: [3, 4, 5] };
+    let column = NoiseColumn { key: [1, 2], address: [3, 4, 5] };
     let (mut expected, mut found) = (vec![0.0; 4099], vec![0.0; 4099]);
     fill(Instructions::Portable, column, 7, &mut expected);
     fill(set, column, 7, &mut found);

@@ -14,17 +14,17 @@ use super::gaussian;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
-    /// φ(u) = u
+    /// φ(u) = u, the linear network.
     Identity,
-    /// φ(u) = tanh u
+    /// φ(u) = tanh u, odd and bounded by 1.
     Tanh,
-    /// φ(u) = max(u, 0), φ'(0) = 0
+    /// φ(u) = max(u, 0), with φ'(0) = 0.
     Relu,
-    /// φ(u) = erf u
+    /// φ(u) = erf u, odd and bounded by 1.
     Erf,
-    /// φ(u) = u P(z ≤ u), z ~ N(0,1)
+    /// φ(u) = u P(z ≤ u), z ~ N(0,1): the exact one, not tanh's approximation.
     Gelu,
-    /// φ(u) = ln(1 + eᵘ)
+    /// φ(u) = ln(1 + eᵘ), a smooth relu.
     Softplus,
 }
 
@@ -39,7 +39,7 @@ impl Activation {
         Activation::Softplus,
     ];
 
-    /// φ(u).
+    /// The activation φ(u) itself, in f64.
     pub fn value(self, u: f64) -> f64 {
         match self {
             Activation::Identity => u,
@@ -61,7 +61,7 @@ impl Activation {
         }
     }
 
-    /// φ'(u).
+    /// Its exact derivative φ'(u), in f64.
     pub fn derivative(self, u: f64) -> f64 {
         match self {
             Activation::Identity => 1.0,

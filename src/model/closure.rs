@@ -1,22 +1,25 @@
-//! Closures: how much of the reuse of W through Wᵀ is kept (docs/theory.md, section 2).
+//! Closures: which responses of the reuse of W through Wᵀ are kept (docs/theory.md, section 2).
 
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a backward query of a layer conditions on.
+/// Which stored columns the queries of the conditional engine condition on, and so which responses
+/// between forward and backward pass are kept.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Closure {
-    /// All forward columns so far: the finite network itself.
+    /// Queries condition on all columns of the other direction: the finite network itself.
     Exact,
-    /// The forward columns of earlier steps: Neural Feature Dynamics.
+    /// Backward queries leave out the forward columns of their own pass, which drops the equal-time
+    /// part of the backward response, an effect of φ''. The name is historical: whether this is what
+    /// the source calls Neural Feature Dynamics is not claimed.
     Nfd,
-    /// Nothing forward, ever, and forward queries nothing backward: independent backward weights
-    /// that receive the same updates (gradient-independence assumption).
+    /// Queries condition on nothing: independent backward weights that receive the same updates (the
+    /// gradient-independence assumption).
     Gia,
 }
 
@@ -24,7 +27,7 @@ impl Closure {
     /// Every closure, in the order of the tables.
     pub const ALL: [Closure; 3] = [Closure::Exact, Closure::Nfd, Closure::Gia];
 
-    /// Its name in experiments and results.
+    /// The closure's name in experiment files and results.
     pub fn name(self) -> &'static str {
         match self {
             Closure::Exact => "exact",
