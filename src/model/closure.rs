@@ -2,40 +2,24 @@
 
 use std::ops::Range;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::choice::choice;
 
-/// Which stored columns the queries of the conditional engine condition on, and so which responses
-/// between forward and backward pass are kept.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Closure {
-    /// Queries condition on all columns of the other direction: the finite network itself.
-    Exact,
-    /// Backward queries leave out the forward columns of their own pass, which drops the equal-time
-    /// part of the backward response, an effect of φ''. The name is historical: whether this is what
-    /// the source calls Neural Feature Dynamics is not claimed.
-    Nfd,
-    /// Queries condition on nothing: independent backward weights that receive the same updates (the
-    /// gradient-independence assumption).
-    Gia,
+choice! {
+    /// Which responses between forward and backward pass are kept: which stored columns the queries of
+    /// the conditional engine condition on.
+    pub enum Closure {
+        /// The finite network itself: backward queries condition on all forward columns so far.
+        Exact = "exact",
+        /// Backward queries condition on the forward columns of earlier steps only, which drops the
+        /// equal-time part of the backward response; the name does not claim the limit of the source.
+        Nfd = "nfd",
+        /// Gradient-independence assumption: backward weights independent of the forward ones, which
+        /// receive the same updates.
+        Gia = "gia",
+    }
 }
 
 impl Closure {
-    /// Every closure, in the order of the tables.
-    pub const ALL: [Closure; 3] = [Closure::Exact, Closure::Nfd, Closure::Gia];
-
-    /// The closure's name in experiment files and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Closure::Exact => "exact",
-            Closure::Nfd => "nfd",
-            Closure::Gia => "gia",
-        }
-    }
-
     /// Whether forward queries condition on the backward columns.
     pub fn forward_conditions(self) -> bool {
         self != Closure::Gia

@@ -25,34 +25,34 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Activation;
+use crate::choice::choice;
 
-/// The named parametrizations: how branches, outputs and rates scale with width n and depth L.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Parametrization {
-    /// Depth-μP: branches scale like L^{-1/2}, rates do not depend on depth.
-    DepthMup,
-    /// μP without scaling in depth: branches of order one.
-    Mup,
-    /// No skip connection: h_l = σ n^{-1/2} W φ(h_{l-1}).
-    Vanilla,
-    /// The lazy control: branch L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
-    Ntk,
-    /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what that
-    /// matrix learns dies out with depth (arXiv 2512.21075, version 1).
-    DepthMupCorrected,
+choice! {
+    /// The named parametrizations: how branches, outputs and rates scale with width n and depth L.
+    pub enum Parametrization {
+        /// Depth-μP: branches times L^{-1/2}, learning rates independent of depth.
+        DepthMup = "depth-mup",
+        /// μP in width only: branches of order one at every depth.
+        Mup = "mup",
+        /// No skip connection: h_l = σ n^{-1/2} W φ(h_{l-1}).
+        Vanilla = "vanilla",
+        /// The lazy (kernel) control: branches times L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
+        Ntk = "ntk",
+        /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what that
+        /// matrix learns dies out with depth (arXiv 2512.21075, version 1).
+        DepthMupCorrected = "depth-mup-corrected",
+    }
 }
 
-/// The form of a residual branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Block {
-    /// One matrix: h += m n^{-1/2} W φ(h), m the branch multiplier.
-    OneLayer,
-    /// Two matrices: h += m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h)).
-    TwoLayer,
+choice! {
+    /// The form of a residual branch.
+    pub enum Block {
+        /// One matrix a block: h_l = h_{l-1} + m n^{-1/2} W φ(h_{l-1}).
+        OneLayer = "one-layer",
+        /// Two matrices a block: h_l = h_{l-1} + m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h_{l-1})); dense networks
+        /// (closures exact and gia) on the processor.
+        TwoLayer = "two-layer",
+    }
 }
 
 impl Block {
@@ -134,26 +134,6 @@ pub struct Inner {
 }
 
 impl Parametrization {
-    /// Every parametrization, in the order of the tables.
-    pub const ALL: [Parametrization; 5] = [
-        Parametrization::DepthMup,
-        Parametrization::Mup,
-        Parametrization::Vanilla,
-        Parametrization::Ntk,
-        Parametrization::DepthMupCorrected,
-    ];
-
-    /// The parametrization's name in experiment files and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Parametrization::DepthMup => "depth-mup",
-            Parametrization::Mup => "mup",
-            Parametrization::Vanilla => "vanilla",
-            Parametrization::Ntk => "ntk",
-            Parametrization::DepthMupCorrected => "depth-mup-corrected",
-        }
-    }
-
     /// The parametrization's depth exponents. `vanilla` has none: its branch multiplier is σ.
     pub fn exponents(self) -> Exponents {
         let branch = match self {
