@@ -8,7 +8,7 @@ use super::print;
 use crate::error::{Result, exit};
 use crate::experiment::resolve::resolve;
 use crate::experiment::source::Source;
-use crate::job::request::read;
+use crate::job::prepare::read_manifest;
 use crate::report::citations::bibtex;
 use crate::store::manifest;
 
@@ -21,7 +21,7 @@ pub struct Arguments {
 
 /// Prints the entries.
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let manifest = read(&arguments.directory)?;
+    let manifest = read_manifest(&arguments.directory)?;
     let file = arguments.directory.join(manifest::NAME);
     let source = Source::new(&file, manifest.experiment.to_string(), &[])?;
     let experiment = resolve(source.parse()?, &source)?.experiment;

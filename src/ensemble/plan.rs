@@ -149,6 +149,32 @@ impl Plan {
         left.map(|(_, cost)| cost.result_bytes).sum::<f64>() + LINE * self.rows()
     }
 
+    /// Tasks, time, memory and disk of the whole plan, in one line of words.
+    pub fn totals(&self) -> String {
+        let Rates { timings, .. } = self.rates;
+        let by = match timings {
+            0 => "uncalibrated".to_owned(),
+            n => format!("calibrated by {n} timings"),
+        };
+        format!(
+            "{} tasks, {} at once on {} threads, about {:.0} s ({by}), {:.2} GB of memory, {:.2} GB of disk",
+            self.tasks.len(),
+            self.workers(),
+            self.threads,
+            self.wall_seconds().ceil(),
+            self.bytes() / 1e9,
+            self.disk_bytes(&|_| false) / 1e9
+        )
+    }
+
+    /// Seconds that the longest of the tasks in `left` takes, on the threads that it then has.
+    pub fn longest_seconds(&self, left: &[(Task, Cost)]) -> f64 {
+        let seconds = |(task, cost): &(Task, Cost)| {
+            self.rates.seconds(&cost.work) / self.threads_of(*task, left.len()) as f64
+        };
+        left.iter().map(seconds).fold(0.0, f64::max)
+    }
+
     /// Refuses what cannot fit into `free` memory and disk.
     ///
     /// # Errors
@@ -199,21 +225,24 @@ pub struct Free {
     pub device: Option<f64>,
 }
 
-/// Looks at the machine; `directory` need not exist yet.
-pub fn free(directory: &Path) -> Free {
-    let mut system = System::new();
-    system.refresh_memory();
-    let memory = match system.cgroup_limits() {
-        Some(limits) => system.available_memory().min(limits.free_memory),
-        None => system.available_memory(),
-    };
-    let there = directory.ancestors().find_map(|path| path.canonicalize().ok());
-    let there = there.or_else(|| std::env::current_dir().ok());
-    let disks = Disks::new_with_refreshed_list();
-    let disk = there.and_then(|there| {
-        let holding = disks.iter().filter(|disk| there.starts_with(disk.mount_point()));
-        let nearest = holding.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
-        Some(nearest.available_space() as f64)
-    });
-    Free { memory: memory as f64, disk, device: None }
+impl Free {
+    /// Looks at the machine for a process that shares its node with others, `ranks` in all; `directory`
+    /// need not exist yet.
+    pub fn detect(directory: &Path, ranks: usize) -> Free {
+        let mut system = System::new();
+        system.refresh_memory();
+        let memory = match system.cgroup_limits() {
+            Some(limits) => system.available_memory().min(limits.free_memory),
+            None => system.available_memory(),
+        };
+        let there = directory.ancestors().find_map(|path| path.canonicalize().ok());
+        let there = there.or_else(|| std::env::current_dir().ok());
+        let disks = Disks::new_with_refreshed_list();
+        let disk = there.and_then(|there| {
+            let holding = disks.iter().filter(|disk| there.starts_with(disk.mount_point()));
+            let nearest = holding.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
+            Some(nearest.available_space() as f64)
+        });
+        Free { memory: memory as f64 / ranks as f64, disk, device: None }
+    }
 }

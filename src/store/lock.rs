@@ -65,7 +65,7 @@ pub fn exclusive(path: &Path, patience: Duration) -> Result<Option<File>> {
 ///
 /// # Errors
 /// [`Error::Io`]
-pub fn holder(directory: &Path) -> Result<Option<String>> {
+pub fn find_holder(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(NAME);
     let io = |source| Error::Io { action: "look at", path: path.clone(), source };
     let file = match File::open(&path) {

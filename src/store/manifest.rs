@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{SCHEME, experiment_hash, samples_hash};
 use super::machine::{self, Cpu};
-use super::{Start, files};
+use super::{RunStart, files};
 use crate::error::{Error, Result};
 use crate::experiment::{Backend, Engine, Precision, Settled};
 
@@ -97,7 +97,7 @@ impl Launch {
 
 impl Manifest {
     /// The manifest of a run that starts now.
-    pub fn new(start: &Start) -> Self {
+    pub fn new(start: &RunStart) -> Self {
         Manifest {
             program: "nfd".to_owned(),
             checksum: BLANK.to_owned(),

@@ -49,7 +49,7 @@ const PLOTS: &str = "plots";
 
 /// What is about to run.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
+pub struct RunStart<'a> {
     /// Resolved.
     pub experiment: &'a Experiment,
     /// Its samples.
@@ -98,7 +98,7 @@ impl RunDirectory {
     /// [`Error::RunDirectory`] names the fields in which an experiment already there differs, or the
     /// process that is at work there, and nothing is changed; [`Error::Io`] and [`Error::Write`]
     /// when the directory cannot be made or written.
-    pub fn open(path: &Path, start: &Start, files: Arc<dyn Files>) -> Result<Self> {
+    pub fn open(path: &Path, start: &RunStart, files: Arc<dyn Files>) -> Result<Self> {
         let manifest = Manifest::new(start);
         refuse_other(path, start, &manifest)?;
         let journal = path.join(JOURNAL);
@@ -145,7 +145,7 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::RunDirectory`] when another process still writes this rank's journal; [`Error::Io`] and
     /// [`Error::Write`].
-    pub fn join(path: &Path, start: &Start, rank: usize, files: Arc<dyn Files>) -> Result<Self> {
+    pub fn join(path: &Path, start: &RunStart, rank: usize, files: Arc<dyn Files>) -> Result<Self> {
         let journal = path.join(journals::FOLDER).join(journals::name(rank));
         let (journal, warnings) = Journal::open(files.clone(), &journal)?;
         let timings = Timings::open(files.clone(), path, rank)?;
@@ -164,7 +164,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When it cannot be read; [`Error::Write`].
-    pub fn look_again(&self) -> Result<()> {
+    pub fn read_other_ranks(&self) -> Result<()> {
         let mut growing = self.growing();
         growing.others = others(&self.path)?;
         growing.timings.absorb(&self.path)
@@ -311,7 +311,7 @@ fn others(path: &Path) -> Result<Journals> {
 
 /// Refuses a directory that holds something else. One without a manifest is free when it is empty,
 /// or has a journal: the manifest was lost or removed.
-fn refuse_other(path: &Path, start: &Start, wanted: &Manifest) -> Result<()> {
+fn refuse_other(path: &Path, start: &RunStart, wanted: &Manifest) -> Result<()> {
     let Some(mut there) = manifest::read(path)? else {
         let empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
         let journal = path.join(JOURNAL);
