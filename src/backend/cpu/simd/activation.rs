@@ -2,7 +2,7 @@
 //! loops, so that the compiler turns them into vectors of its caller's instruction set.
 //!
 //! The oracle is [`Activation`], and its corners are kept: NaN is never hidden, and values at ±∞
-//! are its values (tests/activation.rs).
+//! are its values (tests/suites/activation.rs).
 
 mod tables;
 
