@@ -47,14 +47,7 @@ pub fn network_of(
     (width, depth): (usize, usize),
     samples: &Samples,
 ) -> Network {
-    let law = ScaleLaw {
-        parametrization,
-        exponents: parametrization.exponents(),
-        block,
-        activation,
-        horizon: 1.0,
-        gamma: 1.0,
-    };
+    let law = ScaleLaw { block, ..ScaleLaw::named(parametrization, activation) };
     let scales = law.at(width, depth, samples.dimension);
     Network {
         width,
