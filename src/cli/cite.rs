@@ -15,11 +15,11 @@ use crate::store::manifest;
 /// Arguments of `nfd cite`.
 #[derive(Args)]
 pub struct Arguments {
-    /// The run directory.
+    /// The run directory to cite.
     directory: PathBuf,
 }
 
-/// Prints the entries.
+/// Prints the BibTeX entries on stdout.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let manifest = read_manifest(&arguments.directory)?;
     let file = arguments.directory.join(manifest::NAME);

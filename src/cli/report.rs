@@ -11,7 +11,7 @@ use crate::job::measure_again;
 /// Arguments of `nfd report`.
 #[derive(Args)]
 pub struct Arguments {
-    /// The run directory.
+    /// The run directory to report on.
     directory: PathBuf,
     /// Write order_parameters.npz too: covariances over depth time, steps and samples, tangent
     /// kernel, alignment, movement.

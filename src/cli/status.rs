@@ -16,11 +16,11 @@ use crate::store::{lock, manifest};
 /// Arguments of `nfd status`.
 #[derive(Args)]
 pub struct Arguments {
-    /// The run directory.
+    /// The run directory to look at.
     directory: PathBuf,
 }
 
-/// Prints the state.
+/// Prints finished and remaining tasks, who is at work, and damage.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let directory = &arguments.directory;
     let prepared = reopen(directory)?;

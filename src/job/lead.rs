@@ -63,7 +63,7 @@ fn call(job: &Job, comm: &dyn Comm) -> Result<Phase<Member, Call>> {
 struct Begun {
     team: Team,
     directory: RunDirectory,
-    /// Rank 0's own.
+    /// The tasks of rank 0 itself.
     hand: Hand,
 }
 
