@@ -55,7 +55,7 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
 /// What is to be done, before anybody else knows.
 fn call(job: &Job, comm: &dyn Comm) -> Result<Phase<Member, Call>> {
     let own = Member::prepare(job, comm.place())?;
-    let message = Call::new(job.request, &own)?;
+    let message = own.call(job)?;
     Ok(Phase { own, message })
 }
 

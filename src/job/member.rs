@@ -72,6 +72,18 @@ impl Member {
         Ok(member)
     }
 
+    /// What rank 0, prepared as this member, calls the others for.
+    pub fn call(&self, job: &Job) -> Result<Call> {
+        let Prepared { resolved, data, .. } = &self.prepared;
+        Ok(Call {
+            program: program_hash()?,
+            request: job.request.hash()?,
+            experiment: serde_json::to_string(&resolved.experiment).unwrap_or_default(),
+            samples: samples_hash(data),
+            numeric_path: self.machine.numeric_path().to_owned(),
+        })
+    }
+
     /// What this rank may use of its node and its device.
     pub fn free(&self) -> Result<Free> {
         let device = self.machine.device_memory()?;

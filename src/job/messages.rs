@@ -4,14 +4,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::member::Member;
-use super::request::Request;
 use crate::comm::{Comm, NodeRank, broadcast};
 use crate::ensemble::cores::ProcessCores;
 use crate::ensemble::machine::{Machine, count_devices};
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
-use crate::store::key::samples_hash;
 use crate::store::machine::host;
 
 /// Phase "call", from rank 0: what is to be done, in enough detail that another rank can do the same and
@@ -28,23 +25,6 @@ pub struct Call {
     pub samples: String,
     /// The instructions or device that the bits of results depend on.
     pub numeric_path: String,
-}
-
-impl Call {
-    /// The call of rank 0, which has prepared itself.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the program's own file cannot be read; those of the experiment file.
-    pub fn new(request: &Request, member: &Member) -> Result<Call> {
-        Ok(Call {
-            program: program_hash()?,
-            request: request.hash()?,
-            experiment: serde_json::to_string(&member.prepared.resolved.experiment)
-                .unwrap_or_default(),
-            samples: samples_hash(&member.prepared.data),
-            numeric_path: member.machine.numeric_path().to_owned(),
-        })
-    }
 }
 
 /// A hash of the file of the program that runs.

@@ -50,7 +50,7 @@ const PLOTS: &str = "plots";
 /// The experiment that is about to enter a run directory, and how it was started.
 #[derive(Clone, Copy, Debug)]
 pub struct RunStart<'a> {
-    /// The resolved experiment.
+    /// The experiment as resolved, defaults filled in.
     pub experiment: &'a Experiment,
     /// The samples of the experiment.
     pub data: &'a DataSet,

@@ -23,6 +23,7 @@ mod engines;
 mod evaluation;
 mod experiment;
 mod gpu_check;
+mod house;
 mod kernels;
 mod law;
 mod limit;
