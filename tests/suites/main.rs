@@ -27,6 +27,7 @@ mod evaluation;
 mod examples;
 mod experiment;
 mod gpu_check;
+mod house;
 mod kernels;
 mod law;
 mod limit;
