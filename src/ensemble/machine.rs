@@ -42,7 +42,7 @@ impl Machine {
     pub fn device(&self) -> Option<String> {
         let Machine::Gpu(device) = self else { return None };
         let name = device.name().unwrap_or_default();
-        let driver = match probe::driver() {
+        let driver = match probe::find_driver() {
             Driver::Present { version: (major, minor), .. } => format!("{major}.{minor}"),
             _ => "?".to_owned(),
         };
