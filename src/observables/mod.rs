@@ -8,12 +8,14 @@ pub mod arrays;
 mod compute;
 pub mod limit;
 pub mod order_parameters;
+mod record;
 pub mod results;
 mod table;
 
 use serde::{Serialize, Serializer};
 
-pub use compute::{At, Ends, Run, Spectra, of_pair, of_run};
+pub use compute::{At, Ends, Spectra};
+pub use record::{Run, of_pair, of_run};
 pub use results::{Partner, Row};
 pub use table::Observable;
 

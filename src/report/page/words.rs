@@ -10,47 +10,19 @@ use crate::report::Report;
 use crate::report::text::{escape, exponent, measured};
 use crate::stats::verdict::Verdict;
 
-pub fn activation(activation: Activation) -> &'static str {
-    match activation {
-        Activation::Identity => "identity (a linear network)",
-        Activation::Tanh => "tanh",
-        Activation::Relu => "relu",
-        Activation::Erf => "erf",
-        Activation::Gelu => "gelu",
-        Activation::Softplus => "softplus",
-    }
+/// What an activation is, as HTML within a sentence.
+pub fn activation(activation: Activation) -> String {
+    math(activation.meaning().trim_end_matches('.'))
 }
 
-pub fn parametrization(parametrization: Parametrization) -> &'static str {
-    match parametrization {
-        Parametrization::DepthMup => {
-            "depth-μP: branches scaled by L<sup>−1/2</sup>, learning rates free of depth"
-        }
-        Parametrization::DepthMupCorrected => {
-            "corrected depth-μP: branches scaled by L<sup>−1/2</sup>, the inner matrix of a block \
-             learning √L times as fast, the other rates free of depth"
-        }
-        Parametrization::Mup => "μP: branches of order one at every depth",
-        Parametrization::Vanilla => "vanilla: no skip connection",
-        Parametrization::Ntk => {
-            "NTK, the lazy control: branches scaled by L<sup>−1/2</sup>, \
-             f = n<sup>−1/2</sup>V<sup>⊤</sup>h<sub>L</sub>"
-        }
-    }
+/// What a parametrization is, as HTML within a sentence.
+pub fn parametrization(parametrization: Parametrization) -> String {
+    math(parametrization.meaning().trim_end_matches('.'))
 }
 
-pub fn closure(closure: Closure) -> &'static str {
-    match closure {
-        Closure::Exact => "the finite network itself",
-        Closure::Nfd => {
-            "Neural Feature Dynamics: backward weights of each pass drawn freshly, the covariances \
-             made by training kept"
-        }
-        Closure::Gia => {
-            "gradient-independence assumption: independent backward weights that receive the same \
-             updates"
-        }
-    }
+/// What a closure is, as HTML.
+pub fn closure(closure: Closure) -> String {
+    math(closure.meaning())
 }
 
 pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
