@@ -36,6 +36,7 @@ mod modules;
 mod order_parameters;
 mod pairs;
 mod plan;
+mod plots;
 mod readme;
 mod report;
 mod report_browser;
