@@ -2,8 +2,9 @@
 //! numbers.
 
 use super::Report;
-use crate::claims::{Claim, Family, SizeAxis};
-use crate::numbers::{count, exponent, measured};
+use super::estimate::Estimate;
+use crate::claims::{Claim, SizeAxis};
+use crate::numbers::count;
 use crate::stats::verdict::Verdict;
 use crate::studies::Results;
 
@@ -56,21 +57,15 @@ fn of_verdict(report: &Report, verdict: Verdict) -> Option<String> {
     (!statements.is_empty()).then(|| statements.join("; "))
 }
 
-/// "exact: exponent 1.96 [1.90, 2.02]"
+/// "exact: exponent 1.96 [1.90, 2.02]", or why there is no such number.
 fn estimate(claim: &Claim, several: bool) -> String {
-    let (name, value, ci95, number): (_, _, _, fn(f64) -> String) = match claim.family {
-        Family::Plateau => ("plateau", claim.plateau, claim.plateau_ci95, measured),
-        _ => ("exponent", claim.exponent, claim.ci95, exponent),
-    };
     let whose = match several {
         true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
         false => claim.closure.name().to_owned(),
     };
-    match (value, ci95) {
-        (Some(value), Some([low, high])) => {
-            format!("{whose}: {name} {} [{}, {}]", number(value), number(low), number(high))
-        }
-        _ => format!("{whose}: {}", claim.reason),
+    match Estimate::of(claim).filter(|estimate| estimate.interval.is_some()) {
+        Some(estimate) => format!("{whose}: {} {estimate}", estimate.name),
+        None => format!("{whose}: {}", claim.reason),
     }
 }
 

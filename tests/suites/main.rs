@@ -37,6 +37,7 @@ mod observables;
 mod order_parameters;
 mod pairs;
 mod plan;
+mod plots;
 mod readme;
 mod report;
 mod report_browser;

@@ -7,6 +7,7 @@ use crate::model::{Closure, Parametrization};
 use crate::observables::{Observable, Row, Unit};
 use crate::report::Report;
 use crate::report::plot::{Axis, Guide, Look, Mark, Plot, Scale, Series};
+use crate::report::text::capital;
 use crate::stats::{mean, standard_error};
 use crate::studies::figures::{Across, By, COMMON, Figure};
 
@@ -291,12 +292,6 @@ pub fn claim_plot(id: &str, statement: &str, claims: &[&Claim]) -> Plot {
         },
         guides: theory(claims).into_iter().collect(),
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    first + letters.as_str()
 }
 
 fn mark(p: &Point) -> Mark {

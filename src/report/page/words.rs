@@ -1,13 +1,14 @@
 //! Names and symbols in words.
 
-use std::fmt::Write;
+use std::borrow::Borrow;
 
-use crate::claims::{Claim, Family, SizeAxis};
+use crate::claims::{Claim, SizeAxis};
 use crate::experiment::ReferenceKind;
 use crate::model::{Activation, Closure, Parametrization};
 use crate::observables::Observable;
 use crate::report::Report;
-use crate::report::text::{escape, exponent, measured};
+use crate::report::plot::KINDS;
+use crate::report::text::{capital, count, escape, exponent};
 use crate::stats::verdict::Verdict;
 
 /// What an activation is, as HTML within a sentence.
@@ -25,18 +26,28 @@ pub fn closure(closure: Closure) -> String {
     math(closure.meaning())
 }
 
-pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+/// A sign for a verdict, beside its word.
+pub fn sign(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Supported => ("supported", "✓"),
-        Verdict::Contradicted => ("contradicted", "✗"),
-        Verdict::Inconclusive => ("inconclusive", "?"),
+        Verdict::Supported => "✓",
+        Verdict::Contradicted => "✗",
+        Verdict::Inconclusive => "?",
     }
 }
 
-/// A verdict as a chip: a word and a sign, not a colour alone.
-pub fn chip(of: Verdict) -> String {
-    let (word, sign) = verdict(of);
-    format!("<span class=\"chip {word}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
+/// The class that has a closure's colour.
+pub fn class(closure: Closure) -> String {
+    format!("k{}", closure as usize % KINDS)
+}
+
+/// How many claims have a verdict.
+pub fn tally<C: Borrow<Claim>>(claims: &[C], verdict: Verdict) -> usize {
+    claims.iter().filter(|claim| (*claim).borrow().verdict == verdict).count()
+}
+
+/// "one run", "3 runs".
+pub fn runs(number: usize) -> String {
+    count(number as u64, "run")
 }
 
 /// "after 3 updates"
@@ -58,13 +69,9 @@ pub fn held(claim: &Claim) -> String {
     }
 }
 
-/// A statement with its indices lowered.
+/// A statement as a heading, as HTML.
 pub fn statement(text: &str) -> String {
-    let mut capital = escape(text);
-    if let Some(first) = capital.get(..1).map(str::to_uppercase) {
-        capital.replace_range(..1, &first);
-    }
-    capital.replace("h_L", "h<sub>L</sub>").replace("g_0", "g<sub>0</sub>")
+    math(&capital(text))
 }
 
 /// What was measured, as HTML, with the reference by its sizes.
@@ -91,43 +98,10 @@ pub fn math(text: &str) -> String {
         let braced = rest.strip_prefix('{').and_then(|inner| inner.split_once('}'));
         let first = rest.chars().next().map_or(0, char::len_utf8);
         let (script, after) = braced.unwrap_or_else(|| rest.split_at(first));
-        let _ = write!(out, "<{tag}>{script}</{tag}>");
+        out.push_str(&format!("<{tag}>{script}</{tag}>"));
         rest = after;
     }
     out + rest
-}
-
-/// The number a claim is about, with its interval, as HTML.
-pub fn estimate(claim: &Claim) -> String {
-    let with =
-        |name: &str, value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String| {
-            let interval = match ci95 {
-                Some([low, high]) => {
-                    format!(", 95 % interval {} to {}", number(low), number(high))
-                }
-                None => ", no interval".to_owned(),
-            };
-            value.map(|value| format!("{name} <b>{}</b>{interval}", number(value)))
-        };
-    let words = match claim.family {
-        Family::Power | Family::PowerAndFloor | Family::Sum => {
-            with("exponent", claim.exponent, claim.ci95, exponent)
-        }
-        Family::Growth | Family::Trend => {
-            with("exponent of growth", claim.exponent, claim.ci95, exponent)
-        }
-        Family::Drift => with("exponent of drift", claim.exponent, claim.ci95, exponent),
-        Family::Plateau => with("plateau", claim.plateau, claim.plateau_ci95, measured),
-    };
-    words.unwrap_or_else(|| "not fitted".to_owned())
-}
-
-/// The same in a cell of a table: "0.93 [0.89, 0.97]".
-pub fn cell(value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String) -> String {
-    let interval = ci95.map(|[low, high]| {
-        format!(" <span class=\"ci\">[{}, {}]</span>", number(low), number(high))
-    });
-    value.map_or("–".to_owned(), |value| number(value) + interval.as_deref().unwrap_or(""))
 }
 
 /// Exponents between neighbouring points.
