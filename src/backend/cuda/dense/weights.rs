@@ -9,7 +9,7 @@ use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::Stored;
 use super::Size;
 use super::drift::Drift;
-use crate::rng::noise::{BrownianPath, Direction, Entry, Place};
+use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
 /// Explicit matrices and, once there is momentum, their velocities.
 pub struct Trained<T> {
@@ -156,7 +156,7 @@ impl<T: Number> Weights<T> {
 impl Source {
     /// The noise of an entry's matrix.
     fn of(&self, entry: Entry) -> Draw {
-        let Place { fine, layer, tag, .. } = self.noise.place(entry);
+        let NoiseAddress { fine, layer, tag, .. } = self.noise.address(entry);
         let scale = f64::from(fine).sqrt().recip();
         Draw {
             seeds: self.seeds.at(0),
