@@ -8,16 +8,16 @@ use crate::backend::cuda::device::image;
 use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
 use crate::backend::cuda::device::probe::{self, Driver};
 use crate::comm;
-use crate::ensemble::plan::free;
+use crate::ensemble::plan::Free;
 use crate::error::{Result, exit};
-use crate::rng::normal::{Column, Instructions, fill};
+use crate::rng::normal::{Instructions, NoiseColumn, fill};
 
 /// Prints the findings; exit code 1 if the machine computes wrong normals.
 pub fn run() -> Result<u8> {
     let available = Instructions::available();
     let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let free = free(Path::new("runs"));
+    let free = Free::detect(Path::new("runs"), 1);
     let wrong: Vec<&str> =
         available.iter().filter(|&&set| !agrees(set)).map(|set| set.name()).collect();
 
@@ -45,7 +45,7 @@ pub fn run() -> Result<u8> {
         wrong => format!("WRONG with {}: do not trust results of this machine", wrong.join(", ")),
     };
     let _ = writeln!(out, "normals        {normals}");
-    let _ = writeln!(out, "backends       cpu, cuda (dense engine), plain (f64)");
+    let _ = writeln!(out, "backends       cpu, cuda, plain (f64)");
     gpu(&mut out);
     let mpi =
         comm::library().unwrap_or_else(|| "none: one process; build with --features mpi".into());
@@ -107,7 +107,7 @@ fn gpu(out: &mut String) {
 
 /// Whether an instruction set gives the portable bits over a column that crosses vector ends.
 fn agrees(set: Instructions) -> bool {
-    let column = Column { key: [1, 2], address: [3, 4, 5] };
+    let column = NoiseColumn { key: [1, 2], address: [3, 4, 5] };
     let (mut expected, mut found) = (vec![0.0; 4099], vec![0.0; 4099]);
     fill(Instructions::Portable, column, 7, &mut expected);
     fill(set, column, 7, &mut found);

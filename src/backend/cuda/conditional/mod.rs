@@ -162,7 +162,7 @@ impl<T: Number> Conditional<T> {
         let h = TrainedBuffer::new(device.zeros(size.members * size.all * size.ld)?);
         launcher.embed(&device, &h)?;
         let v = TrainedBuffer::new(device.zeros(size.members * size.outputs * size.ld)?);
-        let place = launcher.noise.place(Entry::Readout { output: 0 });
+        let place = launcher.noise.address(Entry::Readout { output: 0 });
         let readout = Draw {
             out: v.values.at(0),
             stride: (size.outputs * size.ld) as u64,

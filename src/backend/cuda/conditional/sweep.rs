@@ -67,7 +67,7 @@ impl Launcher {
             width: width as u32,
             ld: ld as u32,
             dimension: dimension as u32,
-            tag: self.noise.place(Entry::Input { coordinate: 0 }).tag,
+            tag: self.noise.address(Entry::Input { coordinate: 0 }).tag,
             places: self.pass_order().count(),
             ..Inputs::default()
         }
@@ -132,7 +132,7 @@ impl Launcher {
         let Network { activation, closure, scales, drop_tolerance, .. } = self.network;
         device.clear(&mut workspace.arrivals)?;
         let upward = query.direction == Direction::Forward;
-        let place = self.noise.place(Entry::Answer { query, layer: 1, sample: 0 });
+        let place = self.noise.address(Entry::Answer { query, layer: 1, sample: 0 });
         let both = |of: &[Buffer<f64>; 2]| [of[0].at(0), of[1].at(0)];
         let columns_of = |of: &[Buffer<T>; 2]| [of[0].at(0), of[1].at(0)];
         let mut sweep = Sweep {

@@ -10,7 +10,7 @@ use super::super::launch::WeightFormat;
 use super::super::trained::TrainedBuffer;
 use super::Size;
 use super::drift::Drift;
-use crate::rng::noise::{BrownianPath, Direction, Entry, Place};
+use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
 /// The hidden weights W_1 … W_L, \[layer\]\[member\]\[row\]\[column\].
 pub enum Hidden<T> {
@@ -136,7 +136,7 @@ impl<T: Number> Weights<T> {
 impl Source {
     /// The noise of an entry's matrix.
     fn of(&self, entry: Entry) -> Draw {
-        let Place { fine, layer, tag, .. } = self.noise.place(entry);
+        let NoiseAddress { fine, layer, tag, .. } = self.noise.address(entry);
         let scale = f64::from(fine).sqrt().recip();
         Draw {
             seeds: self.seeds.at(0),
