@@ -8,7 +8,10 @@
 //! device has them in flight, through [`crew::Crew`], of which a single network is the smallest.
 //!
 //! * [`plain`]: short, f64, the oracle of the others;
-//! * [`cpu`]: both engines at the speed of the machine, f32 or f64.
+//! * [`cpu`]: both engines at the speed of the machine, f32 or f64;
+//! * [`cuda`]: both engines on an NVIDIA GPU, many networks at a time;
+//! * [`cost`]: what runs cost, which every engine states beside its allocations;
+//! * [`real`], [`vectors`]: numbers and vectors that several backends have.
 
 mod coefficients;
 pub mod cost;
