@@ -6,7 +6,7 @@ use crate::data::DataSet;
 use crate::experiment::grid::Task;
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Experiment, ReferenceKind};
-use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
+use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN, Observable};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +38,10 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         ReferenceKind::None => 0.0,
         _ => outputs.min(OUTPUTS_COMPARED as f64),
     };
+    let count = |along_depth: bool| {
+        let single = Observable::ALL.iter().filter(|o| !o.has_outputs());
+        single.filter(|o| o.has_depth_time() == along_depth).count() as f64
+    };
     let covariance = match run.minibatches() {
         false => (run.passes as f64 * batch).min(COVARIANCE_COLUMNS as f64),
         true => 0.0,
@@ -48,7 +52,7 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         device_bytes: device,
         result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
-        // f and its difference, and at most eleven numbers with and 23 without a depth time.
-        rows: recorded * (shown + compared + 11.0 * probes + 23.0),
+        // At most: not every run has every observable.
+        rows: recorded * (shown + compared + count(true) * probes + count(false)),
     }
 }

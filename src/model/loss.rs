@@ -1,16 +1,15 @@
 //! Losses and their derivatives χ with respect to the outputs.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::choice::choice;
 
-/// A loss, averaged over samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// ½ mean_p Σ_o (f_po − y_po)²
-    Squared,
-    /// −mean_p Σ_o y_po ln softmax(f_p)_o
-    CrossEntropy,
+choice! {
+    /// A loss, averaged over samples.
+    pub enum Loss {
+        /// Half the squared error, ½ mean_p Σ_o (f_po − y_po)².
+        Squared = "squared",
+        /// Cross-entropy of one-hot labels, −mean_p Σ_o y_po ln softmax(f_p)_o.
+        CrossEntropy = "cross-entropy",
+    }
 }
 
 impl Loss {
@@ -36,7 +35,7 @@ impl Loss {
         }
     }
 
-    /// χ_po = ∂loss/∂f_po, P×O.
+    /// The derivatives χ_po = ∂loss/∂f_po, P×O with the output index fastest.
     pub fn chi(self, f: &[f64], labels: &[f64], outputs: usize) -> Vec<f64> {
         let samples = f.chunks(outputs).zip(labels.chunks(outputs));
         let count = (f.len() / outputs) as f64;
@@ -70,7 +69,7 @@ pub fn accuracy(f: &[f64], labels: &[f64], outputs: usize) -> f64 {
     right as f64 / (f.len() / outputs) as f64
 }
 
-/// The largest; the others when some are NaN, which the sums then find.
+/// The largest of some outputs. A NaN among them is passed over here and found by the sums.
 fn largest(f: &[f64]) -> f64 {
     f.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
