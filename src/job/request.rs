@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::data::{self, DataSet};
 
@@ -12,12 +13,12 @@ use crate::ensemble::deal::Shard;
 use crate::ensemble::plan::{Plan, plan};
 use crate::ensemble::{cores, machine};
 use crate::error::{Error, Result};
-use crate::experiment::Resolved;
+use crate::experiment::file::ExperimentFile;
 use crate::experiment::grid::Task;
 use crate::experiment::resolve::resolve;
 use crate::experiment::settled::{prefer_gpu, resolve_with};
-use crate::experiment::source::Source;
 use crate::experiment::work::{Rates, Work};
+use crate::experiment::{Backend, Resolved};
 use crate::model::Loss;
 use crate::store::journals::Journals;
 use crate::store::key::{Keys, experiment_hash};
@@ -29,18 +30,27 @@ use crate::store::timings;
 pub struct Typed {
     /// The experiment, a JSON file.
     file: PathBuf,
-    /// Replace a field, as in --set ensemble.seeds=4; may be repeated.
+    /// Replace a field, as in --set ensemble.seeds=4; may be repeated. docs/experiment.md (`nfd schema
+    /// --markdown`) lists all fields.
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// The run directory [default: runs/<name>].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// What carries out the sweeps, instead of the experiment's choice.
-    #[arg(long, value_name = "BACKEND")]
+    #[arg(long, value_name = "BACKEND", value_parser = backends())]
     backend: Option<String>,
     /// Worker threads, of each rank [default: all cores given to it]. Results do not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+}
+
+/// The words that --backend takes, with their meanings.
+fn backends() -> PossibleValuesParser {
+    let auto =
+        PossibleValue::new("auto").help("A GPU where there is one that can, else the processor");
+    let named = |backend: Backend| PossibleValue::new(backend.name()).help(backend.meaning());
+    PossibleValuesParser::new(std::iter::once(auto).chain(Backend::ALL.map(named)))
 }
 
 /// Everything that is known before starting.
@@ -85,10 +95,10 @@ impl Typed {
         Ok(resolve(source.parse()?, &source)?.experiment.name)
     }
 
-    fn source(&self) -> Result<Source> {
+    fn source(&self) -> Result<ExperimentFile> {
         let mut overrides = self.set.clone();
         overrides.extend(self.backend.iter().map(|backend| format!("backend={backend}")));
-        Source::read(&self.file, &overrides)
+        ExperimentFile::read(&self.file, &overrides)
     }
 
     /// Those typed, or all that this process has.
@@ -150,7 +160,7 @@ pub fn reopen(directory: &Path) -> Result<Prepared> {
 
 /// The same from a resolved experiment, which is an experiment file: `text`, as found in `file`.
 pub fn again(text: String, file: &Path, output: PathBuf, threads: usize) -> Result<Prepared> {
-    let source = Source::new(file, text, &[])?;
+    let source = ExperimentFile::new(file, text, &[])?;
     prepared(resolve(source.parse()?, &source)?, output, threads)
 }
 
