@@ -1,7 +1,7 @@
 //! An ensemble's curve: values over seeds at several sizes, reduced, weighted, fitted, with
 //! jackknife intervals of everything.
 
-use super::fit::{Family, Fit, Reference, Sample, fit};
+use super::fit::{Fit, Form, Reference, Sample, fit};
 use super::jackknife::{Estimate, jackknife};
 use super::mean;
 
@@ -18,27 +18,27 @@ pub enum Reduction {
     RootMeanSquareOfMeans,
 }
 
-/// A point before reduction.
+/// A point of a curve before seeds and outputs are reduced to one value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// The depth or width on which the power acts.
     pub x: f64,
-    /// 1/(nL), or what the other size does.
+    /// The variable of the floor, 1/(nL), or the other size of a sum.
     pub z: f64,
-    /// By output and seed.
+    /// Values by output and seed.
     pub values: Values,
 }
 
-/// A curve over an ensemble.
+/// An observable of an ensemble at several sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// In the order of x.
+    /// The points, in ascending order of x.
     pub points: Vec<Point>,
-    /// How points are reduced.
+    /// How seeds and outputs become one value at each point.
     pub reduction: Reduction,
     /// What the values are differences to.
     pub reference: Reference,
-    /// Seeds of the ensemble.
+    /// Number of seeds of the ensemble.
     pub seeds: usize,
 }
 
@@ -97,21 +97,18 @@ impl Curve {
     }
 
     /// The fitted curve, optionally without one seed; weights are those of all seeds.
-    pub fn fit(&self, family: Family, without: Option<usize>) -> Option<Fit> {
+    pub fn fit(&self, family: Form, without: Option<usize>) -> Option<Fit> {
         fit(family, self.reference, &self.samples(without)?)
     }
 
     /// What `of` says of the fitted curve, with its jackknife interval.
-    pub fn estimate(&self, family: Family, of: impl Fn(&Fit) -> f64) -> Option<Estimate> {
+    pub fn estimate(&self, family: Form, of: impl Fn(&Fit) -> f64) -> Option<Estimate> {
         self.estimates(family, |fit| vec![of(fit)])?.pop()
     }
 
-    /// Several such numbers from the same fits.
-    pub fn estimates(
-        &self,
-        family: Family,
-        of: impl Fn(&Fit) -> Vec<f64>,
-    ) -> Option<Vec<Estimate>> {
+    /// Several numbers that `of` says of the fitted curve, each with its jackknife interval, from the same
+    /// fits.
+    pub fn estimates(&self, family: Form, of: impl Fn(&Fit) -> Vec<f64>) -> Option<Vec<Estimate>> {
         let whole = of(&self.fit(family, None)?);
         let without: Vec<Option<Vec<f64>>> =
             (0..self.seeds).map(|seed| self.fit(family, Some(seed)).map(|fit| of(&fit))).collect();
