@@ -54,7 +54,7 @@ macro_rules! section {
         $(#[doc = $about])*
         #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
         $(#[derive($extra)])?
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, expecting = "an object")]
         pub struct $Typed {
             $(
                 $(#[doc = $doc])*
