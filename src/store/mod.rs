@@ -289,13 +289,13 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Write`]; [`Error::Io`]
-    pub fn write_plots(&self, plots: &[(String, String)]) -> Result<()> {
+    pub fn write_plots(&self, plots: &[(String, Vec<u8>)]) -> Result<()> {
         let folder = self.path.join(PLOTS);
-        for (name, svg) in plots {
-            files::replace(&*self.files, &folder, name, svg.as_bytes())?;
+        for (name, bytes) in plots {
+            files::replace(&*self.files, &folder, name, bytes)?;
         }
         files::remove(&folder, |name| {
-            name.ends_with(".svg") && plots.iter().all(|(kept, _)| kept != name)
+            (name.ends_with(".svg") || name.ends_with(".pdf")) && plots.iter().all(|(kept, _)| kept != name)
         })
     }
 

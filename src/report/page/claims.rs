@@ -6,7 +6,7 @@ use super::figures::claim_plot;
 use super::words;
 use crate::measure::claims::{Axis, Claim, Family};
 use crate::report::Report;
-use crate::report::plot::{self, Plot};
+use crate::report::plot::Plot;
 use crate::report::text::{count, escape, exponent, measured, probability};
 use crate::stats::verdict::Verdict;
 
@@ -89,7 +89,7 @@ pub fn section(report: &Report, groups: &[Group]) -> String {
         );
         let drawn = group.plot(report);
         match &drawn {
-            Some(plot) => out.push_str(&plot::embedded(plot)),
+            Some(plot) => out.push_str(&plot.embedded()),
             None => out.push_str("<p class=\"empty\">No point to draw.</p>"),
         }
         caption(&mut out, report, group, drawn.as_ref());

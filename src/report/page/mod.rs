@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 use super::Report;
 use super::findings::paragraphs;
-use super::plot::{self, DARK, LIGHT, Plot, RULES};
+use super::plot::{Plot, page_variables};
 use super::text::{count, escape};
 
 /// The page.
@@ -65,20 +65,25 @@ pub fn html(report: &Report) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
          <meta name=\"color-scheme\" content=\"light dark\"/>\n\
          <title>{name} · nfd</title>\n<link rel=\"icon\" href=\"data:,\"/>\n\
-         <style>\n:root{{{LIGHT}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{DARK}}}}}\n\
-         {RULES}\n{}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+         <style>\n:root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n\
+         {}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        page_variables(false),
+        page_variables(true),
         include_str!("style.css")
     )
 }
 
-/// The page's plots as files: name with ending, content.
-pub fn plots(report: &Report) -> Vec<(String, String)> {
+/// The page's plots as files, each as SVG and as PDF: name with ending, content.
+pub fn plots(report: &Report) -> Vec<(String, Vec<u8>)> {
     let groups = claims::groups(report);
     let of_claims = groups.iter().filter_map(|group| group.plot(report));
     let curves = trajectories::figures(report).into_iter().map(|figure| figure.plot);
-    let file = |plot: Plot| (format!("{}.svg", plot.name), plot::standalone(&plot));
+    let files = |plot: Plot| {
+        let name = &plot.name;
+        [(format!("{name}.svg"), plot.svg().into_bytes()), (format!("{name}.pdf"), plot.pdf())]
+    };
     let own = studies::figures(report).into_iter().map(|figure| figure.plot);
-    of_claims.chain(own).chain(curves).map(file).collect()
+    of_claims.chain(own).chain(curves).flat_map(files).collect()
 }
 
 fn found(report: &Report) -> String {

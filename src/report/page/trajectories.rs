@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::words;
 use crate::model::{Closure, Parametrization};
 use crate::report::Report;
-use crate::report::plot::{self, Axis, Look, Mark, Plot, Scale, Series};
+use crate::report::plot::{Axis, Look, Mark, Plot, Scale, Series};
 use crate::report::text::plain;
 use crate::stats::{mean, standard_error};
 use crate::store::results::Row;
@@ -306,7 +306,7 @@ pub fn grid(figures: &[Figure]) -> String {
             out,
             "<figure><h3>{}</h3>{}<figcaption>{caption}",
             plot.title,
-            plot::embedded(plot)
+            plot.embedded()
         );
         if plot.hidden() > 0 {
             let _ = write!(out, " Points not drawn, as not positive: {}.", plot.hidden());

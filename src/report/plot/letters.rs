@@ -1,16 +1,9 @@
-//! Text in plots: its width, estimated from above, and its SVG.
+//! Widths of text, estimated from above, and lines that fit.
 
-use std::fmt::Write;
+use super::drawing::TextStyle;
 
-use crate::report::text::escape;
-
-/// Size of letters, as in [`super::RULES`].
-pub const LETTER: f64 = 13.0;
-/// Of titles.
-pub const TITLE: f64 = 15.0;
-
-/// From above, for the widest usual fonts.
-pub fn text_width(text: &str) -> f64 {
+/// Width in pixels, from above for the widest usual fonts: nobody asks a browser.
+pub fn text_width(text: &str, style: TextStyle) -> f64 {
     let share = |c: char| match c {
         ' ' | '\u{a0}' | '.' | ',' | ':' | 'i' | 'l' | 'j' | '(' | ')' | 't' | 'f' => 0.42,
         '⁰'..='⁹' | '¹' | '²' | '³' | '⁻' => 0.46,
@@ -19,59 +12,52 @@ pub fn text_width(text: &str) -> f64 {
         c if c.is_ascii_uppercase() => 0.8,
         _ => 1.0,
     };
-    text.chars().map(share).sum::<f64>() * LETTER
+    let bold = if style.is_bold() { 1.13 } else { 1.0 };
+    text.chars().map(share).sum::<f64>() * style.size() * bold
 }
 
-/// Bold letters are wider.
-pub const BOLD: f64 = 1.13;
-
-/// `text`, cut so that it fits into `room`.
-pub fn fitted(text: &str, room: f64) -> String {
-    if text_width(text) <= room {
-        return text.to_owned();
-    }
-    let mut kept = String::new();
-    for c in text.chars() {
-        kept.push(c);
-        if text_width(&kept) + LETTER > room {
-            kept.pop();
-            break;
+/// `text` in lines that fit into `room` pixels, broken at spaces, and within words that are longer;
+/// at least one line.
+pub fn wrap(text: &str, style: TextStyle, room: f64) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut start_line = |line: &mut String| lines.push(std::mem::take(line));
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+        if text_width(&longer, style) <= room {
+            line = longer;
+            continue;
+        }
+        if !line.is_empty() {
+            start_line(&mut line);
+        }
+        for letter in word.chars() {
+            line.push(letter);
+            if text_width(&line, style) > room && line.chars().count() > 1 {
+                line.pop();
+                start_line(&mut line);
+                line.push(letter);
+            }
         }
     }
-    kept + "…"
+    start_line(&mut line);
+    lines.split_off(1)
 }
 
-pub fn label(out: &mut String, (x, y): (f64, f64), anchor: &str, class: &str, text: &str) {
-    let (x, y) = (px(x), px(y));
-    let text = match class {
-        "name" | "title" => lowered(text),
-        _ => escape(text),
-    };
-    let _ = write!(
-        out,
-        "<text class=\"{class}\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{text}</text>"
-    );
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// h_L and the like with the index lowered, escaped.
-fn lowered(text: &str) -> String {
-    let mut parts = text.split('_');
-    let mut out = escape(parts.next().unwrap_or_default());
-    for part in parts {
-        let mut letters = part.chars();
-        let index: String = letters.next().into_iter().collect();
-        let (index, rest) = (escape(&index), escape(letters.as_str()));
-        let _ = write!(
-            out,
-            "<tspan dy=\"3\" font-size=\"10\">{index}</tspan><tspan dy=\"-3\">{rest}</tspan>"
-        );
+    #[test]
+    fn lines_fit_and_lose_nothing() {
+        let text = "gap of f to the exact network in a-word-without-any-place-to-break stays";
+        for room in [20.0, 60.0, 120.0, 1000.0] {
+            let lines = wrap(text, TextStyle::Title, room);
+            assert!(lines.iter().all(|l| text_width(l, TextStyle::Title) <= room), "{lines:?}");
+            let letters = |s: &str| s.chars().filter(|c| *c != ' ').collect::<String>();
+            assert_eq!(letters(&lines.concat()), letters(text));
+        }
+        assert_eq!(wrap("", TextStyle::Tick, 10.0), [""]);
+        assert_eq!(wrap("one two", TextStyle::Tick, 30.0), ["one", "two"]);
     }
-    out
-}
-
-/// A length, to a tenth.
-pub fn px(value: f64) -> String {
-    let text = format!("{:.1}", value + 0.0);
-    let text = text.strip_suffix(".0").unwrap_or(&text);
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }

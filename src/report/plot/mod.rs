@@ -1,16 +1,21 @@
-//! A small plotter: what a plot shows, and its SVG.
+//! A small plotter: what a plot shows, its drawing, and the drawing as SVG and PDF.
 //!
-//! The same drawing serves inside the page, where colours come from the page's variables and follow
-//! light and dark, and as a file of its own, which carries its style with it. No text is ever
-//! measured by a browser: widths are estimated from above, so that nothing overlaps.
+//! One drawing serves inside the page, where colours come from the page's variables and follow light
+//! and dark, and as files of its own in the colours of the light theme. No text is ever measured by a
+//! browser: widths are estimated from above, so that nothing overlaps.
 
+mod colours;
 mod draw;
+mod drawing;
+mod font;
 mod letters;
+mod pdf;
 mod scale;
+mod svg;
 
-pub use draw::{embedded, standalone};
+pub use colours::{KINDS, page_variables};
 
-/// A plot.
+/// What a plot shows, and in which words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plot {
     /// File name without ending, and prefix of its ids: letters, digits and dashes.
@@ -118,6 +123,21 @@ pub struct Guide {
 }
 
 impl Plot {
+    /// An SVG element for a page that declares the variables of [`page_variables`], without title.
+    pub fn embedded(&self) -> String {
+        svg::embedded(&draw::draw(self, false))
+    }
+
+    /// An SVG file in literal colours, with title, note and white paper.
+    pub fn svg(&self) -> String {
+        svg::standalone(&draw::draw(self, true))
+    }
+
+    /// The same as a PDF file, with the font that it needs.
+    pub fn pdf(&self) -> Vec<u8> {
+        pdf::file(&draw::draw(self, true))
+    }
+
     /// Whether there is a point to draw.
     pub fn has_points(&self) -> bool {
         self.series.iter().any(|series| series.points.iter().any(|mark| self.can_show(mark)))
@@ -132,53 +152,5 @@ impl Plot {
     fn can_show(&self, mark: &Mark) -> bool {
         let fits = |axis: &Axis, v: f64| v.is_finite() && (v > 0.0 || !axis.scale.is_log());
         fits(&self.x, mark.x) && fits(&self.y, mark.y)
-    }
-}
-
-/// Light colours, as CSS declarations. Kinds are told apart by all common kinds of colour vision;
-/// ranks go from light to dark in one order.
-pub const LIGHT: &str = "--ink:#1d2126;--muted:#5a626c;--line:#d9d8d2;--grid:#ecebe6;\
-    --surface:#ffffff;--k0:#0a5ea8;--k1:#c2480c;--k2:#0b7d5c;\
-    --r0:#b98a00;--r1:#6f9420;--r2:#21896a;--r3:#1f7a92;--r4:#3a5aa6;--r5:#5a2d86;";
-
-/// Dark colours, as CSS declarations.
-pub const DARK: &str = "--ink:#e9e7e2;--muted:#a2a8b0;--line:#3d4248;--grid:#2a2e33;\
-    --surface:#1b1e22;--k0:#6db8ff;--k1:#ff9a5c;--k2:#4fd1a5;\
-    --r0:#f5d547;--r1:#a9d65a;--r2:#54cb92;--r3:#45b7c4;--r4:#7fa3ee;--r5:#c29cf5;";
-
-/// The rules that plots need wherever they stand.
-pub const RULES: &str = ".plot{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;\
-    font-size:13px}\
-    .plot text{fill:var(--muted)}.plot .name,.plot .title{fill:var(--ink);font-weight:600}\
-    .plot .title{font-size:15px}.plot .key{fill:var(--ink)}\
-    .plot .grid{stroke:var(--grid);fill:none}.plot .frame{stroke:var(--line);fill:none}\
-    .plot .guide{stroke:var(--muted);fill:none;stroke-width:1.4;stroke-dasharray:2 4;\
-    stroke-linecap:round}\
-    .plot .k0{color:var(--k0)}.plot .k1{color:var(--k1)}.plot .k2{color:var(--k2)}\
-    .plot .r0{color:var(--r0)}.plot .r1{color:var(--r1)}.plot .r2{color:var(--r2)}\
-    .plot .r3{color:var(--r3)}.plot .r4{color:var(--r4)}.plot .r5{color:var(--r5)}\
-    .plot .curve{stroke:currentColor;fill:none;stroke-width:1.7;stroke-linejoin:round}\
-    .plot .joined{stroke-width:1.3;opacity:.75}\
-    .plot .level{stroke:currentColor;fill:none;stroke-width:1.2;stroke-dasharray:1 3;\
-    stroke-linecap:round}\
-    .plot .band{fill:currentColor;stroke:none;opacity:.15}\
-    .plot .bar{stroke:currentColor;fill:none;stroke-width:1.3}\
-    .plot .full{fill:currentColor;stroke:var(--surface);stroke-width:.8}\
-    .plot .open{fill:none;stroke:currentColor;stroke-width:1.8}";
-
-#[cfg(test)]
-mod tests {
-    use super::{DARK, LIGHT, RULES};
-
-    /// A class or a variable that one part lacks would draw black on black.
-    #[test]
-    fn both_palettes_name_the_same_colours() {
-        let names = |palette: &'static str| -> Vec<&str> {
-            palette.split(';').filter_map(|d| d.split_once(':')).map(|(n, _)| n.trim()).collect()
-        };
-        assert_eq!(names(LIGHT), names(DARK));
-        for used in RULES.split("var(").skip(1).filter_map(|rest| rest.split_once(')')) {
-            assert!(names(LIGHT).contains(&used.0), "{}", used.0);
-        }
     }
 }

@@ -1,0 +1,166 @@
+//! A finished drawing: shapes and texts with their places and paints, whatever it is written as.
+
+use super::colours::Colour;
+
+/// A place in pixels, from the left and from the top.
+pub type Place = (f64, f64);
+
+/// A finished drawing.
+pub struct Drawing {
+    /// Prefix of the ids of its parts: letters, digits and dashes.
+    pub name: String,
+    /// What it is called.
+    pub title: String,
+    /// What it shows, for those who do not see it.
+    pub description: String,
+    /// Width and height in pixels, without the margin.
+    pub size: (f64, f64),
+    /// White paper around it, in pixels; none inside a page.
+    pub margin: f64,
+    /// From back to front.
+    pub items: Vec<Item>,
+}
+
+/// A part of a drawing.
+pub enum Item {
+    /// Lines and areas.
+    Path(Paint, Vec<Step>),
+    /// A circle by its centre and radius.
+    Circle(Paint, Place, f64),
+    /// A line of text.
+    Text(Text),
+    /// Items that show nothing outside of a rectangle, given by two opposite corners.
+    Clipped([Place; 2], Vec<Item>),
+    /// Items that belong together, with words that the page shows over them.
+    Named(String, Vec<Item>),
+}
+
+/// A step of a path.
+#[derive(Clone, Copy)]
+pub enum Step {
+    /// Lifts the pen.
+    To(Place),
+    /// Draws a straight line.
+    Line(Place),
+    /// Draws back to where the pen was last put down.
+    Close,
+}
+
+/// How a shape is painted.
+#[derive(Clone, Copy)]
+pub struct Paint {
+    /// What it is, as the class of its element.
+    pub class: &'static str,
+    /// Colour and width of its line.
+    pub stroke: Option<(Colour, f64)>,
+    /// Colour of its area.
+    pub fill: Option<Colour>,
+    /// Lengths of dashes and gaps in turn; empty for an unbroken line.
+    pub dashes: &'static [f64],
+    /// From 0, invisible, to 1.
+    pub opacity: f64,
+}
+
+impl Paint {
+    /// An unbroken, opaque line.
+    pub fn line(class: &'static str, colour: Colour, width: f64) -> Paint {
+        Paint { class, stroke: Some((colour, width)), fill: None, dashes: &[], opacity: 1.0 }
+    }
+
+    /// An opaque area without a line.
+    pub fn area(class: &'static str, colour: Colour) -> Paint {
+        Paint { class, stroke: None, fill: Some(colour), dashes: &[], opacity: 1.0 }
+    }
+}
+
+/// A line of text.
+pub struct Text {
+    /// Size, weight and colour.
+    pub style: TextStyle,
+    /// Which part of the text stands at its place.
+    pub anchor: Anchor,
+    /// Of the baseline.
+    pub at: Place,
+    /// In titles and names of axes `_` lowers the next letter.
+    pub words: String,
+}
+
+/// What a text is, which says how it looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TextStyle {
+    /// Above the drawing.
+    Title,
+    /// The name of an axis.
+    Name,
+    /// An entry of the legend.
+    Key,
+    /// A number on an axis, or a note.
+    Tick,
+}
+
+/// Which part of a text stands at its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// The left end.
+    Start,
+    /// The middle.
+    Middle,
+    /// The right end.
+    End,
+}
+
+impl TextStyle {
+    /// As the class of its element.
+    pub fn class(self) -> &'static str {
+        match self {
+            TextStyle::Title => "title",
+            TextStyle::Name => "name",
+            TextStyle::Key => "key",
+            TextStyle::Tick => "tick",
+        }
+    }
+
+    /// Height of letters in pixels.
+    pub fn size(self) -> f64 {
+        if self == TextStyle::Title { 15.0 } else { 13.0 }
+    }
+
+    /// Whether it is in semibold.
+    pub fn is_bold(self) -> bool {
+        matches!(self, TextStyle::Title | TextStyle::Name)
+    }
+
+    /// Colour of letters.
+    pub fn colour(self) -> Colour {
+        if self == TextStyle::Tick { Colour::Muted } else { Colour::Ink }
+    }
+}
+
+/// How an index in a text differs from what it belongs to.
+pub struct Index {
+    /// By how many pixels it is lowered.
+    pub drop: f64,
+    /// Height of its letters in pixels.
+    pub size: f64,
+}
+
+/// How indices look in titles and names of axes.
+pub const INDEX: Index = Index { drop: 3.0, size: 10.0 };
+
+impl Text {
+    /// The words in pieces, each with whether it is an index: h_L is h and a lowered L.
+    pub fn pieces(&self) -> Vec<(&str, bool)> {
+        if !self.style.is_bold() {
+            return vec![(&self.words, false)];
+        }
+        let mut parts = self.words.split('_');
+        let mut pieces = vec![(parts.next().unwrap_or_default(), false)];
+        for part in parts {
+            let end = part.chars().next().map_or(0, char::len_utf8);
+            let (index, rest) = part.split_at(end);
+            pieces.extend([(index, true), (rest, false)]);
+        }
+        pieces.retain(|(words, _)| !words.is_empty());
+        pieces
+    }
+}
