@@ -18,8 +18,8 @@ use std::time::Instant;
 use nfd::data;
 use nfd::ensemble::deal::predict;
 use nfd::ensemble::plan::plan;
-use nfd::spec::load;
-use nfd::spec::work::Rates;
+use nfd::experiment::load;
+use nfd::experiment::work::Rates;
 
 const ROUNDS: usize = 2;
 const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/quickstart.json");

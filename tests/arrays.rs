@@ -14,8 +14,8 @@ use missing::skipped;
 
 use common::npz::{floats, member};
 use common::results::nfd;
-use nfd::store::arrays::to_npz;
-use nfd::store::results::Row;
+use nfd::observables::arrays::to_npz;
+use nfd::observables::results::Row;
 use zip::ZipArchive;
 
 const JOB: &str = r#"{

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use common::results::{nfd, run_job};
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
 use nfd::report::citations::bibtex;
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
 
 /// The keys of the entries, each of which is whole: a type, a key, fields in braces, nothing between but
 /// comments.

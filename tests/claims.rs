@@ -9,15 +9,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::{a_task, close};
-use nfd::measure::claims::{Axis, Claim, Family, evaluate};
+use nfd::claims::{Axis, Claim, Family, evaluate};
+use nfd::experiment::Experiment;
+use nfd::experiment::grid::Task;
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
 use nfd::model::Closure;
+use nfd::observables::results::Row;
 use nfd::rng::philox::Philox;
-use nfd::spec::Experiment;
-use nfd::spec::grid::Task;
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
 use nfd::stats::verdict::Verdict;
-use nfd::store::results::Row;
 use rand::RngExt;
 
 fn experiment(overrides: &[&str]) -> Experiment {

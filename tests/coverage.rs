@@ -1,6 +1,6 @@
 //! Intervals cover and verdicts err as seldom as they say, by simulation at 4, 8 and 16 seeds with
 //! fixed keys. Seeds err as ours do: mostly together at all depths (a few global modes), by some
-//! percent (theory: section 5).
+//! percent (docs/theory.md, section 5).
 
 #![allow(clippy::unwrap_used)]
 
@@ -84,8 +84,8 @@ fn intervals_before_a_reference_and_of_sums_cover() {
 
 const DEPTHS: [f64; 6] = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-/// The laws of theory, section 5: an error with its correction, the coupling with its floor, and
-/// the plateau of an accumulated coupling.
+/// The laws of docs/theory.md, section 5: an error with its correction, the coupling with its
+/// floor, and the plateau of an accumulated coupling.
 fn error(x: f64, _z: f64) -> f64 {
     0.03 / x * (1.0 + 4.0 / x)
 }

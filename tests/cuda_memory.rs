@@ -14,10 +14,10 @@ use nfd::backend::cuda::fault::Fault;
 use nfd::data::DataSet;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train_on_device;
-use nfd::spec::Experiment;
-use nfd::spec::grid::{Task, tasks};
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
+use nfd::experiment::Experiment;
+use nfd::experiment::grid::{Task, tasks};
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
 
 fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())

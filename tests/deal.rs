@@ -11,9 +11,9 @@ use nfd::data;
 use nfd::ensemble::cost::Cost;
 use nfd::ensemble::deal::{deal, predict};
 use nfd::ensemble::plan::{Plan, plan};
-use nfd::spec::grid::Task;
-use nfd::spec::load;
-use nfd::spec::work::{Rates, Work};
+use nfd::experiment::grid::Task;
+use nfd::experiment::load;
+use nfd::experiment::work::{Rates, Work};
 
 const TOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/toy.json");
 

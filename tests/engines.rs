@@ -86,7 +86,7 @@ fn exact_is_the_dense_network_pathwise() {
                     network(parametrization, activation, Closure::Exact, (96, 3), &train);
                 let what = format!("{parametrization:?} {activation:?} {outputs}");
                 // A dropped column is off by at most the tolerance times its norm (√n or so), and
-                // so are f, h and g; theory, section 6, has 1e-8.
+                // so are f, h and g; docs/theory.md, section 6, has 1e-8.
                 let gap = pathwise_gap(&network, &train, rates(rate, ALL), 8);
                 assert!(gap <= 1e-8, "{what}: {gap:e}");
                 // Where all columns are distinct or equal, nothing but rounding is left. Smooth
@@ -137,7 +137,7 @@ fn conditioning_invariants() {
             for memory in run.layers() {
                 for q in [&memory.forward.basis, &memory.backward.basis] {
                     let gap = (q.tr_mul(q) - DMatrix::identity(q.ncols(), q.ncols())).amax();
-                    // k·ε·√n for sums of n = 200 products, theory: 8e-14.
+                    // k·ε·√n for sums of n = 200 products; docs/theory.md, section 6, has 8e-14.
                     assert!(gap <= 2e-13, "{closure:?} step {k}: {gap:e}");
                 }
                 let left = memory.backward.basis.tr_mul(&memory.forward.answers);
@@ -175,7 +175,7 @@ fn columns_without_news_are_dropped() {
     }
 }
 
-/// ½ mean (f−y)², written from section 1 with loops over scalars.
+/// ½ mean (f−y)², written from docs/theory.md, section 1, with loops over scalars.
 fn loss_by_loops(
     law: &ScaleLaw,
     u: &DMatrix<f64>,

@@ -8,11 +8,11 @@ mod common;
 use std::path::Path;
 
 use common::results::nfd;
+use nfd::experiment::grid::tasks;
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
+use nfd::experiment::{Backend, Engine, Experiment, Precision, Resolved, load};
 use nfd::model::Parametrization;
-use nfd::spec::grid::tasks;
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
-use nfd::spec::{Backend, Engine, Experiment, Precision, Resolved, load};
 
 const GOOD: &str = r#"{
   "name": "good",

@@ -9,9 +9,9 @@ use common::*;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::Dense;
 use nfd::backend::{Probe, Sweeps};
-use nfd::measure::limit::infinite_width;
 use nfd::model::gaussian::{Covariance, derivative_kernel, feature_kernel, pair_mean};
 use nfd::model::{Activation, Closure, Parametrization};
+use nfd::observables::limit::infinite_width;
 use nfd::rng::noise::BrownianPath;
 
 const COVARIANCES: [Covariance; 5] = [
@@ -127,7 +127,7 @@ fn recursions_have_their_closed_forms() {
             let backward = (1.0 + step).powi((depth - l) as i32);
             assert!(close(identity.gradients[l][(0, 1)], backward, 1e-13));
         }
-        // Linear network, theory section 5: Σ_l (T/L) C_{l-1} Γ_l, and without Γ for gia.
+        // Linear network, docs/theory.md, section 6: Σ_l (T/L) C_{l-1} Γ_l, and without Γ for gia.
         let sum = |gamma: bool| {
             (1..=depth)
                 .map(|l| {

@@ -15,9 +15,9 @@ use nfd::backend::cpu::real::Real;
 use nfd::data;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train;
+use nfd::experiment::grid::{LearningRate, Task};
+use nfd::experiment::load;
 use nfd::model::{Closure, Parametrization};
-use nfd::spec::grid::{LearningRate, Task};
-use nfd::spec::load;
 
 /// What the tests' tasks share; `common` would bring another allocator's users along.
 fn a_task() -> Task {

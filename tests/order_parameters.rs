@@ -15,11 +15,11 @@ use common::results::{nfd, run_job};
 use nfd::data;
 use nfd::engine::Trajectory;
 use nfd::ensemble::task::train;
-use nfd::measure::order;
-use nfd::spec::Experiment;
-use nfd::spec::grid::{Task, tasks};
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
+use nfd::experiment::Experiment;
+use nfd::experiment::grid::{Task, tasks};
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
+use nfd::observables::order_parameters;
 use zip::ZipArchive;
 
 fn experiment(overrides: &[&str]) -> Experiment {
@@ -49,7 +49,7 @@ fn made(experiment: &Experiment) -> Made {
         let seeds = (0..experiment.ensemble.seeds).map(|seed| Task { seed, ..kind });
         Ok(seeds.map(|task| runs[&task].clone()).collect())
     };
-    let file = order::to_npz(experiment, &data, &kinds, of).unwrap();
+    let file = order_parameters::to_npz(experiment, &data, &kinds, of).unwrap();
     Made { archive: ZipArchive::new(Cursor::new(file)).unwrap(), kinds, runs }
 }
 

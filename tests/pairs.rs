@@ -12,12 +12,12 @@ use nfd::backend::Probe;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::engine::batches::Batches;
 use nfd::engine::{Training, Trajectory, train};
-use nfd::measure::pairs::{against_reference, closure_gap};
+use nfd::experiment::grid::{Task, quarters};
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
 use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, Schedule};
+use nfd::observables::pairs::{against_reference, closure_gap};
 use nfd::rng::noise::BrownianPath;
-use nfd::spec::grid::{Task, quarters};
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
 
 /// Runs of different widths: the rows that both have are compared, all of them and no others.
 #[test]

@@ -12,10 +12,10 @@ use common::results::{final_files, nfd};
 use nfd::data;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::plan::{Free, Plan, plan};
+use nfd::experiment::grid::Task;
+use nfd::experiment::load;
+use nfd::experiment::work::Rates;
 use nfd::model::Closure;
-use nfd::spec::grid::Task;
-use nfd::spec::load;
-use nfd::spec::work::Rates;
 
 const JOB: &str = r#"{
   "name": "small",

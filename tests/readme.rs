@@ -46,7 +46,7 @@ fn the_two_commands_are_there_and_the_first_runs() {
 #[test]
 fn fields_of_the_table_exist() {
     let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/quickstart.json");
-    let load = |set: &[String]| nfd::spec::load(std::path::Path::new(quickstart), set);
+    let load = |set: &[String]| nfd::experiment::load(std::path::Path::new(quickstart), set);
     let experiment = serde_json::to_value(load(&[]).unwrap().experiment).unwrap();
     let (_, table) = README.split_once("| field | values").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();

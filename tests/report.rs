@@ -7,7 +7,7 @@ mod made;
 
 use std::collections::HashSet;
 
-use nfd::measure::claims::{FittedPoint, Point};
+use nfd::claims::{FittedPoint, Point};
 use nfd::model::Closure;
 use nfd::report::page::{html, plots};
 use nfd::stats::verdict::Verdict;

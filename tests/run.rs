@@ -168,7 +168,7 @@ fn pairs_are_those_of_the_single_runs() {
     assert_eq!((pairs, gaps), (2 * 3 * 3 * 3 * 3, 2 * 3 * 3 * 3));
 }
 
-/// Before any update closures agree forward, so their only gap is in g; theory, section 2.
+/// Before any update closures agree forward, so their only gap is in g; docs/theory.md, section 2.
 #[test]
 fn closures_share_one_path() {
     let folder = tempfile::tempdir().unwrap();
@@ -363,8 +363,8 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(!String::from_utf8_lossy(&done.stderr).contains("panicked"));
 }
 
-/// Real data: theory, section 5, gives the couplings of the first eight digits at n = 4096 after
-/// one update, for L = 4 … 32.
+/// Real data: docs/theory.md, section 5, gives the couplings of the first eight digits at n = 4096
+/// after one update, for L = 4 … 32.
 #[test]
 fn digits_have_the_couplings_of_the_theory() {
     let (_guard, run) = run_job(

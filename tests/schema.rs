@@ -23,7 +23,7 @@ fn jobs_meet_the_schema() {
             let job: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
             schema.validate(&job).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             // And with every default filled in.
-            let resolved = nfd::spec::load(&path, &[]).unwrap().experiment;
+            let resolved = nfd::experiment::load(&path, &[]).unwrap().experiment;
             let resolved = serde_json::to_value(resolved).unwrap();
             schema
                 .validate(&resolved)

@@ -51,8 +51,8 @@ fn planted_laws_are_recovered() {
     }
 }
 
-/// The coupling of theory, section 5, with its floor: at one width, and at two together, where the
-/// floor is told from the power by its width dependence.
+/// The coupling of docs/theory.md, section 5, with its floor: at one width, and at two together,
+/// where the floor is told from the power by its width dependence.
 #[test]
 fn floors_are_separated_from_the_power() {
     let law = |x: f64, z: f64| 0.022 * x.powi(-2) * (1.0 - 1.4 / x) + 0.66 * z;

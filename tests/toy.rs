@@ -1,4 +1,4 @@
-//! jobs/toy.json against the table of theory, section 5: means over 8 seeds at n = 20 000.
+//! jobs/toy.json against the table of docs/theory.md, section 5: means over 8 seeds at n = 20 000.
 
 #![allow(clippy::unwrap_used)]
 
@@ -81,7 +81,7 @@ const TABLE: [Line; 16] = [
 /// Mean over samples of f_L − f_2L after one update, exact.
 const WEAK: [f64; 5] = [-1.48e-2, -6.7e-3, -3.1e-3, -1.44e-3, -7.5e-4];
 
-/// The comparison rule of theory, section 5, plus half a unit of the table's second digit.
+/// The comparison rule of docs/theory.md, section 5, plus half a unit of the table's second digit.
 fn agrees(mean: f64, error: f64, table: f64, table_error: f64) -> bool {
     let rounding = 0.5 * 10_f64.powf(table.abs().log10().floor() - 1.0);
     (mean - table).abs() <= 4.0 * error.hypot(table_error * table) + rounding
@@ -141,7 +141,7 @@ fn toy_job_reproduces_the_table_and_its_verdicts() {
     verdicts(&directory);
 }
 
-/// The readings of theory, section 5, as the summary states them.
+/// The readings of docs/theory.md, section 5, as the summary states them.
 fn verdicts(directory: &std::path::Path) {
     let text = std::fs::read(directory.join("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&text).unwrap();

@@ -210,7 +210,7 @@ struct Scalars {
 }
 
 impl Scalars {
-    /// f, P×O, of depth-μP with tanh: theory, section 1.
+    /// f, P×O, of depth-μP with tanh: docs/theory.md, section 1.
     fn outputs(&self, x: &Samples) -> Vec<f64> {
         let [u, w @ .., v] = &self.groups[..] else { unreachable!() };
         let (n, d) = (u.nrows(), u.ncols());

@@ -7,10 +7,10 @@ mod common;
 use std::path::Path;
 
 use common::results::{nfd, rows};
-use nfd::spec::resolve::resolve;
-use nfd::spec::settled::prefer_gpu;
-use nfd::spec::source::Source;
-use nfd::spec::{Backend, Engine};
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::settled::prefer_gpu;
+use nfd::experiment::source::Source;
+use nfd::experiment::{Backend, Engine};
 
 const JOB: &str = r#"{
   "name": "two-layer",

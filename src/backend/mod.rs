@@ -56,13 +56,13 @@ impl Network {
     }
 }
 
-/// The measured recipe in f64 (theory: section 3). Without the test rounding noise is normalised
-/// into the basis and the law is wrong; far below it, it is rounding noise that decides.
+/// The measured recipe in f64 (docs/theory.md, section 3). Without the test rounding noise is
+/// normalised into the basis and the law is wrong; far below it, it is rounding noise that decides.
 pub const DROP_TOLERANCE: f64 = 1e-10;
 
 /// The same for columns in f32: several times the rounding of a feature that is computed anew in
-/// every pass, so that what is kept is a direction and not noise (theory, section 3, has 2e-7 to
-/// 1e-6; at 5e-7 networks without skip connections kept rounding).
+/// every pass, so that what is kept is a direction and not noise (docs/theory.md, section 3, has
+/// 2e-7 to 1e-6; at 5e-7 networks without skip connections kept rounding).
 pub const DROP_TOLERANCE_F32: f64 = 1e-6;
 
 /// What is kept of the vectors of a pass.
@@ -105,7 +105,7 @@ pub struct Snapshot {
 }
 
 /// Mean squares of the part of the forward answers that the backward queries have fixed, over rows
-/// and samples (theory: section 3, coupling in full).
+/// and samples (docs/theory.md, section 3, coupling in full).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ForwardCoupling {
     /// Of one layer's contribution to h, averaged over layers.

@@ -7,9 +7,9 @@ use clap::Args;
 use super::prepare::read;
 use super::{Ending, print};
 use crate::error::Result;
+use crate::experiment::resolve::resolve;
+use crate::experiment::source::Source;
 use crate::report::citations::bibtex;
-use crate::spec::resolve::resolve;
-use crate::spec::source::Source;
 use crate::store::manifest;
 
 /// Arguments of `nfd cite`.

@@ -10,7 +10,7 @@ use super::prepare::{Prepared, reopen};
 use super::{Ending, publish};
 use crate::ensemble;
 use crate::error::{Error, Result};
-use crate::spec::grid::Task;
+use crate::experiment::grid::Task;
 use crate::store::files::Disk;
 use crate::store::manifest::{self, Launch, Manifest};
 use crate::store::{RunDirectory, Start};

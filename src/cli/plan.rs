@@ -13,9 +13,9 @@ use crate::ensemble::deal::{Prediction, predict};
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan, free};
 use crate::error::{Error, Result};
+use crate::experiment::grid::Task;
+use crate::experiment::work::Rates;
 use crate::report::table::align;
-use crate::spec::grid::Task;
-use crate::spec::work::Rates;
 
 /// Arguments of `nfd plan`.
 #[derive(Args)]

@@ -3,19 +3,20 @@
 use serde::Serialize;
 
 use super::{Ending, print};
+use crate::claims::{self, Claim};
 use crate::data::DataSet;
 use crate::engine::Divergence;
 use crate::ensemble::Outcome;
 use crate::error::Result;
-use crate::measure::claims::{self, Claim};
-use crate::measure::limit::infinite_width;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
+use crate::observables::limit::infinite_width;
+use crate::observables::{arrays, results};
 use crate::report::findings::{paragraphs, wrapped};
 use crate::report::{Report, page, table};
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::store::RunDirectory;
 use crate::store::key::experiment_hash;
-use crate::store::{RunDirectory, arrays, results};
 
 /// summary.json
 #[derive(Serialize)]

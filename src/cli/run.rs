@@ -23,7 +23,7 @@ use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan};
 use crate::ensemble::{self, signals};
 use crate::error::{Error, Result};
-use crate::spec::grid::Task;
+use crate::experiment::grid::Task;
 use crate::store::files::Disk;
 use crate::store::manifest::Launch;
 use crate::store::{RunDirectory, Start};

@@ -2,7 +2,7 @@
 
 use super::{Ending, print};
 use crate::error::Result;
-use crate::spec::raw::Experiment;
+use crate::experiment::raw::Experiment;
 
 /// Prints the schema.
 pub fn run() -> Result<Ending> {

@@ -9,8 +9,8 @@ use clap::Args;
 use super::prepare::{Prepared, reopen};
 use super::{Ending, print};
 use crate::error::Result;
+use crate::experiment::grid::Task;
 use crate::report::table::align;
-use crate::spec::grid::Task;
 use crate::store::{lock, manifest};
 
 /// Arguments of `nfd status`.

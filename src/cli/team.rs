@@ -14,7 +14,7 @@ use crate::ensemble::cores;
 use crate::ensemble::machine::{self, Machine};
 use crate::ensemble::plan::free;
 use crate::error::{Error, Result};
-use crate::spec::grid::Task;
+use crate::experiment::grid::Task;
 use crate::store::key::samples_hash;
 use crate::store::machine::host;
 

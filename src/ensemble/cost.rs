@@ -5,11 +5,11 @@ use super::task::COVARIANCE_COLUMNS;
 use crate::backend::EVALUATED_AT_ONCE;
 use crate::backend::cpu::panel::CHUNK;
 use crate::data::DataSet;
-use crate::measure::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
+use crate::experiment::grid::{Task, quarters};
+use crate::experiment::work::{Passes, Ranks, Work};
+use crate::experiment::{Backend, Batch, Engine, Experiment, Precision, ReferenceKind, Storage};
 use crate::model::Closure;
-use crate::spec::grid::{Task, quarters};
-use crate::spec::work::{Passes, Ranks, Work};
-use crate::spec::{Backend, Batch, Engine, Experiment, Precision, ReferenceKind, Storage};
+use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use super::cost::Cost;
 use super::plan::Plan;
-use crate::spec::grid::Task;
-use crate::spec::work::Rates;
+use crate::experiment::grid::Task;
+use crate::experiment::work::Rates;
 
 /// One of several parts of an experiment's tasks, each run by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use crate::backend::cuda::device::Device;
 use crate::backend::cuda::fault::Fault;
 use crate::data::DataSet;
 use crate::error::Result;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
 

@@ -7,10 +7,10 @@ use crate::backend::cuda::conditional::{self, capacity};
 use crate::backend::cuda::dense::PADDING;
 use crate::backend::cuda::dense::room::most_parts;
 use crate::data::DataSet;
+use crate::experiment::grid::{Task, quarters};
+use crate::experiment::work::Passes;
+use crate::experiment::{Batch, Engine, Experiment, Precision, Storage};
 use crate::model::Closure;
-use crate::spec::grid::{Task, quarters};
-use crate::spec::work::Passes;
-use crate::spec::{Batch, Engine, Experiment, Precision, Storage};
 
 /// Bytes of one network.
 pub fn device_memory(experiment: &Experiment, data: &DataSet, task: Task) -> f64 {

@@ -6,8 +6,8 @@ use crate::backend::cuda::device::Device;
 use crate::backend::cuda::fault::Fault;
 use crate::backend::cuda::probe::{self, Driver};
 use crate::error::{Error, Result};
+use crate::experiment::{Backend, Experiment};
 use crate::rng::normal::Instructions;
-use crate::spec::{Backend, Experiment};
 
 /// The machine of an experiment.
 #[derive(Clone)]

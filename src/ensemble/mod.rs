@@ -22,12 +22,12 @@ use std::time::{Instant, SystemTime};
 use crate::data::DataSet;
 use crate::engine::{Divergence, Trajectory};
 use crate::error::{Error, Result};
-use crate::measure::{order, pairs, single};
+use crate::experiment::Experiment;
+use crate::experiment::grid::{Task, partner, tasks};
 use crate::model::Closure;
-use crate::spec::Experiment;
-use crate::spec::grid::{Task, partner, tasks};
+use crate::observables::results::Row;
+use crate::observables::{order_parameters, pairs, single};
 use crate::store::RunDirectory;
-use crate::store::results::Row;
 use crate::store::timings::Timing;
 use cost::Cost;
 use machine::Machine;
@@ -169,7 +169,7 @@ pub fn order_parameters(
         let runs = (0..experiment.ensemble.seeds).map(|seed| store.load(Task { seed, ..kind }));
         Ok(runs.collect::<Result<Vec<Option<Trajectory>>>>()?.into_iter().flatten().collect())
     };
-    order::to_npz(experiment, data, &kinds, load)
+    order_parameters::to_npz(experiment, data, &kinds, load)
 }
 
 /// Does `work` on every item, taken in order by up to `threads` workers. None when one of them gave

@@ -8,9 +8,9 @@ use super::cost::{Cost, cost};
 use crate::backend::cpu::panel::{CHUNK, TILE};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
-use crate::spec::grid::{Task, tasks};
-use crate::spec::work::Rates;
-use crate::spec::{Backend, Engine, Experiment};
+use crate::experiment::grid::{Task, tasks};
+use crate::experiment::work::Rates;
+use crate::experiment::{Backend, Engine, Experiment};
 
 /// Networks on a device: a grid has at most 65535.
 const MOST_IN_FLIGHT: usize = 4096;

@@ -12,10 +12,10 @@ use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps}
 use crate::data::{DataSet, Samples};
 use crate::engine::batches::Batches;
 use crate::engine::{self, Trajectory};
+use crate::experiment::grid::{Task, quarters};
+use crate::experiment::{Backend, Batch, Engine, Experiment, Precision, Storage};
 use crate::rng::noise::BrownianPath;
 use crate::rng::normal::Instructions;
-use crate::spec::grid::{Task, quarters};
-use crate::spec::{Backend, Batch, Engine, Experiment, Precision, Storage};
 
 /// Covariances over steps and samples are followed up to this many columns: beyond, their
 /// eigenvalues would cost more than the run.

@@ -89,7 +89,7 @@ impl Activation {
     }
 
     /// σ of the vanilla parametrization: 1/|φ'(0)|, √2 for relu, E\[φ'(z)²\]^{-1/2} where φ is
-    /// neither odd nor homogeneous (theory: section 1).
+    /// neither odd nor homogeneous (docs/theory.md, section 1).
     pub fn vanilla_scale(self) -> f64 {
         match self {
             Activation::Identity | Activation::Tanh => 1.0,

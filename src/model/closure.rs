@@ -1,4 +1,4 @@
-//! Closures: how much of the reuse of W through Wᵀ is kept (theory: section 2).
+//! Closures: how much of the reuse of W through Wᵀ is kept (docs/theory.md, section 2).
 
 use std::ops::Range;
 

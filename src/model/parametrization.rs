@@ -18,8 +18,9 @@
 //! inner.forward = n^{-1/2} has no power of L, as z is to be of order one; inner.update is
 //! update_hidden over the branch multiplier m, which r carries already.
 //!
-//! g is the backward feature of order one, ∂f/∂h divided by `readout`. Source: theory, section 1;
-//! depth-μP is arXiv 2310.02244, and arXiv 2512.21075 (eq. 1–4) with the rates written out.
+//! g is the backward feature of order one, ∂f/∂h divided by `readout`. Source: docs/theory.md,
+//! section 1; depth-μP is arXiv 2310.02244, and arXiv 2512.21075 (eq. 1–4) with the rates written
+//! out.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! BibTeX of what an experiment relies on.
 
 use crate::data::Source;
+use crate::experiment::{Engine, Experiment};
 use crate::model::Parametrization;
-use crate::spec::{Engine, Experiment};
 
 /// What a run relied on, entry by entry, each after a line that says for what. `commit` is that of the
 /// sources, where known.

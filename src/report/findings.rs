@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use super::Report;
 use super::text::{count, exponent, measured, plain};
-use crate::measure::claims::{Axis, Claim, Family};
+use crate::claims::{Axis, Claim, Family};
+use crate::experiment::{Group, Precision, Study};
 use crate::model::{Closure, Parametrization};
-use crate::spec::{Group, Precision, Study};
 use crate::stats::mean;
 use crate::stats::verdict::Verdict;
 

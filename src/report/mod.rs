@@ -8,11 +8,11 @@ pub mod plot;
 pub mod table;
 pub mod text;
 
+use crate::claims::Claim;
 use crate::engine::Divergence;
-use crate::measure::claims::Claim;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
-use crate::store::results::Row;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
+use crate::observables::results::Row;
 
 /// Everything the report shows.
 pub struct Report<'a> {

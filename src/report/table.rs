@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::measure::claims::{Axis, Claim, Family, Point};
+use crate::claims::{Axis, Claim, Family, Point};
 
 /// The claims as a text table: one block a statement, one line a closure, size and step.
 pub fn summary(claims: &[Claim]) -> String {

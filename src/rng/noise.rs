@@ -128,7 +128,7 @@ pub struct Place {
 }
 
 /// The noise of one seed at one depth: layer l sums fine layers (l−1)r+1 ..= lr in ascending order,
-/// times r^{-1/2}, r = finest/L (theory: section 4).
+/// times r^{-1/2}, r = finest/L (docs/theory.md, section 4).
 #[derive(Clone, Debug)]
 pub struct BrownianPath {
     key: [u32; 2],

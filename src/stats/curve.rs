@@ -13,7 +13,8 @@ pub type Values = Vec<Vec<Option<f64>>>;
 pub enum Reduction {
     /// The mean over seeds and outputs.
     Mean,
-    /// The root mean square over outputs of means over seeds: the weak error (theory, section 4).
+    /// The root mean square over outputs of means over seeds: the weak error (docs/theory.md,
+    /// section 4).
     RootMeanSquareOfMeans,
 }
 

@@ -11,8 +11,8 @@
 //! Values that are differences to a network of finite size r instead of the limit fall to zero at r:
 //! x^{−p} becomes x^{−p} − r^{−p}, or (x^{−p/2} − r^{−p/2})² (see [`Reference`]).
 //!
-//! Declared with each claim before the data (theory: section 5). A bare a x^{−p} + c through power
-//! data with corrections bends into a false plateau; the power family does not.
+//! Declared with each claim before the data (docs/theory.md, section 5). A bare a x^{−p} + c
+//! through power data with corrections bends into a false plateau; the power family does not.
 //!
 //! The terms keep their meaning: a > 0, e ≥ 0, the correction's share b/x (or what stands for it
 //! before a finite reference) ≥ −1 at the smallest x and ≤ ½ at the largest.

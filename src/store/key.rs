@@ -5,9 +5,9 @@ use serde_json::json;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::data::{DataSet, Samples};
+use crate::experiment::Experiment;
+use crate::experiment::grid::{LearningRate, Task};
 use crate::model::Parametrization;
-use crate::spec::Experiment;
-use crate::spec::grid::{LearningRate, Task};
 
 /// Raise it whenever the same task would give other numbers: noise addresses, engines' recipes,
 /// what is recorded at which layers.

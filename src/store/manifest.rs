@@ -17,7 +17,7 @@ use super::key::{SCHEME, experiment_hash, samples_hash};
 use super::machine::{self, Cpu};
 use super::{Start, files};
 use crate::error::{Error, Result};
-use crate::spec::{Backend, Engine, Precision, Settled};
+use crate::experiment::{Backend, Engine, Precision, Settled};
 
 /// The file's name.
 pub const NAME: &str = "manifest.json";

@@ -11,7 +11,6 @@
 //! report.html            the page, and its plots by themselves in plots/
 //! ```
 
-pub mod arrays;
 pub mod files;
 pub mod journal;
 pub mod journals;
@@ -20,7 +19,6 @@ pub mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod npz;
-pub mod results;
 pub mod timings;
 
 use std::collections::HashSet;
@@ -33,8 +31,8 @@ use serde::de::DeserializeOwned;
 
 use crate::data::DataSet;
 use crate::error::{Error, Result};
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use files::Files;
 use journal::{Journal, Place};
 use journals::Journals;

@@ -14,8 +14,8 @@ use super::files::{Appender, Files};
 use super::journals::FOLDER;
 use super::machine;
 use crate::error::{Error, Result};
+use crate::experiment::grid::{LearningRate, Task};
 use crate::model::{Closure, Parametrization};
-use crate::spec::grid::{LearningRate, Task};
 
 const NAME: &str = "timings.csv";
 /// Of the files of ranks other than 0.

@@ -10,14 +10,15 @@ use nfd::data;
 use nfd::ensemble::machine::Machine;
 use nfd::ensemble::{self, plan::plan};
 use nfd::error::Result;
-use nfd::spec::Experiment;
-use nfd::spec::resolve::resolve;
-use nfd::spec::source::Source;
-use nfd::spec::work::Rates;
+use nfd::experiment::Experiment;
+use nfd::experiment::resolve::resolve;
+use nfd::experiment::source::Source;
+use nfd::experiment::work::Rates;
+use nfd::observables::arrays;
+use nfd::observables::results::to_csv;
 use nfd::store::files::{Disk, Files};
 use nfd::store::manifest::Launch;
-use nfd::store::results::to_csv;
-use nfd::store::{RunDirectory, Start, arrays};
+use nfd::store::{RunDirectory, Start};
 
 /// How the disk fails.
 #[derive(Clone, Copy, Debug, PartialEq)]

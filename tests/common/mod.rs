@@ -15,10 +15,10 @@ use nalgebra::DMatrix;
 use nfd::backend::plain::memory::Memory;
 use nfd::backend::{DROP_TOLERANCE, Network, Probe, Update};
 use nfd::data::Samples;
+use nfd::experiment::grid::{LearningRate, Task};
 use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::philox::Philox;
-use nfd::spec::grid::{LearningRate, Task};
 use rand::RngExt;
 
 /// A network of one-layer blocks in a named parametrization, T = 1, γ = 1.
@@ -168,7 +168,7 @@ pub fn covering<const N: usize>(
     choices
 }
 
-/// A weight matrix that would have given all the answers in `memory` (theory: section 3):
+/// A weight matrix that would have given all the answers in `memory` (docs/theory.md, section 3):
 /// AF QFᵀ + QB BBᵀ(I − QF QFᵀ) + P_QB^⊥ W̃ P_QF^⊥.
 pub fn assemble(memory: &Memory, seed: u64, layer: u32) -> DMatrix<f64> {
     let n = memory.forward.basis.nrows();

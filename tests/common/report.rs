@@ -1,13 +1,13 @@
 //! A report of made-up numbers in which every part of the page has something to show.
 
+use nfd::claims::{Axis, Claim, Family, FittedPoint, Point};
 use nfd::engine::Divergence;
-use nfd::measure::claims::{Axis, Claim, Family, FittedPoint, Point};
+use nfd::experiment::grid::{LearningRate, Task};
+use nfd::experiment::{self, Experiment};
 use nfd::model::{Closure, Parametrization};
+use nfd::observables::results::Row;
 use nfd::report::Report;
-use nfd::spec::grid::{LearningRate, Task};
-use nfd::spec::{self, Experiment};
 use nfd::stats::verdict::Verdict;
-use nfd::store::results::Row;
 
 /// Owns what a [`Report`] borrows.
 pub struct Made {
@@ -33,7 +33,7 @@ impl Made {
 pub fn empty() -> Made {
     let job = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/quickstart.json");
     let smaller = ["ensemble.widths=[4096]", "ensemble.seeds=4"].map(str::to_owned);
-    let resolved = spec::load(&job, &smaller).unwrap();
+    let resolved = experiment::load(&job, &smaller).unwrap();
     let (claims, rows, diverged) = (vec![], vec![], vec![]);
     Made { experiment: resolved.experiment, claims, rows, diverged }
 }

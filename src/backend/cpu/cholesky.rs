@@ -33,7 +33,7 @@ impl Factor {
 
 /// Factors `gram`, P×P of which only j ≥ i is read. A column is dropped when its pivot is not above
 /// its entry of `least`: the tolerance times the norm that it had before all projections, squared
-/// (theory: section 3), or infinity.
+/// (docs/theory.md, section 3), or infinity.
 pub fn factor(gram: &DMatrix<f64>, least: &[f64]) -> Factor {
     let columns = gram.ncols();
     let mut kept: Vec<usize> = Vec::new();

@@ -1,5 +1,5 @@
 //! Orthogonalisation of a block of columns against stored ones, with the drop test, in as few
-//! readings of the stored columns as rounding allows (theory: section 3).
+//! readings of the stored columns as rounding allows (docs/theory.md, section 3).
 //!
 //! ```text
 //! pass 1   C₁ = QᵀX                                          reads Q

@@ -2,7 +2,7 @@
 //!
 //! `exact` has exactly the law of the finite network of width n; see [`super::memory`] for the
 //! conditioning and [`crate::model::Closure`] for what the closures leave out. Cost per layer and
-//! pass O(n · rank · P), memory O(n · rank). Source: theory, section 3; arXiv 2512.21075, section 4.
+//! pass O(n · rank · P), memory O(n · rank). Source: docs/theory.md, section 3.
 
 use nalgebra::DMatrix;
 

@@ -1,7 +1,7 @@
 //! What one initial weight matrix has been asked and has answered.
 //!
 //! W⁽⁰⁾ is never built. Conditioned on its answers to earlier queries, its answer to a new one is a
-//! known part plus a fresh Gaussian (theory: section 3):
+//! known part plus a fresh Gaussian (docs/theory.md, section 3):
 //!
 //! ```text
 //! Φ = [QF Q] [C; S]

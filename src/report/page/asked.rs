@@ -5,10 +5,10 @@ use std::fmt::Write;
 use super::words;
 use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
+use crate::experiment::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows, Study};
 use crate::model::{Closure, Decay, Loss, Schedule};
 use crate::report::Report;
 use crate::report::text::{count, escape, list, plain};
-use crate::spec::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows, Study};
 
 /// The question in a sentence.
 pub fn lead(report: &Report) -> String {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::figures::claim_plot;
 use super::words;
-use crate::measure::claims::{Axis, Claim, Family};
+use crate::claims::{Axis, Claim, Family};
 use crate::report::Report;
 use crate::report::plot::Plot;
 use crate::report::text::{count, escape, exponent, measured, probability};

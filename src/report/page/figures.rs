@@ -1,7 +1,7 @@
 //! Plots of claims.
 
 use super::words;
-use crate::measure::claims::{Axis, Claim, Family, Point};
+use crate::claims::{Axis, Claim, Family, Point};
 use crate::report::Report;
 use crate::report::plot::{self, Guide, Look, Mark, Plot, Scale, Series};
 

@@ -1,9 +1,9 @@
 //! How it was done, with sources, and how to read the numbers elsewhere.
 
 use crate::data::Source;
+use crate::experiment::{Block, Engine};
 use crate::model::Parametrization;
 use crate::report::Report;
-use crate::spec::{Block, Engine};
 
 const NETWORK: &str = "<p>A network of width n and depth L, with Gaussian weights of variance one and \
 every scale written out \

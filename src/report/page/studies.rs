@@ -1,13 +1,13 @@
 //! Figures that a study has beside those of its claims.
 
 use super::trajectories::{Figure, by_x, line, mark};
+use crate::experiment::Study;
 use crate::model::{Closure, Parametrization};
+use crate::observables::results::Row;
 use crate::report::Report;
 use crate::report::plot::{Axis, Look, Plot, Scale, Series};
 use crate::report::text::plain;
-use crate::spec::Study;
 use crate::stats::{mean, standard_error};
-use crate::store::results::Row;
 
 /// All of the study's; those without points are left out.
 pub fn figures(report: &Report) -> Vec<Figure> {

@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use super::words;
 use crate::model::{Closure, Parametrization};
+use crate::observables::results::Row;
 use crate::report::Report;
 use crate::report::plot::{Axis, Look, Mark, Plot, Scale, Series};
 use crate::report::text::plain;
 use crate::stats::{mean, standard_error};
-use crate::store::results::Row;
 
 /// A plot with its caption.
 pub struct Figure {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::claims::Group;
 use super::words;
-use crate::measure::claims::Family;
+use crate::claims::Family;
 use crate::report::Report;
 use crate::report::text::{exponent, measured};
 use crate::stats::verdict::Verdict;

@@ -1,10 +1,10 @@
 //! Names and symbols in words.
 
-use crate::measure::claims::{Axis, Claim, Family};
+use crate::claims::{Axis, Claim, Family};
+use crate::experiment::{ReferenceKind, Study};
 use crate::model::{Activation, Closure, Parametrization};
 use crate::report::Report;
 use crate::report::text::{escape, exponent, measured};
-use crate::spec::{ReferenceKind, Study};
 use crate::stats::verdict::Verdict;
 
 pub fn study(study: Study) -> &'static str {

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Every update adds one D, in factors, and changes the numbers before the others: momentum, weight
-//! decay and schedules change nothing else (theory: sections 1 and 3). Adding updates to weights in
-//! bf16 would swallow them: its rounding is 2⁻⁹ of a weight.
+//! decay and schedules change nothing else (docs/theory.md, sections 1 and 3). Adding updates to
+//! weights in bf16 would swallow them: its rounding is 2⁻⁹ of a weight.
 
 use half::bf16;
 use rayon::prelude::*;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::model::{Closure, Parametrization};
+use crate::observables::results::Row;
 use crate::stats::curve::{Curve, Point, Reduction, Values};
 use crate::stats::fit::Reference;
-use crate::store::results::Row;
 
 /// Formed here from the rows `difference.f.*`.
 pub const WEAK: &str = "weak.f";

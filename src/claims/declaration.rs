@@ -1,13 +1,13 @@
 //! What each study claims: observables, the family that their dependence on depth (or width)
-//! follows, and the exponent that theory gives. Declared here, before any data (theory: sections 5
-//! and 7).
+//! follows, and the exponent that theory gives. Declared here, before any data (docs/theory.md,
+//! sections 5 and 7).
 
 use serde::Serialize;
 
 use super::series::WEAK;
+use crate::experiment::Study;
 use crate::model::Closure::{self, Exact, Gia, Nfd};
 use crate::model::Parametrization::{self, DepthMup, DepthMupCorrected};
-use crate::spec::Study;
 
 /// How an observable should depend on depth or width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -145,7 +145,7 @@ const GAP_OF_G: Declaration = stays(
     INPUT,
 );
 
-/// arXiv 2512.21075, theorem 5.5 (theory: section 5).
+/// arXiv 2512.21075, theorem 5.5 (docs/theory.md, section 5).
 const TRAINING_CONVERGENCE: &[Declaration] = &[
     error(WEAK, "weak error of f falls at least like 1/L", Axis::Depth, 1, None),
     error("strong.h", "mean-square error of h_L falls at least like 1/L", Axis::Depth, 1, END),
@@ -213,9 +213,9 @@ const fn gap(observable: &'static str, words: &'static str, place: Option<usize>
     }
 }
 
-/// Figure 2: what the source takes to vanish is declared as what theory says of it. Where networks
-/// without depth scaling are compared too, the gap may grow: a trend that does not fall is claimed of
-/// all, a plateau of depth-μP.
+/// Figure 2, declared as docs/theory.md, section 2, has it: the gap of gia does not vanish. Where
+/// networks without depth scaling are compared too, the gap may grow: a trend that does not fall is
+/// claimed of all, a plateau of depth-μP.
 const GRADIENT_INDEPENDENCE: &[Declaration] = &[
     gap("closure_gap.f", "mean-square gap of f to the exact network does not fall with L", None),
     gap("closure_gap.h", "mean-square gap of h_L to the exact network does not fall with L", END),

@@ -6,10 +6,10 @@ use super::{OUTPUTS_SHOWN, Rows, common, output_names};
 use crate::data::Labels;
 use crate::data::Samples;
 use crate::engine::Trajectory;
+use crate::experiment::grid::Task;
+use crate::experiment::{Batch, Experiment};
 use crate::model::loss::accuracy;
-use crate::spec::grid::Task;
-use crate::spec::{Batch, Experiment};
-use crate::store::results::Row;
+use crate::observables::results::Row;
 
 /// The observables of one run, step by step.
 pub fn rows(

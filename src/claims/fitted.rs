@@ -3,7 +3,7 @@
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::claim::{FittedPoint, Point};
-use super::declared::Axis;
+use super::declaration::Axis;
 use crate::stats::curve::Curve;
 use crate::stats::fit::{Family, Fit};
 use crate::stats::jackknife::Estimate;

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::declared::{Axis, Family};
+use super::declaration::{Axis, Family};
 use super::series::Subject;
+use crate::experiment::Experiment;
 use crate::model::{Closure, Parametrization};
-use crate::spec::Experiment;
 use crate::stats::verdict::Verdict;
 
 /// A point of a claim's curve.

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::npz::{Archive, floats, integers, strings};
 use super::results::Row;
 use crate::error::Result;
+use crate::store::npz::{Archive, floats, integers, strings};
 
 /// Observables with a number for every output: `<name>.<output>`.
 const PER_OUTPUT: [&str; 2] = ["f", "difference.f"];

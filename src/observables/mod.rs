@@ -1,21 +1,17 @@
-//! Observables: what a trajectory shows by itself, what two trajectories show together, what
-//! infinite width predicts, and what the numbers say about the study's claims.
+//! Observables: what a trajectory shows by itself, what two trajectories show together, and what
+//! infinite width predicts; as rows and as arrays.
 
-mod claim;
-pub mod claims;
-mod declared;
-mod fitted;
+pub mod arrays;
 pub mod limit;
-mod optimum;
-pub mod order;
+pub mod order_parameters;
 pub mod pairs;
-mod series;
+pub mod results;
 pub mod single;
 
 use crate::data::Samples;
-use crate::spec::Experiment;
-use crate::spec::grid::{Task, quarters};
-use crate::store::results::Row;
+use crate::experiment::Experiment;
+use crate::experiment::grid::{Task, quarters};
+use crate::observables::results::Row;
 
 /// Outputs of a pass in results.csv: enough to look at.
 pub const OUTPUTS_SHOWN: usize = 100;

@@ -5,11 +5,11 @@
 //! delete-one-seed jackknife intervals.
 
 use super::claim::{Claim, Point, id};
-use super::declared::{Axis, Family};
+use super::declaration::{Axis, Family};
 use super::series::{Index, Subject};
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
 use crate::stats::fit::{self, Sample, local_exponents};
 use crate::stats::jackknife::{Estimate, jackknife};
 use crate::stats::mean;

@@ -24,8 +24,8 @@ const FINEST: usize = 1 << 20;
 const MOST_SEEDS: u64 = 1 << 20;
 const MOST_TASKS: usize = 1 << 20;
 
-/// Rates from which on f32 columns suffice (measured; theory, section 3). Below, differences between
-/// steps are of the size of rounding; outputs themselves stay right to 2e-6.
+/// Rates from which on f32 columns suffice (measured; docs/theory.md, section 3). Below,
+/// differences between steps are of the size of rounding; outputs themselves stay right to 2e-6.
 const SLOWEST_IN_F32: f64 = 1e-4;
 
 /// Changes of a weight, which is of order one, that f32 still tells from its rounding, 6e-8, with

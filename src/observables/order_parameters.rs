@@ -1,4 +1,4 @@
-//! Order parameters of an ensemble, as arrays for notebooks (theory: section 7):
+//! Order parameters of an ensemble, as arrays for notebooks (docs/theory.md, section 7):
 //!
 //! ```text
 //! C_phi, C_g   (kind, depth time, step, step', sample, sample')   n^{-1} φ(h)ᵀφ(h) and n^{-1} gᵀg
@@ -18,8 +18,8 @@ use super::common;
 use crate::data::DataSet;
 use crate::engine::Trajectory;
 use crate::error::Result;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 use crate::stats::{mean, standard_error};
 use crate::store::npz::{Archive, floats, integers, strings};
 

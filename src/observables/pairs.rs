@@ -1,14 +1,14 @@
 //! What two trajectories of one seed show together: strong errors, signed differences of outputs,
-//! gaps between closures. Both runs read the same Brownian path (theory: section 4), see the same
-//! minibatches and record the same steps.
+//! gaps between closures. Both runs read the same Brownian path (docs/theory.md, section 4), see
+//! the same minibatches and record the same steps.
 
 use super::{OUTPUTS_COMPARED, Rows, common, output_names};
 use crate::backend::Snapshot;
 use crate::data::Samples;
 use crate::engine::Trajectory;
-use crate::spec::Experiment;
-use crate::spec::grid::Task;
-use crate::store::results::Row;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
+use crate::observables::results::Row;
 
 /// `run` against its partner: `difference.f.<output>` (signed), `strong.h` and `strong.g` (mean
 /// squares over the common rows and the samples of the step's batch at equal depth time and step).

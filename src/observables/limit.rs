@@ -7,7 +7,7 @@
 //! ```
 //!
 //! m² = T/L in depth-μP, r the hidden rate factor; without skip connection Σ_{l-1} and the 1 are
-//! missing. One small step moves f by −η K χ. Source: theory, section 6.
+//! missing. One small step moves f by −η K χ. Source: docs/theory.md, section 6.
 
 use nalgebra::DMatrix;
 

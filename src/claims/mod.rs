@@ -1,22 +1,27 @@
 //! What a study claims, and what the numbers say about it.
 //!
-//! What is claimed is declared in `declared`, before any data. A power claim is contradicted by a
+//! What is claimed is declared in `declaration`, before any data. A power claim is contradicted by a
 //! plateau, so both are fitted.
 
-use super::claim::id;
-pub use super::claim::{Claim, FittedPoint, Point};
-pub use super::declared::{Axis, Family};
-use super::declared::{Declaration, declarations};
-use super::fitted::{bands, goodness};
-use super::optimum;
-use super::series::{Index, Subject};
+mod claim;
+mod declaration;
+mod fitted;
+mod optimum;
+mod series;
+
+use crate::experiment::grid::Task;
+use crate::experiment::{Experiment, ReferenceKind, Study};
 use crate::model::{Closure, Parametrization};
-use crate::spec::grid::Task;
-use crate::spec::{Experiment, ReferenceKind, Study};
+use crate::observables::results::Row;
 use crate::stats::curve::Curve;
 use crate::stats::fit::{self, Fit, Reference, local_exponents};
 use crate::stats::verdict::{LEAST_GOODNESS, LEAST_SEEDS, Rule, Verdict, judge};
-use crate::store::results::Row;
+use claim::id;
+pub use claim::{Claim, FittedPoint, Point};
+pub use declaration::{Axis, Family};
+use declaration::{Declaration, declarations};
+use fitted::{bands, goodness};
+use series::{Index, Subject};
 
 /// All claims of the experiment's study on its results; `diverged` are the runs that did.
 ///
