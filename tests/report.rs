@@ -68,7 +68,10 @@ fn page_and_plots_are_well_formed_and_the_same_each_time() {
     for name in figures.into_iter().chain(["movement-along-depth", "rank-features"]) {
         assert!(names.contains(format!("{name}.svg").as_str()), "{name}");
     }
-    for (_, svg) in &files {
+    assert!(files.iter().all(|(name, _)| name.ends_with(".svg") || name.ends_with(".pdf")));
+    let drawn = made.svgs();
+    assert_eq!(2 * drawn.len(), files.len(), "each as SVG and as PDF");
+    for (_, svg) in &drawn {
         check(svg);
         let document = parse(svg);
         let root = document.root_element();
@@ -79,7 +82,7 @@ fn page_and_plots_are_well_formed_and_the_same_each_time() {
     // The page has the same figures.
     let document = parse(&page);
     let figures = document.descendants().filter(|node| node.tag_name().name() == "svg").count();
-    assert_eq!(figures, files.len());
+    assert_eq!(figures, drawn.len());
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn hostile_names_stay_text() {
     }
     assert_eq!(page.matches("<script").count(), 0);
     assert!(page.matches("&lt;script&gt;").count() > 4);
-    plots(&made.report()).iter().for_each(|(_, svg)| check(svg));
+    made.svgs().iter().for_each(|(_, svg)| check(svg));
 }
 
 /// Nothing that a browser would fetch: links are followed by people only.
@@ -161,7 +164,7 @@ fn hostile_names_stay_text() {
 fn nothing_is_loaded() {
     let made = made::full();
     let page = html(&made.report());
-    let files = plots(&made.report());
+    let files = made.svgs();
     for text in files.iter().map(|(_, svg)| svg).chain([&page]) {
         let document = parse(text);
         for node in document.descendants() {
@@ -231,7 +234,7 @@ fn little_or_nothing_to_show_is_no_reason_to_fail() {
             row.value = curve.last().map_or(f64::NAN, |p| p.value);
         }
         check(&html(&made.report()));
-        plots(&made.report()).iter().for_each(|(_, svg)| check(svg));
+        made.svgs().iter().for_each(|(_, svg)| check(svg));
     }
 }
 

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use nfd::report::page::{html, plots};
+use nfd::report::page::html;
 use serde_json::Value;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -77,7 +77,7 @@ fn report_fits_and_reads_well_everywhere() {
     fs::create_dir(folder.path().join("plots")).unwrap();
     fs::write(folder.path().join("report.html"), html(&made.report())).unwrap();
     let mut names = Vec::new();
-    for (name, svg) in plots(&made.report()) {
+    for (name, svg) in made.svgs() {
         fs::write(folder.path().join("plots").join(&name), svg).unwrap();
         names.push(name);
     }

@@ -293,7 +293,8 @@ impl RunDirectory {
             files::replace(&*self.files, &folder, name, bytes)?;
         }
         files::remove(&folder, |name| {
-            (name.ends_with(".svg") || name.ends_with(".pdf")) && plots.iter().all(|(kept, _)| kept != name)
+            (name.ends_with(".svg") || name.ends_with(".pdf"))
+                && plots.iter().all(|(kept, _)| kept != name)
         })
     }
 

@@ -27,6 +27,13 @@ impl Made {
             tasks: 72,
         }
     }
+
+    /// The plots that are SVG: name with ending, content.
+    pub fn svgs(&self) -> Vec<(String, String)> {
+        let files = nfd::report::page::plots(&self.report()).into_iter();
+        let drawn = files.filter(|(name, _)| name.ends_with(".svg"));
+        drawn.map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
+    }
 }
 
 /// The quickstart experiment without any result.

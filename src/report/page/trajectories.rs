@@ -302,12 +302,8 @@ pub fn grid(figures: &[Figure]) -> String {
     }
     let mut out = "<div class=\"grid\">\n".to_owned();
     for Figure { caption, plot } in figures {
-        let _ = write!(
-            out,
-            "<figure><h3>{}</h3>{}<figcaption>{caption}",
-            plot.title,
-            plot.embedded()
-        );
+        let _ =
+            write!(out, "<figure><h3>{}</h3>{}<figcaption>{caption}", plot.title, plot.embedded());
         if plot.hidden() > 0 {
             let _ = write!(out, " Points not drawn, as not positive: {}.", plot.hidden());
         }

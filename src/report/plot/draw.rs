@@ -316,9 +316,8 @@ fn legend(out: &mut Vec<Item>, plot: &Plot, top: f64) -> f64 {
         }
         x += width;
     };
-    let dash = |paint: Paint, (x, y): Place| {
-        Item::Path(paint, line((x, y), (x + 20.0, y)).to_vec())
-    };
+    let dash =
+        |paint: Paint, (x, y): Place| Item::Path(paint, line((x, y), (x + 20.0, y)).to_vec());
     for series in &plot.series {
         entry(&series.label, &|(x, y)| {
             let joined = series.joined || !series.curve.is_empty();

@@ -52,7 +52,8 @@ impl Font {
         let mut file = self.file.to_vec();
         let raw = self.face.raw_face();
         let start = |name| {
-            let found = raw.table_records.into_iter().find(|table| table.tag == Tag::from_bytes(name));
+            let found =
+                raw.table_records.into_iter().find(|table| table.tag == Tag::from_bytes(name));
             found.map_or(0, |table| table.offset as usize)
         };
         // Where each glyph starts, in half as many bytes, and at the end where the last one ends.
@@ -80,7 +81,8 @@ mod tests {
         for bold in [false, true] {
             let font = Font::new(bold);
             assert_eq!(font.face.units_per_em(), 1000);
-            for letter in "Aa0 φηλμγχθ′²³⁻¹⁰₀₁·×±−…–’“”=?".chars() {
+            for letter in "Aa0 φηλμγχθ′²³⁻¹⁰₀₁·×±−…–’“”=?".chars()
+            {
                 assert!(font.face.glyph_index(letter).is_some(), "{letter}");
             }
         }
@@ -94,6 +96,9 @@ mod tests {
         let left = Face::parse(&file, 0).unwrap();
         let outlined = |c: char| left.glyph_bounding_box(left.glyph_index(c).unwrap()).is_some();
         assert!(outlined('φ') && outlined('?') && !outlined('a'));
-        assert_eq!(font.width(glyphs[0]), f64::from(font.face.glyph_hor_advance(left.glyph_index('φ').unwrap()).unwrap()));
+        assert_eq!(
+            font.width(glyphs[0]),
+            f64::from(font.face.glyph_hor_advance(left.glyph_index('φ').unwrap()).unwrap())
+        );
     }
 }
