@@ -7,7 +7,7 @@
 // A build script that panics is a build that fails with the message.
 #![allow(clippy::expect_used)]
 
-#[path = "src/backend/cuda/nvrtc.rs"]
+#[path = "src/backend/cuda/device/nvrtc.rs"]
 #[allow(dead_code)]
 mod nvrtc;
 
@@ -53,13 +53,13 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     (done.status.success() && !text.is_empty()).then_some(text)
 }
 
-/// Writes `images.rs`, a table of [`nfd::backend::cuda::image`].
+/// Writes `images.rs`, a table of [`nfd::backend::cuda::device::image`].
 fn kernels() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let folder = root.join("target/nvrtc");
     println!("cargo::rerun-if-changed=kernels");
-    println!("cargo::rerun-if-changed=src/backend/cuda/nvrtc.rs");
+    println!("cargo::rerun-if-changed=src/backend/cuda/device/nvrtc.rs");
     for variable in ["NFD_NVRTC", "CUDA_HOME", "CUDA_PATH"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }

@@ -93,7 +93,7 @@ class Side:
         product, stored = self.product, self.rank
         coefficients = np.zeros((stored + SAMPLES, SAMPLES))
         rank, first, squares = stored, 0, None
-        # As a rule one block; see src/backend/cpu/orthogonal.rs.
+        # As a rule one block; see src/backend/cpu/conditional/orthogonal.rs.
         while first < SAMPLES:
             q, block = self.bases[:, :rank], x[:, first:]
             along = q.T @ block

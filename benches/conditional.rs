@@ -17,11 +17,11 @@ use std::time::Instant;
 
 use machine::{Machine, Rates as MachineRates};
 use nfd::backend::cpu::conditional::Conditional;
-use nfd::backend::cpu::format::Format;
-use nfd::backend::cpu::panel::{CHUNK, chunks_in};
+use nfd::backend::cpu::conditional::panel::{CHUNK, chunks_in};
+use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps, Update};
 use nfd::data::Samples;
-use nfd::model::{Activation, Block, Closure, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
 
@@ -262,11 +262,8 @@ fn samples() -> (Samples, Samples) {
 }
 
 fn network(width: usize, drop_tolerance: f64) -> Network {
-    let parametrization = Parametrization::DepthMup;
     let activation = Activation::Tanh;
-    let exponents = parametrization.exponents();
-    let block = Block::OneLayer;
-    let law = ScaleLaw { parametrization, exponents, block, activation, horizon: 1.0, gamma: 1.0 };
+    let law = ScaleLaw::named(Parametrization::DepthMup, activation);
     Network {
         width,
         depth: DEPTH,

@@ -24,7 +24,7 @@ use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DriverError}
 use nfd::backend::crew::{Crew, Unseen};
 use nfd::backend::cuda::dense::{Dense, Ensemble, PADDING};
 use nfd::backend::cuda::device::Device;
-use nfd::backend::cuda::fault::Fault;
+use nfd::backend::cuda::device::fault::Fault;
 use nfd::backend::cuda::launch::parts;
 use nfd::backend::{Probe, Update};
 use nfd::model::Loss;

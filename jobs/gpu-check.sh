@@ -37,19 +37,20 @@ scratch=$(mktemp -d) || exit 2
 trap 'rm -rf "$scratch"' EXIT
 
 build() { # nfd, the suites of parity and the timings, into their folder
-  local name
-  (cd "$root" && cargo build --release --bin nfd --test cuda --test cuda_conditional --bench gpu \
+  local program kind name to
+  (cd "$root" && cargo build --release --bin nfd --test gpu --bench gpu \
     --message-format=json-render-diagnostics) >"$scratch/built" || return 1
   mkdir -p "$programs" || return 1
-  for name in nfd:nfd cuda:parity cuda_conditional:parity-conditional gpu:timing; do
-    cp "$(sed -n "s/.*\"name\":\"${name%:*}\".*\"executable\":\"\([^\"]*\)\".*/\1/p" "$scratch/built")" \
-      "$programs/${name#*:}" || return 1
+  for program in bin:nfd:nfd test:gpu:parity bench:gpu:timing; do
+    IFS=: read -r kind name to <<<"$program"
+    cp "$(sed -n "s/.*\"kind\":\[\"$kind\"\].*\"name\":\"$name\".*\"executable\":\"\([^\"]*\)\".*/\1/p" \
+      "$scratch/built")" "$programs/$to" || return 1
   done
   { git -C "$root" describe --always --dirty 2>/dev/null || echo "unknown sources"; } >"$programs/commit"
 }
 complete() {
   local name
-  for name in nfd parity parity-conditional timing; do [ -x "$programs/$name" ] || return 1; done
+  for name in nfd parity timing; do [ -x "$programs/$name" ] || return 1; done
 }
 
 if $build_only || ! complete; then
@@ -109,17 +110,15 @@ clocks() {
 }
 
 # A process for every test: a fault of a kernel spoils all that its process does afterwards.
-parity() { # SUITE TEST; the log is that of its step: no test at all is no success
-  NFD_TEST_ON_GPU=1 limit 900 "$programs/$1" --exact "$2" --nocapture &&
+parity() { # TEST; the log is that of its step: no test at all is no success
+  NFD_TEST_ON_GPU=1 limit 900 "$programs/parity" --exact "$1" --nocapture &&
     grep -q '1 passed' "$scratch/log"
 }
-for suite in parity parity-conditional; do
-  tests=$("$programs/$suite" --list --format terse | sed -n 's/: test$//p')
-  if $quick; then tests=$(grep -E '^(normals|unseen_steps_are_those|evaluation)' <<<"$tests" | head -n 1); fi
-  for test in ${tests:-none}; do step "$suite: $test" parity "$suite" "$test"; done
-done
+tests=$("$programs/parity" --list --format terse | sed -n 's/: test$//p')
+if $quick; then tests=$(grep -E '::(normals|evaluation)' <<<"$tests"); fi
+for test in ${tests:-none}; do step "parity: $test" parity "$test"; done
 
-end_to_end() { # ENGINE; the numbers of results.csv from both backends, as tests/cuda_run.rs compares them
+end_to_end() { # ENGINE; the numbers of results.csv from both backends, as tests/suites/cuda_run.rs compares them
   cat >"$scratch/job.json" <<'JOB'
 {
   "name": "gpu-check",

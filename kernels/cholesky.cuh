@@ -1,5 +1,5 @@
 // Cholesky with column dropping, by one block in f64: which columns of a residual are new, and how the
-// others follow from them (src/backend/cpu/cholesky.rs). Matrices lie row by row in global memory.
+// others follow from them (src/backend/cpu/conditional/cholesky.rs). Matrices lie row by row in global memory.
 #pragma once
 #include "team.cuh"
 

@@ -1,5 +1,5 @@
 // X = [Q N] [C; S]: a query along the stored columns, with the drop test, in as few readings of them as
-// rounding allows (src/backend/cpu/orthogonal.rs).
+// rounding allows (src/backend/cpu/conditional/orthogonal.rs).
 //
 //   pass 1   C1 = Q^T X                                          reads Q
 //   pass 2   X <- X - Q C1,  C2 = Q^T X,  G = X^T X in f64       reads Q

@@ -1,4 +1,4 @@
-// h_0 of all samples, which the conditional engine keeps in place of U (src/backend/cpu/ends.rs):
+// h_0 of all samples, which the conditional engine keeps in place of U (src/backend/cpu/conditional/ends.rs):
 //
 //   inputs     h_0 = U x d^(-1/2), U drawn and forgotten a coordinate at a time
 //   gather     h_0 of the samples of a pass

@@ -168,7 +168,30 @@ pub enum Error {
 /// The library's results.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Exit codes of the program.
+pub mod exit {
+    /// Everything was done.
+    pub const DONE: u8 = 0;
+    /// The machine, a device, a disk or another process failed, or computes wrongly.
+    pub const FAILED: u8 = 1;
+    /// What the user asked for cannot be done.
+    pub const USAGE: u8 = 2;
+    /// Some tasks left the finite numbers; everything else is reported.
+    pub const SOME_DIVERGED: u8 = 3;
+    /// Interrupted, the EX_TEMPFAIL of sysexits.h: the same command resumes.
+    pub const INTERRUPTED: u8 = 75;
+}
+
 impl Error {
+    /// The exit code of a process that ends with this error.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Interrupted { .. } | Error::Unmerged { .. } => exit::INTERRUPTED,
+            error if error.is_users() => exit::USAGE,
+            _ => exit::FAILED,
+        }
+    }
+
     /// Whether the user's input is at fault rather than the machine: what it names may not be there.
     pub fn is_users(&self) -> bool {
         if let Error::Io { action: "read", source, .. } = self

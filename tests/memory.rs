@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use nfd::backend::cpu::arena::SLAB;
-use nfd::backend::cpu::real::Real;
+use nfd::backend::cpu::conditional::arena::SLAB;
+use nfd::backend::real::Real;
 use nfd::data;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train;

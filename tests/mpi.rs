@@ -4,10 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/missing.rs"]
-mod missing;
-#[path = "common/mpi.rs"]
-mod mpi;
+mod common;
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,7 +14,8 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use mpi::{Job, Mpi, kill};
+use common::missing::skipped;
+use common::mpi::{Job, Mpi, kill};
 use nfd::store::journals::Journals;
 
 const FINAL: [&str; 4] = ["results.csv", "arrays.npz", "summary.json", "report.html"];
@@ -284,7 +282,7 @@ fn ranks_take_gpus_in_turn() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (driver, compiler) = (root.join("target/softcuda"), root.join("target/nvrtc"));
     if !driver.join("libcuda.so.1").exists() || !compiler.exists() {
-        return missing::skipped("ranks_take_gpus_in_turn", "software CUDA device and NVRTC");
+        return skipped("ranks_take_gpus_in_turn", "software CUDA device and NVRTC");
     }
     let folder = folder();
     let job = r#"{

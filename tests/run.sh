@@ -31,7 +31,7 @@ component() { # a part of the Rust toolchain that cargo calls, e.g. rustfmt
   $install && rustup component add "$1"
 }
 
-browser() { # Chromium, under one of the names that tests/report_browser.rs knows
+browser() { # Chromium, under one of the names that tests/suites/report_browser.rs knows
   command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null
 }
 mpi() { # the programs of one MPI library by Debian's names, which do not get in each other's way

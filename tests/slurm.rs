@@ -6,10 +6,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
-#[path = "common/missing.rs"]
-mod missing;
-#[path = "common/slurm.rs"]
-mod slurm;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use common::missing::skipped;
 use common::results::final_files;
-use missing::skipped;
+use common::slurm::{self, Slurm, wait_for};
 use nfd::store::journal::contents;
-use slurm::{Slurm, wait_for};
 
 const PLAIN: &str = env!("CARGO_BIN_EXE_nfd");
 /// Many tasks, of some 10 s together on one core.

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use nfd::backend::cpu::panel::{CHUNK, Panel};
+use nfd::backend::cpu::conditional::panel::{CHUNK, Panel};
 use nfd::rng::normal::{self, Instructions};
 use rayon::prelude::*;
 

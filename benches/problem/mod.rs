@@ -2,7 +2,7 @@
 
 use nfd::backend::{DROP_TOLERANCE, Network, Update};
 use nfd::data::Samples;
-use nfd::model::{Activation, Block, Closure, Parametrization, Rates, ScaleLaw};
+use nfd::model::{Activation, Closure, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
 
 /// d
@@ -45,10 +45,8 @@ pub fn noise(size: Size, member: usize) -> BrownianPath {
 }
 
 pub fn network(size: Size) -> Network {
-    let parametrization = Parametrization::DepthMup;
-    let (activation, exponents) = (Activation::Tanh, parametrization.exponents());
-    let block = Block::OneLayer;
-    let law = ScaleLaw { parametrization, exponents, block, activation, horizon: 1.0, gamma: 1.0 };
+    let activation = Activation::Tanh;
+    let law = ScaleLaw::named(Parametrization::DepthMup, activation);
     Network {
         width: size.width,
         depth: size.depth,

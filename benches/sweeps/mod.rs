@@ -7,7 +7,7 @@ use std::time::Instant;
 use nfd::backend::crew::Crew;
 use nfd::backend::cuda::conditional::{Conditional, Ensemble};
 use nfd::backend::cuda::device::Device;
-use nfd::backend::cuda::fault::Fault;
+use nfd::backend::cuda::device::fault::Fault;
 use nfd::backend::{DROP_TOLERANCE_F32, Network, Probe, Update};
 use nfd::model::Loss;
 

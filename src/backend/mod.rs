@@ -16,6 +16,7 @@ pub mod crew;
 pub mod cuda;
 mod matrix;
 pub mod plain;
+pub mod real;
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,11 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Looks at no layer: outputs, losses, couplings and ranks only.
+    pub fn nothing() -> Probe {
+        Probe { layers: vec![], rows: 0, covariance_columns: 0 }
+    }
+
     /// Whether a pass of `batch` samples has a kernel: with one output, whose gradients are g, which
     /// are those of f (not of an independent matrix), one matrix a block, and few enough
     /// samples.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::prepare::read;
-use super::{Ending, print};
-use crate::error::Result;
+use super::print;
+use crate::error::{Result, exit};
 use crate::experiment::resolve::resolve;
 use crate::experiment::source::Source;
+use crate::job::request::read;
 use crate::report::citations::bibtex;
 use crate::store::manifest;
 
@@ -20,11 +20,11 @@ pub struct Arguments {
 }
 
 /// Prints the entries.
-pub fn run(arguments: &Arguments) -> Result<Ending> {
+pub fn run(arguments: &Arguments) -> Result<u8> {
     let manifest = read(&arguments.directory)?;
     let file = arguments.directory.join(manifest::NAME);
     let source = Source::new(&file, manifest.experiment.to_string(), &[])?;
     let experiment = resolve(source.parse()?, &source)?.experiment;
     print(&bibtex(&experiment, &manifest.version, manifest.git_commit.as_deref()))?;
-    Ok(Ending::Done)
+    Ok(exit::DONE)
 }

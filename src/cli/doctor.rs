@@ -3,17 +3,17 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Ending, print};
-use crate::backend::cuda::image;
-use crate::backend::cuda::nvrtc::{Nvrtc, NvrtcError};
-use crate::backend::cuda::probe::{self, Driver};
+use super::print;
+use crate::backend::cuda::device::image;
+use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
+use crate::backend::cuda::device::probe::{self, Driver};
 use crate::comm;
 use crate::ensemble::plan::free;
-use crate::error::Result;
+use crate::error::{Result, exit};
 use crate::rng::normal::{Column, Instructions, fill};
 
 /// Prints the findings; exit code 1 if the machine computes wrong normals.
-pub fn run() -> Result<Ending> {
+pub fn run() -> Result<u8> {
     let available = Instructions::available();
     let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -51,7 +51,7 @@ pub fn run() -> Result<Ending> {
         comm::library().unwrap_or_else(|| "none: one process; build with --features mpi".into());
     let _ = writeln!(out, "MPI            {mpi}");
     print(&out)?;
-    Ok(if wrong.is_empty() { Ending::Done } else { Ending::MachineAtFault })
+    Ok(if wrong.is_empty() { exit::DONE } else { exit::FAILED })
 }
 
 /// What a GPU would be offered, and whether there is one; what is missing is said with its cost.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::prepare::{Prepared, reopen};
-use super::{Ending, publish};
+use super::publish;
 use crate::ensemble;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
+use crate::job::request::{Prepared, reopen};
 use crate::store::files::Disk;
 use crate::store::manifest::{self, Launch, Manifest};
 use crate::store::{RunDirectory, Start};
@@ -27,7 +27,7 @@ pub struct Arguments {
 }
 
 /// Takes over every finished task; the final files only when all are.
-pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
+pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<u8> {
     let mut begun: Vec<(&PathBuf, Manifest)> = Vec::new();
     for shard in &arguments.shards {
         match manifest::read(shard)? {
@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
         return Err(Error::Unmerged { directory, finished, tasks: tasks.len() });
     }
     let outcome = ensemble::collect(experiment, &data, &directory, plan.workers())?;
-    publish::publish(experiment, &data, &outcome, &directory)
+    publish(experiment, &data, &outcome, &directory)
 }
 
 fn different(directory: &Path, problem: String) -> Error {

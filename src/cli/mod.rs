@@ -4,14 +4,10 @@ mod cite;
 mod doctor;
 mod merge;
 mod plan;
-mod prepare;
-mod progress;
-mod publish;
 mod report;
 mod run;
 mod schema;
 mod status;
-mod team;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,8 +15,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::ensemble::signals;
-use crate::error::{Error, Result};
+use crate::data::DataSet;
+use crate::ensemble::Outcome;
+use crate::error::{Error, Result, exit};
+use crate::experiment::Experiment;
+use crate::report::publish;
+use crate::store::RunDirectory;
 
 /// Finite deep residual networks, their infinite-depth limit, and how fast the one becomes the
 /// other.
@@ -51,29 +51,6 @@ enum Verb {
     Schema,
 }
 
-/// How a verb ended, if not in an error.
-enum Ending {
-    /// Everything was done.
-    Done,
-    /// Some tasks diverged; the rest is reported.
-    SomeFailed,
-    /// The machine computes wrongly.
-    MachineAtFault,
-    /// As the run that rank 0 leads: with its exit code.
-    AsRank0(u8),
-}
-
-impl Ending {
-    fn code(&self) -> u8 {
-        match self {
-            Ending::Done => 0,
-            Ending::MachineAtFault => 1,
-            Ending::SomeFailed => 3,
-            Ending::AsRank0(code) => *code,
-        }
-    }
-}
-
 /// Parses `arguments` (the program's name first), runs, and says how it went. Usage errors exit
 /// with 2 inside clap.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
@@ -89,20 +66,35 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Verb::Schema => schema::run(),
     };
     match result {
-        Ok(ending) => ExitCode::from(ending.code()),
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("nfd: {error}");
-            ExitCode::from(exit_code(&error))
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
-fn exit_code(error: &Error) -> u8 {
-    match error {
-        Error::Interrupted { .. } | Error::Unmerged { .. } => signals::EXIT_CODE,
-        error if error.is_users() => 2,
-        _ => 1,
+/// Writes the final files of a run directory and prints what they say in short.
+fn publish(
+    experiment: &Experiment,
+    data: &DataSet,
+    outcome: &Outcome,
+    directory: &RunDirectory,
+) -> Result<u8> {
+    print(&publish::publish(experiment, data, outcome, directory)?)?;
+    for (task, divergence) in &outcome.diverged {
+        let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
+        eprintln!(
+            "nfd: diverged: {} n={} L={} seed {}, step {}{layer}",
+            task.closure.name(),
+            task.width,
+            task.depth,
+            task.seed,
+            divergence.step
+        );
     }
+    eprintln!("nfd: results in {}", directory.path().display());
+    Ok(if outcome.diverged.is_empty() { exit::DONE } else { exit::SOME_DIVERGED })
 }
 
 /// Results go to stdout; a reader that has gone away is no error.

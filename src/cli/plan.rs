@@ -5,16 +5,16 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::prepare::{Prepared, Typed};
-use super::{Ending, print};
+use super::print;
 use crate::comm;
 use crate::ensemble::cost::Cost;
 use crate::ensemble::deal::{Prediction, predict};
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan, free};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 use crate::experiment::grid::Task;
 use crate::experiment::work::Rates;
+use crate::job::request::{Prepared, Typed};
 use crate::report::table::align;
 
 /// Arguments of `nfd plan`.
@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 /// Prints the plan; an error when it does not fit into memory or onto the disk.
-pub fn run(arguments: &Arguments) -> Result<Ending> {
+pub fn run(arguments: &Arguments) -> Result<u8> {
     let local = comm::local_rank();
     let prepared = arguments.typed.prepare(local)?;
     for decision in &prepared.resolved.decisions {
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<Ending> {
         }
     }
     plan.check(free, &|task| finished.contains(&task))?;
-    Ok(Ending::Done)
+    Ok(exit::DONE)
 }
 
 /// The table of task kinds and the totals.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::prepare::{Prepared, reopen};
-use super::{Ending, publish};
+use super::publish;
 use crate::ensemble;
 use crate::error::Result;
+use crate::job::request::{Prepared, reopen};
 use crate::store::files::Disk;
 use crate::store::manifest::{self, Launch};
 use crate::store::{RunDirectory, Start};
@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 /// Measures what is finished and writes the final files.
-pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
+pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<u8> {
     let Prepared { resolved, data, output, plan } = reopen(&arguments.directory)?;
     let typed: Vec<String> = typed.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     // Nothing is computed: results stay on the path they were made on, whatever this machine has.
@@ -51,5 +51,5 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
         let file = ensemble::order_parameters(&resolved.experiment, &data, &directory)?;
         directory.write("order_parameters.npz", &file)?;
     }
-    publish::publish(&resolved.experiment, &data, &outcome, &directory)
+    publish(&resolved.experiment, &data, &outcome, &directory)
 }

@@ -13,17 +13,17 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::prepare::{Prepared, Typed};
-use super::progress::Display;
-use super::team::{Answer, Call, Orders, Report, Team, Told, listen, tell};
-use super::{Ending, exit_code, plan, publish};
+use super::{plan, publish};
 use crate::comm::{self, Comm};
 use crate::ensemble::deal::{Shard, deal};
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan};
 use crate::ensemble::{self, signals};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 use crate::experiment::grid::Task;
+use crate::job::progress::Display;
+use crate::job::request::{Prepared, Typed};
+use crate::job::team::{Answer, Call, Orders, Report, Team, Told, listen, tell};
 use crate::store::files::Disk;
 use crate::store::manifest::Launch;
 use crate::store::{RunDirectory, Start};
@@ -53,11 +53,11 @@ fn hours(text: &str) -> std::result::Result<Duration, String> {
 }
 
 /// Runs the verb.
-pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
+pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<u8> {
     let comm = comm::start(arguments.shard.is_some())?;
     let stop = signals::stop_flag(arguments.max_hours)?;
     match comm.rank() {
-        0 => Ok(lead(arguments, typed, &*comm, &stop).unwrap_or_else(Ending::AsRank0)),
+        0 => Ok(lead(arguments, typed, &*comm, &stop).unwrap_or_else(|code| code)),
         _ => follow(arguments, &*comm, &stop),
     }
 }
@@ -67,17 +67,12 @@ pub fn run(arguments: &Arguments, typed: &[OsString]) -> Result<Ending> {
 fn said<T>(result: Result<T>) -> Told<T> {
     result.map_err(|error| {
         eprintln!("nfd: {error}");
-        exit_code(&error)
+        error.exit_code()
     })
 }
 
 /// Rank 0.
-fn lead(
-    arguments: &Arguments,
-    typed: &[OsString],
-    comm: &dyn Comm,
-    stop: &AtomicBool,
-) -> Told<Ending> {
+fn lead(arguments: &Arguments, typed: &[OsString], comm: &dyn Comm, stop: &AtomicBool) -> Told<u8> {
     let called = said(call(arguments, comm));
     tell(comm, &called.as_ref().map(|(_, call)| call.clone()).map_err(|code| *code));
     let (own, _) = called?;
@@ -114,15 +109,15 @@ fn lead(
         if let Some(shard) = arguments.shard {
             let path = path.display();
             eprintln!("nfd: shard {shard} is done: {tasks} tasks in {path}, for `nfd merge`");
-            return Ok(Ending::Done);
+            return Ok(exit::DONE);
         }
         // Seeds are measured by as many workers as there are for all tasks, not for those that were left.
         let workers = share_of(plan, all, comm).workers();
         let outcome = ensemble::collect(experiment, data, &directory, workers)?;
-        publish::publish(experiment, data, &outcome, &directory)
+        publish(experiment, data, &outcome, &directory)
     });
     let ended = said(ended);
-    tell::<()>(comm, &Err(ended.as_ref().map_or_else(|code| *code, Ending::code)));
+    tell::<()>(comm, &Err(ended.as_ref().map_or_else(|code| *code, |code| *code)));
     ended
 }
 
@@ -238,16 +233,16 @@ fn share_of(plan: &Plan, Orders { threads, tasks }: Orders, comm: &dyn Comm) -> 
 }
 
 /// Any other rank. What it has to say goes to rank 0.
-fn follow(arguments: &Arguments, comm: &dyn Comm, stop: &AtomicBool) -> Result<Ending> {
+fn follow(arguments: &Arguments, comm: &dyn Comm, stop: &AtomicBool) -> Result<u8> {
     let call: Call = match listen(comm) {
         Ok(call) => call,
-        Err(code) => return Ok(Ending::AsRank0(code)),
+        Err(code) => return Ok(code),
     };
     let own = call.answer(&arguments.typed, comm.place());
     comm::gather(comm, &Answer::new(own.as_ref().map(|(_, machine)| machine), comm.place()));
     let mut orders: Vec<Orders> = match listen(comm) {
         Ok(orders) => orders,
-        Err(code) => return Ok(Ending::AsRank0(code)),
+        Err(code) => return Ok(code),
     };
     // Rank 0 has heard of an error, and told to end.
     let (prepared, machine) = own?;
@@ -256,7 +251,7 @@ fn follow(arguments: &Arguments, comm: &dyn Comm, stop: &AtomicBool) -> Result<E
     let joined = RunDirectory::join(&prepared.output, &start, comm.rank(), Arc::new(Disk));
     comm::gather(comm, &Report::new(joined.as_ref()));
     if let Err(code) = listen::<()>(comm) {
-        return Ok(Ending::AsRank0(code));
+        return Ok(code);
     }
     let directory = joined?;
     for warning in directory.warnings() {
@@ -266,5 +261,5 @@ fn follow(arguments: &Arguments, comm: &dyn Comm, stop: &AtomicBool) -> Result<E
     let (experiment, data) = (&prepared.resolved.experiment, &prepared.data);
     let ran = ensemble::run(experiment, data, &directory, (&share, &machine), stop, &|_, _, _| {});
     comm::gather(comm, &Report::new(ran.as_ref()));
-    Ok(Ending::AsRank0(listen::<()>(comm).err().unwrap_or_default()))
+    Ok(listen::<()>(comm).err().unwrap_or_default())
 }

@@ -1,12 +1,12 @@
 //! `nfd schema`: the JSON schema of experiment files, for editors and checkers.
 
-use super::{Ending, print};
-use crate::error::Result;
+use super::print;
+use crate::error::{Result, exit};
 use crate::experiment::raw::Experiment;
 
 /// Prints the schema.
-pub fn run() -> Result<Ending> {
+pub fn run() -> Result<u8> {
     let schema = schemars::schema_for!(Experiment);
     print(&format!("{:#}\n", schema.to_value()))?;
-    Ok(Ending::Done)
+    Ok(exit::DONE)
 }

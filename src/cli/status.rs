@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::prepare::{Prepared, reopen};
-use super::{Ending, print};
-use crate::error::Result;
+use super::print;
+use crate::error::{Result, exit};
 use crate::experiment::grid::Task;
+use crate::job::request::{Prepared, reopen};
 use crate::report::table::align;
 use crate::store::{lock, manifest};
 
@@ -21,7 +21,7 @@ pub struct Arguments {
 }
 
 /// Prints the state.
-pub fn run(arguments: &Arguments) -> Result<Ending> {
+pub fn run(arguments: &Arguments) -> Result<u8> {
     let directory = &arguments.directory;
     let prepared = reopen(directory)?;
     let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
@@ -68,5 +68,5 @@ pub fn run(arguments: &Arguments) -> Result<Ending> {
         );
     }
     print(&out)?;
-    Ok(Ending::Done)
+    Ok(exit::DONE)
 }

@@ -18,6 +18,7 @@ use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Set, Snapshot,
     Sweeps, Update,
 };
+use crate::data::Samples;
 use crate::model::loss::accuracy;
 use crate::model::{Loss, Rates, Schedule};
 use batches::Batches;
@@ -50,6 +51,25 @@ pub struct Training {
 }
 
 impl Training {
+    /// Full-batch gradient descent on the squared loss at constant rates, without test samples; every
+    /// pass is recorded.
+    pub fn descent(train: &Samples, rates: Rates, steps: u32) -> Training {
+        let samples = train.len();
+        Training {
+            loss: Loss::Squared,
+            steps,
+            batches: Batches { samples, size: samples, seed: 0 },
+            rates,
+            schedule: Schedule::CONSTANT,
+            momentum: 0.0,
+            weight_decay: 0.0,
+            record: 1,
+            labels: train.labels.clone(),
+            test_labels: vec![],
+            outputs: train.outputs,
+        }
+    }
+
     /// Whether the pass after `step` updates is recorded.
     fn records(&self, step: u32) -> bool {
         step == self.steps || step.is_multiple_of(self.record)

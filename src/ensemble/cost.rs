@@ -3,7 +3,7 @@
 use super::device_memory::device_memory;
 use super::task::COVARIANCE_COLUMNS;
 use crate::backend::EVALUATED_AT_ONCE;
-use crate::backend::cpu::panel::CHUNK;
+use crate::backend::cpu::conditional::panel::CHUNK;
 use crate::data::DataSet;
 use crate::experiment::grid::{Task, quarters};
 use crate::experiment::work::{Passes, Ranks, Work};

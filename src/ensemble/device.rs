@@ -8,7 +8,7 @@ use super::machine::error_of;
 use super::plan::Plan;
 use super::{Progress, cost::Cost, task};
 use crate::backend::cuda::device::Device;
-use crate::backend::cuda::fault::Fault;
+use crate::backend::cuda::device::fault::Fault;
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::experiment::Experiment;

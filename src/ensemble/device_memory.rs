@@ -1,11 +1,11 @@
 //! Memory that a network in flight takes on a device.
 
 use crate::backend::EVALUATED_AT_ONCE;
-use crate::backend::cuda::conditional::room::slots;
 use crate::backend::cuda::conditional::shape::{Shape, Small, parts_of, summands};
+use crate::backend::cuda::conditional::workspace::slots;
 use crate::backend::cuda::conditional::{self, capacity};
 use crate::backend::cuda::dense::PADDING;
-use crate::backend::cuda::dense::room::most_parts;
+use crate::backend::cuda::dense::workspace::most_parts;
 use crate::data::DataSet;
 use crate::experiment::grid::{Task, quarters};
 use crate::experiment::work::Passes;

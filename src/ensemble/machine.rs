@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::backend::cuda::device::Device;
-use crate::backend::cuda::fault::Fault;
-use crate::backend::cuda::probe::{self, Driver};
+use crate::backend::cuda::device::fault::Fault;
+use crate::backend::cuda::device::probe::{self, Driver};
 use crate::error::{Error, Result};
 use crate::experiment::{Backend, Experiment};
 use crate::rng::normal::Instructions;

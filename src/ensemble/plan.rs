@@ -5,7 +5,7 @@ use std::path::Path;
 use sysinfo::{Disks, System};
 
 use super::cost::{Cost, cost};
-use crate::backend::cpu::panel::{CHUNK, TILE};
+use crate::backend::cpu::conditional::panel::{CHUNK, TILE};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::experiment::grid::{Task, tasks};

@@ -10,10 +10,7 @@ use signal_hook::consts as signal;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use crate::error::{Error, Result};
-
-/// EX_TEMPFAIL: the same command resumes.
-pub const EXIT_CODE: u8 = 75;
+use crate::error::{Error, Result, exit};
 
 #[cfg(unix)]
 const SIGNALS: [i32; 4] = [signal::SIGINT, signal::SIGTERM, signal::SIGUSR1, signal::SIGUSR2];
@@ -41,7 +38,7 @@ pub fn stop_flag(limit: Option<Duration>) -> Result<Arc<AtomicBool>> {
         for _ in signals.forever() {
             by_signal.store(true, Ordering::Relaxed);
             if first.get_or_insert_with(Instant::now).elapsed() > ONE {
-                low_level::exit(i32::from(EXIT_CODE));
+                low_level::exit(i32::from(exit::INTERRUPTED));
             }
         }
     };

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::backend::cpu::{self, format::Format};
+use crate::backend::cpu::{self, simd::format::Format};
 use crate::backend::cuda::device::{Device, Number};
-use crate::backend::cuda::{self, fault::Fault};
+use crate::backend::cuda::{self, device::fault::Fault};
 use crate::backend::plain::conditional::Conditional;
 use crate::backend::plain::dense::Dense;
 use crate::backend::{DROP_TOLERANCE, DROP_TOLERANCE_F32, Network, Probe, Sweeps};

@@ -190,6 +190,12 @@ pub struct ScaleLaw {
 }
 
 impl ScaleLaw {
+    /// One-layer blocks in a named parametrization with its own exponents, T = 1 and γ = 1.
+    pub fn named(parametrization: Parametrization, activation: Activation) -> ScaleLaw {
+        let (exponents, block) = (parametrization.exponents(), Block::OneLayer);
+        ScaleLaw { parametrization, exponents, block, activation, horizon: 1.0, gamma: 1.0 }
+    }
+
     /// That of another parametrization, with its own exponents; its own law stays as it is.
     pub fn of(self, parametrization: Parametrization) -> ScaleLaw {
         if parametrization == self.parametrization {

@@ -5,6 +5,7 @@ pub mod citations;
 pub mod findings;
 pub mod page;
 pub mod plot;
+pub mod publish;
 pub mod table;
 pub mod text;
 

@@ -9,7 +9,6 @@ pub fn skipped(test: &str, tool: &str) {
 }
 
 /// Says that `test` is skipped for want of `tool`, also under CI.
-#[allow(dead_code, reason = "few tests want tools that CI lacks")]
 pub fn say_skipped(test: &str, tool: &str) {
     // Not eprintln: the test harness would swallow it.
     let line = format!("{test}: SKIPPED, no {tool} (tests/run.sh --install)\n");

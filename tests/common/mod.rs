@@ -1,12 +1,18 @@
-//! What several test files need to build small networks.
+//! What several suites share: small networks, runs of `nfd` and their files, devices, tools.
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod conditional;
 pub mod crew;
 pub mod dense;
 pub mod faults;
+pub mod missing;
+#[cfg(target_os = "linux")]
+pub mod mpi;
 pub mod npz;
+pub mod report;
 pub mod results;
+#[cfg(target_os = "linux")]
+pub mod slurm;
 pub mod softcuda;
 
 use std::collections::BTreeSet;
@@ -41,14 +47,7 @@ pub fn network_of(
     (width, depth): (usize, usize),
     samples: &Samples,
 ) -> Network {
-    let law = ScaleLaw {
-        parametrization,
-        exponents: parametrization.exponents(),
-        block,
-        activation,
-        horizon: 1.0,
-        gamma: 1.0,
-    };
+    let law = ScaleLaw { block, ..ScaleLaw::named(parametrization, activation) };
     let scales = law.at(width, depth, samples.dimension);
     Network {
         width,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::missing::skipped;
+use super::missing::skipped;
 
 /// An MPI library with the programs built against it.
 pub struct Mpi {

@@ -32,8 +32,9 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
     command
 }
 
-/// Does `body` under the software device, with these settings of it; `name` is that of the test.
-pub fn on_softcuda(name: &str, settings: &[(&str, &str)], body: impl FnOnce()) {
+/// Does `body` under the software device, with these settings of it; `module` is the `module_path!()` of
+/// the test and `name` that of its function. A name that no test has is a failure.
+pub fn on_softcuda(module: &str, name: &str, settings: &[(&str, &str)], body: impl FnOnce()) {
     if inside() {
         return body();
     }
@@ -44,8 +45,10 @@ pub fn on_softcuda(name: &str, settings: &[(&str, &str)], body: impl FnOnce()) {
         };
     }
     let Some(folder) = folder() else { return };
+    // libtest's names are paths below the root of the program.
+    let name = module.split_once("::").map_or(name.into(), |(_, path)| format!("{path}::{name}"));
     let mut command = command(std::env::current_exe().unwrap(), &folder);
-    command.args(["--exact", name, "--nocapture"]).env(INSIDE, "1");
+    command.args(["--exact", &name, "--nocapture"]).env(INSIDE, "1");
     command.envs(settings.iter().copied());
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned()

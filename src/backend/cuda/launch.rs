@@ -6,8 +6,8 @@ use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 use super::arguments::{
     Append, Draw, Drift, Embed, Ends, Finish, Inputs, Leading, Multiply, Squares, Sweep, Transpose,
 };
+use super::device::fault::Fault;
 use super::device::{Address, Device, Number};
-use super::fault::Fault;
 
 /// Threads of a block, in every kernel.
 const THREADS: u32 = 256;

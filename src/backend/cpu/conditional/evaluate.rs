@@ -1,13 +1,13 @@
 //! Outputs of samples that are asked about and forgotten.
 
 use super::Conditional;
+use super::arena::Arena;
+use super::ends::Inputs;
+use super::memory::Image;
+use super::panel::Panel;
+use super::rows::advance;
 use crate::backend::Network;
-use crate::backend::cpu::arena::Arena;
-use crate::backend::cpu::ends::Inputs;
-use crate::backend::cpu::format::Format;
-use crate::backend::cpu::memory::Image;
-use crate::backend::cpu::panel::Panel;
-use crate::backend::cpu::vectors::advance;
+use crate::backend::cpu::simd::format::Format;
 use crate::rng::noise::Query;
 
 impl<T: Format> Conditional<T> {

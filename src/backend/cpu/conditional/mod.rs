@@ -5,25 +5,33 @@
 //! are sums of squares along orthonormal columns come from coefficients; only what φ', weight decay
 //! or a sum over layers mixes is formed row by row.
 
+pub mod arena;
+pub mod cholesky;
+mod ends;
 mod evaluate;
+pub mod kernels;
+pub mod memory;
+pub mod near;
+pub mod orthogonal;
+pub mod panel;
+mod record;
+mod rows;
+mod tiles;
 mod update;
 
 use nalgebra::DMatrix;
 
 use crate::backend::coefficients::{Queries, covariances, kernel};
-use crate::backend::cpu::arena::{Arena, Columns};
-use crate::backend::cpu::ends::{Inputs, Trained};
-use crate::backend::cpu::format::Format;
-use crate::backend::cpu::kernels;
-use crate::backend::cpu::memory::{Image, Memory};
-use crate::backend::cpu::near::Near;
-use crate::backend::cpu::orthogonal::{Expansion, expand, rows_of};
-use crate::backend::cpu::panel::{Column, Panel, chunks_of, clear_padding};
-use crate::backend::cpu::record::Recorder;
-use crate::backend::cpu::tiles;
-use crate::backend::cpu::vectors::{
-    add_combination, advance, clear, descend, finite, nonzero, squares,
-};
+use crate::backend::cpu::simd::format::Format;
+use arena::{Arena, Columns};
+use ends::{Inputs, Trained};
+
+use memory::{Image, Memory};
+use near::Near;
+use orthogonal::{Expansion, expand, rows_of};
+use panel::{Column, Panel, chunks_of, clear_padding};
+use record::Recorder;
+
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardCoupling, ForwardSweep,
     Network, Probe, Set, Sweeps, Update,
@@ -31,6 +39,7 @@ use crate::backend::{
 use crate::data::Samples;
 use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
 use crate::rng::normal::Instructions;
+use rows::{add_combination, advance, clear, descend, finite, nonzero, squares};
 
 /// One run of the conditional engine, columns in `T`.
 pub struct Conditional<T: Format> {

@@ -3,8 +3,8 @@
 use nalgebra::DMatrix;
 
 use super::Conditional;
-use crate::backend::cpu::format::Format;
-use crate::backend::cpu::panel::Panel;
+use super::panel::Panel;
+use crate::backend::cpu::simd::format::Format;
 use crate::backend::{Network, Update};
 use crate::data::Samples;
 

@@ -16,7 +16,7 @@ use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
 use super::{halves, pointwise};
 use crate::backend::coefficients::Shares;
-use crate::backend::cpu::format::Format;
+use crate::backend::cpu::simd::format::Format;
 use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;

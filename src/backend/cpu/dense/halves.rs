@@ -11,10 +11,10 @@ use half::bf16;
 use super::products::{GROUP, REGISTERS, TILES, add_transposed, prefetch, rows_of_tile};
 use super::vectors::{Piece, ROWS};
 use super::weights::{Block, TILE};
-use crate::backend::cpu::dispatch::kernel;
-use crate::backend::cpu::format::Format;
-use crate::backend::cpu::lanes::Register;
-use crate::backend::cpu::real::Real;
+use crate::backend::cpu::simd::dispatch::kernel;
+use crate::backend::cpu::simd::format::Format;
+use crate::backend::cpu::simd::lanes::Register;
+use crate::backend::real::Real;
 
 kernel! {
     /// [`super::products::forward`] of a matrix in bf16.

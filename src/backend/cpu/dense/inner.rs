@@ -7,7 +7,7 @@
 use super::layer::Explicit;
 use super::pointwise;
 use super::vectors::Vectors;
-use crate::backend::cpu::format::Format;
+use crate::backend::cpu::simd::format::Format;
 use crate::backend::{Network, Update};
 use crate::model::{self, Activation};
 use crate::rng::noise::{Entry, Noise};

@@ -8,7 +8,7 @@ use super::pointwise;
 use super::products::Step;
 use super::vectors::Vectors;
 use super::weights::{Weights, draw_weights};
-use crate::backend::cpu::format::Format;
+use crate::backend::cpu::simd::format::Format;
 use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;

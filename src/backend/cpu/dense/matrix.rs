@@ -8,7 +8,7 @@ use super::halves;
 use super::products::{self, Moved, Step, TILES};
 use super::vectors::{Piece, Vectors};
 use super::weights::{Block, Weights};
-use crate::backend::cpu::format::Format;
+use crate::backend::cpu::simd::format::Format;
 use crate::rng::normal::Instructions;
 
 /// Y = W X; with `moved`, W⁽⁰⁾ and what becomes (W − W⁽⁰⁾) X.

@@ -23,7 +23,7 @@ pub mod weights;
 
 use nalgebra::DMatrix;
 
-use super::format::Format;
+use super::simd::format::Format;
 use crate::backend::{
     BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardSweep, Network, Probe, Set, Sweeps,
     Update,

@@ -1,11 +1,11 @@
 //! What is done to the rows of vectors one by one, between two matrices.
 
 use super::vectors::{Piece, ROWS};
-use crate::backend::cpu::activation;
-use crate::backend::cpu::dispatch::kernel;
-use crate::backend::cpu::format::Format;
-use crate::backend::cpu::lanes::Register;
-use crate::backend::cpu::real::Real;
+use crate::backend::cpu::simd::activation;
+use crate::backend::cpu::simd::dispatch::kernel;
+use crate::backend::cpu::simd::format::Format;
+use crate::backend::cpu::simd::lanes::Register;
+use crate::backend::real::Real;
 use crate::model::Activation;
 
 kernel! {

@@ -18,11 +18,11 @@
 
 use super::vectors::{Piece, ROWS};
 use super::weights::{Block, TILE};
-use crate::backend::cpu::dispatch::kernel;
-use crate::backend::cpu::format::Format;
-use crate::backend::cpu::lanes::Register;
-use crate::backend::cpu::panel::prefetch_rows;
-use crate::backend::cpu::real::Real;
+use crate::backend::cpu::simd::dispatch::kernel;
+use crate::backend::cpu::simd::format::Format;
+use crate::backend::cpu::simd::hints::prefetch_rows;
+use crate::backend::cpu::simd::lanes::Register;
+use crate::backend::real::Real;
 
 /// Tiles of a block of rows.
 pub const TILES: usize = ROWS / TILE;

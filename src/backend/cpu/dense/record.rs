@@ -4,7 +4,7 @@ use nalgebra::DMatrix;
 
 use super::vectors::Vectors;
 use crate::backend::coefficients::covariance;
-use crate::backend::cpu::real::Real;
+use crate::backend::real::Real;
 use crate::backend::{Probe, Snapshot};
 
 /// One kind of vector at the probed layers.

@@ -6,7 +6,7 @@
 
 use nalgebra::DMatrix;
 
-use crate::backend::cpu::real::Real;
+use crate::backend::real::Real;
 
 /// Rows of a block.
 pub const ROWS: usize = 32;

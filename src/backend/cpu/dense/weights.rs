@@ -6,8 +6,8 @@
 use rayon::prelude::*;
 
 use super::vectors::ROWS;
-use crate::backend::cpu::panel::prefer_huge_pages;
-use crate::backend::cpu::real::Real;
+use crate::backend::cpu::simd::hints::prefer_huge_pages;
+use crate::backend::real::Real;
 use crate::rng::noise::{Entry, Noise};
 
 /// Rows that are walked together.

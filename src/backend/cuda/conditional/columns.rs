@@ -1,8 +1,8 @@
 //! What networks remember: the columns of all layers of all members, and the small matrices beside them.
 
 use super::super::arguments::State;
+use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::Size;
 
 /// \[layer\]\[member\]; side 0 has the forward queries, side 1 the backward ones.

@@ -1,12 +1,12 @@
 //! When a pass launches what, and what comes back of it.
 
-use super::look::LayerSums;
-use super::room::Kind;
+use super::record::LayerSums;
+use super::workspace::Kind;
 use super::{Conditional, parts};
 use crate::backend::coefficients::covariances;
 use crate::backend::crew::{Crew, Unseen};
 use crate::backend::cuda::device::Number;
-use crate::backend::cuda::fault::Fault;
+use crate::backend::cuda::device::fault::Fault;
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, Divergence, ForwardCoupling, ForwardSweep, Set,
     Update,

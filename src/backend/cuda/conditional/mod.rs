@@ -6,31 +6,31 @@
 //! a pass is done. No number of a member depends on how many others are in flight.
 //!
 //! From the bottom: [`shape`]: how rows and blocks are shared out; [`columns`]: what is remembered;
-//! [`room`]: vectors of a pass; [`sweep`]: what a pass launches; here: networks; `crew`: when, `look`: what
+//! [`workspace`]: vectors of a pass; [`sweep`]: what a pass launches; here: networks; `crew`: when, `record`: what
 //! comes back.
 
 pub mod columns;
 mod crew;
-mod look;
-pub mod room;
+mod record;
 pub mod shape;
 pub mod sweep;
+pub mod workspace;
 
 use std::sync::Arc;
 
 use super::arguments::{Draw, Moment, State};
+use super::device::fault::Fault;
 use super::device::{Address, Buffer, Device, Number};
-use super::fault::Fault;
 use super::launch::Stored;
 use crate::backend::coefficients::Queries;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Set, Update};
 use crate::data::Samples;
 use crate::rng::noise::{BrownianPath, Entry};
 use columns::Columns;
-use look::Recorder;
-use room::Room;
+use record::Recorder;
 use shape::parts_of;
 use sweep::{Launcher, joined};
+use workspace::Room;
 
 /// Numbers of a column are padded to a multiple of this.
 pub const PADDING: usize = 32;

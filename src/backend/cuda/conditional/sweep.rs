@@ -1,12 +1,12 @@
 //! What a pass launches: nothing here waits or looks at a number.
 
 use super::super::arguments::{Drift, Ends, Inputs, Moment, Sweep};
+use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::fault::Fault;
-use super::super::places::Places;
+use super::super::pass_order::Places;
 use super::columns::Columns;
-use super::room::{Kind, Room};
 use super::shape::summands;
+use super::workspace::{Kind, Room};
 use super::{Signal, Size, Trained};
 use crate::backend::Network;
 use crate::data::Samples;

@@ -4,7 +4,7 @@ use super::weights::Hidden;
 use super::{Dense, Room, Size};
 use crate::backend::crew::{Crew, Unseen};
 use crate::backend::cuda::device::Number;
-use crate::backend::cuda::fault::Fault;
+use crate::backend::cuda::device::fault::Fault;
 use crate::backend::{
     BackwardSweep, Covariances, Divergence, EVALUATED_AT_ONCE, ForwardSweep, Set, Update,
 };

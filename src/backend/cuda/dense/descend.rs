@@ -1,13 +1,13 @@
 //! What the way down launches: loss, signal, every layer with its step, the steps of U and V.
 
 use super::super::arguments::{Append, Ends, Finish, Group, Multiply, Transpose};
+use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::super::launch::Stored;
 use super::Size;
-use super::room::Room;
 use super::sweep::Sweep;
 use super::weights::{Hidden, Trained, Weights};
+use super::workspace::Room;
 use crate::model::Loss;
 
 /// What training needs beside the forward pass of a batch.

@@ -8,8 +8,8 @@
 //! G and S are n × (updates · B) a layer and member, row by row: a product with them is a product with a
 //! matrix. Every member has the same a and α, because all have the same rates.
 
+use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::Size;
 use crate::backend::Update;
 use crate::backend::coefficients::Shares;

@@ -5,33 +5,33 @@
 //! all updates; what changes from step to step lies in the memory of the device. No number of a member
 //! depends on how many others are in flight.
 //!
-//! From the bottom: [`room`]: vectors; [`drift`], [`weights`]: matrices; [`sweep`], [`descend`]: what a
-//! pass launches, up and down; here: networks; `crew`: when, `look`: what comes back.
+//! From the bottom: [`workspace`]: vectors; [`drift`], [`weights`]: matrices; [`sweep`], [`descend`]: what a
+//! pass launches, up and down; here: networks; `crew`: when, `record`: what comes back.
 
 mod crew;
 pub mod descend;
 pub mod drift;
-mod look;
-pub mod room;
+mod record;
 pub mod sweep;
 pub mod weights;
+pub mod workspace;
 
 use std::sync::Arc;
 
 use cudarc::driver::CudaGraph;
 
 use super::arguments::Moment;
+use super::device::fault::Fault;
 use super::device::{Buffer, Device, Number};
-use super::fault::Fault;
 use crate::backend::crew::Unseen;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Update};
 use crate::data::Samples;
 use crate::rng::noise::BrownianPath;
 use descend::Descent;
-use look::Recorders;
-use room::Room;
+use record::Recorders;
 use sweep::Sweep;
 use weights::{Hidden, Weights};
+use workspace::Room;
 
 /// Numbers of a row are padded to a multiple of this.
 pub const PADDING: usize = 32;

@@ -2,13 +2,13 @@
 //! can be captured as a graph.
 
 use super::super::arguments::{Embed, Ends, Finish, Moment, Multiply, Squares, Transpose};
+use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::super::launch::Stored;
-use super::super::places::Places;
+use super::super::pass_order::Places;
 use super::Size;
-use super::room::Room;
 use super::weights::{Hidden, Weights};
+use super::workspace::Room;
 use crate::model::{Activation, Scales};
 
 /// What stays the same for all passes of a network.

@@ -4,8 +4,8 @@
 use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 
 use super::super::arguments::Draw;
+use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::fault::Fault;
 use super::super::launch::Stored;
 use super::Size;
 use super::drift::Drift;

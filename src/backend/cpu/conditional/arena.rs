@@ -1,0 +1,199 @@
+//! Where stored columns lie: panels one after the other in few large slabs, never moved and only
+//! forgotten from the end. While one panel is written, all before it can be read.
+
+use std::sync::PoisonError;
+
+use smallvec::SmallVec;
+
+use super::panel::{CHUNK, Column, TileMut, chunks, chunks_in, chunks_mut, tiles_mut, zeros};
+use crate::backend::real::Real;
+
+/// Bytes of a slab, if a panel is not larger. Pages that are never written take no memory.
+pub const SLAB: usize = 32 << 20;
+
+/// A chunk of some columns, wherever they lie.
+pub type Columns<'a, T> = SmallVec<[&'a Column<T>; 64]>;
+
+/// The stored columns of one network, all of n rows.
+#[derive(Debug, Default)]
+pub struct Arena<T: Real> {
+    rows: usize,
+    slabs: Vec<Slab<T>>,
+}
+
+#[derive(Debug)]
+struct Slab<T> {
+    entries: Vec<T>,
+    /// Chunks of columns that are taken.
+    used: usize,
+}
+
+/// A panel of an arena: n×c.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    slab: usize,
+    first: usize,
+    columns: usize,
+}
+
+/// Panels of an arena that belong together; their columns count through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stack {
+    panels: Vec<Place>,
+    columns: usize,
+}
+
+/// How far an arena was filled.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    slabs: usize,
+    used: usize,
+}
+
+impl<T: Real> Arena<T> {
+    /// Of columns of n rows; empty.
+    pub fn new(rows: usize) -> Self {
+        Arena { rows, slabs: Vec::new() }
+    }
+
+    /// n
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Appends a panel of `columns` columns to `stack`. `write` is given all that was there before
+    /// and the tiles of the new panel, of which it must write every entry.
+    pub fn append<R>(
+        &mut self,
+        stack: &mut Stack,
+        columns: usize,
+        write: impl FnOnce(Stored<T>, Vec<TileMut<T>>) -> R,
+    ) -> R {
+        let length = chunks_in(self.rows) * columns;
+        let room = |slab: &Slab<T>| slab.entries.len() / CHUNK - slab.used;
+        if self.slabs.last().is_none_or(|last| room(last) < length) {
+            self.slabs.push(Slab { entries: take(length), used: 0 });
+        }
+        let (last, full) = match self.slabs.split_last_mut() {
+            Some(split) => split,
+            None => unreachable!("a slab was pushed"),
+        };
+        let (before, free) = chunks_mut(&mut last.entries).split_at_mut(last.used);
+        let place = Place { slab: full.len(), first: last.used, columns };
+        let stored = Stored { full, last: before };
+        let result = write(stored, tiles_mut(self.rows, columns, &mut free[..length]));
+        last.used += length;
+        if columns > 0 {
+            stack.panels.push(place);
+            stack.columns += columns;
+        }
+        result
+    }
+
+    /// Writes over the last panel, of `columns` columns; all before it can be read.
+    pub fn rewrite<R>(
+        &mut self,
+        columns: usize,
+        write: impl FnOnce(Stored<T>, Vec<TileMut<T>>) -> R,
+    ) -> R {
+        let mut forgotten = Stack::default();
+        if let Some(last) = self.slabs.last_mut() {
+            last.used -= chunks_in(self.rows) * columns;
+        }
+        self.append(&mut forgotten, columns, write)
+    }
+
+    /// All columns, to be read.
+    pub fn stored(&self) -> Stored<'_, T> {
+        match self.slabs.split_last() {
+            Some((last, full)) => Stored { full, last: &chunks(&last.entries)[..last.used] },
+            None => Stored { full: &[], last: &[] },
+        }
+    }
+
+    /// How far it is filled.
+    pub fn mark(&self) -> Mark {
+        Mark { slabs: self.slabs.len(), used: self.slabs.last().map_or(0, |slab| slab.used) }
+    }
+
+    /// Forgets everything since `mark`.
+    pub fn forget(&mut self, mark: Mark) {
+        self.slabs.truncate(mark.slabs);
+        if let Some(last) = self.slabs.last_mut() {
+            last.used = mark.used;
+        }
+    }
+}
+
+impl<T: Real> Drop for Arena<T> {
+    fn drop(&mut self) {
+        let mut spare = T::spare().lock().unwrap_or_else(PoisonError::into_inner);
+        let slabs = self.slabs.drain(..).map(|slab| slab.entries);
+        spare.extend(slabs.filter(|entries| entries.len() == SLAB / size_of::<T>()));
+    }
+}
+
+/// Memory for `length` chunks. Slabs of earlier networks come first: memory that the system has to
+/// find and clear costs more than all that is done to it in a pass.
+fn take<T: Real>(length: usize) -> Vec<T> {
+    let usual = SLAB / size_of::<Column<T>>();
+    if length > usual {
+        return zeros(length);
+    }
+    let spare = T::spare().lock().unwrap_or_else(PoisonError::into_inner).pop();
+    spare.unwrap_or_else(|| zeros(usual))
+}
+
+/// Columns of an arena while they are read.
+#[derive(Clone, Copy)]
+pub struct Stored<'a, T> {
+    full: &'a [Slab<T>],
+    last: &'a [Column<T>],
+}
+
+impl<'a, T: Real> Stored<'a, T> {
+    /// A chunk of every column of `stack`.
+    pub fn chunk(self, stack: &Stack, chunk: usize) -> impl Iterator<Item = &'a Column<T>> {
+        stack.panels.iter().flat_map(move |place| self.panel_chunk(place, chunk))
+    }
+
+    fn panel_chunk(self, place: &Place, chunk: usize) -> &'a [Column<T>] {
+        let slab = self.full.get(place.slab).map_or(self.last, |slab| chunks(&slab.entries));
+        &slab[place.first + chunk * place.columns..][..place.columns]
+    }
+
+    /// A chunk of the columns of each panel of `stack`, panel by panel.
+    pub fn panels(self, stack: &Stack, chunk: usize) -> impl Iterator<Item = &'a [Column<T>]> {
+        stack.panels.iter().map(move |place| self.panel_chunk(place, chunk))
+    }
+
+    /// The columns of `stack` as they are, for tests.
+    pub fn dense(self, stack: &Stack, rows: usize) -> Vec<Vec<f64>> {
+        let mut columns = vec![Vec::new(); stack.columns];
+        for chunk in 0..chunks_in(rows) {
+            for (column, part) in columns.iter_mut().zip(self.chunk(stack, chunk)) {
+                column.extend(part.iter().map(|x| x.widen()));
+            }
+        }
+        columns.iter_mut().for_each(|column| column.truncate(rows));
+        columns
+    }
+}
+
+impl Stack {
+    /// r
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Columns of each panel.
+    pub fn widths(&self) -> impl Iterator<Item = usize> + '_ {
+        self.panels.iter().map(|place| place.columns)
+    }
+
+    /// Appends the columns of `other`.
+    pub fn join(&mut self, other: &Stack) {
+        self.panels.extend(&other.panels);
+        self.columns += other.columns;
+    }
+}

@@ -1,0 +1,51 @@
+//! What is kept of a pass: leading rows and movements at the probed layers.
+
+use super::kernels;
+use super::panel::{Panel, chunks_of};
+use super::tiles;
+use crate::backend::cpu::simd::format::Format;
+use crate::backend::real::Real;
+use crate::backend::{Probe, Snapshot};
+use crate::rng::normal::Instructions;
+
+/// Snapshots of one kind of vector, against its values at step 0.
+pub struct Recorder<T> {
+    /// By position among the probed layers.
+    initial: Vec<Option<Panel<T>>>,
+}
+
+impl<T: Format> Recorder<T> {
+    /// Nothing seen yet.
+    pub fn new(probe: &Probe) -> Self {
+        Recorder { initial: vec![None; probe.layers.len()] }
+    }
+
+    /// Looks at the vectors of `layer` if it is probed; the first look sets the reference.
+    pub fn look(
+        &mut self,
+        set: Instructions,
+        probe: &Probe,
+        layer: usize,
+        x: &Panel<T>,
+    ) -> Option<Snapshot> {
+        let position = probe.layers.iter().position(|&probed| probed == layer)?;
+        let (n, samples) = (x.rows(), x.columns());
+        let movement = match &self.initial[position] {
+            None => {
+                self.initial[position] = Some(x.clone());
+                0.0
+            }
+            Some(initial) => {
+                let distance = tiles::sum(n, 1, |tile, out| {
+                    for chunk in chunks_of(tile, n) {
+                        let (now, then) = (x.chunk(chunk), initial.chunk(chunk));
+                        out[0] += kernels::squared_distance(set, now, then);
+                    }
+                });
+                distance[0] / (n * samples) as f64
+            }
+        };
+        let rows = (0..samples).flat_map(|p| x.column(p).take(probe.rows));
+        Some(Snapshot { rows: rows.map(Real::narrow).collect(), movement })
+    }
+}

@@ -1,0 +1,161 @@
+//! What is looked at of a pass: leading rows and movements at the probed layers, which leave the device
+//! together, and the numbers of its layers.
+
+use super::super::arguments::{Leading, Squares};
+use super::super::device::fault::Fault;
+use super::super::device::{Buffer, Device, Number};
+use super::shape::summands;
+use super::{Conditional, Size};
+use crate::backend::{Probe, Snapshot};
+use nalgebra::DMatrix;
+
+/// Snapshots of one kind of vector, of all members, against its values at step 0.
+pub struct Recorder<T> {
+    /// By position among the probed layers, once seen.
+    initial: Vec<Option<Buffer<T>>>,
+    /// \[probed layer\]\[member\]\[sample\]\[row\]
+    rows: Buffer<f32>,
+    /// Squares of movements: \[probed layer\]\[member\]\[part\].
+    sums: Buffer<f64>,
+    size: Size,
+    samples: usize,
+    /// Rows of a sample.
+    count: usize,
+}
+
+impl<T: Number> Recorder<T> {
+    /// Nothing seen yet of passes of `samples` samples.
+    pub fn new(device: &Device, size: Size, probe: &Probe, samples: usize) -> Result<Self, Fault> {
+        let (probes, count) = (probe.layers.len(), probe.rows.min(size.width));
+        Ok(Recorder {
+            initial: probe.layers.iter().map(|_| None).collect(),
+            rows: device.zeros(probes * size.members * samples * count)?,
+            sums: device.zeros(probes * size.members * summands(samples * size.ld))?,
+            size,
+            samples,
+            count,
+        })
+    }
+
+    /// Looks at `vectors` of the probed layers, each of which begins where `first` says.
+    pub fn look(
+        &mut self,
+        device: &Device,
+        probe: &Probe,
+        vectors: &Buffer<T>,
+        first: impl Fn(usize) -> usize,
+    ) -> Result<Vec<Vec<Snapshot>>, Fault> {
+        let Size { members, width, ld, .. } = self.size;
+        let (vector, each) = (self.samples * ld, self.samples * self.count);
+        let parts = summands(vector);
+        device.clear(&mut self.sums)?;
+        for (i, &l) in probe.layers.iter().enumerate() {
+            if self.count > 0 {
+                let leading = Leading {
+                    x: vectors.at(first(l)),
+                    to: self.rows.at(i * members * each),
+                    stride: each as u64,
+                    rows: self.count as u32,
+                    ld: ld as u32,
+                };
+                device.leading::<T>(&leading, self.samples as u32, members as u32)?;
+            }
+            match &self.initial[i] {
+                Some(initial) => {
+                    let moved = Squares {
+                        y: vectors.at(first(l)),
+                        stride: vector as u64,
+                        minus: initial.at(0),
+                        sums: self.sums.at(i * members * parts),
+                    };
+                    device.squares::<T>(&moved, (parts as u32, members as u32))?;
+                }
+                None => {
+                    let range = first(l)..first(l) + members * vector;
+                    self.initial[i] = Some(device.copy_of(vectors, range)?);
+                }
+            }
+        }
+        let probes = probe.layers.len();
+        let rows = device.read_back(&self.rows, 0..probes * members * each)?;
+        let sums = device.read_back(&self.sums, 0..probes * members * parts)?;
+        let sum = |at: usize| sums[at * parts..][..parts].iter().sum::<f64>();
+        let snapshot = |member: usize, i: usize| Snapshot {
+            rows: rows[(i * members + member) * each..][..each].to_vec(),
+            movement: sum(i * members + member) / (width * self.samples) as f64,
+        };
+        Ok((0..members).map(|m| (0..probes).map(|i| snapshot(m, i)).collect()).collect())
+    }
+}
+
+/// What a layer's last query left of one member.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerSums {
+    /// Squares of couplings along the other side's columns, and of M C.
+    pub along: [f64; 2],
+    /// Of rows: couplings past and same, or (going up, the second) what has moved where weights decay.
+    pub rows: [f64; 2],
+}
+
+impl<T: Number> Conditional<T> {
+    /// The sums of all layers, \[member\]\[layer\].
+    pub(super) fn layer_sums(&self) -> Result<Vec<Vec<LayerSums>>, Fault> {
+        let (size, parts) = (self.size(), self.room.now.shape.parts);
+        let along = self.device.read_back(&self.room.squares, 0..2 * size.matrices())?;
+        let rows = 2 * size.matrices() * parts;
+        let rows = self.device.read_back(&self.room.row_squares, 0..rows)?;
+        let sum = |i: usize| rows[i * parts..][..parts].iter().sum::<f64>();
+        let of = |i: usize| LayerSums {
+            along: [along[2 * i], along[2 * i + 1]],
+            rows: [sum(2 * i), sum(2 * i + 1)],
+        };
+        let layers = |m: usize| (0..size.depth).map(|l| of(m * size.depth + l)).collect();
+        Ok((0..size.members).map(layers).collect())
+    }
+
+    /// Mean squares of the `which`-th sum of couplings over layers.
+    pub(super) fn accumulated(&mut self, which: usize) -> Result<Vec<f64>, Fault> {
+        let size = self.size();
+        let super::workspace::Kind::Remembered { accumulated, .. } = &self.room.kind else {
+            return Ok(vec![0.0; size.members]);
+        };
+        let vector = self.room.now.samples * size.ld;
+        let parts = summands(vector);
+        let sums = self.device.zeros::<f64>(size.members * parts)?;
+        let squares = Squares {
+            y: accumulated[which].at(0),
+            stride: vector as u64,
+            sums: sums.at(0),
+            ..Squares::default()
+        };
+        self.device.squares::<T>(&squares, (parts as u32, size.members as u32))?;
+        let sums = self.device.read_back(&sums, 0..size.members * parts)?;
+        let entries = (size.width * self.room.now.samples) as f64;
+        Ok(sums.chunks(parts).map(|parts| parts.iter().sum::<f64>() / entries).collect())
+    }
+
+    /// The coefficients of the last query of one side (0 forward) at the probed layers join those of
+    /// earlier passes, if `follows`.
+    pub(super) fn follow_queries(&mut self, side: usize, follows: bool) -> Result<(), Fault> {
+        if !follows {
+            return Ok(());
+        }
+        let (size, samples) = (self.size(), self.room.now.samples);
+        let states = self.states()?;
+        for &layer in &self.probe.layers {
+            // φ(h_l) is the query of layer l + 1, g_l that of layer l: index l, or l − 1.
+            let index = if side == 0 { Some(layer) } else { layer.checked_sub(1) };
+            let Some(index) = index.filter(|&index| index < size.depth) else { continue };
+            for member in 0..size.members {
+                let matrix = index * size.members + member;
+                let rank = states[matrix].rank[side] as usize;
+                let first = matrix * size.capacity * samples;
+                let range = first..first + rank * samples;
+                let query = self.device.read_back(&self.room.coefficients[side], range)?;
+                let query = DMatrix::from_row_slice(rank, samples, &query);
+                self.queries[member][side].push(index, query, true);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! Memory for the vectors and small matrices of a pass of some samples of every member.
+
+use super::super::device::fault::Fault;
+use super::super::device::{Address, Buffer, Device, Number};
+use super::Size;
+use super::shape::{Shape, Small, summands};
+
+/// Vectors \[level\]\[member\]\[sample\]\[row\], padded to a multiple of 32 rows.
+pub struct Room<T> {
+    /// What follows from P, now.
+    pub now: Turn,
+    turns: Vec<Turn>,
+    /// Positions among all samples, P a member or P for all, and in the data set.
+    pub positions: Buffer<u32>,
+    /// Positions in the data set.
+    pub indices: Buffer<u32>,
+    /// h by level.
+    pub hidden: Buffer<T>,
+    /// The level of h_0 … h_L.
+    pub levels: Buffer<u32>,
+    /// What is left of a query.
+    pub residual: Buffer<T>,
+    /// \[C; S\] of the last query.
+    pub coefficients: [Buffer<f64>; 2],
+    /// Two numbers a member and layer.
+    pub squares: Buffer<f64>,
+    /// Two a member, layer and part.
+    pub row_squares: Buffer<f64>,
+    /// P×O a member
+    pub f: Buffer<f64>,
+    /// The same in parts of rows.
+    pub f_parts: Buffer<f64>,
+    /// A counter a team.
+    pub arrivals: Buffer<u32>,
+    /// Of each team.
+    pub small: Small,
+    /// Sums in parts.
+    pub partials: Buffer<f64>,
+    /// Small matrices.
+    pub scratch: Buffer<f64>,
+    /// Choices
+    pub choices: Buffer<u32>,
+    /// Of samples that are remembered, or only evaluated.
+    pub kind: Kind<T>,
+    levels_of: Vec<usize>,
+    size: Size,
+}
+
+/// What follows from a number of samples.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// P
+    pub samples: usize,
+    /// Of its sweeps.
+    pub shape: Shape,
+    /// Teams, and blocks of each.
+    pub teams: (usize, usize),
+}
+
+/// What samples leave behind.
+pub enum Kind<T> {
+    /// Trained on: signals and sums of couplings.
+    Remembered {
+        /// g by slot.
+        signal: Buffer<T>,
+        /// The slot of g_0 … g_L.
+        slots: Buffer<u32>,
+        /// The same on the host.
+        slots_of: Vec<usize>,
+        /// Couplings added up over layers.
+        accumulated: [Buffer<T>; 2],
+    },
+    /// Nothing: new columns and their answers live for a layer.
+    Forgotten {
+        /// N
+        news: Buffer<T>,
+        /// A_new
+        fresh: Buffer<T>,
+    },
+}
+
+impl<T: Number> Room<T> {
+    /// For any of these numbers of samples, of which the first is now; `probed` layers keep their g, none:
+    /// they are only evaluated.
+    pub fn new(
+        device: &Device,
+        size: Size,
+        numbers: &[usize],
+        probed: Option<&[usize]>,
+    ) -> Result<Self, Fault> {
+        let Size { members, depth, capacity, ld, .. } = size;
+        let turn = |&samples: &usize| {
+            let shape = Shape::new::<T>(ld, samples);
+            let resident = device.resident::<T>(shape.samples_of_thread)?;
+            Ok(Turn { samples, shape, teams: shape.teams(members, resident) })
+        };
+        let turns = numbers.iter().map(turn).collect::<Result<Vec<Turn>, Fault>>()?;
+        let most = |of: fn(&Turn) -> usize| turns.iter().map(of).max().unwrap_or(1);
+        let (samples, teams) = (most(|turn| turn.samples), most(|turn| turn.teams.0));
+        let parts = most(|turn| turn.shape.parts);
+        let small = Small::most::<T>(ld, capacity, numbers);
+        let vectors = members * samples * ld;
+        let levels_of: Vec<usize> =
+            (0..=depth).map(|l| if probed.is_some() { l } else { l % 2 }).collect();
+        let kind = match probed {
+            Some(probed) => {
+                let slots_of = slots(depth, probed);
+                let count = slots_of.iter().max().map_or(0, |most| most + 1);
+                Kind::Remembered {
+                    signal: device.zeros(count * vectors)?,
+                    slots: device.copied(&as_u32(&slots_of))?,
+                    slots_of,
+                    accumulated: [device.zeros(vectors)?, device.zeros(vectors)?],
+                }
+            }
+            None => Kind::Forgotten { news: device.zeros(vectors)?, fresh: device.zeros(vectors)? },
+        };
+        let coefficients = match probed {
+            Some(_) => size.matrices() * capacity * samples,
+            None => members * (capacity + samples) * samples,
+        };
+        let levels = if probed.is_some() { depth + 1 } else { 2 };
+        Ok(Room {
+            now: turns[0],
+            turns,
+            positions: device.zeros(members * samples)?,
+            indices: device.zeros(members * samples)?,
+            hidden: device.zeros(levels * vectors)?,
+            levels: device.copied(&as_u32(&levels_of))?,
+            residual: device.zeros(vectors)?,
+            coefficients: [
+                device.zeros(coefficients)?,
+                device.zeros(if probed.is_some() { coefficients } else { 1 })?,
+            ],
+            squares: device.zeros(size.matrices() * 2)?,
+            row_squares: device.zeros(if probed.is_some() {
+                size.matrices() * 2 * parts
+            } else {
+                1
+            })?,
+            f: device.zeros(members * samples * size.outputs)?,
+            f_parts: device.zeros(members * samples * size.outputs * summands(size.width))?,
+            arrivals: device.zeros(32 * teams)?,
+            partials: device.zeros(teams * small.partials)?,
+            scratch: device.zeros(teams * small.scratch)?,
+            choices: device.zeros(teams * small.choices)?,
+            small,
+            kind,
+            levels_of,
+            size,
+        })
+    }
+
+    /// Whether it has room for so many samples.
+    pub fn is_for(&self, samples: usize) -> bool {
+        self.turns.iter().any(|turn| turn.samples == samples)
+    }
+
+    /// Turns to so many samples, one of the numbers that it is for.
+    pub fn turn_to(&mut self, samples: usize) {
+        let turn = self.turns.iter().find(|turn| turn.samples == samples);
+        self.now = *turn.unwrap_or(&self.now);
+    }
+
+    /// Numbers of a vector of all members.
+    pub fn vectors(&self) -> usize {
+        self.size.members * self.now.samples * self.size.ld
+    }
+
+    /// Rows of a layer's coefficients.
+    pub fn rows(&self) -> usize {
+        match self.kind {
+            Kind::Remembered { .. } => self.size.capacity,
+            Kind::Forgotten { .. } => self.size.capacity + self.now.samples,
+        }
+    }
+
+    /// h_l
+    pub fn hidden(&self, l: usize) -> Address {
+        self.hidden.at(self.levels_of[l] * self.vectors())
+    }
+
+    /// g_l, where they are remembered.
+    pub fn signal(&self, l: usize) -> Address {
+        match &self.kind {
+            Kind::Remembered { signal, slots_of, .. } => signal.at(slots_of[l] * self.vectors()),
+            Kind::Forgotten { .. } => Address::default(),
+        }
+    }
+}
+
+/// Slots of g_0 … g_L: probed layers, and both ends, keep their own, others take turns.
+pub fn slots(depth: usize, probed: &[usize]) -> Vec<usize> {
+    let mut own = 2;
+    let mut slot = |l: usize| match probed.contains(&l) || l == 0 || l == depth {
+        true => {
+            own += 1;
+            own - 1
+        }
+        false => l % 2,
+    };
+    (0..=depth).map(&mut slot).collect()
+}
+
+fn as_u32(numbers: &[usize]) -> Vec<u32> {
+    numbers.iter().map(|&number| number as u32).collect()
+}

@@ -1,0 +1,116 @@
+//! Memory for the vectors of some samples of every member.
+//!
+//! Vectors lie \[layer\]\[member\]\[sample\]\[row\], each padded with zeros to a multiple of 32 rows.
+
+use super::super::device::fault::Fault;
+use super::super::device::{Address, Buffer, Device, Number};
+use super::super::launch::{MANY_PARTS, parts};
+use super::Size;
+
+/// What one forward pass of some samples fills.
+pub struct Room<T> {
+    /// P
+    pub samples: usize,
+    /// The most that there is room for.
+    pub most: usize,
+    /// Layers that are kept: all of them, or two by turns.
+    levels: usize,
+    /// P positions a member, or P for all.
+    pub positions: Buffer<u32>,
+    /// X, each member's.
+    pub x: Buffer<T>,
+    hidden: Buffer<T>,
+    values: Buffer<T>,
+    /// Products in parts.
+    pub parts: Buffer<T>,
+    /// Coefficients along a drift.
+    pub along: Option<Buffer<T>>,
+    /// P×O a member.
+    pub f: Buffer<f64>,
+    size: Size,
+}
+
+impl<T: Number> Room<T> {
+    /// For `samples` samples, which keeps every layer or only the last two.
+    pub fn new(device: &Device, size: Size, samples: usize, every: bool) -> Result<Self, Fault> {
+        let levels = if every { size.depth + 1 } else { 2 };
+        let vectors = size.members * samples * size.ld;
+        let along = size.members * samples * size.ld_drift;
+        Ok(Room {
+            samples,
+            most: samples,
+            levels,
+            positions: device.zeros(size.members * samples)?,
+            x: device.zeros(size.members * samples * size.ld_input)?,
+            hidden: device.zeros(levels * vectors)?,
+            values: device.zeros(levels * vectors)?,
+            parts: device.zeros(
+                most_parts(size.width, samples) * size.members * size.ld.max(size.ld_drift),
+            )?,
+            along: match size.ld_drift {
+                0 => None,
+                _ => Some(device.zeros(along)?),
+            },
+            f: device.zeros(size.members * samples * size.outputs)?,
+            size,
+        })
+    }
+
+    /// Turns to so many samples, at most as many as there is room for.
+    pub fn turn_to(&mut self, device: &Device, samples: usize) -> Result<(), Fault> {
+        if samples != self.samples {
+            self.samples = samples;
+            // What lies in the padding of the new layout.
+            device.clear(&mut self.x)?;
+            device.clear(&mut self.hidden)?;
+            device.clear(&mut self.values)?;
+            self.along.as_mut().map_or(Ok(()), |along| device.clear(along))?;
+        }
+        Ok(())
+    }
+
+    /// Numbers of one member's vectors in one layer.
+    pub fn stride(&self) -> usize {
+        self.samples * self.size.ld
+    }
+
+    fn layer(&self, l: usize) -> usize {
+        l % self.levels * self.size.members * self.stride()
+    }
+
+    /// h_l
+    pub fn hidden(&self, l: usize) -> Address {
+        self.hidden.at(self.layer(l))
+    }
+
+    /// φ(h_l)
+    pub fn values(&self, l: usize) -> Address {
+        self.values.at(self.layer(l))
+    }
+
+    /// h_l of all members, on the host.
+    pub fn hidden_on_host(&self, device: &Device, l: usize) -> Result<Vec<T>, Fault> {
+        let first = self.layer(l);
+        device.read_back(&self.hidden, first..first + self.size.members * self.stride())
+    }
+
+    /// φ(h_l) of all members, on the host.
+    pub fn values_on_host(&self, device: &Device, l: usize) -> Result<Vec<T>, Fault> {
+        let first = self.layer(l);
+        device.read_back(&self.values, first..first + self.size.members * self.stride())
+    }
+}
+
+/// Rows of all parts of products of up to `samples` samples with a matrix of `rows` rows: few samples
+/// leave more of them.
+pub fn most_parts(rows: usize, samples: usize) -> usize {
+    let of = |samples: usize| samples * parts(rows as u32, samples as u32) as usize;
+    of(samples).max(of(samples.min(MANY_PARTS)))
+}
+
+impl Size {
+    /// Parts of a product with n rows.
+    pub fn parts(&self, samples: usize) -> usize {
+        parts(self.width as u32, samples as u32) as usize
+    }
+}

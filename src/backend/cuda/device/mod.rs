@@ -1,0 +1,241 @@
+//! One device: its memory and its stream of work.
+//!
+//! All work of a device goes through one stream, in order, so nothing needs events: their tracking
+//! (an event a buffer and launch, 24 driver calls a launch) is turned off before anything is allocated.
+//!
+//! From the bottom: [`probe`]: driver and devices of a machine; [`nvrtc`]: the compiler; [`image`]:
+//! compiled kernels; [`fault`]: what a device refuses.
+
+pub mod fault;
+pub mod image;
+pub mod nvrtc;
+pub mod probe;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DeviceRepr, DriverError,
+    ValidAsZeroBits,
+};
+
+use crate::backend::real::Real;
+use fault::Fault;
+
+/// A format of the device's numbers.
+pub trait Number: Real + DeviceRepr + ValidAsZeroBits {
+    /// As kernels are named.
+    const NAME: &'static str;
+}
+
+impl Number for f32 {
+    const NAME: &'static str = "f32";
+}
+
+impl Number for f64 {
+    const NAME: &'static str = "f64";
+}
+
+/// A place in the memory of a device; null by default.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Address(u64);
+
+/// Memory of a device, at least one number; freed in the order of the stream.
+pub struct Buffer<T> {
+    slice: CudaSlice<T>,
+    address: u64,
+}
+
+impl<T> Buffer<T> {
+    /// Of number `index`.
+    pub fn at(&self, index: usize) -> Address {
+        debug_assert!(index < self.slice.len());
+        Address(self.address + (index * size_of::<T>()) as u64)
+    }
+}
+
+/// A device with the kernels loaded.
+pub struct Device {
+    stream: Arc<CudaStream>,
+    functions: HashMap<String, CudaFunction>,
+    /// Of what its kernels were made.
+    path: String,
+}
+
+impl Device {
+    /// The device of this number, as the driver counts them.
+    ///
+    /// # Errors
+    /// Without driver, device or kernels for it.
+    pub fn open(ordinal: usize) -> Result<Device, Fault> {
+        let count = Device::count()?;
+        if ordinal >= count {
+            return Err(Fault::NoDevice { ordinal, count });
+        }
+        let refused = |error| Fault::of(error, "opening the device");
+        let context = CudaContext::new(ordinal).map_err(refused)?;
+        // SAFETY: all memory is used on one stream.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.new_stream().map_err(refused)?;
+        let (major, minor) = context.compute_capability().map_err(refused)?;
+        let (functions, path) = image::load(&context, (major as u32, minor as u32))?;
+        Ok(Device { stream, functions, path })
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// Without driver.
+    pub fn count() -> Result<usize, Fault> {
+        // cudarc panics at its first call where there is no library.
+        // SAFETY: it opens the driver's library by name, as every later call does.
+        if !unsafe { cudarc::driver::sys::is_culib_present() } {
+            return Err(Fault::NoDriver);
+        }
+        match CudaContext::device_count() {
+            Ok(count) => Ok(count.max(0) as usize),
+            // The driver's way to say that it sees none.
+            Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Ok(0),
+            Err(error) => Err(Fault::of(error, "counting devices")),
+        }
+    }
+
+    /// What it is called.
+    ///
+    /// # Errors
+    /// When the driver cannot tell.
+    pub fn name(&self) -> Result<String, Fault> {
+        let name = self.stream.context().name();
+        name.map_err(|error| Fault::of(error, "asking for its name"))
+    }
+
+    /// Its number, as the driver counts those that this process sees.
+    pub fn ordinal(&self) -> usize {
+        self.stream.context().ordinal()
+    }
+
+    /// Bytes that are free.
+    ///
+    /// # Errors
+    /// When the driver cannot tell.
+    pub fn free(&self) -> Result<usize, Fault> {
+        // What was freed in the stream's order is free once the stream has come so far.
+        self.wait()?;
+        let free = self.stream.context().mem_get_info();
+        free.map(|(free, _)| free).map_err(|error| Fault::of(error, "asking for free memory"))
+    }
+
+    /// What the numbers depend on: the architecture that the kernels were compiled for.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(in crate::backend::cuda) fn stream(&self) -> &Arc<CudaStream> {
+        &self.stream
+    }
+
+    pub(in crate::backend::cuda) fn function(&self, name: &str) -> Result<&CudaFunction, Fault> {
+        let missing = || image::ImageError::NoKernel { name: name.to_owned() };
+        self.functions.get(name).ok_or_else(|| missing().into())
+    }
+
+    /// Zeros.
+    pub(in crate::backend::cuda) fn zeros<T: DeviceRepr + ValidAsZeroBits>(
+        &self,
+        count: usize,
+    ) -> Result<Buffer<T>, Fault> {
+        // The driver refuses to allocate nothing.
+        let count = count.max(1);
+        let slice = self.stream.alloc_zeros(count);
+        let slice = slice.map_err(|error| Fault::of_allocation(error, count * size_of::<T>()))?;
+        Ok(self.buffer(slice))
+    }
+
+    /// A copy of host memory.
+    pub(in crate::backend::cuda) fn copied<T: DeviceRepr + ValidAsZeroBits>(
+        &self,
+        from: &[T],
+    ) -> Result<Buffer<T>, Fault> {
+        if from.is_empty() {
+            return self.zeros(1);
+        }
+        let slice = self.stream.clone_htod(from);
+        let slice = slice.map_err(|error| Fault::of_allocation(error, size_of_val(from)))?;
+        Ok(self.buffer(slice))
+    }
+
+    fn buffer<T>(&self, slice: CudaSlice<T>) -> Buffer<T> {
+        use cudarc::driver::DevicePtr;
+        let address = slice.device_ptr(&self.stream).0;
+        Buffer { slice, address }
+    }
+
+    /// Overwrites the first numbers of a buffer.
+    pub(in crate::backend::cuda) fn write<T: DeviceRepr>(
+        &self,
+        to: &mut Buffer<T>,
+        from: &[T],
+    ) -> Result<(), Fault> {
+        if from.is_empty() {
+            return Ok(());
+        }
+        let mut to = to.slice.slice_mut(0..from.len());
+        self.stream.memcpy_htod(from, &mut to).map_err(|error| Fault::of(error, "a copy to it"))
+    }
+
+    /// Numbers of a buffer, once all work is done.
+    pub(in crate::backend::cuda) fn read_back<T: DeviceRepr + Default + Clone>(
+        &self,
+        from: &Buffer<T>,
+        range: std::ops::Range<usize>,
+    ) -> Result<Vec<T>, Fault> {
+        let failed = |error| Fault::of(error, "a copy from it");
+        let mut to = vec![T::default(); range.len()];
+        self.stream.memcpy_dtoh(&from.slice.slice(range), &mut to).map_err(failed)?;
+        self.wait()?;
+        Ok(to)
+    }
+
+    /// A copy of numbers of a buffer, on the device.
+    pub(in crate::backend::cuda) fn copy_of<T: DeviceRepr + ValidAsZeroBits>(
+        &self,
+        from: &Buffer<T>,
+        range: std::ops::Range<usize>,
+    ) -> Result<Buffer<T>, Fault> {
+        let mut to = self.zeros(range.len())?;
+        let copied = self.stream.memcpy_dtod(&from.slice.slice(range), &mut to.slice);
+        copied.map_err(|error| Fault::of(error, "a copy on it"))?;
+        Ok(to)
+    }
+
+    /// Zeros again.
+    pub(in crate::backend::cuda) fn clear<T: DeviceRepr + ValidAsZeroBits>(
+        &self,
+        buffer: &mut Buffer<T>,
+    ) -> Result<(), Fault> {
+        let cleared = self.stream.memset_zeros(&mut buffer.slice);
+        cleared.map_err(|error| Fault::of(error, "clearing memory"))
+    }
+
+    /// Until all work is done.
+    pub(in crate::backend::cuda) fn wait(&self) -> Result<(), Fault> {
+        self.stream.synchronize().map_err(|error| Fault::of(error, "a kernel before"))
+    }
+
+    /// What `work` launches, to be launched at once and again; it is not started.
+    pub(in crate::backend::cuda) fn capture(
+        &self,
+        work: impl FnOnce() -> Result<(), Fault>,
+    ) -> Result<Option<CudaGraph>, Fault> {
+        let failed = |error| Fault::of(error, "capturing a step");
+        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        self.stream.begin_capture(mode).map_err(failed)?;
+        let worked = work();
+        // Ended in any case: a stream that is left capturing refuses everything else.
+        let graph = self.stream.end_capture(CUgraphInstantiate_flags(0));
+        worked?;
+        graph.map_err(failed)
+    }
+}

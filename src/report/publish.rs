@@ -1,0 +1,147 @@
+//! The final files of a run directory: results, arrays, summary, page and plots.
+
+use serde::Serialize;
+
+use super::findings::{paragraphs, wrapped};
+use super::{Report, page, table};
+use crate::claims::{self, Claim};
+use crate::data::DataSet;
+use crate::engine::Divergence;
+use crate::ensemble::Outcome;
+use crate::error::Result;
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
+use crate::model::{Closure, Parametrization};
+use crate::observables::limit::infinite_width;
+use crate::observables::{arrays, results};
+use crate::store::RunDirectory;
+use crate::store::key::experiment_hash;
+
+/// summary.json
+#[derive(Serialize)]
+struct Summary<'a> {
+    experiment: &'a str,
+    /// As in manifest.json: says whether the two belong together.
+    experiment_hash: String,
+    claims: &'a [Claim],
+    /// What was found, in paragraphs of plain text.
+    findings: &'a [String],
+    tasks: usize,
+    finished: usize,
+    diverged: Vec<Diverged>,
+    /// Depths at which it is affordable: few samples, moderate variances.
+    infinite_width: Vec<InfiniteWidth>,
+}
+
+/// A task that left the finite numbers.
+#[derive(Serialize)]
+struct Diverged {
+    closure: Closure,
+    width: usize,
+    depth: usize,
+    seed: u64,
+    step: u32,
+    layer: Option<usize>,
+}
+
+/// Initialisation at infinite width and one depth, P×P row by row.
+#[derive(Serialize)]
+struct InfiniteWidth {
+    parametrization: &'static str,
+    depth: usize,
+    features_at_the_end: Vec<Vec<f64>>,
+    gradients_at_the_start: Vec<Vec<f64>>,
+    tangent_kernel: Vec<Vec<f64>>,
+    tangent_kernel_gia: Vec<Vec<f64>>,
+}
+
+/// Writes the final files, all of them a pure function of the experiment and its outcome, and returns
+/// what they say in short: the table of claims and the findings.
+///
+/// # Errors
+/// Those of encoding and of writing to the directory.
+pub fn publish(
+    experiment: &Experiment,
+    data: &DataSet,
+    outcome: &Outcome,
+    directory: &RunDirectory,
+) -> Result<String> {
+    let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
+    let claims = claims::evaluate(experiment, &outcome.rows, &lost);
+    directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
+    directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
+    let report = Report {
+        experiment,
+        claims: &claims,
+        rows: &outcome.rows,
+        diverged: &outcome.diverged,
+        tasks: outcome.tasks,
+    };
+    let found = paragraphs(&report);
+    let summary = summary(experiment, data, (&claims, &found), outcome);
+    directory.write_json("summary.json", &summary)?;
+    directory.write("report.html", page::html(&report).as_bytes())?;
+    directory.write_plots(&page::plots(&report))?;
+    let found = found.iter().map(|paragraph| wrapped(paragraph) + "\n");
+    Ok(table::summary(&claims) + &found.collect::<String>())
+}
+
+fn summary<'a>(
+    experiment: &'a Experiment,
+    data: &DataSet,
+    (claims, findings): (&'a [Claim], &'a [String]),
+    outcome: &Outcome,
+) -> Summary<'a> {
+    let diverged = |(task, at): &(Task, Divergence)| Diverged {
+        closure: task.closure,
+        width: task.width,
+        depth: task.depth,
+        seed: task.seed,
+        step: at.step,
+        layer: at.layer,
+    };
+    Summary {
+        experiment: &experiment.name,
+        experiment_hash: experiment_hash(experiment),
+        claims,
+        findings,
+        tasks: outcome.tasks,
+        finished: outcome.finished,
+        diverged: outcome.diverged.iter().map(diverged).collect(),
+        infinite_width: at_infinite_width(experiment, data),
+    }
+}
+
+/// Initialisation at infinite width for every depth where it is affordable.
+fn at_infinite_width(experiment: &Experiment, data: &DataSet) -> Vec<InfiniteWidth> {
+    /// Kernels of pairs, over all depths: seconds of quadrature.
+    const MOST_KERNELS: usize = 20_000;
+    let depths = &experiment.ensemble.depths;
+    let samples = data.train.len();
+    let parametrizations = experiment.parametrizations();
+    let each = parametrizations.len() * samples * (samples + 1);
+    let kernels = depths.iter().sum::<usize>().saturating_mul(each);
+    if kernels > MOST_KERNELS {
+        return Vec::new();
+    }
+    let width = experiment.ensemble.widths[0]; // drops out of every formula
+    let rows = |m: &nalgebra::DMatrix<f64>| -> Vec<Vec<f64>> {
+        m.row_iter().map(|row| row.iter().copied().collect()).collect()
+    };
+    let at = |(parametrization, depth): (Parametrization, usize)| {
+        let law = experiment.model.scale_law().of(parametrization);
+        let scales = law.at(width, depth, data.train.dimension);
+        let activation = experiment.model.activation;
+        let limit = infinite_width(&data.train, activation, &scales, width, depth)?;
+        Some(InfiniteWidth {
+            parametrization: parametrization.name(),
+            depth,
+            features_at_the_end: rows(&limit.features[depth]),
+            gradients_at_the_start: rows(&limit.gradients[0]),
+            tangent_kernel: rows(&limit.tangent_kernel(Closure::Exact, &scales, width)),
+            tangent_kernel_gia: rows(&limit.tangent_kernel(Closure::Gia, &scales, width)),
+        })
+    };
+    let all = parametrizations.iter().flat_map(|&p| depths.iter().map(move |&depth| (p, depth)));
+    all.filter_map(at).collect()
+}

@@ -1,0 +1,222 @@
+//! The pages of the repository: citations in the sources name sections that exist, links lead
+//! somewhere, formulas are written as GitHub shows them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// The page that the sources cite.
+const THEORY: &str = concat!("docs/", "theory.md");
+
+/// All files under `folder` of these extensions, but for what is built.
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+            found.extend(files(&path, extensions));
+        } else if path.extension().is_some_and(|e| extensions.iter().any(|x| e == *x)) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// A source with its comments as running text, so that a citation may be broken between lines.
+fn running_text(source: &str) -> String {
+    let words =
+        source.lines().map(|line| line.trim_start().trim_start_matches(['/', '!', '*', '#']));
+    words.map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// The sections of the theory that a source cites: "section 3", "section 3.2", "sections 1 and 3",
+/// "sections 1, 3 and 5".
+fn cited(source: &str) -> Vec<String> {
+    let text = running_text(source);
+    let mut sections = Vec::new();
+    for after in text.split(THEORY).skip(1) {
+        let Some(list) = after.strip_prefix(", section") else { continue };
+        let mut words = list.trim_start_matches('s').split_whitespace();
+        while let Some(word) = words.next() {
+            let number = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+            if !number.starts_with(|c: char| c.is_ascii_digit()) {
+                break;
+            }
+            sections.push(number.to_owned());
+            // Goes on after "3 and" and after "3," where another number comes.
+            let list_goes_on = match &word[number.len()..] {
+                "" => words.next() == Some("and"),
+                "," => true,
+                _ => false,
+            };
+            if !list_goes_on {
+                break;
+            }
+        }
+    }
+    sections
+}
+
+/// The numbers of a page's headings: "3" of "## 3. Title", "3.2" of "### 3.2 Title".
+fn numbered_headings(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let numbers =
+        headings.filter_map(|line| line.trim_start_matches('#').split_whitespace().next());
+    numbers.map(|word| word.trim_end_matches('.').to_owned()).collect()
+}
+
+fn sources() -> Vec<PathBuf> {
+    let folders =
+        ["src", "tests", "benches", "kernels", "examples"].map(|f| Path::new(ROOT).join(f));
+    let folders = folders.iter().filter(|folder| folder.is_dir());
+    folders.flat_map(|folder| files(folder, &["rs", "cu", "cuh", "py", "md"])).collect()
+}
+
+#[test]
+fn every_citation_of_the_theory_names_a_section() {
+    let sections = numbered_headings(&fs::read_to_string(Path::new(ROOT).join(THEORY)).unwrap());
+    assert!(["1", "7", "3.3"].iter().all(|section| sections.contains(*section)), "{sections:?}");
+    let mut citations = 0;
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        for section in cited(&text) {
+            assert!(sections.contains(&section), "{}: no section {section}", path.display());
+            citations += 1;
+        }
+        // Citations that nobody could follow.
+        let running = running_text(&text);
+        for form in ["theory, ", "theory: ", "theory "].map(|before| format!("{before}section")) {
+            assert!(!running.contains(&form), "{}: \"{form}\"", path.display());
+        }
+    }
+    assert!(citations >= 30, "only {citations}: are they still seen?");
+    // Seen, in all forms, and not there.
+    let lines = format!(
+        "/// ({THEORY},\n    /// sections 1, 2.5 and 30). {THEORY}, section 9, and {THEORY}."
+    );
+    assert_eq!(cited(&lines), ["1", "2.5", "30", "9"]);
+    assert!(!sections.contains("2.5") && !sections.contains("9"));
+}
+
+/// A page without its code: fenced and indented blocks, spans.
+fn prose(page: &str) -> String {
+    let mut fenced = false;
+    let mut out = String::new();
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced && !line.starts_with("    ") {
+            let outside = line.split('`').step_by(2);
+            out.extend(outside);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// Targets of links and pictures.
+fn links(page: &str) -> Vec<String> {
+    let prose = prose(page);
+    let targets = prose.split("](").skip(1).filter_map(|after| after.split([')', ' ']).next());
+    targets.map(str::to_owned).collect()
+}
+
+/// The anchors that GitHub gives the headings of a page.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let slug = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(slug).collect()
+}
+
+/// What is wrong with a link on the page `from`; None if it leads somewhere, or out of the repository.
+fn fault(from: &Path, link: &str) -> Option<String> {
+    if link.contains("://") || link.starts_with("mailto:") {
+        return None;
+    }
+    let (path, anchor) = link.split_once('#').map_or((link, None), |(p, a)| (p, Some(a)));
+    let target = if path.is_empty() { from.to_owned() } else { from.parent().unwrap().join(path) };
+    if !target.exists() {
+        return Some(format!("{}: {link} is not there", from.display()));
+    }
+    let anchor = anchor?;
+    let page = fs::read_to_string(&target).unwrap();
+    (!anchors(&page).contains(anchor)).then(|| format!("{}: {link} is no heading", from.display()))
+}
+
+/// README and its companions, and all of docs/.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(ROOT);
+    let mut pages = files(&root.join("docs"), &["md"]);
+    for entry in fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+    pages.push(root.join("benches/NOTES.md"));
+    pages
+}
+
+#[test]
+fn every_relative_link_resolves() {
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for page in pages() {
+        for link in links(&fs::read_to_string(&page).unwrap()) {
+            seen += 1;
+            faults.extend(fault(&page, &link));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(seen >= 20, "only {seen}: are they still seen?");
+    // Seen, and leading nowhere.
+    let readme = Path::new(ROOT).join("README.md");
+    let bad = "[a](docs/none.md) ![b](#no-heading) `[c](not-a-link)` [d](docs/theory.md#8-more)";
+    let found = links(bad);
+    assert_eq!(found, ["docs/none.md", "#no-heading", "docs/theory.md#8-more"]);
+    assert!(found.iter().all(|link| fault(&readme, link).is_some()));
+}
+
+#[test]
+fn the_readme_leads_to_every_page() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let linked = links(&readme);
+    for page in files(&Path::new(ROOT).join("docs"), &["md"]) {
+        let name = page.strip_prefix(ROOT).unwrap().display().to_string();
+        assert!(linked.contains(&name), "README.md has no link to {name}");
+    }
+}
+
+/// Whether every formula is in a fence or in dollars with backquotes, which protects it from
+/// Markdown: in bare dollars `_` and `\,` are lost.
+fn formulas_are_protected(page: &str) -> bool {
+    let mut fenced = false;
+    let lines = page.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && !fenced
+    });
+    lines.map(|line| line.replace("$`", "\u{1}").replace("`$", "\u{2}")).all(|line| {
+        // Pairs, closed on the line where they opened, and no other dollar.
+        let signs: String = line.chars().filter(|c| matches!(c, '\u{1}' | '\u{2}' | '$')).collect();
+        signs.replace("\u{1}\u{2}", "").is_empty()
+    })
+}
+
+#[test]
+fn formulas_are_shown_by_github() {
+    for page in files(&Path::new(ROOT).join("docs"), &["md"]) {
+        let text = fs::read_to_string(&page).unwrap();
+        assert!(formulas_are_protected(&text), "{}", page.display());
+    }
+    assert!(formulas_are_protected("a $`h_l`$ and\n```math\nx\n```\nb"));
+    assert!(!formulas_are_protected("a $h_l$ b"));
+    assert!(!formulas_are_protected("a $`h_l\n`$ b"));
+}

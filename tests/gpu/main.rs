@@ -1,0 +1,9 @@
+//! Backend cuda's numbers against plain, in a program that jobs/gpu-check.sh takes to a node with a GPU.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod conditional;
+mod dense;

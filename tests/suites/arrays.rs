@@ -1,0 +1,198 @@
+//! arrays.npz: every number of results.csv where it belongs, NaN elsewhere, read by NumPy itself.
+
+use std::fs;
+use std::io::Cursor;
+use std::process::Command;
+
+use crate::common::missing::skipped;
+
+use crate::common::npz::{floats, member};
+use crate::common::results::nfd;
+use nfd::observables::arrays::to_npz;
+use nfd::observables::results::Row;
+use zip::ZipArchive;
+
+const JOB: &str = r#"{
+  "name": "arrays",
+  "data": { "source": "digits", "samples": 3, "classes": [0, 1, 2], "test_samples": 2 },
+  "training": { "steps": 2, "learning_rate": 0.5 },
+  "ensemble": { "widths": [24, 48], "depths": [2, 4, 8], "seeds": 2 },
+  "reference": { "width": 400, "depth": 32 },
+  "engine": "conditional"
+}
+"#;
+
+/// Looks up every row of results.csv in the arrays, and counts that nothing else is there.
+const CHECK: &str = r#"
+import csv, math, sys
+import numpy
+arrays = numpy.load(sys.argv[1] + "/arrays.npz", allow_pickle=False)
+axes = {name: arrays[name].tolist() for name in
+        ["closures", "parametrizations", "widths", "depths", "learning_rates", "seeds", "steps",
+         "depth_times", "outputs"]}
+found = 0
+for row in csv.DictReader(open(sys.argv[1] + "/results.csv")):
+    at = [axes["closures"].index(row["closure"])]
+    at += [axes[name + "s"].index(int(row[name])) for name in ["width", "depth", "seed", "step"]]
+    name = row["observable"]
+    for merged in ["f", "difference.f"]:
+        if name.startswith(merged + "."):
+            at.append(axes["outputs"].index(name[len(merged) + 1:]))
+            name = merged
+    if row["depth_time"]:
+        at.append(axes["depth_times"].index(float(row["depth_time"])))
+    array = arrays[name]
+    assert array.dtype == numpy.float64 and array.ndim == len(at), (name, array.shape)
+    assert array[tuple(at)] == float(row["value"]), row
+    found += 1
+there = sum(int((~numpy.isnan(arrays[name])).sum()) for name in arrays.files if name not in axes)
+assert there == found, (there, found)
+print(found, len(arrays.files), arrays["f"].shape)
+"#;
+
+/// A Python that has NumPy: the one that NFD_PYTHON names, or else the first on the path.
+fn python() -> Option<String> {
+    let python = std::env::var("NFD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = Command::new(&python).args(["-c", "import numpy"]).output();
+    has.is_ok_and(|done| done.status.success()).then_some(python)
+}
+
+#[test]
+fn numpy_reads_every_number() {
+    let Some(python) = python() else {
+        skipped("numpy_reads_every_number", "NumPy");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let job = folder.path().join("job.json");
+    let run = folder.path().join("run");
+    fs::write(&job, JOB).unwrap();
+    let done = nfd(&["run", job.to_str().unwrap(), "--output", run.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = Command::new(python).args(["-c", CHECK]).arg(&run).output().unwrap();
+    let (said, wrong) =
+        (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{wrong}");
+    // Three closures; 24, 48 and the reference's 400; 2, 4, 8 and its 32; three samples of three
+    // one-hot outputs.
+    assert!(said.trim().ends_with("(3, 3, 4, 2, 3, 9)"), "{said}");
+    let rows = fs::read_to_string(run.join("results.csv")).unwrap().lines().count() - 1;
+    assert!(said.starts_with(&format!("{rows} ")), "{said}");
+}
+
+fn row(closure: &'static str, depth: usize, observable: &str, value: f64) -> Row {
+    Row {
+        closure,
+        parametrization: "depth-mup",
+        engine: "conditional",
+        precision: "f64",
+        width: 5,
+        depth,
+        learning_rate: 1.0,
+        seed: 3,
+        step: 1,
+        depth_time: None,
+        reference: String::new(),
+        observable: observable.to_owned(),
+        value,
+    }
+}
+
+/// The format itself, by hand, for machines without NumPy.
+#[test]
+fn rows_become_arrays_with_nan_where_nothing_was_measured() {
+    let mut rows = vec![
+        row("exact", 4, "f.7", 1.5),
+        row("exact", 4, "f.10", -2.5),
+        row("exact", 4, "loss.train", 0.25),
+        row("gia", 2, "f.7", 4.0),
+    ];
+    for (time, value) in [(0.5, 8.0), (0.0, 9.0)] {
+        rows.push(Row { depth_time: Some(time), ..row("gia", 2, "strong.h", value) });
+    }
+    let bytes = to_npz(&rows).unwrap();
+    assert_eq!(bytes, to_npz(&rows).unwrap());
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut names = Vec::new();
+    for i in 0..archive.len() {
+        let member = archive.by_index(i).unwrap();
+        let date = member.last_modified().unwrap();
+        assert_eq!((date.year(), date.month(), date.day(), date.hour()), (1980, 1, 1, 0));
+        names.push(member.name().unwrap().into_owned());
+    }
+    let expected = [
+        "closures",
+        "parametrizations",
+        "widths",
+        "depths",
+        "seeds",
+        "steps",
+        "learning_rates",
+        "depth_times",
+        "outputs",
+    ];
+    let expected = expected.into_iter().chain(["f", "loss.train", "strong.h"]);
+    assert_eq!(names, expected.map(|name| format!("{name}.npy")).collect::<Vec<_>>());
+
+    let (header, closures) = member(&mut archive, "closures");
+    assert_eq!(header, "{'descr': '<U5', 'fortran_order': False, 'shape': (2,), }");
+    let text: String =
+        closures.chunks(4).map(|c| if c[0] == 0 { '.' } else { c[0].into() }).collect();
+    assert_eq!(text, "exactgia..");
+    let (header, depths) = member(&mut archive, "depths");
+    assert_eq!(header, "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }");
+    assert_eq!(depths, [2_i64.to_le_bytes(), 4_i64.to_le_bytes()].concat());
+    assert_eq!(
+        member(&mut archive, "depth_times").1,
+        [0.0_f64, 0.5].map(f64::to_le_bytes).concat()
+    );
+
+    let (header, f) = member(&mut archive, "f");
+    assert_eq!(header, "{'descr': '<f8', 'fortran_order': False, 'shape': (2,1,2,1,1,2,), }");
+    let nan = f64::NAN;
+    let expected = [nan, nan, 1.5, -2.5, 4.0, nan, nan, nan];
+    assert!(same(&floats(&f), &expected), "{:?}", floats(&f));
+    let strong = floats(&member(&mut archive, "strong.h").1);
+    assert!(same(&strong, &[nan, nan, nan, nan, 9.0, 8.0, nan, nan]), "{strong:?}");
+    let loss = floats(&member(&mut archive, "loss.train").1);
+    assert!(same(&loss, &[nan, 0.25, nan, nan]), "{loss:?}");
+}
+
+/// Several parametrizations and learning rates have axes of their own, in their places.
+#[test]
+fn settings_have_axes_where_there_are_several() {
+    let at = |parametrization, learning_rate, depth, value| Row {
+        parametrization,
+        learning_rate,
+        ..row("exact", depth, "loss.train", value)
+    };
+    let rows = [
+        at("mup", 2.0, 4, 1.0),
+        at("mup", 0.5, 4, 2.0),
+        at("depth-mup", 2.0, 8, 3.0),
+        at("depth-mup", 0.5, 4, 4.0),
+    ];
+    let mut archive = ZipArchive::new(Cursor::new(to_npz(&rows).unwrap())).unwrap();
+    let (header, loss) = member(&mut archive, "loss.train");
+    assert!(header.contains("'shape': (1,2,1,2,2,1,1,)"), "{header}");
+    let nan = f64::NAN;
+    // By parametrization as they appear, depth, learning rate.
+    let expected = [2.0, 1.0, nan, nan, 4.0, nan, nan, 3.0];
+    assert!(same(&floats(&loss), &expected), "{:?}", floats(&loss));
+    assert_eq!(floats(&member(&mut archive, "learning_rates").1), [0.5, 2.0]);
+    let one = to_npz(&rows[..1]).unwrap();
+    let mut archive = ZipArchive::new(Cursor::new(one)).unwrap();
+    assert!(member(&mut archive, "loss.train").0.contains("'shape': (1,1,1,1,1,)"));
+}
+
+fn same(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+}
+
+/// All tasks may have diverged at once.
+#[test]
+fn no_rows_are_no_error() {
+    let mut archive = ZipArchive::new(Cursor::new(to_npz(&[]).unwrap())).unwrap();
+    assert!(member(&mut archive, "closures").0.contains("'shape': (0,)"));
+    assert_eq!(archive.len(), 9);
+}

@@ -1,0 +1,209 @@
+//! `nfd run --backend cuda` on the software CUDA device, from the outside: the numbers of the processor,
+//! the same bytes with little memory, and what is said when something is missing or fails.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use crate::common::results::{Row, final_files, rows};
+use crate::common::softcuda;
+
+const SMALL: &str = r#"{
+  "name": "small",
+  "data": { "source": "digits", "samples": 5, "test_samples": 3 },
+  "model": { "train": ["input", "hidden", "readout"] },
+  "training": { "steps": 6, "learning_rate": 0.5, "batch": 2, "momentum": 0.5, "record": 3 },
+  "ensemble": { "widths": [33, 64], "depths": [2, 4], "seeds": 3, "closures": ["exact", "gia"] },
+  "engine": "dense",
+  "precision": "f64"
+}
+"#;
+
+/// A folder with the job, and the software device if it was built.
+fn job() -> Option<(tempfile::TempDir, PathBuf)> {
+    let device = softcuda::folder()?;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small.json"), SMALL).unwrap();
+    Some((folder, device))
+}
+
+/// Runs it into `to`, the environment as given.
+fn run(folder: &Path, device: &Path, to: &str, more: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = softcuda::command(env!("CARGO_BIN_EXE_nfd"), device);
+    command.args(["run", "small.json", "--output", to, "--backend", "cuda"]).args(more);
+    command.envs(settings.iter().copied()).current_dir(folder).output().unwrap()
+}
+
+/// The final files of SMALL on a device with room that nothing disturbs.
+fn undisturbed(folder: &Path, device: &Path) -> &'static BTreeMap<String, Vec<u8>> {
+    static FILES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let all = run(folder, device, "all", &[], &[]);
+        assert!(all.status.success(), "{}", said(&all));
+        final_files(&folder.join("all"))
+    })
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn value(row: &Row) -> (String, f64) {
+    let Row { closure, width, depth, seed, step, reference, observable, .. } = row;
+    let time = row.depth_time;
+    let key = format!("{closure} {width} {depth} {seed} {step} {time:?} {reference} {observable}");
+    (key, row.value)
+}
+
+/// Runs SMALL, changed so, on the device and by plain, and compares all lines of their results.
+fn compare(more: &[&str]) {
+    let Some((folder, device)) = job() else { return };
+    let on_device = run(folder.path(), &device, "cuda", more, &[]);
+    assert!(on_device.status.success(), "{}", said(&on_device));
+    let more = [more, &["--set", "backend=plain"]].concat();
+    let plain = run(folder.path(), &device, "plain", &more, &[]);
+    assert!(plain.status.success(), "{}", said(&plain));
+    let [got, want] = ["cuda", "plain"].map(|name| rows(&folder.path().join(name)));
+    assert!(got.len() == want.len() && got.len() > 1000);
+    for (got, want) in got.iter().map(value).zip(want.iter().map(value)) {
+        assert_eq!(got.0, want.0);
+        // Strong errors are of rows in f32, which round to one side or the other.
+        let tolerance =
+            if got.0.contains("strong") || got.0.contains("gap") { 1e-7 } else { 1e-10 };
+        assert!((got.1 - want.1).abs() <= tolerance * want.1.abs().max(1.0), "{got:?} {want:?}");
+    }
+}
+
+#[test]
+fn the_device_gives_the_numbers_of_plain() {
+    compare(&[]);
+}
+
+#[test]
+fn the_conditional_engine_too() {
+    let closures = r#"ensemble.closures=["exact","nfd","gia"]"#;
+    compare(&["--set", "engine=conditional", "--set", closures]);
+}
+
+/// The example of the README, end to end: the verdicts of the processor, and its exponents to three digits.
+#[test]
+fn verdicts_are_those_of_the_processor() {
+    let Some(device) = softcuda::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/toy-small.json");
+    let claims = |backend: &str| {
+        let mut command = softcuda::command(env!("CARGO_BIN_EXE_nfd"), &device);
+        command.arg("run").arg(&job).args(["--backend", backend, "--output", backend]);
+        let ran = command.current_dir(folder.path()).output().unwrap();
+        assert!(ran.status.success(), "{}", said(&ran));
+        let summary = std::fs::read_to_string(folder.path().join(backend).join("summary.json"));
+        let summary: serde_json::Value = serde_json::from_str(&summary.unwrap()).unwrap();
+        summary["claims"].as_array().unwrap().clone()
+    };
+    let (got, want) = (claims("cuda"), claims("cpu"));
+    assert!(got.len() == want.len() && got.len() > 10);
+    for (got, want) in got.iter().zip(&want) {
+        for key in ["id", "step", "verdict", "points", "seeds"] {
+            assert_eq!(got[key], want[key], "{got} {want}");
+        }
+        for key in ["exponent", "plateau"] {
+            let close = match (got[key].as_f64(), want[key].as_f64()) {
+                (Some(a), Some(b)) => (a - b).abs() <= 1e-3 * b.abs(),
+                (a, b) => a.is_none() && b.is_none(),
+            };
+            assert!(close, "{key}: {got} {want}");
+        }
+    }
+}
+
+#[test]
+fn little_memory_makes_fewer_networks_fly_and_changes_no_byte() {
+    let Some((folder, device)) = job() else { return };
+    let expected = undisturbed(folder.path(), &device);
+    // One network of width 64 and depth 4 in gia takes 0.7 MB; three do not fit.
+    let few = run(folder.path(), &device, "few", &[], &[("SOFTCUDA_MEMORY", "1500000")]);
+    assert!(few.status.success(), "{}", said(&few));
+    assert!(final_files(&folder.path().join("few")) == *expected, "planned chunks");
+    // Memory that is used up by others is found out by trying.
+    let tried = run(folder.path(), &device, "tried", &[], &[("SOFTCUDA_FAIL", "alloc:9")]);
+    assert!(tried.status.success(), "{}", said(&tried));
+    assert!(final_files(&folder.path().join("tried")) == *expected, "chunks by trying");
+
+    let none = run(folder.path(), &device, "none", &[], &[("SOFTCUDA_MEMORY", "300000")]);
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    assert!(said(&none).contains("not enough device memory"), "{}", said(&none));
+    assert!(!folder.path().join("none").exists());
+}
+
+#[test]
+fn a_device_that_is_lost_loses_nothing_that_was_finished() {
+    let Some((folder, device)) = job() else { return };
+    let lost = run(folder.path(), &device, "lost", &[], &[("SOFTCUDA_FAIL", "launch:900")]);
+    assert_eq!(lost.status.code(), Some(1), "{}", said(&lost));
+    assert!(said(&lost).contains("the device failed at"), "{}", said(&lost));
+    assert!(said(&lost).contains("finished tasks are kept"), "{}", said(&lost));
+    let resumed = run(folder.path(), &device, "lost", &[], &[]);
+    assert!(said(&resumed).contains("tasks are finished already"), "{}", said(&resumed));
+    assert!(final_files(&folder.path().join("lost")) == *undisturbed(folder.path(), &device));
+}
+
+#[test]
+fn a_diverging_network_is_counted_as_on_the_processor() {
+    let Some((folder, device)) = job() else { return };
+    let huge = ["--set", "training.learning_rate=1e12", "--set", "model.activation=identity"];
+    let diverged = |to, backend: &str| {
+        let more = [&huge[..], &["--set", backend]].concat();
+        let ran = run(folder.path(), &device, to, &more, &[]);
+        assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+        let summary = std::fs::read_to_string(folder.path().join(to).join("summary.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&summary).unwrap()["diverged"].clone()
+    };
+    let (cuda, plain) = (diverged("cuda", "backend=cuda"), diverged("plain", "backend=plain"));
+    assert!(cuda.as_array().is_some_and(|tasks| !tasks.is_empty()), "{cuda}");
+    assert_eq!(cuda, plain);
+}
+
+#[test]
+fn auto_takes_a_device_where_there_is_one() {
+    let Some((folder, device)) = job() else { return };
+    let plan = |with_device: bool| {
+        let mut command = match with_device {
+            true => softcuda::command(env!("CARGO_BIN_EXE_nfd"), &device),
+            false => Command::new(env!("CARGO_BIN_EXE_nfd")),
+        };
+        command.args(["plan", "small.json"]).env("CUDA_VISIBLE_DEVICES", "");
+        let output = command.current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output) + &String::from_utf8_lossy(&output.stdout)
+    };
+    let with = plan(true);
+    assert!(with.contains("backend cuda: softcuda (software device, no GPU)"), "{with}");
+    assert!(with.contains("of it in flight"), "{with}");
+    let without = plan(false);
+    assert!(without.contains("backend cpu: no NVIDIA GPU here"), "{without}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let Some((folder, device)) = job() else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nfd"));
+    command.args(["run", "small.json", "--output", "x", "--backend", "cuda"]);
+    let none = command.env("CUDA_VISIBLE_DEVICES", "").current_dir(folder.path()).output().unwrap();
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    let text = said(&none);
+    assert!(text.contains("no NVIDIA driver") || text.contains("no CUDA device 0"), "{text}");
+    assert!(text.contains("take backend cpu"), "{text}");
+
+    // Older than any image, and NVRTC 12.9 knows it still, but not the driver its machine code.
+    let old = [("SOFTCUDA_CAPABILITY", "3.5")];
+    let old = run(folder.path(), &device, "x", &[], &old);
+    assert_eq!(old.status.code(), Some(2), "{}", said(&old));
+    assert!(
+        said(&old).contains("capability 3.5") || said(&old).contains("sm_35"),
+        "{}",
+        said(&old)
+    );
+
+    assert!(!folder.path().join("x").exists());
+}

@@ -1,0 +1,48 @@
+//! Every suite that needs no process of its own, in one program: `cargo test --test suites NAME::`.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod activation;
+mod algebra;
+mod arrays;
+mod cite;
+mod claims;
+mod coverage;
+mod cpu;
+mod cuda_memory;
+mod cuda_run;
+mod data;
+mod data_files;
+mod deal;
+mod dense;
+mod descent;
+mod engines;
+mod evaluation;
+mod experiment;
+mod gpu_check;
+mod kernels;
+mod law;
+mod limit;
+mod minibatch;
+mod order_parameters;
+mod pairs;
+mod plan;
+mod plots;
+mod readme;
+mod report;
+mod report_browser;
+mod resume;
+mod rng;
+mod run;
+mod schema;
+mod shards;
+mod stats;
+mod store;
+mod studies;
+mod toy;
+mod training;
+mod two_layer;
+mod two_layer_jobs;

@@ -1,0 +1,252 @@
+//! report.html and its plots: well-formed, complete, escaped, the same each time, loading nothing.
+
+use std::collections::HashSet;
+
+use crate::common::report as made;
+use nfd::claims::{FittedPoint, Point};
+use nfd::model::Closure;
+use nfd::report::page::{html, plots};
+use nfd::stats::verdict::Verdict;
+use roxmltree::{Document, Node, ParsingOptions};
+
+fn parse(text: &str) -> Document<'_> {
+    let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
+    Document::parse_with_options(text, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn with_id<'a>(document: &'a Document, id: &str) -> Node<'a, 'a> {
+    document.descendants().find(|node| node.attribute("id") == Some(id)).unwrap()
+}
+
+fn text(node: Node) -> String {
+    let all: String = node.descendants().filter(Node::is_text).filter_map(|n| n.text()).collect();
+    all.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Supported => "supported",
+        Verdict::Contradicted => "contradicted",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+/// Well-formed, ids once each, every reference to an id met, no number that is none.
+fn check(text: &str) {
+    let document = parse(text);
+    let ids: Vec<_> = document.descendants().filter_map(|node| node.attribute("id")).collect();
+    let set: HashSet<_> = ids.iter().copied().collect();
+    assert_eq!(set.len(), ids.len(), "an id twice");
+    for node in document.descendants() {
+        for attribute in node.attributes() {
+            let value = attribute.value();
+            let local = value.strip_prefix('#').filter(|_| attribute.name() == "href");
+            let url = value.strip_prefix("url(#").and_then(|v| v.strip_suffix(')'));
+            assert!(local.or(url).is_none_or(|id| set.contains(id)), "{value} leads nowhere");
+            if ["d", "x", "y", "cx", "cy", "viewBox"].contains(&attribute.name()) {
+                assert!(!value.contains("NaN") && !value.contains("inf"), "{value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn page_and_plots_are_well_formed_and_the_same_each_time() {
+    let made = made::full();
+    let page = html(&made.report());
+    check(&page);
+    let files = plots(&made.report());
+    assert_eq!((&page, &files), (&html(&made.report()), &plots(&made.report())));
+
+    let names: HashSet<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names.len(), files.len(), "a file twice");
+    let figures = ["weak-f-depth", "closure-gap-f-depth", "loss-by-depth", "test-loss-by-closure"];
+    for name in figures.into_iter().chain(["movement-along-depth", "rank-features"]) {
+        assert!(names.contains(format!("{name}.svg").as_str()), "{name}");
+    }
+    assert!(files.iter().all(|(name, _)| name.ends_with(".svg") || name.ends_with(".pdf")));
+    let drawn = made.svgs();
+    assert_eq!(2 * drawn.len(), files.len(), "each as SVG and as PDF");
+    for (_, svg) in &drawn {
+        check(svg);
+        let document = parse(svg);
+        let root = document.root_element();
+        assert_eq!(root.attribute("role"), Some("img"));
+        assert!(root.attribute("aria-label").unwrap().len() > 10);
+        assert_eq!(root.first_element_child().unwrap().tag_name().name(), "title");
+    }
+    // The page has the same figures.
+    let document = parse(&page);
+    let figures = document.descendants().filter(|node| node.tag_name().name() == "svg").count();
+    assert_eq!(figures, drawn.len());
+}
+
+#[test]
+fn every_claim_stands_there_with_its_verdict() {
+    let made = made::full();
+    let page = html(&made.report());
+    let document = parse(&page);
+    for (id, observable) in [("weak-f-depth", "weak.f"), ("closure-gap-f-depth", "closure_gap.f")] {
+        let article = with_id(&document, id);
+        let rows: Vec<String> = article
+            .descendants()
+            .filter(|node| node.tag_name().name() == "tr")
+            .map(|row| {
+                let cells = row.children().filter(Node::is_element).map(text);
+                cells.collect::<Vec<_>>().join(" | ")
+            })
+            .collect();
+        for claim in made.claims.iter().filter(|claim| claim.observable == observable) {
+            let start = format!("{} | n = 4096 | {} | ", claim.closure.name(), claim.step);
+            let row = rows.iter().find(|row| row.starts_with(&start)).unwrap();
+            assert!(row.contains(word(claim.verdict)), "{row}");
+            assert!(row.ends_with(&claim.reason), "{row}");
+        }
+        let points = |name: &str| {
+            let named = |node: &Node| node.attribute("class").is_some_and(|c| c == name);
+            article.descendants().filter(named).count()
+        };
+        assert_eq!(points("band"), 3);
+        assert_eq!(points("bar"), 18);
+        // The last step in words.
+        let words = text(article);
+        assert!(words.contains("Supported if the interval lies above 0.9."), "{words}");
+        assert!(words.contains("Because of gia at step 3. one run of this closure diverged"));
+    }
+    let words = text(with_id(&document, "weak-f-depth"));
+    assert!(words.contains("Exponent 0.95, 95 % interval 0.91 to 1.02. Theory: 1."), "{words}");
+    assert!(words.contains("slope −1 (theory)"));
+    let words = text(with_id(&document, "closure-gap-f-depth"));
+    assert!(words.contains("Plateau 1.00×10⁻³, 95 % interval 8.00×10⁻⁴ to 1.20×10⁻³."));
+    let tally = text(with_id(&document, "verdicts"));
+    for verdict in [Verdict::Supported, Verdict::Contradicted, Verdict::Inconclusive] {
+        assert!(tally.contains(word(verdict)));
+    }
+    assert!(text(with_id(&document, "diverged")).contains("gia"));
+    let data = text(with_id(&document, "data"));
+    for name in ["pd.read_csv", "np.load", "jnp.asarray", "torch.from_numpy", "CC BY 4.0"] {
+        assert!(data.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let hostile = "</title><script>alert(1)</script>&\"'<img src=x onerror=y>\u{0}\u{b}";
+    let mut made = made::full();
+    made.experiment.name = hostile.to_owned();
+    made.experiment.data.source = nfd::data::Source::Csv;
+    made.experiment.data.path = Some(hostile.into());
+    for claim in &mut made.claims {
+        claim.rule = hostile.to_owned();
+        claim.reason = hostile.to_owned();
+    }
+    for row in made.rows.iter_mut().filter(|row| row.observable == "f.0") {
+        row.observable = format!("f.{hostile}");
+    }
+    let page = html(&made.report());
+    check(&page);
+    let document = parse(&page);
+    for node in document.descendants() {
+        assert!(!["script", "img"].contains(&node.tag_name().name()));
+        assert!(node.attributes().all(|a| !a.name().starts_with("on")));
+    }
+    assert_eq!(page.matches("<script").count(), 0);
+    assert!(page.matches("&lt;script&gt;").count() > 4);
+    made.svgs().iter().for_each(|(_, svg)| check(svg));
+}
+
+/// Nothing that a browser would fetch: links are followed by people only.
+#[test]
+fn nothing_is_loaded() {
+    let made = made::full();
+    let page = html(&made.report());
+    let files = made.svgs();
+    for text in files.iter().map(|(_, svg)| svg).chain([&page]) {
+        let document = parse(text);
+        for node in document.descendants() {
+            let tag = node.tag_name().name();
+            let loading = ["script", "iframe", "object", "embed", "img", "image", "use", "video"];
+            assert!(!loading.contains(&tag), "<{tag}>");
+            for attribute in node.attributes() {
+                let (name, value) = (attribute.name(), attribute.value());
+                assert!(!["src", "srcset", "action", "data", "poster"].contains(&name), "{name}");
+                if name == "href" && tag != "a" {
+                    assert_eq!(value, "data:,");
+                }
+                assert!(!value.contains("url(") || value.starts_with("url(#"), "{value}");
+            }
+            if tag == "style" {
+                let style = node.text().unwrap();
+                assert!(!style.contains("@import") && !style.contains("url("));
+            }
+        }
+    }
+}
+
+#[test]
+fn little_or_nothing_to_show_is_no_reason_to_fail() {
+    // No claims, no rows.
+    let made = made::empty();
+    check(&html(&made.report()));
+    assert!(plots(&made.report()).is_empty());
+
+    // An empty grid.
+    let mut made = made::empty();
+    made.experiment.ensemble.depths.clear();
+    made.experiment.ensemble.closures.clear();
+    check(&html(&made.report()));
+
+    // Claims with no points, one point, nothing finite, nothing positive, a band around zero.
+    let point =
+        |x, value, standard_error| Point { x, width: 4096, depth: x, value, standard_error };
+    let fitted = |x, value, ci95| FittedPoint { x, held: None, value, ci95 };
+    let curves = [
+        vec![],
+        vec![point(4, 1e-3, None)],
+        vec![point(4, f64::NAN, Some(f64::NAN)), point(8, f64::INFINITY, None)],
+        vec![point(4, 0.0, None), point(8, -1.0, Some(1.0))],
+        vec![point(4, 1e-300, Some(1.0)), point(8, 1e300, Some(f64::INFINITY))],
+        vec![point(4, 5e-324, Some(5e-324)), point(8, f64::MAX, Some(f64::MAX))],
+        vec![point(4, 2.0, Some(0.0)), point(4, 2.0, Some(0.0))],
+    ];
+    for curve in curves {
+        let mut made = made::full();
+        for claim in &mut made.claims {
+            claim.points = curve.len();
+            claim.curve = curve.clone();
+            claim.exponent = curve.first().map(|p| p.value);
+            claim.ci95 = None;
+            claim.plateau = Some(f64::NAN);
+            claim.plateau_ci95 = Some([f64::NEG_INFINITY, f64::NAN]);
+            claim.goodness = Some(f64::NAN);
+            claim.local_exponents = vec![None, Some(f64::NAN)];
+            claim.fitted = vec![
+                fitted(0.0, f64::NAN, Some([f64::NAN, f64::NAN])),
+                fitted(4.0, 1.0, Some([-1.0, f64::INFINITY])),
+                fitted(8.0, 0.0, None),
+            ];
+        }
+        for row in &mut made.rows {
+            row.value = curve.last().map_or(f64::NAN, |p| p.value);
+        }
+        check(&html(&made.report()));
+        made.svgs().iter().for_each(|(_, svg)| check(svg));
+    }
+}
+
+#[test]
+fn what_is_unknown_is_left_out() {
+    let mut made = made::full();
+    made.claims.retain(|claim| claim.closure == Closure::Exact);
+    for claim in &mut made.claims {
+        claim.rule.clear();
+        claim.reason.clear();
+        claim.goodness = None;
+        claim.fitted.clear();
+    }
+    let page = html(&made.report());
+    check(&page);
+    assert!(!page.contains("Rule, declared"));
+    assert!(!page.contains("fit probability"));
+    assert!(!page.contains("class=\"band\""));
+}

@@ -1,0 +1,417 @@
+//! The run directory in process: journals cut at every byte and with every bit flipped, a disk that
+//! fails at every call, manifests that are damaged or of another program, locks.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::common::faults::{Failing, Fault, open, run, tiny};
+use nalgebra::DMatrix;
+use nfd::backend::{BackwardCoupling, Covariances, ForwardCoupling, Snapshot};
+use nfd::data;
+use nfd::engine::{Divergence, Pass, Trajectory};
+use nfd::error::Error;
+use nfd::experiment::grid::{Task, tasks};
+use nfd::experiment::{Batch, Engine, Experiment, Precision, ReferenceKind, Rows, Storage};
+use nfd::model::{Activation, Closure, Loss, Parametrization};
+use nfd::store::files::Disk;
+use nfd::store::journal::{Journal, contents, encode, read};
+use nfd::store::key::Keys;
+use nfd::store::{JOURNAL, manifest};
+use xxhash_rust::xxh3::xxh3_64;
+
+const KEYS: [u128; 3] = [7, u128::MAX - 3, 1 << 77];
+
+/// Not the same, not of one length, with numbers that decimal text would lose.
+fn value(i: usize) -> Trajectory {
+    let matrix = DMatrix::from_fn(i + 1, i + 1, |r, c| 0.1 + (r * 3 + c) as f64 / 3.0);
+    Trajectory {
+        passes: vec![],
+        covariances: Some(vec![Covariances { features: Some(matrix), gradients: None }]),
+        diverged: (i == 1).then_some(Divergence { step: 4, layer: Some(300) }),
+    }
+}
+
+fn record(path: &Path, i: usize) -> Vec<u8> {
+    encode(path, KEYS[i], &value(i)).unwrap()
+}
+
+fn reopen(path: &Path) -> (Journal, Vec<String>) {
+    Journal::open(Arc::new(Disk), path).unwrap()
+}
+
+/// Which of the three records the journal has; their values must be right.
+fn there(path: &Path, journal: &Journal) -> Vec<usize> {
+    let has = |&i: &usize| {
+        let Some(place) = journal.find(KEYS[i]) else { return false };
+        assert_eq!(read::<Trajectory>(path, KEYS[i], place).unwrap(), value(i));
+        true
+    };
+    (0..3).filter(has).collect()
+}
+
+/// A journal of three records; its bytes and where each ends.
+fn three(path: &Path) -> (Vec<u8>, Vec<usize>) {
+    let (mut journal, messages) = reopen(path);
+    assert!(messages.is_empty());
+    let mut ends = vec![0];
+    for (i, key) in KEYS.into_iter().enumerate() {
+        journal.append(key, &record(path, i)).unwrap();
+        ends.push(fs::metadata(path).unwrap().len() as usize);
+    }
+    assert_eq!(there(path, &journal), [0, 1, 2]);
+    drop(journal);
+    assert_eq!(there(path, &reopen(path).0), [0, 1, 2]);
+    (fs::read(path).unwrap(), ends)
+}
+
+#[test]
+fn a_journal_cut_at_any_byte_keeps_its_whole_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (bytes, ends) = three(&path);
+    for cut in 0..=bytes.len() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let whole: Vec<usize> = (0..3).filter(|&i| ends[i + 1] <= cut).collect();
+        let (mut journal, messages) = reopen(&path);
+        assert_eq!(there(&path, &journal), whole, "cut at {cut}");
+        if ends.contains(&cut) {
+            assert!(messages.is_empty(), "cut at {cut}: {messages:?}");
+        } else {
+            assert_eq!(messages.len(), 1, "cut at {cut}: {messages:?}");
+            assert!(
+                messages[0].contains("torn") && messages[0].contains("journal"),
+                "{messages:?}"
+            );
+        }
+        // The redone tasks come behind what was kept, and nothing is left to complain about.
+        for (i, key) in KEYS.into_iter().enumerate().filter(|(i, _)| !whole.contains(i)) {
+            journal.append(key, &record(&path, i)).unwrap();
+        }
+        drop(journal);
+        let (journal, messages) = reopen(&path);
+        assert_eq!((there(&path, &journal), messages), (vec![0, 1, 2], vec![]), "cut at {cut}");
+        assert_eq!(fs::read(&path).unwrap(), bytes, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_costs_one_record_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (bytes, ends) = three(&path);
+    for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        fs::write(&path, &flipped).unwrap();
+        let hit = (0..3).find(|&i| at < ends[i + 1]).unwrap();
+        let others: Vec<usize> = (0..3).filter(|&i| i != hit).collect();
+        let (mut journal, messages) = reopen(&path);
+        assert_eq!(there(&path, &journal), others, "bit {bit} of byte {at}");
+        let named = match hit {
+            2 => format!("from byte {}", ends[2]),
+            _ => format!("record {} (bytes {} to {})", hit + 1, ends[hit], ends[hit + 1]),
+        };
+        assert!(messages.len() == 1 && messages[0].contains(&named), "{named}: {messages:?}");
+        assert!(messages[0].contains(&path.display().to_string()));
+        journal.append(KEYS[hit], &record(&path, hit)).unwrap();
+        assert_eq!(there(&path, &journal), [0, 1, 2]);
+        drop(journal);
+        assert_eq!(there(&path, &reopen(&path).0), [0, 1, 2], "bit {bit} of byte {at}");
+    }
+}
+
+#[test]
+fn what_changes_after_opening_is_noticed_when_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (mut bytes, ends) = three(&path);
+    let (journal, _) = reopen(&path);
+    bytes[ends[2] - 1] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let place = journal.find(KEYS[1]).unwrap();
+    let error = read::<Trajectory>(&path, KEYS[1], place).unwrap_err().to_string();
+    assert!(error.contains(&format!("byte {}", ends[1])), "{error}");
+    assert!(read::<Trajectory>(&path, KEYS[0], journal.find(KEYS[0]).unwrap()).is_ok());
+}
+
+#[test]
+fn later_records_win_and_other_formats_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (mut bytes, _) = three(&path);
+    let mut again = encode(&path, KEYS[0], &value(2)).unwrap();
+    bytes.extend(&again);
+    fs::write(&path, &bytes).unwrap();
+    let (journal, _) = reopen(&path);
+    let place = journal.find(KEYS[0]).unwrap();
+    assert_eq!(read::<Trajectory>(&path, KEYS[0], place).unwrap(), value(2));
+
+    again[8] = 9; // the version; the checksum is over all that follows the marker but itself
+    let covered = [&again[8..20], &again[28..]].concat();
+    again[20..28].copy_from_slice(&xxh3_64(&covered).to_le_bytes());
+    bytes.extend(&again);
+    fs::write(&path, &bytes).unwrap();
+    let error = contents(&path).unwrap_err().to_string();
+    assert!(error.contains("record 5 has format 9, this program reads 3"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+/// At every call that can fail: the error says what to do, whatever was finished before is still
+/// there, and repeating the command on a sound disk gives the files of an undisturbed run.
+#[test]
+fn a_disk_that_fails_at_any_call_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let undisturbed = run(&folder.path().join("whole"), &tiny(2), Arc::new(Disk)).unwrap();
+    for fault in [Fault::Once, Fault::From, Fault::Half] {
+        let (mut at, mut refused, mut with_bytes) = (1, 0, 0);
+        loop {
+            let path = folder.path().join(format!("{fault:?}{at}"));
+            // One seed is there already, on a sound disk.
+            let old = run(&path, &tiny(1), Arc::new(Disk)).unwrap();
+            let finished = contents(&path.join(JOURNAL)).unwrap().index;
+            let files = Arc::new(Failing::new(fault, at));
+            let result = run(&path, &tiny(2), files.clone());
+            if !files.failed() {
+                assert_eq!(result.unwrap(), undisturbed);
+                break;
+            }
+            if let Err(error) = result {
+                refused += 1;
+                let said = error.to_string();
+                assert!(!error.is_users() && said.contains(path.to_str().unwrap()), "{said}");
+                if let Error::Write { bytes, .. } = error {
+                    with_bytes += 1;
+                    assert!(
+                        said.contains(&format!("({bytes} bytes needed)")) && bytes > 0,
+                        "{said}"
+                    );
+                }
+            }
+            let kept = contents(&path.join(JOURNAL)).unwrap().index;
+            assert!(finished.iter().all(|(key, place)| kept.get(key) == Some(place)), "{at}");
+            for (i, name) in ["results.csv", "arrays.npz"].into_iter().enumerate() {
+                let now = fs::read(path.join(name)).unwrap();
+                assert!(now == old[i] || now == undisturbed[i], "{fault:?} {at}: {name}");
+            }
+            assert!(manifest::read(&path).unwrap().is_some());
+            assert_eq!(run(&path, &tiny(2), Arc::new(Disk)).unwrap(), undisturbed, "{at}");
+            let names = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name());
+            assert!(names.into_iter().all(|n| !n.to_string_lossy().starts_with('.')));
+            at += 1;
+        }
+        // Lock, journal, manifest, timings, two tasks, two final files. A short write alone is no
+        // fault, but what follows it is.
+        assert!(refused >= 20 && with_bytes >= 8, "{fault:?}: {at} {refused} {with_bytes}");
+    }
+}
+
+/// A kill between writing and renaming leaves the temporary file and the old one.
+#[test]
+fn leftovers_of_a_kill_are_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let before = run(&path, &tiny(1), Arc::new(Disk)).unwrap();
+    fs::write(path.join(".results.csv.tmp"), "clos").unwrap();
+    fs::write(path.join(".summary.json.tmp"), "{").unwrap(); // which this test does not write
+    assert_eq!(run(&path, &tiny(1), Arc::new(Disk)).unwrap(), before);
+    assert!(!path.join(".results.csv.tmp").exists() && !path.join(".summary.json.tmp").exists());
+}
+
+#[test]
+fn a_damaged_manifest_is_refused_and_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let file = path.join(manifest::NAME);
+    let before = run(&path, &tiny(1), Arc::new(Disk)).unwrap();
+    let timings = fs::read(path.join("timings.csv")).unwrap();
+    let bytes = fs::read(&file).unwrap();
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        fs::write(&file, &flipped).unwrap();
+        let error = run(&path, &tiny(1), Arc::new(Disk)).unwrap_err();
+        assert!(error.is_users() && error.to_string().contains("manifest.json"), "byte {at}");
+    }
+    for cut in 0..bytes.len() {
+        fs::write(&file, &bytes[..cut]).unwrap();
+        assert!(manifest::read(&path).is_err(), "cut at {cut}");
+    }
+    // What the message says to do.
+    fs::remove_file(&file).unwrap();
+    assert_eq!(run(&path, &tiny(1), Arc::new(Disk)).unwrap(), before);
+    assert_eq!(fs::read(path.join("timings.csv")).unwrap(), timings, "a task was redone");
+}
+
+/// Row 7: another program version, scheme or numeric path. The last can be asked for, and then no
+/// task of the old path is used.
+#[test]
+fn directories_of_another_program_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let files = || Arc::new(Disk);
+    run(&path, &tiny(1), files()).unwrap();
+    let task = tasks(&tiny(1))[0];
+    let ours = manifest::read(&path).unwrap().unwrap();
+    let mut other = ours.clone();
+    other.version = "0.0.1".to_owned();
+    other.scheme = 77;
+    other.write(&Disk, &path).unwrap();
+    let error = open(&path, &tiny(1), "portable", true, files()).err().unwrap().to_string();
+    assert!(error.contains("program version (\"0.0.1\", now"), "{error}");
+    assert!(error.contains("numeric scheme (77, now"), "{error}");
+
+    ours.write(&Disk, &path).unwrap();
+    assert!(open(&path, &tiny(1), "portable", false, files()).unwrap().has(task));
+    let error = open(&path, &tiny(1), "avx2", false, files()).err().unwrap().to_string();
+    assert!(error.contains("numeric path (\"portable\", now \"avx2\")"), "{error}");
+    assert!(error.contains("--allow-path-change"), "{error}");
+    assert_eq!(manifest::read(&path).unwrap().unwrap().numeric_path, "portable");
+    assert!(!open(&path, &tiny(1), "avx2", true, files()).unwrap().has(task));
+    assert_eq!(manifest::read(&path).unwrap().unwrap().numeric_path, "avx2");
+}
+
+/// A task is the same in every experiment, and another one as soon as any of its numbers could
+/// differ.
+#[test]
+fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
+    let mut tiny = tiny(1);
+    (tiny.engine, tiny.precision) = (Engine::Dense, Precision::F64);
+    let samples = data::load(&tiny.data).unwrap();
+    let task = tasks(&tiny)[0];
+    let key = |experiment: &Experiment, path: &str| Keys::new(experiment, &samples, path).of(task);
+    let ours = key(&tiny, "portable");
+    let with = |change: fn(&mut Experiment)| {
+        let mut other = tiny.clone();
+        change(&mut other);
+        key(&other, "portable")
+    };
+    let mut keys = vec![
+        ours,
+        key(&tiny, "avx2"),
+        with(|e| e.data.test_samples = 1),
+        with(|e| e.data.normalize = true),
+        with(|e| e.model.activation = Activation::Relu),
+        with(|e| e.model.horizon = 2.0),
+        with(|e| e.model.gamma = 1.0 + f64::EPSILON),
+        with(|e| e.model.exponents.rate = 0.5),
+        with(|e| e.training.steps = 2),
+        with(|e| e.training.learning_rate = 0.25),
+        with(|e| e.training.loss = Loss::CrossEntropy),
+        with(|e| e.training.batch = Batch::Of(1)),
+        with(|e| e.training.momentum = 0.5),
+        with(|e| e.training.weight_decay = 0.5),
+        with(|e| e.training.schedule.warmup = 1),
+        with(|e| e.training.record = 2),
+        with(|e| e.training.rates.readout = 0.25),
+        with(|e| e.reference.rows = Rows::First(3)),
+        with(|e| e.finest = Some(8)),
+        with(|e| e.finest = None), // each depth its own: 2 here, not 4
+        with(|e| e.engine = Engine::Conditional),
+        with(|e| e.precision = Precision::F32),
+        with(|e| e.storage = Storage::Bf16),
+    ];
+    let mut other = samples.clone();
+    other.train.inputs[0] = other.train.inputs[0].next_up();
+    keys.push(Keys::new(&tiny, &other, "portable").of(task));
+    let tasks = [
+        Task { closure: Closure::Gia, ..task },
+        Task { width: 7, ..task },
+        Task { depth: 4, ..task },
+        Task { seed: 1, ..task },
+    ];
+    keys.extend(tasks.map(|task| Keys::new(&tiny, &samples, "portable").of(task)));
+    for (i, key) in keys.iter().enumerate() {
+        assert_eq!(keys.iter().position(|other| other == key), Some(i));
+    }
+    assert_eq!(keys.len(), 28);
+
+    for same in [
+        with(|e| e.name = "other".to_owned()),
+        with(|e| e.ensemble.seeds = 9),
+        with(|e| e.ensemble.widths = vec![6, 12]),
+        with(|e| e.ensemble.depths = vec![1, 2, 4]),
+        with(|e| e.ensemble.closures = vec![Closure::Exact, Closure::Nfd]),
+        with(|e| e.reference.kind = ReferenceKind::None),
+    ] {
+        assert_eq!(same, ours);
+    }
+}
+
+/// A task of a grid of settings is the task of the experiment that has its setting alone, so that
+/// either finds what the other did.
+#[test]
+fn keys_of_a_grid_are_those_of_its_settings() {
+    let mut grid = tiny(1);
+    grid.ensemble.parametrizations = Some(vec![Parametrization::DepthMup, Parametrization::Mup]);
+    let rate = grid.training.learning_rate;
+    grid.ensemble.learning_rates = Some(vec![rate, 2.0 * rate]);
+    let samples = data::load(&grid.data).unwrap();
+    let keys = Keys::new(&grid, &samples, "portable");
+    let mut all: Vec<_> = tasks(&grid).into_iter().map(|task| keys.of(task)).collect();
+    for (task, key) in tasks(&grid).into_iter().zip(&all) {
+        let alone = grid.of(task);
+        assert!(tasks(&alone).contains(&task));
+        assert_eq!(Keys::new(&alone, &samples, "portable").of(task), *key, "{task:?}");
+    }
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), tasks(&grid).len());
+}
+
+/// If this fails, what is recorded has changed its shape: raise the journal's VERSION, then take
+/// over the new number.
+#[test]
+fn recorded_bytes_are_those_of_this_version() {
+    let pass = Pass {
+        step: 3,
+        f: vec![1.0, -0.5],
+        loss: 0.25,
+        test_loss: Some(2.0),
+        test_accuracy: Some(0.75),
+        kernel: Some(vec![0.5]),
+        features: vec![Snapshot { rows: vec![0.5, 3.0], movement: 0.125 }],
+        gradients: vec![],
+        own_movement: 1e-3,
+        inner_movement: Some(0.75),
+        feature_rank: Some(1.5),
+        gradient_rank: None,
+        forward_coupling: Some(ForwardCoupling { layer: 1.0, accumulated: 2.0 }),
+        backward_coupling: Some(BackwardCoupling { layer_past: 3.0, ..Default::default() }),
+    };
+    let run = Trajectory { passes: vec![pass], ..value(1) };
+    let bytes = encode(Path::new("journal"), 5, &run).unwrap();
+    assert_eq!(format!("{:016x}", xxh3_64(&bytes)), "c1f82050a44b878b");
+}
+
+#[test]
+fn a_torn_line_of_timings_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    run(&path, &tiny(1), Arc::new(Disk)).unwrap();
+    let file = path.join("timings.csv");
+    let lines = |text: &str| text.lines().map(|line| line.matches(',').count()).collect::<Vec<_>>();
+    let before = fs::read_to_string(&file).unwrap();
+    assert_eq!(lines(&before), [10, 10, 10]);
+    fs::write(&file, &before[..before.len() - 4]).unwrap();
+    run(&path, &tiny(2), Arc::new(Disk)).unwrap();
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [10, 10, 10, 10]);
+    fs::write(&file, &before[..5]).unwrap();
+    run(&path, &tiny(3), Arc::new(Disk)).unwrap();
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), [10, 10, 10]);
+}
+
+#[test]
+fn a_directory_has_one_owner_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let files = || Arc::new(Disk);
+    let first = open(&path, &tiny(1), "portable", false, files()).unwrap();
+    let before = fs::read(path.join(manifest::NAME)).unwrap();
+    let error = open(&path, &tiny(2), "portable", false, files()).err().unwrap();
+    let said = error.to_string();
+    assert!(error.is_users() && said.contains(&format!("pid {}", std::process::id())), "{said}");
+    assert_eq!(fs::read(path.join(manifest::NAME)).unwrap(), before);
+    drop(first);
+    assert!(open(&path, &tiny(2), "portable", false, files()).is_ok());
+}
