@@ -48,6 +48,9 @@ packages() { # what the checks below need and this machine lacks
   mpi mpich || echo mpich libmpich-dev
   slurm || echo slurm-wlm munge
   command -v shellcheck >/dev/null || echo shellcheck
+  command -v rsvg-convert >/dev/null || echo librsvg2-bin
+  command -v pdftoppm >/dev/null || echo poppler-utils
+  command -v inkscape >/dev/null || echo inkscape
 }
 install_packages() {
   local as=()

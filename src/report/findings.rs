@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use super::Report;
-use super::text::{count, exponent, measured, plain};
+use super::estimate::Estimate;
+use super::text::{count, measured, plain};
 use crate::claims::{Axis, Claim, Family};
 use crate::experiment::{Group, Precision, Study};
 use crate::model::{Closure, Parametrization};
@@ -65,21 +66,15 @@ fn of_verdict(report: &Report, verdict: Verdict) -> Option<String> {
     (!statements.is_empty()).then(|| statements.join("; "))
 }
 
-/// "exact: exponent 1.96 [1.90, 2.02]"
+/// "exact: exponent 1.96 [1.90, 2.02]", or why there is no such number.
 fn estimate(claim: &Claim, several: bool) -> String {
-    let (name, value, ci95, number): (_, _, _, fn(f64) -> String) = match claim.family {
-        Family::Plateau => ("plateau", claim.plateau, claim.plateau_ci95, measured),
-        _ => ("exponent", claim.exponent, claim.ci95, exponent),
-    };
     let whose = match several {
         true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
         false => claim.closure.name().to_owned(),
     };
-    match (value, ci95) {
-        (Some(value), Some([low, high])) => {
-            format!("{whose}: {name} {} [{}, {}]", number(value), number(low), number(high))
-        }
-        _ => format!("{whose}: {}", claim.reason),
+    match Estimate::of(claim).filter(|estimate| estimate.interval.is_some()) {
+        Some(estimate) => format!("{whose}: {} {estimate}", estimate.name),
+        None => format!("{whose}: {}", claim.reason),
     }
 }
 

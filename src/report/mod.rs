@@ -2,6 +2,7 @@
 //! nothing itself but means over seeds for drawing.
 
 pub mod citations;
+mod estimate;
 pub mod findings;
 pub mod page;
 pub mod plot;

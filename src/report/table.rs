@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::claims::{Axis, Claim, Family, Point};
+use super::estimate::Estimate;
+use crate::claims::{Axis, Claim, Point};
+use crate::numbers::{exponent, measured};
 
 /// The claims as a text table: one block a statement, one line a closure, size and step.
 pub fn summary(claims: &[Claim]) -> String {
@@ -42,27 +44,24 @@ fn line(claim: &Claim) -> [String; 9] {
         _ => ("L", "all n".to_owned()),
     };
     let end = |point: Option<&Point>| {
-        point.map(|p| format!("{:.2e} at {varied}={}", p.value, p.x)).unwrap_or_default()
+        point.map(|p| format!("{} at {varied}={}", measured(p.value), p.x)).unwrap_or_default()
     };
-    let (name, value, ci95, digits): (_, _, _, fn(f64) -> String) = match claim.family {
-        Family::Plateau => ("c", claim.plateau, claim.plateau_ci95, |v| format!("{v:.2e}")),
-        _ => ("p", claim.exponent, claim.ci95, |v| format!("{v:.2}")),
-    };
-    let estimate = value.map(|value| {
-        let ends = ci95.map(|[low, high]| format!(" [{}, {}]", digits(low), digits(high)));
-        format!("{name} = {}{}", digits(value), ends.unwrap_or_default())
-    });
+    let estimate = Estimate::of(claim)
+        .map(|estimate| format!("{} = {estimate}", Estimate::symbol(claim)))
+        .unwrap_or_default();
     let reference = claim.reference_error.map(|share| {
-        format!("; the reference's own error by the fit: {:.1} % of the last value", 100.0 * share)
+        format!(
+            "; the reference's own error by the fit: {} % of the last value",
+            measured(100.0 * share)
+        )
     });
-    let local =
-        claim.local_exponents.iter().map(|p| p.map_or("-".to_owned(), |p| format!("{p:.2}")));
+    let local = claim.local_exponents.iter().map(|p| p.map_or("–".to_owned(), exponent));
     [
         claim.closure.name().to_owned(),
         size,
         claim.step.to_string(),
         claim.verdict.name().to_owned(),
-        estimate.unwrap_or_default(),
+        estimate,
         claim.reason.clone() + &reference.unwrap_or_default(),
         end(claim.curve.first()),
         end(claim.curve.last()),

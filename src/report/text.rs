@@ -1,5 +1,7 @@
 //! Text for people: what HTML and SVG need escaped, and lists as a sentence writes them.
 
+use std::fmt;
+
 pub use crate::numbers::{
     count, exponent, measured, plain, power_of_ten, probability, superscript,
 };
@@ -22,6 +24,30 @@ pub fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// The markup of the page's templates, which write every value by [`escape`].
+#[derive(Clone, Copy)]
+pub struct Markup;
+
+impl askama::filters::Escaper for Markup {
+    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
+        out.write_str(&escape(text))
+    }
+}
+
+/// `text` with a capital at its beginning.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    first + letters.as_str()
+}
+
+/// `text` as a sentence, with a capital and a full stop.
+pub fn sentence(text: &str) -> String {
+    let text = capital(text.trim());
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    text + stop
 }
 
 /// "a, b and c".

@@ -51,6 +51,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, the good news first.
+    pub const ALL: [Verdict; 3] =
+        [Verdict::Supported, Verdict::Contradicted, Verdict::Inconclusive];
+
     /// As written in summary.json.
     pub fn name(self) -> &'static str {
         match self {

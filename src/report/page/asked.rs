@@ -6,7 +6,7 @@ use super::words;
 use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
 use crate::experiment::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows, Study};
-use crate::model::{Closure, Decay, Loss, Schedule};
+use crate::model::{Closure, Decay, Loss, Parametrization, Schedule};
 use crate::report::Report;
 use crate::report::text::{count, escape, list, plain};
 
@@ -51,30 +51,24 @@ fn sizes(sizes: &[usize]) -> String {
     }
 }
 
-pub fn section(report: &Report) -> String {
+/// What was asked, item by item, as HTML.
+pub fn answers(report: &Report) -> Vec<(&'static str, String)> {
     let experiment = report.experiment;
-    let mut out = "<dl class=\"asked\">".to_owned();
-    let mut item = |name: &str, words: String| {
-        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{words}</dd></div>");
-    };
-    item("Data", data(experiment));
-    item("Network", network(experiment));
-    item("Training", training(experiment));
-    item("Grid", grid(experiment));
-    item("Compared with", comparison(experiment));
-    item("Computed", computed(report));
-    out.push_str("</dl>\n<h3>Closures</h3>\n<dl class=\"closures\">");
-    for &closure in &experiment.ensemble.closures {
-        let _ = writeln!(
-            out,
-            "<div><dt class=\"k{}\">{}</dt><dd>{}</dd></div>",
-            closure as usize,
-            closure.name(),
-            words::closure(closure)
-        );
-    }
-    out.push_str("</dl>\n");
-    out
+    vec![
+        ("Data", data(experiment)),
+        ("Network", network(experiment)),
+        ("Training", training(experiment)),
+        ("Grid", grid(experiment)),
+        ("Compared with", comparison(experiment)),
+        ("Computed", computed(experiment)),
+    ]
+}
+
+/// Whether the scales are others than those that the page's methods state.
+pub fn departs_from_depth_mup(experiment: &Experiment) -> bool {
+    let model = &experiment.model;
+    model.parametrization != Parametrization::DepthMup
+        || model.exponents != model.parametrization.exponents()
 }
 
 fn data(experiment: &Experiment) -> String {
@@ -248,12 +242,12 @@ fn comparison(experiment: &Experiment) -> String {
     words
 }
 
-fn computed(report: &Report) -> String {
-    let engine = match report.experiment.engine {
+fn computed(experiment: &Experiment) -> String {
+    let engine = match experiment.engine {
         Engine::Conditional => {
             "matrix-free, by conditioning on answers already given (exact in law)"
         }
         Engine::Dense => "with explicit weight matrices",
     };
-    format!("{engine}; {}", report.experiment.precision.name())
+    format!("{engine}; {}", experiment.precision.name())
 }

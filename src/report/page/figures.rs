@@ -4,6 +4,7 @@ use super::words;
 use crate::claims::{Axis, Claim, Family, Point};
 use crate::report::Report;
 use crate::report::plot::{self, Guide, Look, Mark, Plot, Scale, Series};
+use crate::report::text::capital;
 
 /// One observable, one series a closure: points, fitted family with band, slope of theory.
 pub fn claim_plot(report: &Report, id: &str, statement: &str, claims: &[&Claim]) -> Plot {
@@ -31,12 +32,6 @@ pub fn claim_plot(report: &Report, id: &str, statement: &str, claims: &[&Claim])
         },
         guides: theory(claims).into_iter().collect(),
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    first + letters.as_str()
 }
 
 fn mark(p: &Point) -> Mark {

@@ -1,121 +1,81 @@
 //! report.html: one file, no scripts, nothing loaded from anywhere. Well-formed XML as well, so that
-//! any parser reads it.
+//! any parser reads it. Its HTML stands in `templates/`, which escape every value.
 
 mod asked;
 mod claims;
 mod figures;
-mod methods;
 mod studies;
 mod trajectories;
-mod verdicts;
 mod words;
 
-use std::fmt::Write;
+use askama::Template;
 
+use self::claims::Group;
+use self::trajectories::Figure;
 use super::Report;
+use super::estimate::Estimate;
 use super::findings::paragraphs;
 use super::plot::{Plot, page_variables};
-use super::text::{count, escape};
+use super::text;
+use crate::data::Source;
+use crate::experiment::{Block, Engine};
+use crate::stats::verdict::Verdict;
 
-/// The page.
+/// What the page shows.
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    report: &'a Report<'a>,
+    style: String,
+    version: &'static str,
+    /// Anchor and heading of each section that has something to show.
+    sections: Vec<(&'static str, &'static str)>,
+    /// What was found, in paragraphs.
+    found: Vec<String>,
+    groups: Vec<Group<'a>>,
+    /// The study's own figures.
+    own: Vec<Figure>,
+    /// What the runs did.
+    curves: Vec<Figure>,
+}
+
+/// The page as HTML.
+#[expect(clippy::expect_used, reason = "writing to a String cannot fail")]
 pub fn html(report: &Report) -> String {
-    let experiment = report.experiment;
-    let name = escape(&experiment.name);
-    let groups = claims::groups(report);
-    let curves = trajectories::figures(report);
-    let own = studies::figures(report);
-
-    let mut body = String::new();
-    let _ = writeln!(
-        body,
-        "<header><p class=\"over\">nfd · {}</p><h1>{name}</h1><p class=\"lead\">{}</p></header>",
-        words::study(experiment.study),
-        asked::lead(report)
-    );
-    let mut sections = vec![
-        ("found", "What was found", found(report)),
-        ("verdicts", "Verdicts", verdicts::section(report, &groups)),
-        ("study", "The study’s figures", trajectories::grid(&own)),
-        ("asked", "What was asked", asked::section(report)),
-        ("claims", "Claims one by one", claims::section(report, &groups)),
-        ("trajectories", "Trajectories", trajectories::section(report, &curves)),
-        ("diverged", "Diverged runs", diverged(report)),
-        ("methods", "Methods", methods::section(report)),
-        ("data", "The numbers", methods::data(report)),
+    let (groups, own, curves) =
+        (claims::groups(report), studies::figures(report), trajectories::figures(report));
+    let found = paragraphs(report);
+    let sections = [
+        ("found", "What was found", !found.is_empty()),
+        ("verdicts", "Verdicts", true),
+        ("study", "The study’s figures", !own.is_empty()),
+        ("asked", "What was asked", true),
+        ("claims", "Claims one by one", !groups.is_empty()),
+        ("trajectories", "Trajectories", !curves.is_empty()),
+        ("diverged", "Diverged runs", !report.diverged.is_empty()),
+        ("methods", "Methods", true),
+        ("data", "The numbers", true),
     ];
-    sections.retain(|(_, _, content)| !content.is_empty());
-    body.push_str("<nav aria-label=\"Contents\">");
-    for (id, title, _) in &sections {
-        let _ = write!(body, "<a href=\"#{id}\">{title}</a> ");
-    }
-    body.push_str("</nav>\n<main>\n");
-    for (id, title, content) in &sections {
-        let _ = write!(body, "<section id=\"{id}\"><h2>{title}</h2>\n{content}</section>\n");
-    }
-    body.push_str("</main>\n");
-    let _ = writeln!(
-        body,
-        "<footer><p>Made by nfd {} from the experiment and the results alone: the same experiment \
-         gives the same page.</p></footer>",
-        env!("CARGO_PKG_VERSION")
-    );
-
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <meta name=\"color-scheme\" content=\"light dark\"/>\n\
-         <title>{name} · nfd</title>\n<link rel=\"icon\" href=\"data:,\"/>\n\
-         <style>\n:root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n\
-         {}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
-        page_variables(false),
-        page_variables(true),
+    let shown = |&(id, title, shown): &(_, _, bool)| shown.then_some((id, title));
+    let (light, dark) = (page_variables(false), page_variables(true));
+    let style = format!(
+        "\n:root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{}",
         include_str!("style.css")
-    )
+    );
+    let sections = sections.iter().filter_map(shown).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let page = Page { report, style, version, sections, found, groups, own, curves };
+    page.render().expect("room for a page")
 }
 
 /// The page's plots as files, each as SVG and as PDF: name with ending, content.
 pub fn plots(report: &Report) -> Vec<(String, Vec<u8>)> {
-    let groups = claims::groups(report);
-    let of_claims = groups.iter().filter_map(|group| group.plot(report));
+    let of_claims = claims::groups(report).into_iter().filter_map(|group| group.plot);
+    let own = studies::figures(report).into_iter().map(|figure| figure.plot);
     let curves = trajectories::figures(report).into_iter().map(|figure| figure.plot);
     let files = |plot: Plot| {
         let name = &plot.name;
         [(format!("{name}.svg"), plot.svg().into_bytes()), (format!("{name}.pdf"), plot.pdf())]
     };
-    let own = studies::figures(report).into_iter().map(|figure| figure.plot);
     of_claims.chain(own).chain(curves).flat_map(files).collect()
-}
-
-fn found(report: &Report) -> String {
-    let paragraphs = paragraphs(report);
-    paragraphs.iter().map(|words| format!("<p>{}</p>\n", escape(words))).collect()
-}
-
-fn diverged(report: &Report) -> String {
-    if report.diverged.is_empty() {
-        return String::new();
-    }
-    let runs = count(report.diverged.len() as u64, "run");
-    let mut out = format!(
-        "<p>{runs} of {} left the finite numbers. They count in no mean and no fit; the claims of \
-         their closures say so.</p>\n<div class=\"scroll\"><table><thead><tr><th>closure</th>\
-         <th class=\"n\">width</th><th class=\"n\">depth</th><th class=\"n\">seed</th>\
-         <th class=\"n\">after updates</th><th>first seen</th></tr></thead><tbody>",
-        report.tasks
-    );
-    for (task, at) in report.diverged {
-        let place = at.layer.map_or("in the outputs".to_owned(), |l| format!("at layer {l}"));
-        let _ = write!(
-            out,
-            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td>{place}</td></tr>",
-            task.closure.name(),
-            task.width,
-            task.depth,
-            task.seed,
-            at.step
-        );
-    }
-    out.push_str("</tbody></table></div>\n");
-    out
 }

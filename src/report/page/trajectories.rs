@@ -1,14 +1,11 @@
 //! What the runs did: outputs, losses, movement, ranks, spectra; means over seeds.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
-use super::words;
 use crate::model::{Closure, Parametrization};
 use crate::observables::results::Row;
 use crate::report::Report;
 use crate::report::plot::{Axis, Look, Mark, Plot, Scale, Series};
-use crate::report::text::plain;
 use crate::stats::{mean, standard_error};
 
 /// A plot with its caption.
@@ -176,7 +173,7 @@ const SPECTRUM: &str = "smallest eigenvalue";
 const RANK: &str = "Directions kept a layer, mean over layers.";
 
 /// Of several parametrizations the one that is shown.
-fn shown(report: &Report) -> Parametrization {
+pub fn shown(report: &Report) -> Parametrization {
     let all = report.experiment.parametrizations();
     all.iter().copied().find(|p| *p == Parametrization::DepthMup).unwrap_or(all[0])
 }
@@ -267,48 +264,4 @@ fn scale_for(series: &[Series], spectrum: bool) -> Scale {
     let (low, high) = values().fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));
     let wide = low > 0.0 && high > 20.0 * low;
     if wide || (spectrum && high > 0.0) { Scale::Log } else { Scale::Linear }
-}
-
-pub fn section(report: &Report, figures: &[Figure]) -> String {
-    if figures.is_empty() {
-        return String::new();
-    }
-    let bars = match report.experiment.ensemble.seeds {
-        1 => "One seed, so no error bars.".to_owned(),
-        seeds => format!("Means over {seeds} seeds, bars of one standard error."),
-    };
-    let mut out = format!("<p>{bars}</p>\n");
-    out.push_str(&grid(figures));
-    if report.experiment.ensemble.parametrizations.is_some() {
-        let _ = writeln!(out, "<p class=\"note\">In {}.</p>", shown(report).name());
-    }
-    if let Some(rates) = &report.experiment.ensemble.learning_rates {
-        let _ = writeln!(out, "<p class=\"note\">At η = {}, the least.</p>", plain(rates[0]));
-    }
-    let horizon = plain(report.experiment.model.horizon);
-    let last = words::step(report.experiment.training.steps);
-    let _ = writeln!(
-        out,
-        "<p class=\"note\">k counts updates; pass k uses the weights after k of them, the last is {last}. \
-         Depth time runs from 0 to T = {horizon}.</p>"
-    );
-    out
-}
-
-/// Figures side by side; empty for none.
-pub fn grid(figures: &[Figure]) -> String {
-    if figures.is_empty() {
-        return String::new();
-    }
-    let mut out = "<div class=\"grid\">\n".to_owned();
-    for Figure { caption, plot } in figures {
-        let _ =
-            write!(out, "<figure><h3>{}</h3>{}<figcaption>{caption}", plot.title, plot.embedded());
-        if plot.hidden() > 0 {
-            let _ = write!(out, " Points not drawn, as not positive: {}.", plot.hidden());
-        }
-        out.push_str("</figcaption></figure>\n");
-    }
-    out.push_str("</div>\n");
-    out
 }

@@ -1,10 +1,13 @@
 //! Names and symbols in words.
 
-use crate::claims::{Axis, Claim, Family};
+use std::borrow::Borrow;
+
+use crate::claims::{Axis, Claim};
 use crate::experiment::{ReferenceKind, Study};
 use crate::model::{Activation, Closure, Parametrization};
 use crate::report::Report;
-use crate::report::text::{escape, exponent, measured};
+use crate::report::plot::KINDS;
+use crate::report::text::{capital, count, escape, exponent};
 use crate::stats::verdict::Verdict;
 
 pub fn study(study: Study) -> &'static str {
@@ -61,18 +64,28 @@ pub fn closure(closure: Closure) -> &'static str {
     }
 }
 
-pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+/// A sign for a verdict, beside its word.
+pub fn sign(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Supported => ("supported", "✓"),
-        Verdict::Contradicted => ("contradicted", "✗"),
-        Verdict::Inconclusive => ("inconclusive", "?"),
+        Verdict::Supported => "✓",
+        Verdict::Contradicted => "✗",
+        Verdict::Inconclusive => "?",
     }
 }
 
-/// A verdict as a chip: a word and a sign, not a colour alone.
-pub fn chip(of: Verdict) -> String {
-    let (word, sign) = verdict(of);
-    format!("<span class=\"chip {word}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
+/// The class that has a closure's colour.
+pub fn class(closure: Closure) -> String {
+    format!("k{}", closure as usize % KINDS)
+}
+
+/// How many claims have a verdict.
+pub fn tally<C: Borrow<Claim>>(claims: &[C], verdict: Verdict) -> usize {
+    claims.iter().filter(|claim| (*claim).borrow().verdict == verdict).count()
+}
+
+/// "one run", "3 runs".
+pub fn runs(number: usize) -> String {
+    count(number as u64, "run")
 }
 
 /// "after 3 updates"
@@ -96,10 +109,7 @@ pub fn held(claim: &Claim) -> String {
 
 /// A statement with its indices lowered.
 pub fn statement(text: &str) -> String {
-    let mut capital = escape(text);
-    if let Some(first) = capital.get(..1).map(str::to_uppercase) {
-        capital.replace_range(..1, &first);
-    }
+    let capital = escape(&capital(text));
     capital.replace("h_L", "h<sub>L</sub>").replace("g_0", "g<sub>0</sub>")
 }
 
@@ -215,39 +225,6 @@ pub fn observable(name: &str, report: &Report) -> (&'static str, String) {
         ),
         _ => ("value", String::new()),
     }
-}
-
-/// The number a claim is about, with its interval, as HTML.
-pub fn estimate(claim: &Claim) -> String {
-    let with =
-        |name: &str, value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String| {
-            let interval = match ci95 {
-                Some([low, high]) => {
-                    format!(", 95 % interval {} to {}", number(low), number(high))
-                }
-                None => ", no interval".to_owned(),
-            };
-            value.map(|value| format!("{name} <b>{}</b>{interval}", number(value)))
-        };
-    let words = match claim.family {
-        Family::Power | Family::PowerAndFloor | Family::Sum => {
-            with("exponent", claim.exponent, claim.ci95, exponent)
-        }
-        Family::Growth | Family::Trend => {
-            with("exponent of growth", claim.exponent, claim.ci95, exponent)
-        }
-        Family::Drift => with("exponent of drift", claim.exponent, claim.ci95, exponent),
-        Family::Plateau => with("plateau", claim.plateau, claim.plateau_ci95, measured),
-    };
-    words.unwrap_or_else(|| "not fitted".to_owned())
-}
-
-/// The same in a cell of a table: "0.93 [0.89, 0.97]".
-pub fn cell(value: Option<f64>, ci95: Option<[f64; 2]>, number: fn(f64) -> String) -> String {
-    let interval = ci95.map(|[low, high]| {
-        format!(" <span class=\"ci\">[{}, {}]</span>", number(low), number(high))
-    });
-    value.map_or("–".to_owned(), |value| number(value) + interval.as_deref().unwrap_or(""))
 }
 
 /// Exponents between neighbouring points.

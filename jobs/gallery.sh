@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Remakes the figures of the gallery: runs the full-size jobs, minutes in all on two cores, and copies
+# the plots that the README shows.
+#
+#   cargo build --release
+#   jobs/gallery.sh [NAME...]    # e.g. figure1 transfer; all without a name
+#
+# A job whose directory in runs/ is there resumes; one that is finished only reports again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+NFD=${NFD:-target/release/nfd}
+
+# Name in the gallery, job, plot.
+PLOTS="
+anatomy             anatomy   couplings-accumulated-exact
+figure1             figure1   strong-g-depth-all-widths
+figure2             figure2   closure-gap-loss-test-by-depth
+figure3             figure3   eigmin-features-width
+theorem             theorem   coupling-forward-layer-depth
+transfer            transfer  loss-by-rate-depth-mup
+transfer-corrected  transfer  loss-by-rate-depth-mup-corrected
+"
+
+jobs=("$@")
+if [ $# -eq 0 ]; then
+  mapfile -t jobs < <(awk 'NF { print $2 }' <<<"$PLOTS" | sort -u)
+fi
+for job in "${jobs[@]}"; do
+  "$NFD" run "jobs/$job.json" --output "runs/$job" >/dev/null
+  while read -r name from plot; do
+    [ "$from" != "$job" ] || cp "runs/$job/plots/$plot.svg" "jobs/gallery/$name.svg"
+  done <<<"$PLOTS"
+done
