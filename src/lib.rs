@@ -54,9 +54,12 @@
 //! * [`data`]: samples: bundled sets, CSV, synthetic;
 //! * [`model`]: activations, parametrizations, losses, closures: each one table;
 //! * [`rng`]: Philox, normals, noise addresses;
+//! * `choice`: enums of words with their names and meanings, one list each;
 //! * [`numbers`]: numbers as a journal would print them;
 //! * [`error`]: everything that can go wrong.
 #![warn(missing_docs)]
+
+mod choice;
 
 pub mod backend;
 pub mod claims;

@@ -1,7 +1,7 @@
 //! What a task of backend cpu takes at its peak, counted at the allocator: stored columns and row
 //! vectors, and no more than `plan` says.
 //!
-//! The only test of its file: the count is the process's.
+//! A program of its own: the allocator that counts is that of the whole process.
 
 #![allow(clippy::unwrap_used)]
 

@@ -16,9 +16,9 @@ mod synthetic;
 
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::choice::choice;
 use crate::error::{Error, Result};
 use cifar::Cifar;
 use classified::data_error;
@@ -26,36 +26,36 @@ use digits::Digits;
 use idx::Idx;
 use selection::Selection;
 
-/// Where samples come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// UCI optical digits, bundled: 8×8 pixels, ten classes.
-    Digits,
-    /// Two vectors of dimension 8, bundled.
-    Toy,
-    /// A folder with MNIST's or Fashion-MNIST's four IDX files, plain or gzip.
-    Idx,
-    /// A folder with the six files of CIFAR-10's binary version.
-    Cifar10,
-    /// A file with a header and numbers, plain or gzip: columns x…, then y….
-    Csv,
-    /// Two files of numpy.save: inputs and labels, samples along the first axis.
-    Npy,
-    /// Gaussian directions on the sphere of radius √d, with random signs as labels.
-    Synthetic,
+choice! {
+    /// Where samples come from.
+    pub enum Source {
+        /// UCI handwritten digits, bundled: 8×8 pixels (d = 64), ten classes.
+        Digits = "digits",
+        /// Two vectors of dimension d = 8 with one label each, bundled.
+        Toy = "toy",
+        /// A folder with MNIST's or Fashion-MNIST's four IDX files, plain or gzip.
+        Idx = "idx",
+        /// A folder with the six files of CIFAR-10's binary version.
+        Cifar10 = "cifar10",
+        /// A file of numbers, plain or gzip, with a header: columns x…, then y….
+        Csv = "csv",
+        /// Two files as numpy.save writes them: inputs, and labels; samples along the first axis.
+        Npy = "npy",
+        /// Gaussian directions on the sphere of radius √d, with random signs as labels.
+        Synthetic = "synthetic",
+    }
 }
 
-/// How classes become labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Labels {
-    /// −1 for the first of two classes, +1 for the second.
-    Sign,
-    /// One output a class.
-    OneHot,
-    /// The numbers in the file.
-    Values,
+choice! {
+    /// How classes become labels.
+    pub enum Labels {
+        /// −1 for the first of two classes, +1 for the second.
+        Sign = "sign",
+        /// One output a class: 1 for the class of the sample, else 0.
+        OneHot = "one-hot",
+        /// The numbers that the file or source gives.
+        Values = "values",
+    }
 }
 
 /// A resolved wish for data; every field that a source does not use is None.

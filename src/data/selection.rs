@@ -1,22 +1,20 @@
 //! Which records of a set are taken, and in which order.
 
 use rand::seq::SliceRandom;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::Request;
+use crate::choice::choice;
 use crate::rng::noise::{Direction, Purpose, tag};
 use crate::rng::philox::Philox;
 
-/// How many of each class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Selection {
-    /// As they come.
-    #[default]
-    First,
-    /// As many of each, up to one, the classes by turns.
-    Stratified,
+choice! {
+    /// How many samples of each class are taken.
+    pub enum Selection {
+        /// Samples as they come in the file (or in the order of `split_seed`).
+        First = "first",
+        /// Equally many of each class, up to one: the classes by turns.
+        Stratified = "stratified",
+    }
 }
 
 /// A problem, and what to do about it.

@@ -87,21 +87,9 @@ impl Check<'_> {
     /// A field that the source of the data does not know.
     pub fn unused<T>(&self, field: &str, value: &Option<T>, source: data::Source) -> Result<()> {
         if value.is_some() {
-            let problem = format!("does not apply to source {}", name_of(source));
+            let problem = format!("does not apply to source {}", source.name());
             return self.fail(field, problem, "remove it");
         }
         Ok(())
-    }
-}
-
-pub fn name_of(source: data::Source) -> &'static str {
-    match source {
-        data::Source::Digits => "digits",
-        data::Source::Toy => "toy",
-        data::Source::Idx => "idx",
-        data::Source::Cifar10 => "cifar10",
-        data::Source::Csv => "csv",
-        data::Source::Npy => "npy",
-        data::Source::Synthetic => "synthetic",
     }
 }

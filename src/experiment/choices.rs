@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::choice::choice;
+
 /// Questions the program answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -21,16 +23,16 @@ pub enum Study {
     Anatomy,
 }
 
-/// A group of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Group {
-    /// U
-    Input,
-    /// W_1 … W_L
-    Hidden,
-    /// V
-    Readout,
+choice! {
+    /// A group of weights.
+    pub enum Group {
+        /// The input weights U, n×d.
+        Input = "input",
+        /// The hidden weights W_1 … W_L, n×n each (two-layer blocks: both matrices).
+        Hidden = "hidden",
+        /// The readout weights V, n×O.
+        Readout = "readout",
+    }
 }
 
 /// Which samples an update uses.
@@ -64,93 +66,63 @@ impl Serialize for Batch {
     }
 }
 
-/// What turns gradients into updates.
-///
-/// The others are known by name only: they are refused with the reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimizer {
-    /// With momentum, weight decay and schedules.
-    Sgd,
-    /// Refused.
-    Adam,
-    /// Refused.
-    Adamw,
-    /// Refused.
-    Adagrad,
-    /// Refused.
-    Rmsprop,
-}
-
-/// How a training run is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Engine {
-    /// Matrix-free, by conditioning on answers.
-    Conditional,
-    /// Explicit weights.
-    Dense,
-}
-
-impl Engine {
-    /// Its name in experiments and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Engine::Conditional => "conditional",
-            Engine::Dense => "dense",
-        }
+choice! {
+    /// What turns gradients into updates.
+    ///
+    /// The others are known by name only: they are refused with the reason.
+    pub enum Optimizer {
+        /// (Stochastic) gradient descent, with momentum, weight decay and schedules.
+        Sgd = "sgd",
+        /// Refused: its updates are not of low rank.
+        Adam = "adam",
+        /// Refused: its updates are not of low rank.
+        Adamw = "adamw",
+        /// Refused: its updates are not of low rank.
+        Adagrad = "adagrad",
+        /// Refused: its updates are not of low rank.
+        Rmsprop = "rmsprop",
     }
 }
 
-/// What carries out the sweeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backend {
-    /// The f64 oracle.
-    Plain,
-    /// The fast one, f32 or f64.
-    Cpu,
-    /// One NVIDIA GPU, f32 or f64.
-    Cuda,
-}
-
-impl Backend {
-    /// Its name in experiments.
-    pub fn name(self) -> &'static str {
-        match self {
-            Backend::Plain => "plain",
-            Backend::Cpu => "cpu",
-            Backend::Cuda => "cuda",
-        }
+choice! {
+    /// How a training run is computed.
+    pub enum Engine {
+        /// Matrix-free: weights are sampled lazily, by conditioning on the answers they have given;
+        /// time O(n · rank).
+        Conditional = "conditional",
+        /// Explicit weight matrices; time O(n²).
+        Dense = "dense",
     }
 }
 
-/// The floating point format of vectors and weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// binary32
-    F32,
-    /// binary64
-    F64,
-}
-
-impl Precision {
-    /// Its name in experiments and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::F64 => "f64",
-        }
+choice! {
+    /// What carries out the sweeps.
+    pub enum Backend {
+        /// The short, slow reference implementation in f64, the oracle of the tests.
+        Plain = "plain",
+        /// The fast implementation on processors, in f32 or f64.
+        Cpu = "cpu",
+        /// One NVIDIA GPU, in f32 or f64.
+        Cuda = "cuda",
     }
 }
 
-/// How the hidden weights of the dense engine are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Storage {
-    /// All their numbers in the format of the run.
-    Full,
-    /// Initial ones frozen in bf16, what training adds in low-rank factors.
-    Bf16,
+choice! {
+    /// The floating point format of vectors and weights.
+    pub enum Precision {
+        /// Single precision, 32 bits (binary32).
+        F32 = "f32",
+        /// Double precision, 64 bits (binary64).
+        F64 = "f64",
+    }
+}
+
+choice! {
+    /// How the hidden weights of the dense engine are kept.
+    pub enum Storage {
+        /// Every weight in the format of the run.
+        Full = "full",
+        /// Initial weights frozen in bf16, what training adds in low-rank factors beside them.
+        Bf16 = "bf16",
+    }
 }

@@ -22,9 +22,9 @@ pub use crate::model::Block;
 pub use choices::{Backend, Batch, Engine, Group, Optimizer, Precision, Storage, Study};
 pub use settled::Settled;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::choice::choice;
 use crate::data::Request;
 use crate::error::Result;
 use crate::model::{
@@ -136,16 +136,16 @@ pub struct Ensemble {
     pub learning_rates: Option<Vec<f64>>,
 }
 
-/// What finite networks are compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReferenceKind {
-    /// Depth L with depth 2L at the same width.
-    Doubling,
-    /// All with one wide and deep network.
-    Network,
-    /// Nothing: every depth has its own noise.
-    None,
+choice! {
+    /// What finite networks are compared with.
+    pub enum ReferenceKind {
+        /// Depth L is compared with depth 2L at the same width.
+        Doubling = "doubling",
+        /// All are compared with one wide and deep network.
+        Network = "network",
+        /// Nothing is compared: every depth has its own noise.
+        None = "none",
+    }
 }
 
 /// Leading rows of h and g kept for strong errors.

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
 use super::{Batch, Block, Group, Optimizer, Precision, ReferenceKind, Rows, Storage, Study};
+use crate::choice::choice;
 use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
 use crate::model::{Activation, Closure, Exponents, Loss, Parametrization};
@@ -113,14 +114,16 @@ pub struct Schedule {
     pub factor: Option<f64>,
 }
 
-/// The kinds of schedules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub enum ScheduleKind {
-    Constant,
-    Cosine,
-    Step,
+choice! {
+    /// The kinds of schedules.
+    pub enum ScheduleKind {
+        /// The rates stay as they are.
+        Constant = "constant",
+        /// The rates fall along half a cosine, to `final` times their value at the last update.
+        Cosine = "cosine",
+        /// The rates are multiplied by `factor` every `every` updates.
+        Step = "step",
+    }
 }
 
 /// The object that a schedule may be.

@@ -164,8 +164,7 @@ fn model(raw: raw::Model, ensemble: &Ensemble, check: &Check) -> Result<Model> {
         return check.fail("model.exponents.branch", "vanilla has no branch exponent", help);
     }
     let train = raw.train.unwrap_or_else(|| vec![Group::Hidden]);
-    let names: Vec<String> =
-        train.iter().map(|group| format!("{group:?}").to_lowercase()).collect();
+    let names: Vec<&str> = train.iter().map(|group| group.name()).collect();
     check.distinct("model.train", &names)?;
     Ok(Model {
         parametrization,

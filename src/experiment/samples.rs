@@ -1,8 +1,9 @@
 //! Which samples an experiment asks for, from what was typed.
 
-use super::check::{Check, name_of};
+use super::check::Check;
 use super::raw;
 use crate::data::Source::{Cifar10, Csv, Digits, Idx, Npy, Synthetic, Toy};
+use crate::data::selection::Selection;
 use crate::data::{Labels, Request};
 use crate::error::Result;
 
@@ -55,13 +56,13 @@ pub fn samples(raw: raw::Data, check: &Check) -> Result<Request> {
             return check.fail("data.labels", "sign needs exactly two classes", help);
         }
         Labels::OneHot if classes.is_none() => {
-            let problem = format!("source {} has no classes", name_of(source));
+            let problem = format!("source {} has no classes", source.name());
             return check.fail("data.labels", problem, "take labels values");
         }
         _ => {}
     }
     let required = |field: &str, help: &str| {
-        let problem = format!("is required with source {}", name_of(source));
+        let problem = format!("is required with source {}", source.name());
         check.fail(field, problem, help)
     };
     match source {
@@ -94,7 +95,7 @@ pub fn samples(raw: raw::Data, check: &Check) -> Result<Request> {
         )?,
         classes,
         labels,
-        selection: raw.selection.unwrap_or_default(),
+        selection: raw.selection.unwrap_or(Selection::First),
         split_seed: raw.split_seed,
         standardize: raw.standardize.unwrap_or(false),
         normalize: raw.normalize.unwrap_or(has_classes || source == Synthetic),

@@ -1,6 +1,6 @@
 //! How networks are trained, from what was typed.
 
-use super::check::{Check, name_of};
+use super::check::Check;
 use super::raw::{self, ScheduleKind};
 use super::{Batch, EndRates, Ensemble, Optimizer, Training};
 use crate::data::{Labels, Request, Source};
@@ -80,7 +80,7 @@ fn require_classes(data: &Request, check: &Check) -> Result<()> {
         (Source::Toy | Source::Synthetic, _) => fail(
             format!(
                 "cross-entropy needs an output a class, but source {} has one output",
-                name_of(data.source)
+                data.source.name()
             ),
             "take loss squared, or another source",
         ),
@@ -111,18 +111,13 @@ fn optimizer(typed: Option<Optimizer>, check: &Check) -> Result<Optimizer> {
 
 fn schedule(raw: raw::Schedule, steps: u32, check: &Check) -> Result<Schedule> {
     let kind = raw.kind.unwrap_or(ScheduleKind::Constant);
-    let name = match kind {
-        ScheduleKind::Constant => "constant",
-        ScheduleKind::Cosine => "cosine",
-        ScheduleKind::Step => "step",
-    };
     for (field, there, of) in [
         ("final", raw.last.is_some(), ScheduleKind::Cosine),
         ("every", raw.every.is_some(), ScheduleKind::Step),
         ("factor", raw.factor.is_some(), ScheduleKind::Step),
     ] {
         if there && kind != of {
-            let problem = format!("does not apply to schedule {name}");
+            let problem = format!("does not apply to schedule {}", kind.name());
             return check.fail(&format!("training.schedule.{field}"), problem, "remove it");
         }
     }

@@ -2,43 +2,31 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, PI, SQRT_2};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::gaussian;
+use crate::choice::choice;
 
-/// φ, applied entrywise to the features of the residual stream.
-///
-/// Transcendental functions come from the `libm` crate, so that values do not depend on the
-/// system's C library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    /// φ(u) = u
-    Identity,
-    /// φ(u) = tanh u
-    Tanh,
-    /// φ(u) = max(u, 0), φ'(0) = 0
-    Relu,
-    /// φ(u) = erf u
-    Erf,
-    /// φ(u) = u P(z ≤ u), z ~ N(0,1)
-    Gelu,
-    /// φ(u) = ln(1 + eᵘ)
-    Softplus,
+choice! {
+    /// φ, applied entrywise to the features of the residual stream.
+    ///
+    /// Transcendental functions come from the `libm` crate, so that values do not depend on the
+    /// system's C library.
+    pub enum Activation {
+        /// φ(u) = u: a linear network.
+        Identity = "identity",
+        /// φ(u) = tanh u, the hyperbolic tangent.
+        Tanh = "tanh",
+        /// φ(u) = max(u, 0), with φ'(0) = 0.
+        Relu = "relu",
+        /// φ(u) = erf u, the error function.
+        Erf = "erf",
+        /// φ(u) = u P(z ≤ u) of a standard normal z.
+        Gelu = "gelu",
+        /// φ(u) = ln(1 + eᵘ), a smooth relu.
+        Softplus = "softplus",
+    }
 }
 
 impl Activation {
-    /// Every activation, for tables and tests.
-    pub const ALL: [Activation; 6] = [
-        Activation::Identity,
-        Activation::Tanh,
-        Activation::Relu,
-        Activation::Erf,
-        Activation::Gelu,
-        Activation::Softplus,
-    ];
-
     /// φ(u).
     pub fn value(self, u: f64) -> f64 {
         match self {

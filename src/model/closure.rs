@@ -2,37 +2,23 @@
 
 use std::ops::Range;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::choice::choice;
 
-/// What a backward query of a layer conditions on.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Closure {
-    /// All forward columns so far: the finite network itself.
-    Exact,
-    /// The forward columns of earlier steps: Neural Feature Dynamics.
-    Nfd,
-    /// Nothing forward, ever, and forward queries nothing backward: independent backward weights
-    /// that receive the same updates (gradient-independence assumption).
-    Gia,
+choice! {
+    /// What a backward query of a layer conditions on.
+    pub enum Closure {
+        /// The finite network itself: backward queries condition on all forward columns so far.
+        Exact = "exact",
+        /// Neural Feature Dynamics: backward queries condition on the forward columns of earlier steps
+        /// only.
+        Nfd = "nfd",
+        /// Gradient-independence assumption: backward weights independent of the forward ones, which
+        /// receive the same updates.
+        Gia = "gia",
+    }
 }
 
 impl Closure {
-    /// Every closure, in the order of the tables.
-    pub const ALL: [Closure; 3] = [Closure::Exact, Closure::Nfd, Closure::Gia];
-
-    /// Its name in experiments and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Closure::Exact => "exact",
-            Closure::Nfd => "nfd",
-            Closure::Gia => "gia",
-        }
-    }
-
     /// Whether forward queries condition on the backward columns.
     pub fn forward_conditions(self) -> bool {
         self != Closure::Gia

@@ -1,16 +1,15 @@
 //! Losses and their derivatives χ with respect to the outputs.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::choice::choice;
 
-/// A loss, averaged over samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// ½ mean_p Σ_o (f_po − y_po)²
-    Squared,
-    /// −mean_p Σ_o y_po ln softmax(f_p)_o
-    CrossEntropy,
+choice! {
+    /// A loss, averaged over samples.
+    pub enum Loss {
+        /// Half the squared error, ½ mean_p Σ_o (f_po − y_po)².
+        Squared = "squared",
+        /// Cross-entropy of one-hot labels, −mean_p Σ_o y_po ln softmax(f_p)_o.
+        CrossEntropy = "cross-entropy",
+    }
 }
 
 impl Loss {

@@ -26,34 +26,34 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Activation;
+use crate::choice::choice;
 
-/// The named parametrizations.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Parametrization {
-    /// Branch L^{-1/2}, rates independent of depth.
-    DepthMup,
-    /// Branch of order one.
-    Mup,
-    /// No skip connection: h_l = σ n^{-1/2} W φ(h_{l-1}).
-    Vanilla,
-    /// The lazy control: branch L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
-    Ntk,
-    /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what that
-    /// matrix learns dies out with depth (arXiv 2512.21075, version 1).
-    DepthMupCorrected,
+choice! {
+    /// The named parametrizations.
+    pub enum Parametrization {
+        /// Depth-μP: branches times L^{-1/2}, learning rates independent of depth.
+        DepthMup = "depth-mup",
+        /// μP in width only: branches of order one at every depth.
+        Mup = "mup",
+        /// No skip connection: h_l = σ n^{-1/2} W φ(h_{l-1}).
+        Vanilla = "vanilla",
+        /// The lazy (kernel) control: branches times L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
+        Ntk = "ntk",
+        /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what that
+        /// matrix learns dies out with depth (arXiv 2512.21075, version 1).
+        DepthMupCorrected = "depth-mup-corrected",
+    }
 }
 
-/// The form of a residual branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Block {
-    /// h += m n^{-1/2} W φ(h)
-    OneLayer,
-    /// h += m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h))
-    TwoLayer,
+choice! {
+    /// The form of a residual branch.
+    pub enum Block {
+        /// One matrix a block: h_l = h_{l-1} + m n^{-1/2} W φ(h_{l-1}).
+        OneLayer = "one-layer",
+        /// Two matrices a block: h_l = h_{l-1} + m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h_{l-1})); dense networks
+        /// (closures exact and gia) on the processor.
+        TwoLayer = "two-layer",
+    }
 }
 
 impl Block {
@@ -135,26 +135,6 @@ pub struct Inner {
 }
 
 impl Parametrization {
-    /// All of them.
-    pub const ALL: [Parametrization; 5] = [
-        Parametrization::DepthMup,
-        Parametrization::Mup,
-        Parametrization::Vanilla,
-        Parametrization::Ntk,
-        Parametrization::DepthMupCorrected,
-    ];
-
-    /// Its name in experiments and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Parametrization::DepthMup => "depth-mup",
-            Parametrization::Mup => "mup",
-            Parametrization::Vanilla => "vanilla",
-            Parametrization::Ntk => "ntk",
-            Parametrization::DepthMupCorrected => "depth-mup-corrected",
-        }
-    }
-
     /// Its depth exponents. `vanilla` has none: its branch multiplier is σ.
     pub fn exponents(self) -> Exponents {
         let branch = match self {

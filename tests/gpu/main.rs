@@ -1,4 +1,5 @@
-//! Backend cuda's numbers against plain, in a program that jobs/gpu-check.sh takes to a node with a GPU.
+//! Backend cuda's numbers against plain, in a program of their own, which jobs/gpu-check.sh takes to a node
+//! with a GPU.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,6 @@
-//! Every suite that needs no process of its own, in one program: `cargo test --test suites NAME::`.
+//! Every suite that needs no process of its own, in one program, which links the library once: one suite
+//! is `cargo test --release --test suites NAME::`. Tests run side by side here, so none may change what the
+//! whole process has (environment, current directory, signal handlers, allocator).
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,6 +21,7 @@ mod data_files;
 mod deal;
 mod dense;
 mod descent;
+mod documents;
 mod engines;
 mod evaluation;
 mod experiment;
@@ -27,6 +30,7 @@ mod kernels;
 mod law;
 mod limit;
 mod minibatch;
+mod modules;
 mod order_parameters;
 mod pairs;
 mod plan;

@@ -1,8 +1,6 @@
 //! The pages of the repository: citations in the sources name sections that exist, links lead
 //! somewhere, formulas are written as GitHub shows them.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
