@@ -1,12 +1,15 @@
-//! Tells the program which sources and compiler it was built from (both may be unknown), and compiles
-//! its CUDA kernels where there is NVRTC.
+//! Tells the program which sources and compiler it was built from (both may be unknown), gives it the
+//! structures that its CUDA kernels are called with, and compiles these kernels where there is NVRTC.
 //!
-//! Every `kernels/*.cu` becomes machine code for the architectures below and PTX for newer ones, all of
-//! it embedded. Compiled images are kept in the build folder by the hash of what they depend on.
+//! Every `.cu` file below `kernels/` becomes machine code for the architectures below and PTX for newer
+//! ones, all of it embedded. Compiled images are kept in the build folder by the hash of what they depend
+//! on.
 
 // A build script that panics is a build that fails with the message.
 #![allow(clippy::expect_used)]
 
+#[path = "build/arguments.rs"]
+mod arguments;
 #[path = "src/backend/cuda/device/nvrtc.rs"]
 #[allow(dead_code)]
 mod nvrtc;
@@ -20,7 +23,7 @@ use std::{env, fs};
 
 use nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
-/// What is compiled for; [`Target::Ptx`] serves what is newer.
+/// What every kernel is compiled for; [`Target::Ptx`] serves newer architectures.
 const TARGETS: [Target; 7] = [
     Target::Code(80),
     Target::Code(86),
@@ -53,12 +56,14 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     (done.status.success() && !text.is_empty()).then_some(text)
 }
 
-/// Writes `images.rs`, a table of [`nfd::backend::cuda::device::image`].
+/// Writes `arguments.rs` and `images.rs`, which `backend::cuda::arguments` and `backend::cuda::device::image`
+/// include.
 fn kernels() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let folder = root.join("target/nvrtc");
     println!("cargo::rerun-if-changed=kernels");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=src/backend/cuda/device/nvrtc.rs");
     for variable in ["NFD_NVRTC", "CUDA_HOME", "CUDA_PATH"] {
         println!("cargo::rerun-if-env-changed={variable}");
@@ -68,6 +73,13 @@ fn kernels() {
     println!("cargo::rerun-if-changed={}", folder.display());
     let programs = sources(&root.join("kernels"), "cu");
     let headers = sources(&root.join("kernels"), "cuh");
+    let structures = headers.iter().chain(&programs);
+    let structures = structures.map(|file| arguments::rust_structures(&file.name, &file.text));
+    match structures.collect::<Result<String, String>>() {
+        Ok(all) => fs::write(out.join("arguments.rs"), format!("arguments! {{\n{all}}}\n"))
+            .expect("OUT_DIR is writable"),
+        Err(wrong) => println!("cargo::error={wrong}"),
+    }
     let compiler = match Nvrtc::find(&folder).and_then(|nvrtc| Ok((nvrtc.version()?, nvrtc))) {
         Ok(compiler) => Some(compiler),
         Err(error) => {
@@ -86,23 +98,24 @@ fn kernels() {
     let version = compiler.as_ref().map(|((major, minor), _)| format!("{major}.{minor}"));
     let _ = writeln!(
         table,
-        "/// The version of the compiler of the embedded images.\npub const COMPILER: Option<&str> = {version:?};"
+        "/// Version of the compiler of the embedded images; none where the build had no compiler.\npub const COMPILER: Option<&str> = {version:?};"
     );
     let _ = writeln!(
         table,
-        "/// What kernels include: names and texts.\npub const HEADERS: &[(&str, &str)] = &{};",
+        "/// Headers of the kernels: their names in `#include`, and their texts.\npub const HEADERS: &[(&str, &str)] = &{};",
         included(&headers)
     );
-    let _ = writeln!(table, "/// All files of kernels.\npub const FAMILIES: &[Family] = &[");
+    let _ =
+        writeln!(table, "/// All files of kernels.\npub const KERNEL_FILES: &[KernelFile] = &[");
     let images = match &compiler {
         Some((version, nvrtc)) => compile(nvrtc, *version, &out, (&programs, &headers)),
         None => Vec::new(),
     };
-    for (path, _) in &programs {
-        let name = name_of(path);
-        let _ = writeln!(table, "    Family {{ name: {name:?}, source: include_str!({path:?}),");
+    for Source { name, path, .. } in &programs {
+        let _ =
+            writeln!(table, "    KernelFile {{ name: {name:?}, source: include_str!({path:?}),");
         let _ = writeln!(table, "        images: &[");
-        for image in images.iter().filter(|image| image.family == name) {
+        for image in images.iter().filter(|image| image.program == *name) {
             let (image_at, log_at) = (&image.file, image.file.with_extension("log"));
             let _ = writeln!(
                 table,
@@ -117,12 +130,18 @@ fn kernels() {
     fs::write(out.join("images.rs"), table).expect("OUT_DIR is writable");
 }
 
-/// A file and its text.
-type Source = (PathBuf, String);
+/// A file below `kernels/`.
+struct Source {
+    /// As other files include it: its path within `kernels/`.
+    name: String,
+    path: PathBuf,
+    text: String,
+}
 
-/// One compiled program.
+/// A program that was compiled for one target.
 struct Image {
-    family: String,
+    /// The name of its source.
+    program: String,
     target: Target,
     file: PathBuf,
 }
@@ -145,21 +164,19 @@ fn compile(
         known
     });
     let targets: Vec<Target> = targets.collect();
-    let names: Vec<String> = headers.iter().map(|(path, _)| file_name(path)).collect();
-    let headers: Vec<(&str, &str)> =
-        names.iter().zip(headers).map(|(name, (_, text))| (&name[..], &text[..])).collect();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|h| (&h.name[..], &h.text[..])).collect();
     let work: Vec<(&Source, Target)> =
         programs.iter().flat_map(|program| targets.iter().map(move |t| (program, *t))).collect();
     let (next, images) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let worker = || {
-        while let Some(((path, source), target)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some((source, target)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let Source { name, text, .. } = source;
             let hash =
-                hash(&[source, &format!("{headers:?} {:?} {version:?}", nvrtc::options(*target))]);
-            let family = name_of(path);
-            let file = out.join(format!("{family}.{target}.{hash:016x}"));
+                hash(&[text, &format!("{headers:?} {:?} {version:?}", nvrtc::options(*target))]);
+            let file = out.join(format!("{}.{target}.{hash:016x}", name.replace('/', "-")));
             let log = file.with_extension("log");
             if !file.exists() || !log.exists() {
-                let program = Program { name: &file_name(path), source, headers: &headers };
+                let program = Program { name, source: text, headers: &headers };
                 match nvrtc.compile(program, *target) {
                     Ok(compiled) => {
                         fs::write(&log, compiled.log).expect("OUT_DIR is writable");
@@ -175,7 +192,7 @@ fn compile(
                     }
                 }
             }
-            let image = Image { family, target: *target, file };
+            let image = Image { program: name.clone(), target: *target, file };
             images.lock().expect("no worker panics").push(image);
         }
     };
@@ -190,31 +207,29 @@ fn compile(
     images
 }
 
-/// Files of a folder by their ending, sorted, with their texts.
+/// All files below a folder that end in `.ending`, by name.
 fn sources(folder: &Path, ending: &str) -> Vec<Source> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
-    files.sort();
-    let text = |path: PathBuf| {
-        let text = fs::read_to_string(&path).expect("kernels are text");
-        (path, text)
-    };
-    files.into_iter().map(text).collect()
+    let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == ending) {
+                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy();
+                let name = name.replace('\\', "/");
+                let text = fs::read_to_string(&path).expect("kernels are text");
+                found.push(Source { name, path, text });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
 }
 
 fn included(files: &[Source]) -> String {
-    let each =
-        files.iter().map(|(path, _)| format!("({:?}, include_str!({path:?}))", file_name(path)));
+    let each = files.iter().map(|file| format!("({:?}, include_str!({:?}))", file.name, file.path));
     format!("[{}]", each.collect::<Vec<_>>().join(", "))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// FNV-1a, 64 bits: names files, protects nothing.

@@ -10,21 +10,21 @@ use thiserror::Error;
 pub enum Place {
     /// A line and a column of the experiment file, from 1.
     File {
-        /// The experiment file.
+        /// Path of the experiment file.
         file: PathBuf,
-        /// Line
+        /// The line's number, from 1.
         line: usize,
-        /// Column, in characters.
+        /// The column in characters, from 1.
         column: usize,
     },
-    /// `--set FIELD=…`
+    /// A field set on the command line by `--set FIELD=…`.
     Override {
         /// The dotted path that was set.
         field: String,
     },
     /// A field that is not written anywhere: a default that does not fit the rest.
     Default {
-        /// The experiment file.
+        /// Path of the experiment file.
         file: PathBuf,
     },
 }
@@ -39,7 +39,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The library's errors.
+/// Everything that can go wrong; its text says what, where, and what to do next.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The experiment does not say what can be run.
@@ -49,9 +49,9 @@ pub enum Error {
         place: Place,
         /// Dotted path of the field; the file itself for a syntax error.
         field: String,
-        /// What is wrong.
+        /// What is wrong, in words.
         problem: String,
-        /// What to do.
+        /// What to do about it, in words.
         help: String,
     },
     /// Data cannot be loaded or does not fit.
@@ -61,19 +61,19 @@ pub enum Error {
         source_name: String,
         /// Line of the file, from 1.
         row: Option<u64>,
-        /// What is wrong.
+        /// What is wrong, in words.
         problem: String,
-        /// What to do.
+        /// What to do about it, in words.
         help: String,
     },
     /// The run directory is not usable for this experiment.
     #[error("{}: {problem}\n  {help}", .directory.display())]
     RunDirectory {
-        /// The directory.
+        /// Path of the run directory.
         directory: PathBuf,
-        /// What is wrong.
+        /// What is wrong, in words.
         problem: String,
-        /// What to do.
+        /// What to do about it, in words.
         help: String,
     },
     /// A file could not be written: the disk is full, or fails.
@@ -83,11 +83,11 @@ pub enum Error {
         .path.display()
     )]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was to be written.
+        /// The number of bytes that were to be written.
         bytes: u64,
-        /// The system's reason.
+        /// The reason that the system gives.
         source: std::io::Error,
     },
     /// A signal asked to stop.
@@ -97,11 +97,11 @@ pub enum Error {
         .directory.display()
     )]
     Interrupted {
-        /// Where they are.
+        /// The run directory that holds them.
         directory: PathBuf,
-        /// Those.
+        /// The number of finished tasks.
         finished: usize,
-        /// All.
+        /// The number of all tasks.
         tasks: usize,
     },
     /// Shards that are not whole together.
@@ -111,11 +111,11 @@ pub enum Error {
         .directory.display()
     )]
     Unmerged {
-        /// Where they are.
+        /// The run directory that holds them.
         directory: PathBuf,
-        /// Those.
+        /// The number of finished tasks.
         finished: usize,
-        /// All.
+        /// The number of all tasks.
         tasks: usize,
     },
     /// The machine has less than the experiment needs.
@@ -124,31 +124,31 @@ pub enum Error {
         .needed / 1e9, .available / 1e9
     )]
     TooLarge {
-        /// "memory" or "disk"
+        /// What there is not enough of: memory, device memory or disk.
         what: &'static str,
-        /// Bytes
+        /// The number of bytes that the experiment needs.
         needed: f64,
-        /// Bytes
+        /// The number of bytes that are free.
         available: f64,
-        /// What to do.
+        /// What to do about it, in words.
         help: String,
     },
     /// A GPU is missing, or failed.
     #[error("{problem}\n  {help}")]
     Device {
-        /// What it is.
+        /// What is missing or failed, in words.
         problem: String,
-        /// What to do.
+        /// What to do about it, in words.
         help: String,
-        /// Whether it was there and failed.
+        /// Whether a device was there and failed.
         failed: bool,
     },
     /// The processes of one run do not fit together, or one of them failed.
     #[error("{problem}\n  {help}")]
     Ranks {
-        /// What it is, and at which rank.
+        /// What went wrong, and at which rank.
         problem: String,
-        /// What to do.
+        /// What to do about it, in words.
         help: String,
         /// Whether one failed at work, rather than was started wrongly.
         failed: bool,
@@ -160,17 +160,17 @@ pub enum Error {
         action: &'static str,
         /// What it was done to.
         path: PathBuf,
-        /// The system's reason.
+        /// The reason that the system gives.
         source: std::io::Error,
     },
 }
 
-/// The library's results.
+/// A result of this library, or one of its errors.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Exit codes of the program.
 pub mod exit {
-    /// Everything was done.
+    /// Everything that was asked for is done.
     pub const DONE: u8 = 0;
     /// The machine, a device, a disk or another process failed, or computes wrongly.
     pub const FAILED: u8 = 1;

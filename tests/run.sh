@@ -147,14 +147,14 @@ else
 fi
 suite "documentation" documentation
 suite "software device" software_device
-# arrays.npz is read by NumPy itself, report.html shown by Chromium; without them their tests say that
-# they are skipped, and fail under CI.
+# arrays.npz is read by NumPy itself, examples/ by pandas too, report.html shown by Chromium; without them
+# their tests say that they are skipped, and fail under CI.
 if [ -z "${NFD_PYTHON:-}" ]; then
   export NFD_PYTHON=python3
-  if $install && ! python3 -c 'import numpy' 2>/dev/null; then
+  if $install && ! python3 -c 'import numpy, pandas' 2>/dev/null; then
     NFD_PYTHON=$PWD/target/python/bin/python
     [ -x "$NFD_PYTHON" ] || suite "python" python3 -m venv target/python
-    suite "numpy" "$NFD_PYTHON" -m pip install --quiet numpy
+    suite "pandas" "$NFD_PYTHON" -m pip install --quiet numpy pandas
   fi
 fi
 # Programs of both MPI libraries, before the tests, which build nfd without MPI again.

@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use common::missing::skipped;
 use common::results::final_files;
 use common::slurm::{self, Slurm, wait_for};
-use nfd::store::journal::contents;
+use nfd::store::journal::read_contents;
 
 const PLAIN: &str = env!("CARGO_BIN_EXE_nfd");
 /// Many tasks, of some 10 s together on one core.
@@ -104,7 +104,7 @@ fn journals(run: &Path) -> Vec<PathBuf> {
 
 /// Tasks in all journals of a run directory.
 fn finished(run: &Path) -> usize {
-    journals(run).iter().map(|file| contents(file).unwrap().index.len()).sum()
+    journals(run).iter().map(|file| read_contents(file).unwrap().index.len()).sum()
 }
 
 /// Until a run of the job has finished one.
@@ -141,7 +141,7 @@ fn a_cluster_job_is_warned_requeued_and_resumed() {
     assert_undisturbed(&run, NARROW);
     assert_eq!(finished(&run), TASKS, "a finished task ran twice");
     let each: Vec<usize> =
-        journals(&run).iter().map(|file| contents(file).unwrap().index.len()).collect();
+        journals(&run).iter().map(|file| read_contents(file).unwrap().index.len()).collect();
     assert!(each.len() == 2 && each.iter().all(|&own| own > TASKS / 4), "not shared: {each:?}");
 }
 

@@ -69,7 +69,7 @@ impl Machine {
             let normals = seconds(|| {
                 rayon::broadcast(|_| {
                     let mut rows = [0.0; CHUNK];
-                    let column = normal::Column { key: [1, 2], address: [3, 4, 5] };
+                    let column = normal::NoiseColumn { key: [1, 2], address: [3, 4, 5] };
                     for fill in 0..FILLS {
                         normal::fill(set, column, fill * CHUNK as u32 / 4, black_box(&mut rows));
                     }

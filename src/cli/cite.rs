@@ -8,20 +8,20 @@ use super::print;
 use crate::error::{Result, exit};
 use crate::experiment::resolve::resolve;
 use crate::experiment::source::Source;
-use crate::job::request::read;
+use crate::job::prepare::read_manifest;
 use crate::report::citations::bibtex;
 use crate::store::manifest;
 
 /// Arguments of `nfd cite`.
 #[derive(Args)]
 pub struct Arguments {
-    /// The run directory.
+    /// The run directory to cite.
     directory: PathBuf,
 }
 
-/// Prints the entries.
+/// Prints the BibTeX entries on stdout.
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let manifest = read(&arguments.directory)?;
+    let manifest = read_manifest(&arguments.directory)?;
     let file = arguments.directory.join(manifest::NAME);
     let source = Source::new(&file, manifest.experiment.to_string(), &[])?;
     let experiment = resolve(source.parse()?, &source)?.experiment;

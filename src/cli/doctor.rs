@@ -8,16 +8,16 @@ use crate::backend::cuda::device::image;
 use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
 use crate::backend::cuda::device::probe::{self, Driver};
 use crate::comm;
-use crate::ensemble::plan::free;
+use crate::ensemble::plan::Free;
 use crate::error::{Result, exit};
-use crate::rng::normal::{Column, Instructions, fill};
+use crate::rng::normal::{Instructions, NoiseColumn, fill};
 
 /// Prints the findings; exit code 1 if the machine computes wrong normals.
 pub fn run() -> Result<u8> {
     let available = Instructions::available();
     let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let free = free(Path::new("runs"));
+    let free = Free::detect(Path::new("runs"), 1);
     let wrong: Vec<&str> =
         available.iter().filter(|&&set| !agrees(set)).map(|set| set.name()).collect();
 
@@ -45,7 +45,7 @@ pub fn run() -> Result<u8> {
         wrong => format!("WRONG with {}: do not trust results of this machine", wrong.join(", ")),
     };
     let _ = writeln!(out, "normals        {normals}");
-    let _ = writeln!(out, "backends       cpu, cuda (dense engine), plain (f64)");
+    let _ = writeln!(out, "backends       cpu, cuda, plain (f64)");
     gpu(&mut out);
     let mpi =
         comm::library().unwrap_or_else(|| "none: one process; build with --features mpi".into());
@@ -56,7 +56,7 @@ pub fn run() -> Result<u8> {
 
 /// What a GPU would be offered, and whether there is one; what is missing is said with its cost.
 fn gpu(out: &mut String) {
-    let images = || image::FAMILIES.iter().flat_map(|family| family.images);
+    let images = || image::KERNEL_FILES.iter().flat_map(|file| file.images);
     let _ = match image::COMPILER {
         None => writeln!(out, "GPU kernels    none: built without NVRTC; compiled at every start"),
         Some(version) => {
@@ -69,7 +69,7 @@ fn gpu(out: &mut String) {
             writeln!(out, "GPU kernels    by NVRTC {version}, {kilobytes} kB, for {targets}")
         }
     };
-    let _ = match probe::driver() {
+    let _ = match probe::find_driver() {
         Driver::Absent => {
             writeln!(out, "GPU driver     none (no libcuda): everything runs on the processor")
         }
@@ -80,9 +80,9 @@ fn gpu(out: &mut String) {
             for (i, device) in devices.iter().enumerate() {
                 let (number, name) = (format!("GPU {i}"), &device.name);
                 let memory = device.memory as f64 / 1e9;
-                let fits = image::FAMILIES
+                let fits = image::KERNEL_FILES
                     .iter()
-                    .all(|family| !image::candidates(family.images, device.capability).is_empty());
+                    .all(|file| !image::fitting_images(file.images, device.capability).is_empty());
                 let cost = if fits { "" } else { "; no kernels fit it, NVRTC has to compile them" };
                 let (of, and) = device.capability;
                 let _ = writeln!(
@@ -93,20 +93,21 @@ fn gpu(out: &mut String) {
             writeln!(out, "GPU driver     for CUDA {major}.{minor}")
         }
     };
-    let _ = match Nvrtc::find(&image::folder()).and_then(|found| Ok((found.version()?, found))) {
-        Ok(((major, minor), nvrtc)) => {
-            writeln!(out, "NVRTC          {major}.{minor} from {}", nvrtc.path().display())
-        }
-        Err(NvrtcError::NotFound { .. }) => {
-            writeln!(out, "NVRTC          none: GPUs that no kernels above fit cannot be used")
-        }
-        Err(error) => writeln!(out, "NVRTC          {error}"),
-    };
+    let _ =
+        match Nvrtc::find(&image::nvrtc_folder()).and_then(|found| Ok((found.version()?, found))) {
+            Ok(((major, minor), nvrtc)) => {
+                writeln!(out, "NVRTC          {major}.{minor} from {}", nvrtc.path().display())
+            }
+            Err(NvrtcError::NotFound { .. }) => {
+                writeln!(out, "NVRTC          none: GPUs that no kernels above fit cannot be used")
+            }
+            Err(error) => writeln!(out, "NVRTC          {error}"),
+        };
 }
 
 /// Whether an instruction set gives the portable bits over a column that crosses vector ends.
 fn agrees(set: Instructions) -> bool {
-    let column = Column { key: [1, 2], address: [3, 4, 5] };
+    let column = NoiseColumn { key: [1, 2], address: [3, 4, 5] };
     let (mut expected, mut found) = (vec![0.0; 4099], vec![0.0; 4099]);
     fill(Instructions::Portable, column, 7, &mut expected);
     fill(set, column, 7, &mut found);

@@ -15,12 +15,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::data::DataSet;
-use crate::ensemble::Outcome;
 use crate::error::{Error, Result, exit};
-use crate::experiment::Experiment;
+use crate::job::Measured;
+use crate::job::messages::report_error;
+use crate::job::prepare::Prepared;
 use crate::report::publish;
-use crate::store::RunDirectory;
 
 /// Finite deep residual networks, their infinite-depth limit, and how fast the one becomes the
 /// other.
@@ -51,37 +50,33 @@ enum Verb {
     Schema,
 }
 
-/// Parses `arguments` (the program's name first), runs, and says how it went. Usage errors exit
-/// with 2 inside clap.
+/// Parses `arguments` (the program's name first), runs the verb, and returns its exit code. Usage errors
+/// exit with 2 inside clap.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let parsed = Arguments::parse_from(&arguments);
+    let typed: Vec<String> = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let result = match parsed.verb {
-        Verb::Run(verb) => run::run(&verb, &arguments),
+        Verb::Run(verb) => run::run(&verb, &typed),
         Verb::Plan(verb) => plan::run(&verb),
-        Verb::Merge(verb) => merge::run(&verb, &arguments),
+        Verb::Merge(verb) => merge::run(&verb, &typed),
         Verb::Status(verb) => status::run(&verb),
-        Verb::Report(verb) => report::run(&verb, &arguments),
+        Verb::Report(verb) => report::run(&verb, &typed),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor => doctor::run(),
         Verb::Schema => schema::run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("nfd: {error}");
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => ExitCode::from(report_error(&error)),
     }
 }
 
-/// Writes the final files of a run directory and prints what they say in short.
-fn publish(
-    experiment: &Experiment,
-    data: &DataSet,
-    outcome: &Outcome,
-    directory: &RunDirectory,
-) -> Result<u8> {
-    print(&publish::publish(experiment, data, outcome, directory)?)?;
+/// Writes the final files of a run directory, prints what they say in short, and returns the exit code.
+fn publish(measured: &Measured) -> Result<u8> {
+    let Measured { prepared, directory, outcome } = measured;
+    let Prepared { resolved, data, .. } = prepared;
+    let text = publish::publish(&resolved.experiment, data, outcome, directory)?;
+    print(&text)?;
     for (task, divergence) in &outcome.diverged {
         let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
         eprintln!(
@@ -97,7 +92,7 @@ fn publish(
     Ok(if outcome.diverged.is_empty() { exit::DONE } else { exit::SOME_DIVERGED })
 }
 
-/// Results go to stdout; a reader that has gone away is no error.
+/// Prints results to stdout; a reader that has gone away is no error.
 fn print(text: &str) -> Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {

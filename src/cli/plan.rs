@@ -10,18 +10,18 @@ use crate::comm;
 use crate::ensemble::cost::Cost;
 use crate::ensemble::deal::{Prediction, predict};
 use crate::ensemble::machine::Machine;
-use crate::ensemble::plan::{Free, Plan, free};
+use crate::ensemble::plan::{Free, Plan};
 use crate::error::{Error, Result, exit};
 use crate::experiment::grid::Task;
-use crate::experiment::work::Rates;
-use crate::job::request::{Prepared, Typed};
+use crate::job::prepare::Prepared;
+use crate::job::request::Request;
 use crate::report::table::align;
 
 /// Arguments of `nfd plan`.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    typed: Typed,
+    request: Request,
     /// Say what it takes on so many MPI ranks, each with --threads, as in --ranks 1,8,64.
     #[arg(long, value_name = "N", value_delimiter = ',')]
     ranks: Vec<NonZeroUsize>,
@@ -30,12 +30,12 @@ pub struct Arguments {
 /// Prints the plan; an error when it does not fit into memory or onto the disk.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let local = comm::local_rank();
-    let prepared = arguments.typed.prepare(local)?;
+    let prepared = Prepared::new(&arguments.request, local)?;
     for decision in &prepared.resolved.decisions {
         eprintln!("nfd: {decision}");
     }
     // A cluster's login node has no GPU and plans for those that have one.
-    let machine = match Machine::of(&prepared.resolved.experiment, local) {
+    let machine = match Machine::find(&prepared.resolved.experiment, local) {
         Err(error @ Error::Device { .. }) => {
             eprintln!("nfd: warning: {error}\n  planned without a look at the device");
             None
@@ -43,10 +43,10 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         machine => Some(machine?),
     };
     let path = machine.as_ref().map_or("none", Machine::numeric_path);
-    let (_, finished) = prepared.finished(path)?;
+    let finished = prepared.read_finished(path)?.tasks;
     let Prepared { output, mut plan, .. } = prepared;
     let device = machine.as_ref().map_or(Ok(None), Machine::device_memory)?;
-    let free = Free { device, ..free(&output) };
+    let free = Free { device, ..Free::detect(&output, 1) };
     // The nodes of a cluster have memory of their own.
     let scaled = scaling(&plan, &arguments.ranks);
     plan.fit(free.memory);
@@ -103,26 +103,8 @@ fn describe(plan: &Plan) -> String {
     }
     let mut out = align(&lines);
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{}", totals(plan));
+    let _ = writeln!(out, "{}", plan.totals());
     out
-}
-
-/// One line: tasks, time, memory, disk.
-pub fn totals(plan: &Plan) -> String {
-    let Rates { timings, .. } = plan.rates;
-    let by = match timings {
-        0 => "uncalibrated".to_owned(),
-        n => format!("calibrated by {n} timings"),
-    };
-    format!(
-        "{} tasks, {} at once on {} threads, about {:.0} s ({by}), {:.2} GB of memory, {:.2} GB of disk",
-        plan.tasks.len(),
-        plan.workers(),
-        plan.threads,
-        plan.wall_seconds().ceil(),
-        plan.bytes() / 1e9,
-        plan.disk_bytes(&|_| false) / 1e9
-    )
 }
 
 /// The table of what several ranks take; empty for none.
@@ -143,11 +125,4 @@ fn scaling(plan: &Plan, ranks: &[NonZeroUsize]) -> String {
         ]);
     }
     align(&lines)
-}
-
-/// One line: what the plan takes on so many ranks.
-pub fn ranks(plan: &Plan, ranks: usize) -> String {
-    let Prediction { makespan, efficiency, .. } = predict(plan, ranks);
-    let (seconds, efficiency) = (makespan.ceil(), 100.0 * efficiency);
-    format!("dealt to {ranks} ranks: about {seconds:.0} s, {efficiency:.0} % efficiency")
 }

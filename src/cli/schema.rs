@@ -4,7 +4,7 @@ use super::print;
 use crate::error::{Result, exit};
 use crate::experiment::raw::Experiment;
 
-/// Prints the schema.
+/// Prints the JSON schema on stdout.
 pub fn run() -> Result<u8> {
     let schema = schemars::schema_for!(Experiment);
     print(&format!("{:#}\n", schema.to_value()))?;

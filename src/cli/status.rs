@@ -9,23 +9,23 @@ use clap::Args;
 use super::print;
 use crate::error::{Result, exit};
 use crate::experiment::grid::Task;
-use crate::job::request::{Prepared, reopen};
+use crate::job::prepare::{Finished, Prepared, reopen};
 use crate::report::table::align;
 use crate::store::{lock, manifest};
 
 /// Arguments of `nfd status`.
 #[derive(Args)]
 pub struct Arguments {
-    /// The run directory.
+    /// The run directory to look at.
     directory: PathBuf,
 }
 
-/// Prints the state.
+/// Prints finished and remaining tasks, who is at work, and damage.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let directory = &arguments.directory;
     let prepared = reopen(directory)?;
     let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
-    let (journals, finished) = prepared.finished(&numeric_path)?;
+    let Finished { journals, tasks: finished } = prepared.read_finished(&numeric_path)?;
     let Prepared { resolved, plan, .. } = prepared;
     let finished = |task: Task| finished.contains(&task);
 
@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         plan.tasks.len(),
         seconds.ceil()
     );
-    if let Some(owner) = lock::holder(directory)? {
+    if let Some(owner) = lock::find_holder(directory)? {
         let _ = writeln!(out, "in use by {owner}");
     }
     let contents = || journals.files.iter().map(|(_, contents)| contents);

@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 const LOCAL_RANKS: [&str; 3] = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
 
-/// Rank on the node, where a launcher tells.
+/// The rank of this process on its node, where a launcher tells.
 pub fn local_rank() -> Option<usize> {
-    LOCAL_RANKS.into_iter().find_map(number)
+    LOCAL_RANKS.into_iter().find_map(read_number)
 }
 
 /// Refuses to be one of several processes that a launcher has started when `size` of them know each
@@ -17,14 +17,14 @@ pub fn local_rank() -> Option<usize> {
 /// # Errors
 /// [`Error::Ranks`]
 pub fn check(size: usize, library: Option<&str>) -> Result<()> {
-    refuse(size, library, SIZES.into_iter().find_map(number))
+    check_launched(size, library, SIZES.into_iter().find_map(read_number))
 }
 
-fn number(name: &str) -> Option<usize> {
+fn read_number(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn refuse(size: usize, library: Option<&str>, launched: Option<usize>) -> Result<()> {
+fn check_launched(size: usize, library: Option<&str>, launched: Option<usize>) -> Result<()> {
     let Some(launched) = launched.filter(|&launched| launched > size) else { return Ok(()) };
     let (problem, help) = match library {
         None => (
@@ -50,7 +50,7 @@ fn refuse(size: usize, library: Option<&str>, launched: Option<usize>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::refuse;
+    use super::check_launched;
 
     #[test]
     fn processes_that_do_not_know_each_other_are_refused() {
@@ -64,7 +64,11 @@ mod tests {
             // A step of a larger allocation.
             (4, Some("some MPI"), Some(2), false),
         ] {
-            assert_eq!(refuse(size, library, launched).is_err(), refused, "{size} {launched:?}");
+            assert_eq!(
+                check_launched(size, library, launched).is_err(),
+                refused,
+                "{size} {launched:?}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! How the processes of one run talk: seldom, in small messages, all of them at once. One trait, two
-//! houses: a process that is alone, and MPI (cargo feature `mpi`).
+//! How the processes ("ranks") of one run talk: seldom, in small messages, all of them at once. One
+//! trait, two implementations: a process that is alone, and MPI (cargo feature `mpi`).
 
 mod launcher;
 #[cfg(feature = "mpi")]
@@ -11,39 +11,39 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
-/// The processes of a run. Every call is made by all of them, in the same order.
+/// The processes of a run, as one of them sees them. Every call is made by all of them, in the same order.
 pub trait Comm {
-    /// Of this process, from 0.
+    /// The rank of this process among all, from 0.
     fn rank(&self) -> usize;
 
-    /// Processes.
+    /// The number of processes.
     fn size(&self) -> usize;
 
-    /// Of this process.
-    fn place(&self) -> Place;
+    /// Where this process is among those of its node.
+    fn place(&self) -> NodeRank;
 
-    /// Rank 0's bytes, at every rank.
+    /// Gives rank 0's bytes to every rank.
     fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8>;
 
-    /// The bytes of all ranks in their order, at rank 0; None elsewhere.
+    /// Gives the bytes of all ranks, in their order, to rank 0; None elsewhere.
     fn gather(&self, bytes: Vec<u8>) -> Option<Vec<Vec<u8>>>;
 
-    /// What connects them; None for one that is alone.
+    /// Name and version of the library that connects them; None for a process that is alone.
     fn library(&self) -> Option<String>;
 
-    /// Ends all of them at once, with this exit code.
+    /// Ends all processes at once, with this exit code.
     fn abort(&self, code: u8) -> !;
 }
 
 /// Where a process is among those of its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The lowest rank of the node.
+pub struct NodeRank {
+    /// The number of the node: the lowest rank on it.
     pub node: usize,
-    /// Rank on the node.
-    pub local: usize,
-    /// Ranks on the node.
-    pub on_node: usize,
+    /// The rank among the processes of the node, from 0.
+    pub rank: usize,
+    /// The number of ranks on the node.
+    pub ranks: usize,
 }
 
 /// Joins the other processes that a launcher has started with this one. With `alone` set it does not
@@ -66,12 +66,12 @@ pub fn start(alone: bool) -> Result<Box<dyn Comm>> {
     Ok(Box::new(comm))
 }
 
-/// What this process's launcher says of its rank on the node; 0 without one.
+/// The rank of this process on its node, as its launcher says; 0 without one.
 pub fn local_rank() -> usize {
     launcher::local_rank().unwrap_or(0)
 }
 
-/// What this build joins processes with.
+/// Name and version of the MPI library of this build; None without one.
 pub fn library() -> Option<String> {
     #[cfg(feature = "mpi")]
     return Some(mpi::library());
@@ -79,7 +79,7 @@ pub fn library() -> Option<String> {
     None
 }
 
-/// Rank 0's value, at every rank; what the others hand over is not looked at.
+/// Gives rank 0's value to every rank; what the others hand over is not looked at.
 ///
 /// A message that is not what was expected ends the job: the ranks run programs that do not fit together.
 pub fn broadcast<T: Serialize + DeserializeOwned>(comm: &dyn Comm, value: &T) -> T {
@@ -87,22 +87,23 @@ pub fn broadcast<T: Serialize + DeserializeOwned>(comm: &dyn Comm, value: &T) ->
     decode(comm, &comm.broadcast(bytes))
 }
 
-/// The values of all ranks in their order, at rank 0; elsewhere none. Else as [`broadcast`].
+/// Gives the values of all ranks, in their order, to rank 0; elsewhere none. A message that is not what was
+/// expected ends the job, as in [`broadcast`].
 pub fn gather<T: Serialize + DeserializeOwned>(comm: &dyn Comm, value: &T) -> Vec<T> {
     let all = comm.gather(encode(comm, value)).unwrap_or_default();
     all.iter().map(|bytes| decode(comm, bytes)).collect()
 }
 
 fn encode(comm: &dyn Comm, value: &impl Serialize) -> Vec<u8> {
-    postcard::to_allocvec(value).unwrap_or_else(|error| garbled(comm, error))
+    postcard::to_allocvec(value).unwrap_or_else(|error| abort_garbled(comm, error))
 }
 
 fn decode<T: DeserializeOwned>(comm: &dyn Comm, bytes: &[u8]) -> T {
-    postcard::from_bytes(bytes).unwrap_or_else(|error| garbled(comm, error))
+    postcard::from_bytes(bytes).unwrap_or_else(|error| abort_garbled(comm, error))
 }
 
-/// Ending this rank alone would leave the others waiting for it.
-fn garbled(comm: &dyn Comm, error: postcard::Error) -> ! {
+/// Ends all ranks: ending this one alone would leave the others waiting for it.
+fn abort_garbled(comm: &dyn Comm, error: postcard::Error) -> ! {
     let rank = comm.rank();
     eprintln!("nfd: rank {rank}: a message between ranks is not what was expected: {error}");
     eprintln!("  see that all ranks run one binary");

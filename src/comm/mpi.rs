@@ -8,19 +8,19 @@ use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 use mpi::{Count, Threading};
 
-use super::{Comm, Place};
+use super::{Comm, NodeRank};
 use crate::error::{Error, Result};
 
-/// The ranks of a job.
+/// One of the ranks that MPI connects.
 pub struct Mpi {
     world: SimpleCommunicator,
-    place: Place,
+    place: NodeRank,
     /// Last, because its end is that of MPI.
     _universe: Universe,
 }
 
 impl Mpi {
-    /// Joins the job.
+    /// Joins the other ranks.
     ///
     /// # Errors
     /// [`Error::Ranks`] when MPI does not let the main thread communicate while others compute.
@@ -41,10 +41,10 @@ impl Mpi {
         let node = world.split_shared(rank);
         let mut first = rank;
         node.process_at_rank(0).broadcast_into(&mut first);
-        let place = Place {
+        let place = NodeRank {
             node: first as usize,
-            local: node.rank() as usize,
-            on_node: node.size() as usize,
+            rank: node.rank() as usize,
+            ranks: node.size() as usize,
         };
         Ok(Mpi { world, place, _universe: universe })
     }
@@ -83,7 +83,7 @@ impl Comm for Mpi {
         self.world.size() as usize
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> NodeRank {
         self.place
     }
 
@@ -128,7 +128,7 @@ impl Comm for Mpi {
     }
 }
 
-/// Name and version.
+/// Name and version of the MPI library.
 pub fn library() -> String {
     let version = library_version().unwrap_or_default();
     // Open MPI adds its package and build, MPICH pages of options.

@@ -1,8 +1,8 @@
-//! One process.
+//! A process that is alone.
 
-use super::{Comm, Place, local_rank};
+use super::{Comm, NodeRank, local_rank};
 
-/// A process that is alone.
+/// A run of one process.
 pub struct Solo;
 
 impl Comm for Solo {
@@ -14,9 +14,9 @@ impl Comm for Solo {
         1
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> NodeRank {
         // A launcher may start shards, which do not know each other.
-        Place { node: 0, local: local_rank(), on_node: 1 }
+        NodeRank { node: 0, rank: local_rank(), ranks: 1 }
     }
 
     fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8> {

@@ -4,7 +4,7 @@ use rand::RngExt;
 
 use super::Samples;
 use crate::rng::noise::{Direction, Purpose, tag};
-use crate::rng::normal::{Column, Instructions, fill};
+use crate::rng::normal::{Instructions, NoiseColumn, fill};
 use crate::rng::philox::{self, Philox};
 
 /// `count` samples; a sample does not depend on how many there are.
@@ -13,7 +13,7 @@ pub fn draw(dimension: usize, seed: u64, count: usize) -> Samples {
     let tag = tag(Purpose::Stream, 0, Direction::Forward);
     let mut row = vec![0.0_f32; dimension];
     for index in 0..count as u32 {
-        let column = Column { key: philox::key(seed), address: [index, 0, tag] };
+        let column = NoiseColumn { key: philox::key(seed), address: [index, 0, tag] };
         fill(Instructions::detect(), column, 0, &mut row);
         let input: Vec<f64> = row.iter().map(|&z| f64::from(z)).collect();
         // Streams of the rand generator differ from the columns above in the layer word: 1.

@@ -11,9 +11,9 @@ use crate::experiment::work::Rates;
 /// One of several parts of an experiment's tasks, each run by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// From 1.
+    /// The number of this part, from 1.
     pub index: usize,
-    /// Parts.
+    /// The number of all parts.
     pub of: usize,
 }
 
@@ -60,13 +60,13 @@ pub fn deal(tasks: &[(Task, Cost)], rates: &Rates, ranks: usize) -> Vec<Vec<(Tas
 /// How long a plan takes on several ranks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
-    /// Ranks, each with the plan's threads.
+    /// The number of ranks, each with the plan's threads.
     pub ranks: usize,
-    /// Until the last of them is done.
+    /// Seconds until the last rank is done.
     pub makespan: f64,
-    /// The time of one rank over `ranks` times the makespan.
+    /// The time of one rank over `ranks` times the makespan: 1 where nothing is lost.
     pub efficiency: f64,
-    /// Of all threads' time until then, what they do not work.
+    /// The share of all threads' time until then in which they do not work.
     pub idle: f64,
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use super::machine::error_of;
+use super::machine::device_error;
 use super::plan::Plan;
-use super::{Progress, cost::Cost, task};
+use super::{Progress, ReportProgress, cost::Cost, task};
 use crate::backend::cuda::device::Device;
 use crate::backend::cuda::device::fault::Fault;
 use crate::data::DataSet;
@@ -24,12 +24,13 @@ use crate::store::timings::Timing;
 /// # Errors
 /// [`crate::error::Error::Device`] when it fails, or has not even memory for one network; the store's.
 pub fn run(
-    (experiment, data): (&Experiment, &DataSet),
+    experiment: &Experiment,
+    data: &DataSet,
     store: &RunDirectory,
     plan: &Plan,
     device: &Arc<Device>,
     stop: &AtomicBool,
-    progress: Progress,
+    progress: ReportProgress,
 ) -> Result<bool> {
     let all = plan.tasks.len();
     let queue: Vec<_> = plan.tasks.iter().filter(|(task, _)| !store.has(*task)).collect();
@@ -41,7 +42,7 @@ pub fn run(
     let mut kinds: Vec<_> = queue.chunk_by(|a, b| a.0.kind() == b.0.kind()).collect();
     kinds.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
     for mut left in kinds {
-        let free = device.free().map_err(error_of)?;
+        let free = device.free().map_err(device_error)?;
         let mut in_flight = plan.in_flight(&left[0].1, free as f64);
         while !left.is_empty() {
             if stop.load(Ordering::Relaxed) {
@@ -59,13 +60,13 @@ pub fn run(
                         store.finish(*task, trajectory, timing)?;
                     }
                     (done, finished) = (done + seconds(now), finished + members.len());
-                    progress(done / total, finished, all);
+                    progress(Progress { share: done / total, finished, tasks: all });
                     left = later;
                 }
                 Err(Fault::OutOfMemory { .. }) if members.len() > 1 => {
                     in_flight = members.len() / 2;
                 }
-                Err(fault) => return Err(error_of(fault)),
+                Err(fault) => return Err(device_error(fault)),
             }
         }
     }

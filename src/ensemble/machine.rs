@@ -9,28 +9,28 @@ use crate::error::{Error, Result};
 use crate::experiment::{Backend, Experiment};
 use crate::rng::normal::Instructions;
 
-/// The machine of an experiment.
+/// The part of this machine that carries out an experiment.
 #[derive(Clone)]
 pub enum Machine {
-    /// With these vector instructions.
+    /// The processor, with these vector instructions.
     Cpu(Instructions),
-    /// With this device.
+    /// A GPU, which this process has opened.
     Gpu(Arc<Device>),
 }
 
 impl Machine {
-    /// What the experiment's backend runs on, in the process that is number `local` of its node.
+    /// Finds what the experiment's backend runs on, in the process that has rank `local` on its node.
     ///
     /// # Errors
     /// [`Error::Device`] where it asks for a GPU and there is none that can be used.
-    pub fn of(experiment: &Experiment, local: usize) -> Result<Machine> {
+    pub fn find(experiment: &Experiment, local: usize) -> Result<Machine> {
         Ok(match experiment.backend {
             Backend::Plain | Backend::Cpu => Machine::Cpu(Instructions::detect()),
-            Backend::Cuda => Machine::Gpu(Arc::new(open(local).map_err(error_of)?)),
+            Backend::Cuda => Machine::Gpu(Arc::new(open_device(local).map_err(device_error)?)),
         })
     }
 
-    /// What the bits of results depend on.
+    /// The name of the instructions or device that the bits of results depend on.
     pub fn numeric_path(&self) -> &str {
         match self {
             Machine::Cpu(instructions) => instructions.name(),
@@ -38,53 +38,54 @@ impl Machine {
         }
     }
 
-    /// The device, in words; None without one.
+    /// Model, number and driver of the GPU, in words; None without one.
     pub fn device(&self) -> Option<String> {
         let Machine::Gpu(device) = self else { return None };
         let name = device.name().unwrap_or_default();
-        let driver = match probe::driver() {
+        let driver = match probe::find_driver() {
             Driver::Present { version: (major, minor), .. } => format!("{major}.{minor}"),
             _ => "?".to_owned(),
         };
         Some(format!("{name}, number {}, driver for CUDA {driver}", device.ordinal()))
     }
 
-    /// Free bytes on the device; None without one.
+    /// Free memory on the GPU in bytes; None without one.
     ///
     /// # Errors
     /// [`Error::Device`] when it does not answer.
     pub fn device_memory(&self) -> Result<Option<f64>> {
         match self {
             Machine::Cpu(_) => Ok(None),
-            Machine::Gpu(device) => device.free().map(|free| Some(free as f64)).map_err(error_of),
+            Machine::Gpu(device) => {
+                device.free().map(|free| Some(free as f64)).map_err(device_error)
+            }
         }
     }
 }
 
-/// The device of this process: of those that it sees, in turn by its number on the node.
-fn open(local: usize) -> std::result::Result<Device, Fault> {
-    Device::open(local % devices().max(1))
+/// Opens the device of this process: of those that it sees, in turn by its rank on the node.
+fn open_device(local: usize) -> std::result::Result<Device, Fault> {
+    Device::open(local % count_devices().max(1))
 }
 
-/// GPUs that this process sees; none without a driver.
-pub fn devices() -> usize {
+/// The number of GPUs that this process sees; 0 without a driver.
+pub fn count_devices() -> usize {
     Device::count().unwrap_or(0)
 }
 
-/// The GPU that a run may take in the process that is number `local` of its node, named, or why there
-/// is none.
+/// Names the GPU that a run may take in the process that has rank `local` on its node.
 ///
 /// # Errors
-/// The reason.
-pub fn gpu(local: usize) -> std::result::Result<String, String> {
-    open(local).and_then(|device| device.name()).map_err(|fault| match fault {
+/// The reason why there is none.
+pub fn find_gpu(local: usize) -> std::result::Result<String, String> {
+    open_device(local).and_then(|device| device.name()).map_err(|fault| match fault {
         Fault::NoDriver | Fault::NoDevice { .. } => "no NVIDIA GPU here".to_owned(),
         fault => fault.to_string().replace("\n  ", "; "),
     })
 }
 
-/// What a device's fault means to a user.
-pub fn error_of(fault: Fault) -> Error {
+/// The error that tells a user of a device's fault, with what to do.
+pub fn device_error(fault: Fault) -> Error {
     let help = match &fault {
         Fault::NoDriver | Fault::NoDevice { .. } => {
             "take backend cpu; `nfd doctor` says what is missing"

@@ -33,20 +33,30 @@ use cost::Cost;
 use machine::Machine;
 use plan::Plan;
 
-/// Told after every task: the estimated share of the work of this start that is done, from 0 to 1,
-/// and the numbers of finished and of all tasks. Called from any worker.
-pub type Progress<'a> = &'a (dyn Fn(f64, usize, usize) + Sync);
+/// How far an ensemble is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// The estimated share of the work of this start that is done, from 0 to 1.
+    pub share: f64,
+    /// The number of finished tasks.
+    pub finished: usize,
+    /// The number of all tasks.
+    pub tasks: usize,
+}
 
-/// What an ensemble gives.
+/// Called after every task, from any worker.
+pub type ReportProgress<'a> = &'a (dyn Fn(Progress) + Sync);
+
+/// What the finished tasks of an ensemble show.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// Ordered by task, within a task its own observables first.
+    /// All observables, ordered by task; within a task its own observables before its comparisons.
     pub rows: Vec<Row>,
     /// Tasks that left the finite numbers; their rows end before.
     pub diverged: Vec<(Task, Divergence)>,
-    /// All tasks.
+    /// The number of all tasks.
     pub tasks: usize,
-    /// Those that are finished, diverged ones among them.
+    /// The number of finished tasks, diverged ones among them.
     pub finished: usize,
 }
 
@@ -62,29 +72,28 @@ pub fn run(
     experiment: &Experiment,
     data: &DataSet,
     store: &RunDirectory,
-    (plan, machine): (&Plan, &Machine),
+    plan: &Plan,
+    machine: &Machine,
     stop: &AtomicBool,
-    progress: Progress,
+    progress: ReportProgress,
 ) -> Result<bool> {
     let complete = match machine {
         Machine::Cpu(_) => run_on_threads(experiment, data, store, plan, stop, progress),
-        Machine::Gpu(device) => {
-            device::run((experiment, data), store, plan, device, stop, progress)
-        }
+        Machine::Gpu(device) => device::run(experiment, data, store, plan, device, stop, progress),
     };
     let synced = store.sync();
     let complete = complete?;
     synced.and(Ok(complete))
 }
 
-/// Whether all tasks are done.
+/// Runs the tasks on the processor; whether all of them are done.
 fn run_on_threads(
     experiment: &Experiment,
     data: &DataSet,
     store: &RunDirectory,
     plan: &Plan,
     stop: &AtomicBool,
-    progress: Progress,
+    progress: ReportProgress,
 ) -> Result<bool> {
     let all = plan.tasks.len();
     let seconds = |(_, cost): &(Task, Cost)| plan.rates.seconds(&cost.work);
@@ -110,7 +119,7 @@ fn run_on_threads(
         store.finish(item.0, &trajectory, timing)?;
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
         *done = (done.0 + seconds(item), done.1 + 1);
-        progress(done.0 / total, done.1, all);
+        progress(Progress { share: done.0 / total, finished: done.1, tasks: all });
         Ok(Some(()))
     });
     Ok(complete?.is_some())
@@ -120,7 +129,7 @@ fn run_on_threads(
 ///
 /// # Errors
 /// The store's when it cannot be read.
-pub fn collect(
+pub fn measure(
     experiment: &Experiment,
     data: &DataSet,
     store: &RunDirectory,
@@ -139,7 +148,7 @@ pub fn collect(
         }
         let diverged = |(&task, run): (&Task, &Trajectory)| run.diverged.map(|at| (task, at));
         let diverged: BTreeMap<_, _> = runs.iter().filter_map(diverged).collect();
-        Ok(Some((measure(experiment, data, &runs), diverged)))
+        Ok(Some((measure_seed(experiment, data, &runs), diverged)))
     })?;
     let (mut rows, mut diverged) = (BTreeMap::new(), BTreeMap::new());
     for (rows_of_seed, diverged_of_seed) in measured.into_iter().flatten() {
@@ -203,7 +212,7 @@ fn in_parallel<I: Sync, O: Send>(
 }
 
 /// All rows of one seed, by task.
-fn measure(
+fn measure_seed(
     experiment: &Experiment,
     data: &DataSet,
     seed: &BTreeMap<Task, Trajectory>,

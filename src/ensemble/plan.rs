@@ -15,16 +15,16 @@ use crate::experiment::{Backend, Engine, Experiment};
 /// Networks on a device: a grid has at most 65535.
 const MOST_IN_FLIGHT: usize = 4096;
 
-/// The whole of an experiment.
+/// All tasks of an experiment, with what they take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Every task and its cost.
+    /// Every task with its cost.
     pub tasks: Vec<(Task, Cost)>,
-    /// Threads, all together.
+    /// The number of threads, all workers together.
     pub threads: usize,
     /// What turns costs into seconds.
     pub rates: Rates,
-    /// Tasks at once, at most.
+    /// The most tasks at once.
     workers: usize,
     /// Rows that are one thread's least share of a task; None where threads cannot share one.
     least_share: Option<usize>,
@@ -48,7 +48,7 @@ pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, rates: Rate
 }
 
 impl Plan {
-    /// Tasks at once, at most.
+    /// The most tasks that run at once.
     pub fn workers(&self) -> usize {
         self.workers
     }
@@ -74,12 +74,12 @@ impl Plan {
         (0.9 * free / cost.device_bytes.max(1.0)).clamp(1.0, MOST_IN_FLIGHT as f64) as usize
     }
 
-    /// Bytes on a device of the largest network.
+    /// Memory that the largest network takes on a device, in bytes; 0 without one.
     pub fn device_bytes(&self) -> f64 {
         self.tasks.iter().map(|(_, cost)| cost.device_bytes).fold(0.0, f64::max)
     }
 
-    /// Seconds on one core, all tasks together.
+    /// Seconds that all tasks together take on one core.
     pub fn core_seconds(&self) -> f64 {
         self.tasks.iter().map(|(_, cost)| self.rates.seconds(&cost.work)).sum()
     }
@@ -149,6 +149,32 @@ impl Plan {
         left.map(|(_, cost)| cost.result_bytes).sum::<f64>() + LINE * self.rows()
     }
 
+    /// Tasks, time, memory and disk of the whole plan, in one line of words.
+    pub fn totals(&self) -> String {
+        let Rates { timings, .. } = self.rates;
+        let by = match timings {
+            0 => "uncalibrated".to_owned(),
+            n => format!("calibrated by {n} timings"),
+        };
+        format!(
+            "{} tasks, {} at once on {} threads, about {:.0} s ({by}), {:.2} GB of memory, {:.2} GB of disk",
+            self.tasks.len(),
+            self.workers(),
+            self.threads,
+            self.wall_seconds().ceil(),
+            self.bytes() / 1e9,
+            self.disk_bytes(&|_| false) / 1e9
+        )
+    }
+
+    /// Seconds that the longest of the tasks in `left` takes, on the threads that it then has.
+    pub fn longest_seconds(&self, left: &[(Task, Cost)]) -> f64 {
+        let seconds = |(task, cost): &(Task, Cost)| {
+            self.rates.seconds(&cost.work) / self.threads_of(*task, left.len()) as f64
+        };
+        left.iter().map(seconds).fold(0.0, f64::max)
+    }
+
     /// Refuses what cannot fit into `free` memory and disk.
     ///
     /// # Errors
@@ -166,10 +192,10 @@ impl Plan {
         Ok(())
     }
 
-    /// The same of what a rank needs that only runs tasks, and leaves measuring and disk to rank 0.
+    /// Refuses what a rank cannot run that only trains networks, and leaves measuring and disk to rank 0.
     ///
     /// # Errors
-    /// [`Error::TooLarge`]
+    /// [`Error::TooLarge`] with what is needed and what there is.
     pub fn check_running(&self, free: Free) -> Result<()> {
         if self.running_bytes() > free.memory {
             return Err(too_large("memory", self.running_bytes(), free.memory, LESS_MEMORY));
@@ -188,32 +214,35 @@ fn too_large(what: &'static str, needed: f64, available: f64, help: &str) -> Err
     Error::TooLarge { what, needed, available, help: help.to_owned() }
 }
 
-/// What the machine has left, in bytes.
+/// What the machine has left for this process, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Free {
-    /// Memory, within the process's limits.
+    /// Memory of this process's share of the node, within its limits.
     pub memory: f64,
-    /// Disk at the run directory; None when it cannot be told.
+    /// Disk space at the run directory; None when it cannot be told.
     pub disk: Option<f64>,
-    /// Memory of the device; None without one.
+    /// Memory of the device that it uses; None without one.
     pub device: Option<f64>,
 }
 
-/// Looks at the machine; `directory` need not exist yet.
-pub fn free(directory: &Path) -> Free {
-    let mut system = System::new();
-    system.refresh_memory();
-    let memory = match system.cgroup_limits() {
-        Some(limits) => system.available_memory().min(limits.free_memory),
-        None => system.available_memory(),
-    };
-    let there = directory.ancestors().find_map(|path| path.canonicalize().ok());
-    let there = there.or_else(|| std::env::current_dir().ok());
-    let disks = Disks::new_with_refreshed_list();
-    let disk = there.and_then(|there| {
-        let holding = disks.iter().filter(|disk| there.starts_with(disk.mount_point()));
-        let nearest = holding.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
-        Some(nearest.available_space() as f64)
-    });
-    Free { memory: memory as f64, disk, device: None }
+impl Free {
+    /// Looks at the machine for a process that shares its node with others, `ranks` in all; `directory`
+    /// need not exist yet.
+    pub fn detect(directory: &Path, ranks: usize) -> Free {
+        let mut system = System::new();
+        system.refresh_memory();
+        let memory = match system.cgroup_limits() {
+            Some(limits) => system.available_memory().min(limits.free_memory),
+            None => system.available_memory(),
+        };
+        let there = directory.ancestors().find_map(|path| path.canonicalize().ok());
+        let there = there.or_else(|| std::env::current_dir().ok());
+        let disks = Disks::new_with_refreshed_list();
+        let disk = there.and_then(|there| {
+            let holding = disks.iter().filter(|disk| there.starts_with(disk.mount_point()));
+            let nearest = holding.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
+            Some(nearest.available_space() as f64)
+        });
+        Free { memory: memory as f64 / ranks as f64, disk, device: None }
+    }
 }

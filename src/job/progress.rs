@@ -6,21 +6,24 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::ensemble::Progress;
+
+/// The time between two lines.
 const EVERY: Duration = Duration::from_secs(30);
-/// Resolution of the bar: shares are rounded to this fraction.
+/// Steps of the bar from start to end.
 const PARTS: u64 = 10_000;
 
-/// A progress display.
+/// Shows how far the tasks of this process are.
 pub struct Display {
     started: Instant,
     bar: Option<ProgressBar>,
     last_line: Mutex<Instant>,
-    /// Whose tasks are counted, where it is not all of them.
-    of: &'static str,
+    /// Whose tasks are counted, in words, where it is not all of them.
+    whose: &'static str,
 }
 
 impl Display {
-    /// Starts the clock, at rank 0 of so many.
+    /// Starts the clock, at rank 0 of `ranks`.
     pub fn new(ranks: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "{bar:40} {percent:>3} %  {msg}  {elapsed} elapsed, {eta} left";
@@ -31,14 +34,14 @@ impl Display {
             bar
         });
         let now = Instant::now();
-        let of = if ranks > 1 { " of rank 0" } else { "" };
-        Display { started: now, bar, last_line: Mutex::new(now), of }
+        let whose = if ranks > 1 { " of rank 0" } else { "" };
+        Display { started: now, bar, last_line: Mutex::new(now), whose }
     }
 
-    /// `share` of the work is done: `finished` of `all` tasks.
-    pub fn update(&self, share: f64, finished: usize, all: usize) {
+    /// Shows the progress, on a terminal always and elsewhere from time to time.
+    pub fn update(&self, Progress { share, finished, tasks: all }: Progress) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{finished}/{all} tasks{}", self.of));
+            bar.set_message(format!("{finished}/{all} tasks{}", self.whose));
             bar.set_position((share * PARTS as f64) as u64);
             return;
         }
@@ -49,13 +52,13 @@ impl Display {
             let left = elapsed * (1.0 - share) / share.max(1e-6);
             eprintln!(
                 "nfd: {finished}/{all} tasks{}, {:.0} % after {elapsed:.0} s, about {left:.0} s left",
-                self.of,
+                self.whose,
                 100.0 * share
             );
         }
     }
 
-    /// Removes the bar.
+    /// Removes the bar from the terminal.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

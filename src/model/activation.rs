@@ -27,7 +27,7 @@ choice! {
 }
 
 impl Activation {
-    /// φ(u).
+    /// The activation φ(u) itself, in f64.
     pub fn value(self, u: f64) -> f64 {
         match self {
             Activation::Identity => u,
@@ -49,7 +49,7 @@ impl Activation {
         }
     }
 
-    /// φ'(u).
+    /// Its exact derivative φ'(u), in f64.
     pub fn derivative(self, u: f64) -> f64 {
         match self {
             Activation::Identity => 1.0,

@@ -1,16 +1,17 @@
-//! Closures: how much of the reuse of W through Wᵀ is kept (docs/theory.md, section 2).
+//! Closures: which responses of the reuse of W through Wᵀ are kept (docs/theory.md, section 2).
 
 use std::ops::Range;
 
 use crate::choice::choice;
 
 choice! {
-    /// What a backward query of a layer conditions on.
+    /// Which responses between forward and backward pass are kept: which stored columns the queries of
+    /// the conditional engine condition on.
     pub enum Closure {
         /// The finite network itself: backward queries condition on all forward columns so far.
         Exact = "exact",
-        /// Neural Feature Dynamics: backward queries condition on the forward columns of earlier steps
-        /// only.
+        /// Backward queries condition on the forward columns of earlier steps only, which drops the
+        /// equal-time part of the backward response; the name does not claim the limit of the source.
         Nfd = "nfd",
         /// Gradient-independence assumption: backward weights independent of the forward ones, which
         /// receive the same updates.

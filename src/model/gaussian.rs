@@ -46,11 +46,11 @@ pub fn mean(variance: f64, f: impl Fn(f64) -> f64) -> f64 {
 /// The covariance of two jointly Gaussian, centred numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Covariance {
-    /// E\[u²\]
+    /// Variance E\[u²\] of the first number.
     pub uu: f64,
-    /// E\[uv\]
+    /// Covariance E\[uv\] of the two numbers.
     pub uv: f64,
-    /// E\[v²\]
+    /// Variance E\[v²\] of the second number.
     pub vv: f64,
 }
 
@@ -62,7 +62,8 @@ impl Covariance {
     }
 }
 
-/// E\[φ(u)φ(v)\].
+/// E\[φ(u)φ(v)\] of two Gaussians with covariance `c`: in closed form for identity, relu and erf, by
+/// quadrature otherwise.
 pub fn feature_kernel(activation: Activation, c: Covariance) -> f64 {
     match activation {
         Activation::Identity => c.uv,
@@ -81,7 +82,7 @@ pub fn feature_kernel(activation: Activation, c: Covariance) -> f64 {
     }
 }
 
-/// E\[φ'(u)φ'(v)\].
+/// E\[φ'(u)φ'(v)\] of two Gaussians with covariance `c`, by the same means as [`feature_kernel`].
 pub fn derivative_kernel(activation: Activation, c: Covariance) -> f64 {
     match activation {
         Activation::Identity => 1.0,

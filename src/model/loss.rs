@@ -35,7 +35,7 @@ impl Loss {
         }
     }
 
-    /// χ_po = ∂loss/∂f_po, P×O.
+    /// The derivatives χ_po = ∂loss/∂f_po, P×O with the output index fastest.
     pub fn chi(self, f: &[f64], labels: &[f64], outputs: usize) -> Vec<f64> {
         let samples = f.chunks(outputs).zip(labels.chunks(outputs));
         let count = (f.len() / outputs) as f64;
@@ -69,7 +69,7 @@ pub fn accuracy(f: &[f64], labels: &[f64], outputs: usize) -> f64 {
     right as f64 / (f.len() / outputs) as f64
 }
 
-/// The largest; the others when some are NaN, which the sums then find.
+/// The largest of some outputs. A NaN among them is passed over here and found by the sums.
 fn largest(f: &[f64]) -> f64 {
     f.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }

@@ -19,8 +19,7 @@
 //! update_hidden over the branch multiplier m, which r carries already.
 //!
 //! g is the backward feature of order one, ∂f/∂h divided by `readout`. Source: docs/theory.md,
-//! section 1; depth-μP is arXiv 2310.02244, and arXiv 2512.21075 (eq. 1–4) with the rates written
-//! out.
+//! section 1; depth-μP is arXiv 2310.02244.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +28,7 @@ use super::Activation;
 use crate::choice::choice;
 
 choice! {
-    /// The named parametrizations.
+    /// The named parametrizations: how branches, outputs and rates scale with width n and depth L.
     pub enum Parametrization {
         /// Depth-μP: branches times L^{-1/2}, learning rates independent of depth.
         DepthMup = "depth-mup",
@@ -57,7 +56,7 @@ choice! {
 }
 
 impl Block {
-    /// Matrices of a block, 1 or 2.
+    /// How many matrices a block has, 1 or 2.
     pub fn matrices(self) -> f64 {
         match self {
             Block::OneLayer => 1.0,
@@ -70,36 +69,36 @@ impl Block {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exponents {
-    /// a
+    /// Exponent a of the branch multiplier √T·L^{-a}.
     pub branch: f64,
-    /// c
+    /// Exponent c of the factor L^{-c} on the hidden learning rate.
     pub rate: f64,
 }
 
 /// Which groups of weights are trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Groups {
-    /// U
+    /// Whether the input weights U are trained.
     pub input: bool,
-    /// W_1 … W_L
+    /// Whether the hidden weights W_1 … W_L are trained.
     pub hidden: bool,
-    /// V
+    /// Whether the readout weights V are trained.
     pub readout: bool,
 }
 
 /// Learning rates, before the factors of [`Scales`]; zero for a group that is not trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
-    /// η_in
+    /// Learning rate η_in of the input weights U.
     pub input: f64,
-    /// η
+    /// Learning rate η of the hidden weights W.
     pub hidden: f64,
-    /// η_out
+    /// Learning rate η_out of the readout weights V.
     pub readout: f64,
 }
 
 impl Rates {
-    /// All of them times `factor`.
+    /// The rates of all groups times `factor`.
     pub fn scaled(self, factor: f64) -> Rates {
         let Rates { input, hidden, readout } = self;
         Rates { input: factor * input, hidden: factor * hidden, readout: factor * readout }
@@ -109,33 +108,33 @@ impl Rates {
 /// All factors of one network; see the module's formulas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scales {
-    /// Whether the residual stream is carried over.
+    /// Whether blocks have a skip connection: h_l = h_{l-1} + …, which vanilla lacks.
     pub skip: bool,
-    /// On W φ, and on Wᵀ g: m n^{-1/2}.
+    /// Factor m n^{-1/2} on W φ(h) and on Wᵀ g.
     pub forward: f64,
-    /// On Vᵀ h_L.
+    /// Factor on Vᵀ h_L in the output f.
     pub readout: f64,
-    /// In ΔW.
+    /// Factor on −η Σ χ g φᵀ in the update ΔW.
     pub update_hidden: f64,
-    /// In ΔU.
+    /// Factor on −η_in Σ χ g_0 xᵀ in the update ΔU.
     pub update_input: f64,
-    /// In ΔV.
+    /// Factor on −η_out Σ χ h_L in the update ΔV.
     pub update_readout: f64,
-    /// Of the inner matrices; None where blocks have one layer.
+    /// Factors of the inner matrices W1; None where blocks have one matrix.
     pub inner: Option<Inner>,
 }
 
 /// The factors of the inner matrix W1 of a two-layer block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inner {
-    /// On W1 φ(h), and on W1ᵀ r: n^{-1/2}.
+    /// Factor n^{-1/2} on W1 φ(h) and on W1ᵀ r.
     pub forward: f64,
-    /// In ΔW1.
+    /// Factor on −η Σ χ r φ(h)ᵀ in the update ΔW1.
     pub update: f64,
 }
 
 impl Parametrization {
-    /// Its depth exponents. `vanilla` has none: its branch multiplier is σ.
+    /// The parametrization's depth exponents. `vanilla` has none: its branch multiplier is σ.
     pub fn exponents(self) -> Exponents {
         let branch = match self {
             Parametrization::DepthMup
@@ -146,7 +145,7 @@ impl Parametrization {
         Exponents { branch, rate: 0.0 }
     }
 
-    /// e: the rate of inner matrices has a factor L^e.
+    /// Exponent e of the factor L^e on the learning rate of inner matrices.
     fn inner_rate(self) -> f64 {
         if self == Parametrization::DepthMupCorrected { 0.5 } else { 0.0 }
     }
@@ -155,17 +154,17 @@ impl Parametrization {
 /// What fixes the scales of a network of any width and depth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScaleLaw {
-    /// The named table row.
+    /// Which named parametrization it is.
     pub parametrization: Parametrization,
-    /// Its exponents, or the user's.
+    /// Depth exponents: those of the parametrization, or the user's.
     pub exponents: Exponents,
-    /// What a branch is made of.
+    /// Whether a residual branch has one matrix or two.
     pub block: Block,
-    /// φ, for σ of `vanilla`.
+    /// Activation φ, from which `vanilla` takes its σ.
     pub activation: Activation,
-    /// T
+    /// Depth horizon T, the sum of the squared branch multipliers of depth-μP.
     pub horizon: f64,
-    /// γ: f is divided by it, all rates are multiplied by γ².
+    /// Output divisor γ: f is divided by γ, all rates are multiplied by γ².
     pub gamma: f64,
 }
 
@@ -176,7 +175,8 @@ impl ScaleLaw {
         ScaleLaw { parametrization, exponents, block, activation, horizon: 1.0, gamma: 1.0 }
     }
 
-    /// That of another parametrization, with its own exponents; its own law stays as it is.
+    /// The law of another parametrization, with the exponents of that one; for its own parametrization
+    /// the law stays as it is.
     pub fn of(self, parametrization: Parametrization) -> ScaleLaw {
         if parametrization == self.parametrization {
             return self;
@@ -184,7 +184,7 @@ impl ScaleLaw {
         ScaleLaw { parametrization, exponents: parametrization.exponents(), ..self }
     }
 
-    /// The factors at width n, depth L and input dimension d.
+    /// The factors of a network of width n, depth L and input dimension d.
     pub fn at(&self, width: usize, depth: usize, dimension: usize) -> Scales {
         let n = width as f64;
         let depth = depth as f64;

@@ -11,13 +11,13 @@ use std::f64::consts::PI;
 
 use serde::Serialize;
 
-/// A schedule of the learning rates.
+/// A schedule of all learning rates: a warm-up of W updates, then a decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Schedule {
-    /// What follows the warm-up.
+    /// How rates go on after the warm-up.
     #[serde(flatten)]
     pub decay: Decay,
-    /// W
+    /// Updates W of the linear warm-up; 0 for none.
     pub warmup: u32,
 }
 
@@ -25,28 +25,28 @@ pub struct Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Decay {
-    /// Not at all.
+    /// Rates stay as they are.
     Constant,
-    /// Along half a cosine.
+    /// Rates fall along half a cosine.
     Cosine {
-        /// F
+        /// The factor F on rates at the last update.
         #[serde(rename = "final")]
         last: f64,
     },
-    /// In steps.
+    /// Rates fall by a factor at regular intervals.
     Step {
-        /// N
+        /// Updates N between two falls.
         every: u32,
-        /// f
+        /// The factor f of each fall.
         factor: f64,
     },
 }
 
 impl Schedule {
-    /// Rates that stay as they are.
+    /// Constant rates without a warm-up.
     pub const CONSTANT: Schedule = Schedule { decay: Decay::Constant, warmup: 0 };
 
-    /// s(`update`) of a run of so many `updates`.
+    /// The factor s(`update`) on all rates, in a run of so many `updates`.
     pub fn factor(&self, update: u32, updates: u32) -> f64 {
         if update < self.warmup {
             return f64::from(update + 1) / f64::from(self.warmup);

@@ -10,56 +10,57 @@
 
 use std::ops::{AddAssign, MulAssign};
 
-use super::normal::{self, Column, Instructions};
+use super::normal::{self, Instructions, NoiseColumn};
 use super::philox;
 
 /// What a stream of noise is for; the top four bits of the last counter word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// U; column = input coordinate.
+    /// Input weights U; column = input coordinate.
     Input = 0,
-    /// V; column = output.
+    /// Readout weights V; column = output.
     Readout = 1,
-    /// A dense W (direction forward) or W̃ (backward); column = column of the matrix.
+    /// A dense hidden matrix W (direction forward) or gia's own backward one W̃ (backward); column =
+    /// column of the matrix.
     Weight = 2,
-    /// Z of a training query of the conditional engine; column = sample.
+    /// Fresh part Z of a training query of the conditional engine; column = sample.
     Answer = 3,
-    /// Z of a test query, drawn and discarded; column = sample.
+    /// Fresh part Z of a test query, drawn and discarded; column = sample.
     TestAnswer = 4,
-    /// Z of a training sample that is only evaluated, drawn and discarded; column = sample.
+    /// Fresh part Z of a training sample that is only evaluated, drawn and discarded; column = sample.
     TrainAnswer = 5,
-    /// A W1 (direction forward) or W̃1 (backward) of a two-layer block; column = column of the
-    /// matrix. W2 has [`Purpose::Weight`].
+    /// Inner matrix W1 (direction forward) or W̃1 (backward) of a two-layer block; column = column of
+    /// the matrix. W2 has [`Purpose::Weight`].
     Inner = 6,
-    /// Streams of the `rand` generator.
+    /// Streams of the `rand` generator, for all that is not a Gaussian weight.
     Stream = 15,
 }
 
-/// Forward queries ask for Wφ, backward ones for Wᵀg.
+/// Which way a weight matrix is applied: forward queries ask for Wφ, backward ones for Wᵀg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// W φ(h).
+    /// The matrix itself, as in W φ(h).
     Forward = 0,
-    /// Wᵀ g.
+    /// The transposed matrix, as in Wᵀ g.
     Backward = 1,
 }
 
-/// Steps that fit the counter word: 27 bits.
+/// The largest step that fits its 27 bits of the counter word.
 pub const MAX_STEP: u32 = (1 << 27) - 1;
 
-/// The last counter word.
+/// The last counter word: purpose in the top four bits, then the step, then the direction.
 pub fn tag(purpose: Purpose, step: u32, direction: Direction) -> u32 {
     (purpose as u32) << 28 | (step & MAX_STEP) << 1 | direction as u32
 }
 
-/// One query of the conditional engine: who asks and when.
+/// A query of the conditional engine, as far as its noise depends on it: what for, when and which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query {
     /// [`Purpose::Answer`], [`Purpose::TestAnswer`] or [`Purpose::TrainAnswer`].
     pub purpose: Purpose,
-    /// Number of updates done.
+    /// Number of updates done before the query.
     pub step: u32,
-    /// Which way.
+    /// Whether W or Wᵀ is applied.
     pub direction: Direction,
 }
 
@@ -68,37 +69,38 @@ pub struct Query {
 pub enum Entry {
     /// Column `coordinate` of U.
     Input {
-        /// Input coordinate.
+        /// The input coordinate, 0 to d − 1.
         coordinate: u32,
     },
     /// Column `output` of V.
     Readout {
-        /// Output.
+        /// The output, 0 to O − 1.
         output: u32,
     },
-    /// A column of the dense W (or W̃, backward) of layer 1..=L.
+    /// A column of the dense matrix W (or W̃, backward) of a layer.
     Weight {
-        /// W or W̃.
+        /// Forward for W, backward for W̃.
         direction: Direction,
-        /// Layer
+        /// The layer, 1 to L.
         layer: u32,
         /// Column of the matrix.
         column: u32,
     },
-    /// The same of the W1 (or W̃1, backward) of a two-layer block, whose W2 is [`Entry::Weight`].
+    /// A column of the inner matrix W1 (or W̃1, backward) of a two-layer block, whose W2 is
+    /// [`Entry::Weight`].
     Inner {
-        /// W1 or W̃1.
+        /// Forward for W1, backward for W̃1.
         direction: Direction,
-        /// Layer
+        /// The layer, 1 to L.
         layer: u32,
         /// Column of the matrix.
         column: u32,
     },
-    /// A column of the conditional engine's Z of layer 1..=L.
+    /// A column of the fresh part Z of a conditional answer.
     Answer {
-        /// Who asks.
+        /// The query that the column answers.
         query: Query,
-        /// Layer
+        /// The layer, 1 to L.
         layer: u32,
         /// Position of the sample in its data set.
         sample: u32,
@@ -110,20 +112,21 @@ pub trait Noise: Send + Sync {
     /// Writes rows `first..` of a column, as many as `out` holds; `first` is a multiple of four.
     fn fill(&self, entry: Entry, first: usize, out: &mut [f64]);
 
-    /// The same in f32.
+    /// Writes rows `first..` of a column in f32, as [`Noise::fill`] does in f64.
     fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]);
 }
 
-/// The address of an entry's noise.
+/// Where the noise of an entry is found: the counter words but for the row, and how many fine layers
+/// are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// r: the fine layers that are summed.
+pub struct NoiseAddress {
+    /// How many fine layers r are summed.
     pub fine: u32,
-    /// Sample, column, coordinate or output.
+    /// Second counter word: sample, matrix column, input coordinate or output.
     pub column: u32,
-    /// The first of the fine layers.
+    /// Third counter word of the first of the fine layers.
     pub layer: u32,
-    /// Purpose, step and direction.
+    /// Last counter word: purpose, step and direction.
     pub tag: u32,
 }
 
@@ -151,13 +154,21 @@ impl BrownianPath {
     }
 
     /// Where the noise of an entry is found, for those who draw it themselves.
-    pub fn place(&self, entry: Entry) -> Place {
+    pub fn address(&self, entry: Entry) -> NoiseAddress {
         let forward = Direction::Forward;
         let fine = self.fine_per_layer;
-        let once =
-            |column, purpose| Place { fine: 1, column, layer: 0, tag: tag(purpose, 0, forward) };
-        let layers =
-            |layer: u32, column, tag| Place { fine, column, layer: (layer - 1) * fine + 1, tag };
+        let once = |column, purpose| NoiseAddress {
+            fine: 1,
+            column,
+            layer: 0,
+            tag: tag(purpose, 0, forward),
+        };
+        let layers = |layer: u32, column, tag| NoiseAddress {
+            fine,
+            column,
+            layer: (layer - 1) * fine + 1,
+            tag,
+        };
         match entry {
             Entry::Input { coordinate } => once(coordinate, Purpose::Input),
             Entry::Readout { output } => once(output, Purpose::Readout),
@@ -181,13 +192,13 @@ impl BrownianPath {
     {
         const ROWS: usize = 512; // the buffer stays in the first-level cache
         let mut buffer = [0.0_f32; ROWS];
-        let Place { fine: count, column, layer, tag } = self.place(entry);
+        let NoiseAddress { fine: count, column, layer, tag } = self.address(entry);
         let scale = scale(f64::from(count).sqrt().recip());
         for (chunk, out) in out.chunks_mut(ROWS).enumerate() {
             let buffer = &mut buffer[..out.len()];
             let first_block = ((first + chunk * ROWS) / 4) as u32;
             for fine in 0..count {
-                let column = Column { key: self.key, address: [column, layer + fine, tag] };
+                let column = NoiseColumn { key: self.key, address: [column, layer + fine, tag] };
                 normal::fill(self.instructions, column, first_block, buffer);
                 let normals = out.iter_mut().zip(buffer.iter().map(|z| T::from(*z)));
                 if fine == 0 {
@@ -209,12 +220,12 @@ impl Noise for BrownianPath {
     }
 
     fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]) {
-        let Place { fine: count, column, layer, tag } = self.place(entry);
+        let NoiseAddress { fine: count, column, layer, tag } = self.address(entry);
         if count > 1 {
             return self.sum(entry, first, out, |scale| scale as f32);
         }
         // The normals themselves, drawn where they belong.
-        let column = Column { key: self.key, address: [column, layer, tag] };
+        let column = NoiseColumn { key: self.key, address: [column, layer, tag] };
         normal::fill(self.instructions, column, (first / 4) as u32, out);
     }
 }

@@ -85,7 +85,7 @@ fn pair(radius_word: u32, angle_word: u32) -> (f32, f32) {
 pub enum Instructions {
     /// What every processor of the target has. On x86-64 an fma is then a library call: slow, right.
     Portable,
-    /// AVX2 with FMA.
+    /// AVX2 with fused multiply-add.
     Avx2,
     /// AVX-512 F, DQ, BW and VL.
     Avx512,
@@ -113,7 +113,7 @@ impl Instructions {
         *Instructions::available().last().unwrap_or(&Instructions::Portable)
     }
 
-    /// As written in `manifest.json`.
+    /// The set's name in `manifest.json`.
     pub fn name(self) -> &'static str {
         match self {
             Instructions::Portable => "portable",
@@ -136,7 +136,7 @@ fn has_avx512(feature: &str) -> bool {
 /// Where a column of normals begins: the key, and the counter of its rows 0..3 (whose first word,
 /// row div 4, is zero).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
+pub struct NoiseColumn {
     /// The two words of the seed.
     pub key: [u32; 2],
     /// The three upper counter words: sample or column, fine layer, purpose·step·direction.
@@ -144,7 +144,7 @@ pub struct Column {
 }
 
 /// Writes the normals of rows `4·first_block ..` of `column`, as many as `out` holds.
-pub fn fill(instructions: Instructions, column: Column, first_block: u32, out: &mut [f32]) {
+pub fn fill(instructions: Instructions, column: NoiseColumn, first_block: u32, out: &mut [f32]) {
     match instructions {
         Instructions::Portable => fill_vectors(column, first_block, out),
         #[cfg(target_arch = "x86_64")]
@@ -160,20 +160,20 @@ pub fn fill(instructions: Instructions, column: Column, first_block: u32, out: &
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn fill_avx2(column: Column, first_block: u32, out: &mut [f32]) {
+fn fill_avx2(column: NoiseColumn, first_block: u32, out: &mut [f32]) {
     fill_vectors(column, first_block, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-fn fill_avx512(column: Column, first_block: u32, out: &mut [f32]) {
+fn fill_avx512(column: NoiseColumn, first_block: u32, out: &mut [f32]) {
     fill_vectors(column, first_block, out);
 }
 
 /// The rows of [`BLOCKS`] blocks at a time, in arrays that the compiler turns into vector registers
 /// of the instruction set of its caller.
 #[inline(always)]
-fn fill_vectors(column: Column, first_block: u32, out: &mut [f32]) {
+fn fill_vectors(column: NoiseColumn, first_block: u32, out: &mut [f32]) {
     let keys = philox::round_keys(column.key);
     let mut block = first_block;
     let mut chunks = out.chunks_exact_mut(4 * BLOCKS);

@@ -18,27 +18,27 @@ pub enum Reduction {
     RootMeanSquareOfMeans,
 }
 
-/// A point before reduction.
+/// A point of a curve before seeds and outputs are reduced to one value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// The depth or width on which the power acts.
     pub x: f64,
-    /// 1/(nL), or what the other size does.
+    /// The variable of the floor, 1/(nL), or the other size of a sum.
     pub z: f64,
-    /// By output and seed.
+    /// Values by output and seed.
     pub values: Values,
 }
 
-/// A curve over an ensemble.
+/// An observable of an ensemble at several sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// In the order of x.
+    /// The points, in ascending order of x.
     pub points: Vec<Point>,
-    /// How points are reduced.
+    /// How seeds and outputs become one value at each point.
     pub reduction: Reduction,
     /// What the values are differences to.
     pub reference: Reference,
-    /// Seeds of the ensemble.
+    /// Number of seeds of the ensemble.
     pub seeds: usize,
 }
 
@@ -106,7 +106,8 @@ impl Curve {
         self.estimates(family, |fit| vec![of(fit)])?.pop()
     }
 
-    /// Several such numbers from the same fits.
+    /// Several numbers that `of` says of the fitted curve, each with its jackknife interval, from the same
+    /// fits.
     pub fn estimates(
         &self,
         family: Family,

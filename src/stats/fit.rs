@@ -49,11 +49,11 @@ pub enum Family {
 /// The size of a sum whose exponent is declared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Other {
-    /// Its exponent.
+    /// The declared exponent of that size.
     pub exponent: f64,
-    /// What values are differences to in it.
+    /// What values are differences to along that size.
     pub reference: Reference,
-    /// Whether it is the width, whose part has the correction c/L.
+    /// Whether that size is the width, whose part has the correction c/L.
     pub is_width: bool,
 }
 
@@ -71,7 +71,7 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// r
+    /// Size r of a finite reference.
     fn size(self) -> Option<f64> {
         match self {
             Reference::Limit => None,
@@ -96,23 +96,23 @@ pub struct Sample {
     pub x: f64,
     /// 1/(nL), for the floor; of a sum the other size.
     pub z: f64,
-    /// The ensemble's value.
+    /// The ensemble's value, positive.
     pub y: f64,
-    /// Its standard error: weights are 1/σ².
+    /// Standard error σ of the value: its weight is 1/σ².
     pub sigma: f64,
 }
 
-/// A fitted curve.
+/// A curve of some family that was fitted to samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
     family: Family,
     reference: Reference,
-    /// p
+    /// The fitted exponent p.
     pub exponent: f64,
     /// Power: a, ab and e (0 without a floor). Sum: of x, of the correction, of z. Growth: a, ab, 0.
     /// Plateau: c, a, 0. Trend: a, 0, 0.
     pub coefficients: [f64; 3],
-    /// Σ (residual/σ)².
+    /// Weighted sum of squared residuals, Σ (residual/σ)².
     pub chi_squared: f64,
     /// Whether b met its upper bound: then a smaller p with a larger b would fit better, and the
     /// exponent is the least that the family allows.
@@ -174,7 +174,7 @@ impl Fit {
         Some(Fit { family, reference: Reference::Limit, ..self.clone() }.at(x, z))
     }
 
-    /// The curve.
+    /// The value of the curve at x, and z where the family has one.
     pub fn at(&self, x: f64, z: f64) -> f64 {
         let basis = self.family.basis(self.reference, self.exponent, x, z);
         basis.iter().zip(&self.coefficients).map(|(f, c)| f * c).sum()
@@ -223,7 +223,7 @@ fn trend(reference: Reference, samples: &[Sample]) -> Option<Fit> {
     exponent.is_finite().then_some(fit)
 }
 
-/// How many different numbers there are.
+/// How many different numbers there are among some.
 pub fn distinct(numbers: impl Iterator<Item = f64>) -> usize {
     let mut sorted: Vec<f64> = numbers.collect();
     sorted.sort_by(f64::total_cmp);

@@ -8,11 +8,11 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// An estimate, its standard error and its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// From all seeds.
+    /// The estimate from all seeds.
     pub value: f64,
-    /// Jackknife; None for fewer than two seeds.
+    /// Jackknife standard error; None for fewer than two seeds.
     pub standard_error: Option<f64>,
-    /// value ± t · standard error, seeds − 1 degrees of freedom.
+    /// 95 % interval: value ± t · standard error, with Student's t of seeds − 1 degrees of freedom.
     pub ci95: Option<[f64; 2]>,
 }
 

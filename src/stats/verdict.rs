@@ -24,15 +24,15 @@ pub const LEAST_SEEDS: usize = 4;
 pub enum Rule {
     /// Falls at least like x^{−exponent}.
     AtLeast {
-        /// p₀
+        /// The expected exponent p₀.
         exponent: f64,
     },
     /// Grows at least like x^{exponent}.
     Grows {
-        /// p₀
+        /// The expected exponent p₀.
         exponent: f64,
     },
-    /// Neither grows nor falls: exponent 0.
+    /// Neither grows nor falls: the exponent is 0 within the margin.
     Flat,
     /// Tends to a positive constant.
     Plateau,
@@ -44,9 +44,9 @@ pub enum Rule {
 pub enum Verdict {
     /// The numbers meet the rule.
     Supported,
-    /// They exclude it.
+    /// The numbers exclude what is claimed.
     Contradicted,
-    /// They do neither, or there are too few.
+    /// The numbers do neither, or there are too few of them.
     Inconclusive,
 }
 
@@ -55,7 +55,7 @@ impl Verdict {
     pub const ALL: [Verdict; 3] =
         [Verdict::Supported, Verdict::Contradicted, Verdict::Inconclusive];
 
-    /// As written in summary.json.
+    /// The verdict's name in summary.json.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Supported => "supported",

@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 
 /// The calls of the operating system that change files. The defaults are the real ones.
 pub trait Files: Send + Sync {
-    /// Makes an empty file, or empties it.
+    /// Makes an empty file, or empties the one that is there.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn create(&self, path: &Path) -> io::Result<File> {
         File::create(path)
     }
@@ -21,7 +21,7 @@ pub trait Files: Send + Sync {
     /// Opens a file whose writes go to its end; makes it if it is not there.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn open_to_append(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().append(true).create(true).open(path)
     }
@@ -29,43 +29,43 @@ pub trait Files: Send + Sync {
     /// One write; may take only part of `bytes`.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
         file.write(bytes)
     }
 
-    /// Cuts a file.
+    /// Cuts a file to `length` bytes.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn truncate(&self, file: &File, length: u64) -> io::Result<()> {
         file.set_len(length)
     }
 
-    /// Waits until the disk has it.
+    /// Waits until the disk has all that was written to a file.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()
     }
 
-    /// Replaces `to` by `from`.
+    /// Gives the file `from` the name `to`, in place of what had it.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 }
 
-/// The real files.
+/// The files of the operating system, as they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
 impl Files for Disk {}
 
-/// One write call, and more only if the system took less than all.
+/// Writes all bytes in one call, and more calls only if the system took less than all.
 fn write_all(files: &dyn Files, file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match files.write(file, bytes) {
@@ -78,8 +78,8 @@ fn write_all(files: &dyn Files, file: &mut File, mut bytes: &[u8]) -> io::Result
     Ok(())
 }
 
-/// Where the new content of `name` is written before it takes its place.
-fn temporary(directory: &Path, name: &str) -> PathBuf {
+/// Where the new content of the file `name` is written before it takes its place.
+fn temporary_path(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!(".{name}.tmp"))
 }
 
@@ -90,7 +90,7 @@ fn temporary(directory: &Path, name: &str) -> PathBuf {
 /// [`Error::Write`]; the file keeps its old content then.
 pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = directory.join(name);
-    let temporary = temporary(directory, name);
+    let temporary = temporary_path(directory, name);
     let written = files
         .create(&temporary)
         .and_then(|mut file| {
@@ -105,19 +105,19 @@ pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) ->
     })
 }
 
-/// Removes what a kill between writing and renaming left.
+/// Removes the temporary files that a kill between writing and renaming has left.
 ///
 /// # Errors
-/// [`Error::Io`]
-pub fn sweep(directory: &Path) -> Result<()> {
-    remove(directory, |name| name.starts_with('.') && name.ends_with(".tmp"))
+/// [`Error::Io`] when the directory cannot be read or a file not be removed.
+pub fn remove_temporary(directory: &Path) -> Result<()> {
+    remove_files(directory, |name| name.starts_with('.') && name.ends_with(".tmp"))
 }
 
-/// Removes the files of `directory` with such names.
+/// Removes the files of `directory` whose names are `such`.
 ///
 /// # Errors
-/// [`Error::Io`]
-pub fn remove(directory: &Path, such: impl Fn(&str) -> bool) -> Result<()> {
+/// [`Error::Io`] when the directory cannot be read or a file not be removed.
+pub fn remove_files(directory: &Path, such: impl Fn(&str) -> bool) -> Result<()> {
     let io = |action, path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { action, path, source }
@@ -131,7 +131,7 @@ pub fn remove(directory: &Path, such: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
-/// A file that only grows.
+/// A file that only grows: each append is whole or undone.
 pub struct Appender {
     files: Arc<dyn Files>,
     path: PathBuf,
@@ -154,12 +154,12 @@ impl Appender {
         Ok(Appender { files, path: path.to_owned(), file, length: length.min(keep) })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its length.
+    /// The length of the file in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -183,7 +183,7 @@ impl Appender {
         }
     }
 
-    /// Waits until the disk has it.
+    /// Waits until the disk has all of the file.
     ///
     /// # Errors
     /// [`Error::Io`]

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 
 /// No text, no number: never met in a payload by accident (and if so, the checksum says no).
 const MARKER: [u8; 8] = [0xF7, b'n', b'f', b'd', 0x0D, 0x0A, 0x1A, 0x8C];
-/// Of the record, payload included. Raise it whenever a recorded type changes its shape.
+/// The format of a record, its payload included. Raise it whenever a recorded type changes its shape.
 const VERSION: u32 = 3;
 const HEADER: usize = MARKER.len() + 4 + 8 + 8;
 const KEY: usize = size_of::<Key>();
@@ -37,38 +37,49 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// A rank of a job that was killed may live this much longer than the others.
 const DYING: Duration = Duration::from_secs(10);
 
-/// Where a value lies.
+/// Where the value of a record lies in its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     offset: u64,
     length: u64,
 }
 
-impl Place {
-    /// Where its record begins.
+impl Location {
+    /// The first byte of the record.
     fn begin(self) -> u64 {
         self.offset - (HEADER + KEY) as u64
     }
 }
 
-/// What a journal holds.
+/// What was found in a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// The latest record of each key.
-    pub index: HashMap<Key, Place>,
-    /// Bytes that belong to no whole record, with whole ones behind: (record, from, to).
-    pub damaged: Vec<(usize, u64, u64)>,
-    /// Bytes up to the end of the last whole record.
+    /// Where the latest record of each key lies.
+    pub index: HashMap<Key, Location>,
+    /// Damaged records with whole ones behind them.
+    pub damaged: Vec<DamagedRecord>,
+    /// The number of bytes up to the end of the last whole record.
     pub whole: u64,
-    /// Bytes behind them: a torn tail.
+    /// The number of bytes behind them: a torn tail.
     pub torn: u64,
 }
 
+/// Bytes of a journal that belong to no whole record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DamagedRecord {
+    /// The number of the record in its journal, from 1.
+    pub number: usize,
+    /// The first byte of the damage.
+    pub from: u64,
+    /// The first byte of the next whole record.
+    pub to: u64,
+}
+
 impl Contents {
-    /// A line for each piece of damage in the journal at `path`.
+    /// A line of words for each piece of damage in the journal at `path`.
     pub fn warnings(&self, path: &Path) -> Vec<String> {
         let (shown, whole, torn) = (path.display(), self.whole, self.torn);
-        let damaged = self.damaged.iter().map(|(number, from, to)| {
+        let damaged = self.damaged.iter().map(|DamagedRecord { number, from, to }| {
             format!(
                 "{shown}: record {number} (bytes {from} to {to}) fails its checksum and is \
                  ignored; its task is redone unless another record holds it"
@@ -84,10 +95,11 @@ impl Contents {
     }
 }
 
+/// A whole record, and where it lies.
 struct Record {
     version: u32,
     key: Key,
-    place: Place,
+    location: Location,
     end: u64,
 }
 
@@ -95,7 +107,7 @@ struct Record {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::RunDirectory`] for records of another version of the format.
-pub fn contents(path: &Path) -> Result<Contents> {
+pub fn read_contents(path: &Path) -> Result<Contents> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let mut contents = Contents::default();
     let mut file = match File::open(path) {
@@ -107,11 +119,11 @@ pub fn contents(path: &Path) -> Result<Contents> {
     let (mut at, mut number) = (0, 0);
     while at < length {
         number += 1;
-        let record = match record(&mut file, at, length).map_err(io)? {
+        let record = match read_record(&mut file, at, length).map_err(io)? {
             Some(record) => record,
-            None => match next(&mut file, at + 1, length).map_err(io)? {
+            None => match find_record(&mut file, at + 1, length).map_err(io)? {
                 Some((found, record)) => {
-                    contents.damaged.push((number, at, found));
+                    contents.damaged.push(DamagedRecord { number, from: at, to: found });
                     number += 1;
                     record
                 }
@@ -128,7 +140,7 @@ pub fn contents(path: &Path) -> Result<Contents> {
                 help: "use the program that wrote it, or another --output".to_owned(),
             });
         }
-        contents.index.insert(record.key, record.place);
+        contents.index.insert(record.key, record.location);
         at = record.end;
     }
     contents.whole = at;
@@ -136,8 +148,8 @@ pub fn contents(path: &Path) -> Result<Contents> {
     Ok(contents)
 }
 
-/// The whole record at `at`, of any version.
-fn record(file: &mut File, at: u64, length: u64) -> io::Result<Option<Record>> {
+/// Reads the record at byte `at`, of any version; None where there is no whole one.
+fn read_record(file: &mut File, at: u64, length: u64) -> io::Result<Option<Record>> {
     let mut header = [0; HEADER + KEY];
     if length - at < header.len() as u64 {
         return Ok(None);
@@ -169,12 +181,12 @@ fn record(file: &mut File, at: u64, length: u64) -> io::Result<Option<Record>> {
     }
     let offset = at + header.len() as u64;
     let key = key.iter().rev().fold(0, |n, &b| n << 8 | Key::from(b));
-    let place = Place { offset, length: value };
-    Ok(Some(Record { version: number(version) as u32, key, place, end: offset + value }))
+    let location = Location { offset, length: value };
+    Ok(Some(Record { version: number(version) as u32, key, location, end: offset + value }))
 }
 
-/// The first whole record that begins at `from` or later.
-fn next(file: &mut File, from: u64, length: u64) -> io::Result<Option<(u64, Record)>> {
+/// Finds the first whole record that begins at byte `from` or later.
+fn find_record(file: &mut File, from: u64, length: u64) -> io::Result<Option<(u64, Record)>> {
     let mut buffer = Vec::new();
     let mut from = from;
     while from < length {
@@ -184,7 +196,7 @@ fn next(file: &mut File, from: u64, length: u64) -> io::Result<Option<(u64, Reco
         for (i, window) in buffer.windows(MARKER.len()).enumerate() {
             let at = from + i as u64;
             if window == MARKER
-                && let Some(record) = record(file, at, length)?
+                && let Some(record) = read_record(file, at, length)?
             {
                 return Ok(Some((at, record)));
             }
@@ -195,10 +207,10 @@ fn next(file: &mut File, from: u64, length: u64) -> io::Result<Option<(u64, Reco
     Ok(None)
 }
 
-/// A journal that is written to.
+/// A journal that this process alone may write to.
 pub struct Journal {
     file: Appender,
-    index: HashMap<Key, Place>,
+    index: HashMap<Key, Location>,
     synced: Instant,
     _lock: File,
 }
@@ -208,15 +220,15 @@ impl Journal {
     /// was lost.
     ///
     /// # Errors
-    /// As [`contents`]; [`Error::RunDirectory`] when another process has it open to write.
+    /// As [`read_contents`]; [`Error::RunDirectory`] when another process has it open to write.
     pub fn open(files: Arc<dyn Files>, path: &Path) -> Result<(Self, Vec<String>)> {
-        let lock = lock::exclusive(path, DYING)?.ok_or_else(|| Error::RunDirectory {
+        let lock = lock::lock_file(path, DYING)?.ok_or_else(|| Error::RunDirectory {
             directory: path.to_owned(),
             problem: "is in use by another process".to_owned(),
             help: "an earlier job may still be ending: see that it has, and repeat the command"
                 .to_owned(),
         })?;
-        let contents = contents(path)?;
+        let contents = read_contents(path)?;
         let messages = contents.warnings(path);
         let file = Appender::open(files.clone(), path, contents.whole)?;
         // The file's name must be on the disk before what is in it counts.
@@ -230,13 +242,13 @@ impl Journal {
         Ok((Journal { file, index, synced: Instant::now(), _lock: lock }, messages))
     }
 
-    /// The file.
+    /// The path of the journal.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
     /// Where the value of `key` lies, if it is there.
-    pub fn find(&self, key: Key) -> Option<Place> {
+    pub fn find(&self, key: Key) -> Option<Location> {
         self.index.get(&key).copied()
     }
 
@@ -249,11 +261,11 @@ impl Journal {
         self.file.append(record)?;
         let offset = begin + (HEADER + KEY) as u64;
         let length = (record.len() - HEADER - KEY) as u64;
-        self.index.insert(key, Place { offset, length });
+        self.index.insert(key, Location { offset, length });
         if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
     }
 
-    /// Waits until the disk has all of it.
+    /// Waits until the disk has all records.
     ///
     /// # Errors
     /// [`Error::Io`]
@@ -263,7 +275,7 @@ impl Journal {
     }
 }
 
-/// The bytes of a record.
+/// The bytes of the record that holds `value` under `key`.
 ///
 /// # Errors
 /// [`Error::Io`] when the value cannot be encoded.
@@ -286,37 +298,37 @@ pub fn encode(path: &Path, key: Key, value: &impl Serialize) -> Result<Vec<u8>> 
     Ok(record)
 }
 
-/// Reads the value of `key` at `place`, checking it once more: the disk may have changed its mind.
+/// Reads the value of `key` at `location`, checking it once more: the disk may have changed its mind.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::RunDirectory`] when it is not what was written.
-pub fn read<T: DeserializeOwned>(path: &Path, key: Key, place: Place) -> Result<T> {
-    let record = record_of(path, key, place)?;
-    postcard::from_bytes(&record[HEADER + KEY..]).map_err(|_| changed(path, place))
+pub fn read_value<T: DeserializeOwned>(path: &Path, key: Key, location: Location) -> Result<T> {
+    let record = read_record_bytes(path, key, location)?;
+    postcard::from_bytes(&record[HEADER + KEY..]).map_err(|_| changed_error(path, location))
 }
 
-/// The whole record of `key` whose value lies at `place`, checked.
+/// Reads the whole record of `key` whose value lies at `location`, and checks it.
 ///
 /// # Errors
-/// As [`read`].
-pub fn record_of(path: &Path, key: Key, place: Place) -> Result<Vec<u8>> {
+/// As [`read_value`].
+pub fn read_record_bytes(path: &Path, key: Key, location: Location) -> Result<Vec<u8>> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io)?;
-    file.seek(SeekFrom::Start(place.begin())).map_err(io)?;
-    let mut bytes = vec![0; HEADER + KEY + place.length as usize];
+    file.seek(SeekFrom::Start(location.begin())).map_err(io)?;
+    let mut bytes = vec![0; HEADER + KEY + location.length as usize];
     file.read_exact(&mut bytes).map_err(io)?;
     let mut hash = Xxh3::new();
     hash.update(&bytes[8..20]);
     hash.update(&bytes[HEADER..]);
     let right = bytes[20..HEADER] == hash.digest().to_le_bytes()
         && bytes[HEADER..HEADER + KEY] == key.to_le_bytes();
-    if right { Ok(bytes) } else { Err(changed(path, place)) }
+    if right { Ok(bytes) } else { Err(changed_error(path, location)) }
 }
 
-fn changed(path: &Path, place: Place) -> Error {
+fn changed_error(path: &Path, location: Location) -> Error {
     Error::RunDirectory {
         directory: path.to_owned(),
-        problem: format!("the record at byte {} changed since it was written", place.begin()),
+        problem: format!("the record at byte {} changed since it was written", location.begin()),
         help: "check the disk; the same command redoes this task and keeps the others".to_owned(),
     }
 }

@@ -6,34 +6,34 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::journal::{self, Contents, Place};
+use super::journal::{self, Contents, Location};
 use super::key::Key;
 use crate::error::{Error, Result};
 
-/// The folder of the journals.
+/// The folder of the journals in a run directory.
 pub const FOLDER: &str = "journal";
 
 const ENDING: &str = ".journal";
 
-/// The journal of a process: `rank-0.journal` for one that is alone.
-pub fn name(rank: usize) -> String {
+/// The file name of a rank's journal: `rank-0.journal` for a process that is alone.
+pub fn file_name(rank: usize) -> String {
     format!("rank-{rank}{ENDING}")
 }
 
 /// What the journals of a run directory hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journals {
-    /// Each file with its contents, by name.
+    /// Each journal with its contents, in the order of file names.
     pub files: Vec<(PathBuf, Contents)>,
-    index: HashMap<Key, (usize, Place)>,
+    index: HashMap<Key, (usize, Location)>,
 }
 
 impl Journals {
-    /// Reads those of the run directory `directory` that `such` takes, by file name, changing nothing;
-    /// without a folder there are none.
+    /// Reads the journals of the run directory `directory` whose file names are `such`, changing
+    /// nothing; without a folder there are none.
     ///
     /// # Errors
-    /// As [`journal::contents`].
+    /// As [`journal::read_contents`].
     pub fn read(directory: &Path, such: impl Fn(&str) -> bool) -> Result<Journals> {
         let folder = directory.join(FOLDER);
         let failed = |source| Error::Io { action: "read", path: folder.clone(), source };
@@ -54,9 +54,9 @@ impl Journals {
         paths.sort();
         let mut journals = Journals::default();
         for path in paths {
-            let contents = journal::contents(&path)?;
-            for (&key, &place) in &contents.index {
-                journals.index.entry(key).or_insert((journals.files.len(), place));
+            let contents = journal::read_contents(&path)?;
+            for (&key, &location) in &contents.index {
+                journals.index.entry(key).or_insert((journals.files.len(), location));
             }
             journals.files.push((path, contents));
         }
@@ -64,12 +64,12 @@ impl Journals {
     }
 
     /// Where the value of `key` lies, if one of them has it.
-    pub fn find(&self, key: Key) -> Option<(&Path, Place)> {
-        let (file, place) = *self.index.get(&key)?;
-        Some((&self.files[file].0, place))
+    pub fn find(&self, key: Key) -> Option<(&Path, Location)> {
+        let (file, location) = *self.index.get(&key)?;
+        Some((&self.files[file].0, location))
     }
 
-    /// A line for each piece of damage.
+    /// A line of words for each piece of damage.
     pub fn warnings(&self) -> Vec<String> {
         let of = |(path, contents): &(PathBuf, Contents)| contents.warnings(path);
         self.files.iter().flat_map(of).collect()

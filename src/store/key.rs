@@ -13,19 +13,19 @@ use crate::model::Parametrization;
 /// what is recorded at which layers.
 pub const SCHEME: u32 = 2;
 
-/// The hash of what defines a task.
+/// The hash of everything that defines a task.
 pub type Key = u128;
 
 /// Keys of the tasks of one experiment.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// By parametrization and learning rate.
+    /// What all tasks of a parametrization and learning rate share, as text.
     common: Vec<(Parametrization, LearningRate, String)>,
     finest: Option<u32>,
 }
 
 impl Keys {
-    /// For tasks of `experiment` on these samples, computed on `numeric_path`.
+    /// The keys for tasks of `experiment` on these samples, computed on `numeric_path`.
     pub fn new(experiment: &Experiment, data: &DataSet, numeric_path: &str) -> Self {
         let samples = samples_hash(data);
         let rates = experiment.learning_rates();
@@ -60,7 +60,7 @@ impl Keys {
         let setting = |(p, rate, _): &&(_, _, _)| (*p, *rate) == (parametrization, learning_rate);
         let text = match self.common.iter().find(setting) {
             Some((_, _, common)) => format!("{common}{own}"),
-            // No task of the experiment.
+            // The task is none of the experiment.
             None => format!("{parametrization:?}{learning_rate:?}{own}"),
         };
         xxh3_128(text.as_bytes())

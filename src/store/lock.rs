@@ -1,4 +1,4 @@
-//! One process a run directory.
+//! The lock of a run directory, for one process at a time.
 //!
 //! The operating system holds the lock and drops it with its process, however that ends; the text
 //! in the file only says who it is. The file stays: removing it could let two processes lock two
@@ -16,21 +16,21 @@ use crate::error::{Error, Result};
 
 const NAME: &str = "lock";
 
-/// Held until dropped.
+/// The lock of a run directory, held until dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Locks `directory`.
+    /// Locks the run directory `directory` for this process.
     ///
     /// # Errors
     /// [`Error::RunDirectory`] names the host and process that holds it; [`Error::Io`].
     pub fn take(files: Arc<dyn Files>, directory: &Path) -> Result<Self> {
         let path = directory.join(NAME);
-        let Some(file) = exclusive(&path, Duration::ZERO)? else {
-            return Err(held(directory, &path));
+        let Some(file) = lock_file(&path, Duration::ZERO)? else {
+            return Err(held_error(directory, &path));
         };
         let started = humantime::format_rfc3339_seconds(SystemTime::now());
         let owner =
@@ -40,12 +40,12 @@ impl Lock {
     }
 }
 
-/// The file at `path`, made if need be and locked for this process; None when another has held it for
-/// `patience`.
+/// Opens and locks the file at `path` for this process alone, making it if need be; None when another
+/// process has held it for `patience`.
 ///
 /// # Errors
-/// [`Error::Io`]
-pub fn exclusive(path: &Path, patience: Duration) -> Result<Option<File>> {
+/// [`Error::Io`] when the system refuses.
+pub fn lock_file(path: &Path, patience: Duration) -> Result<Option<File>> {
     let io = |source| Error::Io { action: "lock", path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let file =
@@ -61,11 +61,11 @@ pub fn exclusive(path: &Path, patience: Duration) -> Result<Option<File>> {
     }
 }
 
-/// Who holds the lock of `directory`, if anybody does.
+/// Names the process that holds the lock of `directory`, if one does.
 ///
 /// # Errors
-/// [`Error::Io`]
-pub fn holder(directory: &Path) -> Result<Option<String>> {
+/// [`Error::Io`] when the lock cannot be looked at.
+pub fn find_holder(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(NAME);
     let io = |source| Error::Io { action: "look at", path: path.clone(), source };
     let file = match File::open(&path) {
@@ -76,20 +76,20 @@ pub fn holder(directory: &Path) -> Result<Option<String>> {
     // A shared lock, given back at once: only a holder's own is in its way.
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(owner(&path))),
+        Err(TryLockError::WouldBlock) => Ok(Some(read_owner(&path))),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
 }
 
-fn owner(path: &Path) -> String {
+fn read_owner(path: &Path) -> String {
     match fs::read_to_string(path).unwrap_or_default().trim() {
         "" => "a process that has not written its name yet".to_owned(),
         owner => owner.to_owned(),
     }
 }
 
-fn held(directory: &Path, path: &Path) -> Error {
-    let owner = owner(path);
+fn held_error(directory: &Path, path: &Path) -> Error {
+    let owner = read_owner(path);
     Error::RunDirectory {
         directory: directory.to_owned(),
         problem: format!("is in use by {owner}"),

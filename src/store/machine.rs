@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The host's name.
+/// The name of this host.
 pub fn host() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
 }
 
-/// Those of Slurm's variables that name a job and what it was given; none outside of one.
+/// The environment variables of Slurm that name a job and what it was given; none outside of a job.
 pub fn slurm() -> BTreeMap<String, String> {
     const NAMES: [&str; 8] = [
         "SLURM_CLUSTER_NAME",
@@ -25,17 +25,17 @@ pub fn slurm() -> BTreeMap<String, String> {
     NAMES.into_iter().filter_map(value).collect()
 }
 
-/// The processor.
+/// The processor that a run was begun on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cpu {
-    /// As the system names it, where it does.
+    /// The model as the system names it, where it does.
     pub model: Option<String>,
-    /// Vector instructions that it has.
+    /// The vector instructions that it has.
     pub features: Vec<String>,
 }
 
 impl Cpu {
-    /// This one.
+    /// Asks the system about the processor of this machine.
     pub fn detect() -> Self {
         let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = text

@@ -15,11 +15,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{SCHEME, experiment_hash, samples_hash};
 use super::machine::{self, Cpu};
-use super::{Start, files};
+use super::{RunStart, files};
 use crate::error::{Error, Result};
 use crate::experiment::{Backend, Engine, Precision, Settled};
 
-/// The file's name.
+/// The name of the manifest's file.
 pub const NAME: &str = "manifest.json";
 const LABEL: &str = "\"checksum\": \"";
 const BLANK: &str = "0000000000000000";
@@ -34,33 +34,33 @@ const VARIED: [(&str, &str, [&str; 2]); 2] = [
     ("learning_rates", "training", ["learning_rate", "rates"]),
 ];
 
-/// manifest.json
+/// The content of manifest.json: an experiment, and with what it was begun.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// "nfd"
+    /// The name of the program: "nfd".
     pub program: String,
-    /// Of this file.
+    /// The xxh3 checksum of this file, in hexadecimal.
     pub checksum: String,
-    /// The program's.
+    /// The version of the program.
     pub version: String,
-    /// Of the numbers: see [`SCHEME`].
+    /// The version of what defines the numbers: see [`SCHEME`].
     pub scheme: u32,
-    /// Which instructions compute.
+    /// The instructions or device that the bits of results depend on.
     pub numeric_path: String,
-    /// The sources, where known.
+    /// The git commit of the sources, where known.
     pub git_commit: Option<String>,
-    /// The compiler, where known.
+    /// The version of the compiler, where known.
     pub rustc: Option<String>,
-    /// The processor.
+    /// The processor that it was begun on.
     pub cpu: Cpu,
-    /// As typed, the program's name first.
+    /// The command line as typed, the program's name first.
     pub arguments: Vec<String>,
-    /// By what and as how many processes it was begun.
+    /// How and as how many processes it was begun.
     #[serde(default)]
     pub launch: Launch,
-    /// Of the experiment: summary.json carries the same.
+    /// The hash of the experiment; summary.json carries the same.
     pub experiment_hash: String,
-    /// Of the loaded samples.
+    /// The hash of the loaded samples.
     pub samples_hash: String,
     /// The resolved experiment, itself a valid experiment file.
     pub experiment: Value,
@@ -69,22 +69,22 @@ pub struct Manifest {
 /// How a run was launched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// Processes that share the tasks.
+    /// The number of processes that share the tasks.
     pub ranks: usize,
-    /// Their hosts, each once.
+    /// The hosts of these processes, each once.
     pub hosts: Vec<String>,
-    /// The GPU of each, where they use GPUs.
+    /// The GPU of each process, where they use GPUs.
     pub devices: Vec<String>,
-    /// What connects them, where there are several.
+    /// The MPI library that connects them, where there are several.
     pub mpi: Option<String>,
     /// Which part of the tasks this is, as in 3/8.
     pub shard: Option<String>,
-    /// Slurm's variables that name the job.
+    /// The environment variables of Slurm that name the job.
     pub slurm: BTreeMap<String, String>,
 }
 
 impl Launch {
-    /// That of one process.
+    /// The launch of a process that is alone.
     pub fn alone() -> Self {
         Launch {
             ranks: 1,
@@ -97,7 +97,7 @@ impl Launch {
 
 impl Manifest {
     /// The manifest of a run that starts now.
-    pub fn new(start: &Start) -> Self {
+    pub fn new(start: &RunStart) -> Self {
         Manifest {
             program: "nfd".to_owned(),
             checksum: BLANK.to_owned(),
@@ -115,7 +115,7 @@ impl Manifest {
         }
     }
 
-    /// The file.
+    /// The bytes of the file, with its checksum.
     ///
     /// # Errors
     /// [`Error::Io`] if encoding fails.
@@ -131,10 +131,10 @@ impl Manifest {
         Ok(text.replacen(BLANK, &checksum, 1).into_bytes())
     }
 
-    /// Writes it.
+    /// Writes the file into `directory`, all or nothing.
     ///
     /// # Errors
-    /// [`Error::Write`]; an old one stays then.
+    /// [`Error::Write`]; an old manifest stays then.
     pub fn write(&self, files: &dyn files::Files, directory: &Path) -> Result<()> {
         files::replace(files, directory, NAME, &self.encode()?)
     }
@@ -184,7 +184,7 @@ impl Manifest {
     }
 }
 
-/// The manifest of `directory`; None when there is none.
+/// Reads the manifest of `directory`; None when there is none.
 ///
 /// # Errors
 /// [`Error::RunDirectory`] when it is damaged or not this program's; [`Error::Io`].
@@ -225,6 +225,7 @@ pub fn read(directory: &Path) -> Result<Option<Manifest>> {
     }
 }
 
+/// Adds the fields below `path` in which two JSON values differ, with both values.
 fn differing_fields(path: &str, old: &Value, new: &Value, fields: &mut Vec<String>) {
     if let (Value::Object(old), Value::Object(new)) = (old, new) {
         let mut keys: Vec<_> = old.keys().chain(new.keys()).collect();

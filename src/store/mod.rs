@@ -34,33 +34,33 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use files::Files;
-use journal::{Journal, Place};
+use journal::{Journal, Location};
 use journals::Journals;
 use key::{Key, Keys};
 use lock::Lock;
 use manifest::{Launch, Manifest};
 use timings::{Timing, Timings};
 
-/// Where the finished tasks of a process are that is alone.
+/// The journal of a process that is alone: where its finished tasks are.
 pub const JOURNAL: &str = "journal/rank-0.journal";
 
-/// Where the standalone plots are.
+/// The folder of the standalone plots.
 const PLOTS: &str = "plots";
 
-/// What is about to run.
+/// The experiment that is about to enter a run directory, and how it was started.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
-    /// Resolved.
+pub struct RunStart<'a> {
+    /// The experiment as resolved, defaults filled in.
     pub experiment: &'a Experiment,
-    /// Its samples.
+    /// The samples of the experiment.
     pub data: &'a DataSet,
-    /// Which instructions compute.
+    /// The instructions or device that the bits of results depend on.
     pub numeric_path: &'a str,
-    /// Take over a directory of another numeric path; its tasks are done again.
+    /// Whether to take over a directory of another numeric path, whose tasks are then done again.
     pub allow_path_change: bool,
-    /// As typed.
+    /// The command line as typed.
     pub arguments: &'a [String],
-    /// By what and as how many processes.
+    /// How and as how many processes.
     pub launch: &'a Launch,
 }
 
@@ -71,21 +71,21 @@ pub struct RunDirectory {
     keys: Keys,
     growing: Mutex<Growing>,
     warnings: Vec<String>,
-    rank: usize,
-    /// Rank 0's.
+    /// Held by rank 0 for all.
     _lock: Option<Lock>,
 }
 
+/// What changes while tasks finish.
 struct Growing {
     journal: Journal,
     timings: Timings,
-    /// Those of other ranks, when last looked at.
+    /// The journals of other ranks, as they were when last read.
     others: Journals,
 }
 
 impl Growing {
-    fn find(&self, key: Key) -> Option<(&Path, Place)> {
-        let own = self.journal.find(key).map(|place| (self.journal.path(), place));
+    fn find(&self, key: Key) -> Option<(&Path, Location)> {
+        let own = self.journal.find(key).map(|location| (self.journal.path(), location));
         own.or_else(|| self.others.find(key))
     }
 }
@@ -98,7 +98,7 @@ impl RunDirectory {
     /// [`Error::RunDirectory`] names the fields in which an experiment already there differs, or the
     /// process that is at work there, and nothing is changed; [`Error::Io`] and [`Error::Write`]
     /// when the directory cannot be made or written.
-    pub fn open(path: &Path, start: &Start, files: Arc<dyn Files>) -> Result<Self> {
+    pub fn open(path: &Path, start: &RunStart, files: Arc<dyn Files>) -> Result<Self> {
         let manifest = Manifest::new(start);
         refuse_other(path, start, &manifest)?;
         let journal = path.join(JOURNAL);
@@ -113,10 +113,10 @@ impl RunDirectory {
         let lock = Lock::take(files.clone(), path)?;
         // Another process may have begun here just before; now none can.
         refuse_other(path, start, &manifest)?;
-        files::sweep(path)?;
-        files::sweep(&plots)?;
+        files::remove_temporary(path)?;
+        files::remove_temporary(&plots)?;
         let (journal, mut warnings) = Journal::open(files.clone(), &journal)?;
-        let others = others(path)?;
+        let others = read_other_journals(path)?;
         warnings.extend(others.warnings());
         // The manifest says with what its experiment was begun, not who last looked.
         let begun = manifest::read(path)?.is_some_and(|there| {
@@ -127,14 +127,13 @@ impl RunDirectory {
             manifest.write(&*files, path)?;
         }
         let mut timings = Timings::open(files.clone(), path, 0)?;
-        timings.absorb(path)?;
+        timings.absorb_other_ranks(path)?;
         Ok(RunDirectory {
             path: path.to_owned(),
             files,
             keys: Keys::new(start.experiment, start.data, start.numeric_path),
             growing: Mutex::new(Growing { journal, timings, others }),
             warnings,
-            rank: 0,
             _lock: Some(lock),
         })
     }
@@ -145,8 +144,8 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::RunDirectory`] when another process still writes this rank's journal; [`Error::Io`] and
     /// [`Error::Write`].
-    pub fn join(path: &Path, start: &Start, rank: usize, files: Arc<dyn Files>) -> Result<Self> {
-        let journal = path.join(journals::FOLDER).join(journals::name(rank));
+    pub fn join(path: &Path, start: &RunStart, rank: usize, files: Arc<dyn Files>) -> Result<Self> {
+        let journal = path.join(journals::FOLDER).join(journals::file_name(rank));
         let (journal, warnings) = Journal::open(files.clone(), &journal)?;
         let timings = Timings::open(files.clone(), path, rank)?;
         Ok(RunDirectory {
@@ -155,40 +154,39 @@ impl RunDirectory {
             keys: Keys::new(start.experiment, start.data, start.numeric_path),
             growing: Mutex::new(Growing { journal, timings, others: Journals::default() }),
             warnings,
-            rank,
             _lock: None,
         })
     }
 
-    /// At rank 0, once the other ranks are done: looks at what they have recorded.
+    /// Reads what the other ranks have recorded, at rank 0 and once they are done.
     ///
     /// # Errors
-    /// When it cannot be read; [`Error::Write`].
-    pub fn look_again(&self) -> Result<()> {
-        let mut growing = self.growing();
-        growing.others = others(&self.path)?;
-        growing.timings.absorb(&self.path)
+    /// [`Error::Io`] when it cannot be read; [`Error::Write`].
+    pub fn read_other_ranks(&self) -> Result<()> {
+        let mut growing = self.lock_growing();
+        growing.others = read_other_journals(&self.path)?;
+        growing.timings.absorb_other_ranks(&self.path)
     }
 
-    /// Takes over what another run directory has of `tasks` and this one has not; how many that were.
+    /// Takes over what another run directory has of `tasks` and this one has not, and counts those.
     ///
     /// # Errors
     /// [`Error::RunDirectory`] when both have a task, with different numbers; when one cannot be read
     /// or the other not be written.
     pub fn take_over(&self, from: &Path, tasks: &[Task]) -> Result<usize> {
         let there = Journals::read(from, |_| true)?;
-        let mut growing = self.growing();
+        let mut growing = self.lock_growing();
         let mut taken = HashSet::new();
         for &task in tasks {
             let key = self.keys.of(task);
-            let Some((file, place)) = there.find(key) else { continue };
-            let record = journal::record_of(file, key, place)?;
+            let Some((file, location)) = there.find(key) else { continue };
+            let record = journal::read_record_bytes(file, key, location)?;
             match growing.find(key) {
                 None => {
                     growing.journal.append(key, &record)?;
                     taken.insert(task);
                 }
-                Some((own, at)) if journal::record_of(own, key, at)? != record => {
+                Some((own, at)) if journal::read_record_bytes(own, key, at)? != record => {
                     let Task { closure, width, depth, seed, .. } = task;
                     return Err(Error::RunDirectory {
                         directory: from.to_owned(),
@@ -210,24 +208,19 @@ impl RunDirectory {
         Ok(taken.len())
     }
 
-    /// The directory.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was found damaged at opening, a line each.
+    /// What was found damaged at opening, in a line of words each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Of those that write here.
-    pub fn rank(&self) -> usize {
-        self.rank
-    }
-
     /// Whether `task` is finished.
     pub fn has(&self, task: Task) -> bool {
-        self.growing().find(self.keys.of(task)).is_some()
+        self.lock_growing().find(self.keys.of(task)).is_some()
     }
 
     /// Records a finished task.
@@ -237,19 +230,19 @@ impl RunDirectory {
     pub fn finish(&self, task: Task, value: &impl Serialize, timing: Timing) -> Result<()> {
         let key = self.keys.of(task);
         let record = journal::encode(&self.path.join(journals::FOLDER), key, value)?;
-        let mut growing = self.growing();
+        let mut growing = self.lock_growing();
         growing.journal.append(key, &record)?;
         growing.timings.append(task, timing)
     }
 
-    /// What [`RunDirectory::finish`] recorded; None when `task` is not finished.
+    /// Loads what [`RunDirectory::finish`] recorded; None when `task` is not finished.
     ///
     /// # Errors
     /// When it cannot be read, or is not what was written.
     pub fn load<T: DeserializeOwned>(&self, task: Task) -> Result<Option<T>> {
         let key = self.keys.of(task);
-        let found = self.growing().find(key).map(|(path, place)| (path.to_owned(), place));
-        found.map(|(path, place)| journal::read(&path, key, place)).transpose()
+        let found = self.lock_growing().find(key).map(|(path, at)| (path.to_owned(), at));
+        found.map(|(path, at)| journal::read_value(&path, key, at)).transpose()
     }
 
     /// Waits until the disk has all finished tasks.
@@ -257,7 +250,7 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Io`]
     pub fn sync(&self) -> Result<()> {
-        self.growing().journal.sync()
+        self.lock_growing().journal.sync()
     }
 
     /// Writes `value` as indented JSON, all or nothing.
@@ -292,27 +285,27 @@ impl RunDirectory {
         for (name, bytes) in plots {
             files::replace(&*self.files, &folder, name, bytes)?;
         }
-        files::remove(&folder, |name| {
+        files::remove_files(&folder, |name| {
             (name.ends_with(".svg") || name.ends_with(".pdf"))
                 && plots.iter().all(|(kept, _)| kept != name)
         })
     }
 
-    fn growing(&self) -> MutexGuard<'_, Growing> {
+    fn lock_growing(&self) -> MutexGuard<'_, Growing> {
         // Poisoned: another worker panicked, which is passed on where workers are joined.
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The journals of ranks other than 0.
-fn others(path: &Path) -> Result<Journals> {
-    let own = journals::name(0);
+/// Reads the journals of ranks other than 0.
+fn read_other_journals(path: &Path) -> Result<Journals> {
+    let own = journals::file_name(0);
     Journals::read(path, |name| name != own)
 }
 
 /// Refuses a directory that holds something else. One without a manifest is free when it is empty,
 /// or has a journal: the manifest was lost or removed.
-fn refuse_other(path: &Path, start: &Start, wanted: &Manifest) -> Result<()> {
+fn refuse_other(path: &Path, start: &RunStart, wanted: &Manifest) -> Result<()> {
     let Some(mut there) = manifest::read(path)? else {
         let empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
         let journal = path.join(JOURNAL);

@@ -10,13 +10,13 @@ use crate::error::{Error, Result};
 
 /// An archive that grows in memory.
 pub struct Archive {
-    /// For messages.
+    /// The file name, for messages.
     name: &'static str,
     zip: ZipWriter<Cursor<Vec<u8>>>,
 }
 
 impl Archive {
-    /// Without arrays.
+    /// An archive without arrays, to become the file `name`.
     pub fn new(name: &'static str) -> Self {
         Archive { name, zip: ZipWriter::new(Cursor::new(Vec::new())) }
     }
@@ -36,7 +36,7 @@ impl Archive {
         added.map_err(|source| self.failed(source))
     }
 
-    /// The whole file.
+    /// The bytes of the whole file.
     ///
     /// # Errors
     /// [`Error::Io`] if encoding fails.
@@ -55,17 +55,17 @@ fn failed(name: &str, source: io::Error) -> Error {
     Error::Io { action: "encode", path: name.into(), source }
 }
 
-/// Numbers in f64.
+/// An array of f64 in C order.
 pub fn floats(shape: &[usize], values: &[f64]) -> Vec<u8> {
     npy("<f8", shape, values.iter().flat_map(|value| value.to_le_bytes()))
 }
 
-/// Whole numbers.
+/// A vector of whole numbers.
 pub fn integers(values: &[i64]) -> Vec<u8> {
     npy("<i8", &[values.len()], values.iter().flat_map(|value| value.to_le_bytes()))
 }
 
-/// Strings as NumPy has them, of one length.
+/// A vector of strings as NumPy has them: UTF-32, padded to one length.
 pub fn strings(values: &[&str]) -> Vec<u8> {
     let longest = values.iter().map(|value| value.chars().count()).max().unwrap_or(0).max(1);
     let padded = |value: &&str| {

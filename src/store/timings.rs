@@ -18,26 +18,26 @@ use crate::experiment::grid::{LearningRate, Task};
 use crate::model::{Closure, Parametrization};
 
 const NAME: &str = "timings.csv";
-/// Of the files of ranks other than 0.
+/// The ending of the files of ranks other than 0.
 const ENDING: &str = ".csv";
 const HEADER: &str =
     "closure,parametrization,width,depth,learning_rate,seed,host,rank,threads,started,seconds\n";
 
-/// The file of a rank, open to be added to.
+/// The timings of one rank, open to be added to.
 pub struct Timings {
     file: Appender,
     host: String,
     rank: usize,
 }
 
-/// One task's.
+/// Where the time of one task went.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Threads that shared the task.
+    /// The number of threads that shared the task.
     pub threads: usize,
-    /// When it began.
+    /// When the task began.
     pub started: SystemTime,
-    /// How long it took.
+    /// Seconds of wall time that it took.
     pub seconds: f64,
 }
 
@@ -51,7 +51,7 @@ impl Timings {
             0 => directory.join(NAME),
             rank => directory.join(FOLDER).join(format!("rank-{rank}{ENDING}")),
         };
-        let whole = whole_lines(&path)?.len();
+        let whole = read_whole_lines(&path)?.len();
         let mut file = Appender::open(files, &path, whole as u64)?;
         if whole == 0 {
             file.append(HEADER.as_bytes())?;
@@ -63,9 +63,9 @@ impl Timings {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Write`]
-    pub fn absorb(&mut self, directory: &Path) -> Result<()> {
-        for path in of_ranks(directory) {
-            let text = whole_lines(&path)?;
+    pub fn absorb_other_ranks(&mut self, directory: &Path) -> Result<()> {
+        for path in files_of_other_ranks(directory) {
+            let text = read_whole_lines(&path)?;
             let lines = text.strip_prefix(HEADER).unwrap_or_default();
             if !lines.is_empty() {
                 self.file.append(lines.as_bytes())?;
@@ -84,15 +84,15 @@ impl Timings {
     /// # Errors
     /// [`Error::Write`]
     pub fn copy(&mut self, from: &Path, tasks: &HashSet<Task>) -> Result<()> {
-        let such = |line: &&str| parse(line).is_some_and(|(task, _)| tasks.contains(&task));
-        for text in texts(from) {
-            let lines: String = text.lines().filter(such).flat_map(|line| [line, "\n"]).collect();
+        let about = |line: &&str| parse_line(line).is_some_and(|(task, _)| tasks.contains(&task));
+        for text in read_texts(from) {
+            let lines: String = text.lines().filter(about).flat_map(|line| [line, "\n"]).collect();
             self.file.append(lines.as_bytes())?;
         }
         Ok(())
     }
 
-    /// Adds a line.
+    /// Adds the line of a task.
     ///
     /// # Errors
     /// [`Error::Write`]
@@ -112,13 +112,14 @@ impl Timings {
     }
 }
 
-/// Core seconds of the tasks that `directory` has timings of; lines that are no timings are passed over,
+/// Reads the core seconds of the tasks that `directory` has timings of. Lines that are no timings are passed over,
 /// and a file that cannot be read is empty: nothing but estimates rests on it.
 pub fn read(directory: &Path) -> Vec<(Task, f64)> {
-    texts(directory).iter().flat_map(|text| text.lines().filter_map(parse)).collect()
+    read_texts(directory).iter().flat_map(|text| text.lines().filter_map(parse_line)).collect()
 }
 
-fn parse(line: &str) -> Option<(Task, f64)> {
+/// The task of a line, and the core seconds that it took.
+fn parse_line(line: &str) -> Option<(Task, f64)> {
     let mut fields = line.split(',');
     let name = fields.next()?;
     let closure = Closure::ALL.into_iter().find(|closure| closure.name() == name)?;
@@ -134,8 +135,8 @@ fn parse(line: &str) -> Option<(Task, f64)> {
     Some((task, threads * seconds))
 }
 
-/// The files of ranks other than 0.
-fn of_ranks(directory: &Path) -> Vec<PathBuf> {
+/// The timings of ranks other than 0, by path.
+fn files_of_other_ranks(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory.join(FOLDER)) else { return Vec::new() };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let mut paths: Vec<PathBuf> =
@@ -144,13 +145,14 @@ fn of_ranks(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn texts(directory: &Path) -> Vec<String> {
-    let files = [directory.join(NAME)].into_iter().chain(of_ranks(directory));
+/// The texts of all timings files, rank 0's first; one that cannot be read is empty.
+fn read_texts(directory: &Path) -> Vec<String> {
+    let files = [directory.join(NAME)].into_iter().chain(files_of_other_ranks(directory));
     files.map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
 }
 
-/// The file up to its last line end; one that is not there is empty.
-fn whole_lines(path: &Path) -> Result<String> {
+/// Reads a file up to its last line end; one that is not there is empty.
+fn read_whole_lines(path: &Path) -> Result<String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),

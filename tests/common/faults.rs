@@ -18,7 +18,7 @@ use nfd::observables::arrays;
 use nfd::observables::results::to_csv;
 use nfd::store::files::{Disk, Files};
 use nfd::store::manifest::Launch;
-use nfd::store::{RunDirectory, Start};
+use nfd::store::{RunDirectory, RunStart};
 
 /// How the disk fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,7 +111,7 @@ pub fn open(
     let launch = &Launch::alone();
     let arguments = &arguments;
     let start =
-        Start { experiment, data: &data, numeric_path, allow_path_change, arguments, launch };
+        RunStart { experiment, data: &data, numeric_path, allow_path_change, arguments, launch };
     RunDirectory::open(path, &start, files)
 }
 
@@ -126,9 +126,9 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
         1,
         Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision),
     );
-    let machine = (&plan, &Machine::of(experiment, 0)?);
-    assert!(ensemble::run(experiment, &data, &directory, machine, &stop, &|_, _, _| {})?);
-    let outcome = ensemble::collect(experiment, &data, &directory, 1)?;
+    let machine = Machine::find(experiment, 0)?;
+    assert!(ensemble::run(experiment, &data, &directory, &plan, &machine, &stop, &|_| {})?);
+    let outcome = ensemble::measure(experiment, &data, &directory, 1)?;
     let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];
     directory.write("results.csv", &files[0])?;
     directory.write("arrays.npz", &files[1])?;

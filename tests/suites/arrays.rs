@@ -4,8 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::process::Command;
 
-use crate::common::missing::skipped;
-
+use crate::common::missing::{python, skipped};
 use crate::common::npz::{floats, member};
 use crate::common::results::nfd;
 use nfd::observables::arrays::to_npz;
@@ -50,16 +49,9 @@ assert there == found, (there, found)
 print(found, len(arrays.files), arrays["f"].shape)
 "#;
 
-/// A Python that has NumPy: the one that NFD_PYTHON names, or else the first on the path.
-fn python() -> Option<String> {
-    let python = std::env::var("NFD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = Command::new(&python).args(["-c", "import numpy"]).output();
-    has.is_ok_and(|done| done.status.success()).then_some(python)
-}
-
 #[test]
 fn numpy_reads_every_number() {
-    let Some(python) = python() else {
+    let Some(python) = python("numpy") else {
         skipped("numpy_reads_every_number", "NumPy");
         return;
     };

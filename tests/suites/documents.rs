@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nfd::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress, Purpose, Query};
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The page that the sources cite.
 const THEORY: &str = concat!("docs/", "theory.md");
@@ -217,4 +219,68 @@ fn formulas_are_shown_by_github() {
     assert!(formulas_are_protected("a $`h_l`$ and\n```math\nx\n```\nb"));
     assert!(!formulas_are_protected("a $h_l$ b"));
     assert!(!formulas_are_protected("a $`h_l\n`$ b"));
+}
+
+/// Paths of the repository that a page names in backquotes.
+fn named_paths(page: &str) -> Vec<String> {
+    let spans = page.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let folders = ["src/", "tests/", "jobs/", "examples/", "kernels/", "benches/"];
+    let path = |span: &&str| folders.iter().any(|folder| span.starts_with(folder));
+    spans.filter(path).map(|span| span.split([' ', ':']).next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_path_on_a_page_is_there() {
+    let mut missing = Vec::new();
+    for page in files(&Path::new(ROOT).join("docs"), &["md"]) {
+        for path in named_paths(&fs::read_to_string(&page).unwrap()) {
+            if !path.contains(['*', '<']) && !Path::new(ROOT).join(&path).exists() {
+                missing.push(format!("{}: {path}", page.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not there:\n{}", missing.join("\n"));
+    assert_eq!(
+        named_paths("a `src/rng` b `x/y` `jobs/toy.json --set a=1`"),
+        ["src/rng", "jobs/toy.json"]
+    );
+}
+
+/// The names between backquotes that begin items of a list or rows of a table.
+fn rooms(text: &str, before: &str) -> Vec<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix(before));
+    let name = |row: &str| row.trim_start_matches(['[', '`']).split('`').next().unwrap().to_owned();
+    rows.map(name).collect()
+}
+
+#[test]
+fn the_rooms_of_the_architecture_are_those_of_the_library() {
+    let root = Path::new(ROOT);
+    let library = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let of_library = rooms(&library, "//! * ");
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    assert_eq!(rooms(&page, "| `"), of_library);
+    // And both are those that there are.
+    let mut there: Vec<_> = library.lines().filter_map(|line| line.split_once("mod ")).collect();
+    there.retain(|(before, name)| matches!(*before, "" | "pub ") && name.ends_with(';'));
+    let mut there: Vec<_> = there.iter().map(|(_, name)| name.trim_end_matches(';')).collect();
+    let mut listed: Vec<_> = of_library.iter().map(String::as_str).collect();
+    there.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(there, listed);
+}
+
+#[test]
+fn the_noise_address_of_the_architecture_is_right() {
+    let query = Query { purpose: Purpose::Answer, step: 1, direction: Direction::Forward };
+    let at = |depth, layer| {
+        BrownianPath::new(5, 128, depth).address(Entry::Answer { query, layer, sample: 1 })
+    };
+    let NoiseAddress { fine, column, layer, tag } = at(16, 3);
+    let counter = format!("({}, {column}, {layer} … {}, 0x{tag:x})", 100 / 4, layer + fine - 1);
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")).unwrap();
+    assert!(page.contains(&counter), "{counter}");
+    // Depth 32 reads the same fine layers, half of them in each of two layers.
+    let halves = [at(32, 5), at(32, 6)].map(|at| (at.layer, at.fine, at.tag));
+    assert_eq!(halves, [(17, 4, tag), (21, 4, tag)]);
 }

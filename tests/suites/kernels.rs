@@ -1,13 +1,19 @@
 //! What the compiler proves of the kernels: every one compiles for every target, spills nothing, keeps
-//! the registers and the shared memory of its header, and streams by 128 bits; and which image a device
-//! gets.
+//! the registers and the shared memory of its header, streams by 128 bits, and is called with structures
+//! that lie in memory as Rust has them; and which image a device gets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nfd::backend::cuda::arguments::{LAYOUTS, Layout};
 use nfd::backend::cuda::device::image::{
-    COMPILER, FAMILIES, Family, HEADERS, Image, candidates, kernels,
+    COMPILER, HEADERS, Image, KERNEL_FILES, KernelFile, fitting_images, kernel_names,
 };
 use nfd::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, Program, Target};
+
+#[path = "../../build/arguments.rs"]
+mod arguments;
+
+use arguments::rust_structures;
 
 /// Whether the build had a compiler; a line that says so where it had none.
 fn compiled() -> bool {
@@ -79,7 +85,7 @@ fn every_kernel_compiles_for_every_target_within_its_budget() {
         return;
     }
     let targets: Vec<u32> = vec![80, 86, 89, 90, 100, 120];
-    for Family { name, source, images } in FAMILIES {
+    for KernelFile { name, source, images } in KERNEL_FILES {
         let budgets = budgets(source);
         let code = images.iter().filter_map(|image| match image.target {
             Target::Code(architecture) => Some((architecture, image)),
@@ -102,6 +108,13 @@ fn every_kernel_compiles_for_every_target_within_its_budget() {
     }
 }
 
+/// The PTX of one file of kernels.
+fn ptx(file: &str) -> String {
+    let file = KERNEL_FILES.iter().find(|known| known.name == file).unwrap();
+    let image = file.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
+    String::from_utf8_lossy(image.bytes).into_owned()
+}
+
 /// The instructions of one kernel in PTX.
 fn body<'a>(ptx: &'a str, kernel: &str) -> &'a str {
     let start = ptx.find(&format!(".entry {kernel}(")).unwrap();
@@ -114,10 +127,8 @@ fn weights_are_streamed_by_sixteen_bytes() {
     if !compiled() {
         return;
     }
-    for (family, kernel) in [("multiply", "multiply"), ("transpose", "transpose")] {
-        let family = FAMILIES.iter().find(|known| known.name == family).unwrap();
-        let ptx = family.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
-        let ptx = String::from_utf8_lossy(ptx.bytes);
+    for kernel in ["multiply", "transpose"] {
+        let ptx = ptx(&format!("dense/{kernel}.cu"));
         for samples in [1, 4, 8] {
             let has = |format: &str, load: &str| {
                 let body = body(&ptx, &format!("{kernel}_{format}_{samples}"));
@@ -146,9 +157,7 @@ fn columns_are_streamed_by_sixteen_bytes() {
     if !compiled() {
         return;
     }
-    let family = FAMILIES.iter().find(|family| family.name == "conditional").unwrap();
-    let ptx = family.images.iter().find(|image| image.target == Target::Ptx(80)).unwrap();
-    let ptx = String::from_utf8_lossy(ptx.bytes);
+    let ptx = ptx("conditional/sweep.cu");
     for (name, of_columns, of_coefficients) in [
         ("4dotsIffLi4E", "ld.v4.f32", None),
         ("4dotsIffLi8E", "ld.v4.f32", None),
@@ -177,7 +186,7 @@ fn a_device_gets_code_of_its_generation_or_ptx() {
     let images = [80, 86, 89, 90, 100, 120].map(|a| image(Target::Code(a)));
     let images: Vec<Image> = images.into_iter().chain([image(Target::Ptx(80))]).collect();
     let names = |capability| {
-        let fitting = candidates(&images, capability);
+        let fitting = fitting_images(&images, capability);
         fitting.iter().map(|image| image.target.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names((8, 0)), ["sm_80", "compute_80"]);
@@ -199,7 +208,7 @@ fn a_kernel_that_does_not_compile_says_where() {
     let compile = |source: &str, target| {
         nvrtc.compile(Program { name: "wrong.cu", source, headers: HEADERS }, target)
     };
-    let right = "#include \"real.cuh\"\nextern \"C\" __global__ void k(double* x) { *x = value(TANH, *x); }\n";
+    let right = "#include \"shared/real.cuh\"\nextern \"C\" __global__ void k(double* x) { *x = value(TANH, *x); }\n";
     assert!(compile(right, Target::Ptx(80)).unwrap().image.starts_with(b"//"));
     assert!(compile(right, Target::Code(90)).unwrap().image.starts_with(b"\x7fELF"));
     let wrong = right.replace("double* x", "double x");
@@ -216,8 +225,8 @@ fn a_kernel_that_does_not_compile_says_where() {
 
 #[test]
 fn every_kernel_has_a_budget() {
-    for family in FAMILIES {
-        let entries: BTreeSet<String> = family
+    for file in KERNEL_FILES {
+        let entries: BTreeSet<String> = file
             .images
             .iter()
             .filter(|image| matches!(image.target, Target::Ptx(_)))
@@ -228,7 +237,77 @@ fn every_kernel_has_a_budget() {
                 names.map(|name| name.trim_end_matches(['(', ')']).to_owned()).collect::<Vec<_>>()
             })
             .collect();
-        let stated: BTreeSet<String> = kernels(family.source).collect();
-        assert!(!stated.is_empty() && (COMPILER.is_none() || entries == stated), "{}", family.name);
+        let stated: BTreeSet<String> = kernel_names(file.source).collect();
+        assert!(!stated.is_empty() && (COMPILER.is_none() || entries == stated), "{}", file.name);
     }
+}
+
+/// The log of CUDA's compiler on claims that a structure lies in memory as in `layout`.
+fn disagreements(layout: &Layout) -> String {
+    let Layout { file, name, size, fields } = layout;
+    let mut source =
+        format!("#include \"{file}\"\nstatic_assert(sizeof({name}) == {size}, \"{name}\");\n");
+    for (field, at) in *fields {
+        let offset = format!("__builtin_offsetof({name}, {field})");
+        source += &format!("static_assert({offset} == {at}, \"{name}.{field}\");\n");
+    }
+    // Stops the compiler before it compiles the kernels of the file.
+    source += "static_assert(false, \"the end\");\n";
+    let files = KERNEL_FILES.iter().map(|file| (file.name, file.source));
+    let headers: Vec<(&str, &str)> = HEADERS.iter().copied().chain(files).collect();
+    let nvrtc = Nvrtc::find("target/nvrtc".as_ref()).unwrap();
+    let program = Program { name: "layout.cu", source: &source, headers: &headers };
+    match nvrtc.compile(program, Target::Ptx(80)).unwrap_err() {
+        NvrtcError::Compile { log, .. } => log,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn both_compilers_agree_where_the_fields_of_arguments_lie() {
+    if !compiled() {
+        return;
+    }
+    assert!(LAYOUTS.iter().any(|layout| layout.name == "Draw"));
+    for layout in LAYOUTS {
+        let log = disagreements(layout);
+        assert!(log.contains("the end") && log.contains("1 error detected"), "{log}");
+    }
+    // Two fields of one type that change places on one side.
+    let draw = LAYOUTS.iter().find(|layout| layout.name == "Draw").unwrap();
+    let mut fields = draw.fields.to_vec();
+    let at = |name| fields.iter().position(|(field, _)| *field == name).unwrap();
+    let (rows, columns) = (at("rows"), at("columns"));
+    (fields[rows].0, fields[columns].0) = ("columns", "rows");
+    let log = disagreements(&Layout { fields: fields.leak(), ..draw.clone() });
+    assert!(log.contains("\"Draw.rows\"") && log.contains("\"Draw.columns\""), "{log}");
+    assert!(log.contains("3 errors detected"), "{log}");
+}
+
+#[test]
+fn a_structure_that_rust_cannot_take_over_is_refused_with_its_line() {
+    let refused = |text: &str| rust_structures("dense/x.cu", text).unwrap_err();
+    let right =
+        "/// Arguments.\nstruct X {\n    /// Field.\n    const float* a[2];\n};\nint other;\n";
+    let taken = rust_structures("dense/x.cu", right).unwrap();
+    assert!(taken.contains("struct X {") && taken.contains("a: [Address; 2],"), "{taken}");
+    assert_eq!(
+        rust_structures("dense/x.cu", "// Not Rust's.\nstruct Y {\n    int a, b;\n};\n").unwrap(),
+        ""
+    );
+
+    let undescribed = refused(&right.replace("    /// Field.\n", ""));
+    assert_eq!(
+        undescribed,
+        "kernels/dense/x.cu, line 3: a field without a description (///): const float* a[2];"
+    );
+    for (wrong, line) in [("float a;", 4), ("u32 a, b;", 4), ("u32 a[N];", 4), ("u32 a = 1;", 4)] {
+        let said = refused(&right.replace("const float* a[2];", wrong));
+        assert!(said.starts_with(&format!("kernels/dense/x.cu, line {line}: neither")), "{said}");
+    }
+    assert!(
+        refused(&right.replace("struct X {", "struct X : Y {")).contains("line 2: /// describes")
+    );
+    assert!(refused(&right.replace("};\nint other;\n", "")).ends_with("ends within a structure"));
+    assert!(refused(&right.replace("};", "/// No field.\n};")).contains("line 6: no field below"));
 }

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nfd::store::JOURNAL;
-use nfd::store::journal::contents;
+use nfd::store::journal::read_contents;
 
 const FINAL: [&str; 3] = ["results.csv", "arrays.npz", "summary.json"];
 const SIGKILL: i32 = 9;
@@ -86,7 +86,7 @@ impl Place {
     }
 
     fn finished(&self, name: &str) -> usize {
-        contents(&self.path(name).join(JOURNAL)).unwrap().index.len()
+        read_contents(&self.path(name).join(JOURNAL)).unwrap().index.len()
     }
 }
 

@@ -2,7 +2,7 @@
 //! and their distribution with stated error levels.
 
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise, Purpose, Query};
-use nfd::rng::normal::{Column, Instructions, box_muller, fill};
+use nfd::rng::normal::{Instructions, NoiseColumn, box_muller, fill};
 use nfd::rng::philox::{self, Philox};
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
@@ -66,7 +66,7 @@ fn normals_match_exact_arithmetic_bit_for_bit_on_every_path() {
     }
     for column in &golden.columns {
         let place =
-            Column { key: philox::key(column.seed.parse().unwrap()), address: column.address };
+            NoiseColumn { key: philox::key(column.seed.parse().unwrap()), address: column.address };
         for instructions in Instructions::available() {
             // Ragged lengths and starts: whole vectors, tails, and single rows.
             for (first, len) in [(0, 400), (0, 1), (3, 67), (17, 130), (99, 4), (1, 63), (2, 65)] {
@@ -86,7 +86,8 @@ fn normals_match_exact_arithmetic_bit_for_bit_on_every_path() {
 /// Every length up to past two vectors of blocks, with the row counter wrapping in between.
 #[test]
 fn fill_is_box_muller_of_consecutive_blocks() {
-    let column = Column { key: [0x89ab_cdef, 0xfedc_ba98], address: [u32::MAX, 7, 0x3000_0001] };
+    let column =
+        NoiseColumn { key: [0x89ab_cdef, 0xfedc_ba98], address: [u32::MAX, 7, 0x3000_0001] };
     let [sample, layer, tag] = column.address;
     for first in [0, u32::MAX - 20] {
         let blocks = (0..36).map(|i| [first.wrapping_add(i), sample, layer, tag]);
@@ -181,7 +182,7 @@ fn normals_have_gaussian_moments_and_tails() {
     const BOUND: f64 = 4.03;
     let mut z = vec![0.0; 1 << 23];
     for (i, part) in z.chunks_mut(1 << 20).enumerate() {
-        let column = Column { key: philox::key(2024), address: [i as u32, 1, 0x3000_0000] };
+        let column = NoiseColumn { key: philox::key(2024), address: [i as u32, 1, 0x3000_0000] };
         fill(Instructions::detect(), column, 0, part);
     }
     let statistics = distribution_statistics(&z);

@@ -13,7 +13,7 @@ use nfd::experiment::load;
 use nfd::store::files::Disk;
 use nfd::store::manifest::{self, Launch};
 use nfd::store::timings::Timing;
-use nfd::store::{RunDirectory, Start};
+use nfd::store::{RunDirectory, RunStart};
 
 /// 18 tasks of some milliseconds.
 const JOB: &str = r#"{
@@ -142,7 +142,7 @@ fn different_numbers_of_one_task_are_refused() {
     let experiment = load(&place.join("job.json"), &[]).unwrap().experiment;
     let data = data::load(&experiment.data).unwrap();
     let numeric_path = manifest::read(&place.join("right")).unwrap().unwrap().numeric_path;
-    let start = Start {
+    let start = RunStart {
         experiment: &experiment,
         data: &data,
         numeric_path: &numeric_path,

@@ -15,7 +15,7 @@ use nfd::experiment::grid::{Task, tasks};
 use nfd::experiment::{Batch, Engine, Experiment, Precision, ReferenceKind, Rows, Storage};
 use nfd::model::{Activation, Closure, Loss, Parametrization};
 use nfd::store::files::Disk;
-use nfd::store::journal::{Journal, contents, encode, read};
+use nfd::store::journal::{Journal, encode, read_contents, read_value};
 use nfd::store::key::Keys;
 use nfd::store::{JOURNAL, manifest};
 use xxhash_rust::xxh3::xxh3_64;
@@ -44,7 +44,7 @@ fn reopen(path: &Path) -> (Journal, Vec<String>) {
 fn there(path: &Path, journal: &Journal) -> Vec<usize> {
     let has = |&i: &usize| {
         let Some(place) = journal.find(KEYS[i]) else { return false };
-        assert_eq!(read::<Trajectory>(path, KEYS[i], place).unwrap(), value(i));
+        assert_eq!(read_value::<Trajectory>(path, KEYS[i], place).unwrap(), value(i));
         true
     };
     (0..3).filter(has).collect()
@@ -130,9 +130,9 @@ fn what_changes_after_opening_is_noticed_when_read() {
     bytes[ends[2] - 1] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let place = journal.find(KEYS[1]).unwrap();
-    let error = read::<Trajectory>(&path, KEYS[1], place).unwrap_err().to_string();
+    let error = read_value::<Trajectory>(&path, KEYS[1], place).unwrap_err().to_string();
     assert!(error.contains(&format!("byte {}", ends[1])), "{error}");
-    assert!(read::<Trajectory>(&path, KEYS[0], journal.find(KEYS[0]).unwrap()).is_ok());
+    assert!(read_value::<Trajectory>(&path, KEYS[0], journal.find(KEYS[0]).unwrap()).is_ok());
 }
 
 #[test]
@@ -145,14 +145,14 @@ fn later_records_win_and_other_formats_are_refused() {
     fs::write(&path, &bytes).unwrap();
     let (journal, _) = reopen(&path);
     let place = journal.find(KEYS[0]).unwrap();
-    assert_eq!(read::<Trajectory>(&path, KEYS[0], place).unwrap(), value(2));
+    assert_eq!(read_value::<Trajectory>(&path, KEYS[0], place).unwrap(), value(2));
 
     again[8] = 9; // the version; the checksum is over all that follows the marker but itself
     let covered = [&again[8..20], &again[28..]].concat();
     again[20..28].copy_from_slice(&xxh3_64(&covered).to_le_bytes());
     bytes.extend(&again);
     fs::write(&path, &bytes).unwrap();
-    let error = contents(&path).unwrap_err().to_string();
+    let error = read_contents(&path).unwrap_err().to_string();
     assert!(error.contains("record 5 has format 9, this program reads 3"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
@@ -169,7 +169,7 @@ fn a_disk_that_fails_at_any_call_loses_nothing() {
             let path = folder.path().join(format!("{fault:?}{at}"));
             // One seed is there already, on a sound disk.
             let old = run(&path, &tiny(1), Arc::new(Disk)).unwrap();
-            let finished = contents(&path.join(JOURNAL)).unwrap().index;
+            let finished = read_contents(&path.join(JOURNAL)).unwrap().index;
             let files = Arc::new(Failing::new(fault, at));
             let result = run(&path, &tiny(2), files.clone());
             if !files.failed() {
@@ -188,7 +188,7 @@ fn a_disk_that_fails_at_any_call_loses_nothing() {
                     );
                 }
             }
-            let kept = contents(&path.join(JOURNAL)).unwrap().index;
+            let kept = read_contents(&path.join(JOURNAL)).unwrap().index;
             assert!(finished.iter().all(|(key, place)| kept.get(key) == Some(place)), "{at}");
             for (i, name) in ["results.csv", "arrays.npz"].into_iter().enumerate() {
                 let now = fs::read(path.join(name)).unwrap();

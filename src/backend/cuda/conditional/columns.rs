@@ -1,6 +1,6 @@
 //! What networks remember: the columns of all layers of all members, and the small matrices beside them.
 
-use super::super::arguments::State;
+use super::super::arguments::LayerState;
 use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
 use super::Size;
@@ -18,7 +18,7 @@ pub struct Columns<T> {
     /// N, once there is momentum.
     pub velocity: Option<Buffer<f64>>,
     /// Ranks and factors.
-    pub states: Buffer<State>,
+    pub states: Buffer<LayerState>,
 }
 
 impl<T: Number> Columns<T> {
@@ -26,7 +26,7 @@ impl<T: Number> Columns<T> {
     pub fn new(device: &Device, size: Size) -> Result<Self, Fault> {
         let columns = || device.zeros(size.matrices() * size.capacity * size.ld);
         let square = || device.zeros(size.matrices() * size.square());
-        let fresh = State { kept: 1.0, ..State::default() };
+        let fresh = LayerState { kept: 1.0, ..LayerState::default() };
         Ok(Columns {
             basis: [columns()?, columns()?],
             answers: [columns()?, columns()?],

@@ -18,7 +18,7 @@ pub mod workspace;
 
 use std::sync::Arc;
 
-use super::arguments::{Draw, Moment, State};
+use super::arguments::{Draw, LayerState, StepParameters};
 use super::device::fault::Fault;
 use super::device::{Address, Buffer, Device, Number};
 use super::launch::Stored;
@@ -178,16 +178,16 @@ impl<T: Number> Conditional<T> {
             noise,
             seeds: device.copied(seeds)?,
             inputs: device.copied(&joined(&train, &test))?,
-            moment: device.zeros(1)?,
+            parameters: device.zeros(1)?,
             first_nonfinite: device.copied(&vec![u64::MAX; size.members])?,
             network,
         };
         let h = Trained::new(&device, size.members * size.all * size.ld)?;
         launcher.embed(&device, &h)?;
         let v = Trained::new(&device, size.members * size.outputs * size.ld)?;
-        let place = launcher.noise.place(Entry::Readout { output: 0 });
+        let place = launcher.noise.address(Entry::Readout { output: 0 });
         let readout = Draw {
-            to: v.values.at(0),
+            out: v.values.at(0),
             stride: (size.outputs * size.ld) as u64,
             seeds: launcher.seeds.at(0),
             scale: 1.0,
@@ -195,8 +195,8 @@ impl<T: Number> Conditional<T> {
             column_stride: size.ld as u32,
             rows: size.width as u32,
             columns: size.outputs as u32,
-            fine: place.fine,
-            layer: place.layer,
+            fine_layers: place.fine,
+            first_fine_layer: place.layer,
             tag: place.tag,
             ..Draw::default()
         };
@@ -241,17 +241,17 @@ impl<T: Number> Conditional<T> {
     /// What the device has to know of a pass.
     fn begin(&mut self, step: u32, update: Option<&Update>) -> Result<(), Fault> {
         let (device, size) = (&self.device, self.launcher.size);
-        let mut moment = Moment { step: u64::from(step), ..Moment::default() };
+        let mut parameters = StepParameters { step: u64::from(step), ..StepParameters::default() };
         if let Some(Update { rates, momentum, weight_decay }) = update {
-            moment.rates = [rates.input, rates.hidden, rates.readout];
-            (moment.momentum, moment.weight_decay) = (*momentum, *weight_decay);
+            parameters.rates = [rates.input, rates.hidden, rates.readout];
+            (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
             if *momentum > 0.0 {
                 self.h.set_in_motion(device, size.members * size.all * size.ld)?;
                 self.v.set_in_motion(device, size.members * size.outputs * size.ld)?;
                 self.columns.set_in_motion(device, size)?;
             }
         }
-        device.write(&mut self.launcher.moment, &[moment])
+        device.write(&mut self.launcher.parameters, &[parameters])
     }
 
     /// Puts the samples of a pass into the room.
@@ -302,7 +302,7 @@ impl<T: Number> Conditional<T> {
     }
 
     /// Ranks and factors of all layers, \[layer\]\[member\].
-    fn states(&self) -> Result<Vec<State>, Fault> {
+    fn states(&self) -> Result<Vec<LayerState>, Fault> {
         self.device.read_back(&self.columns.states, 0..self.size().matrices())
     }
 

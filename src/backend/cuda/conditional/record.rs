@@ -1,7 +1,7 @@
 //! What is looked at of a pass: leading rows and movements at the probed layers, which leave the device
 //! together, and the numbers of its layers.
 
-use super::super::arguments::{Leading, Squares};
+use super::super::arguments::{LeadingRows, Squares};
 use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
 use super::shape::summands;
@@ -51,9 +51,9 @@ impl<T: Number> Recorder<T> {
         device.clear(&mut self.sums)?;
         for (i, &l) in probe.layers.iter().enumerate() {
             if self.count > 0 {
-                let leading = Leading {
+                let leading = LeadingRows {
                     x: vectors.at(first(l)),
-                    to: self.rows.at(i * members * each),
+                    out: self.rows.at(i * members * each),
                     stride: each as u64,
                     rows: self.count as u32,
                     ld: ld as u32,
@@ -68,7 +68,7 @@ impl<T: Number> Recorder<T> {
                         minus: initial.at(0),
                         sums: self.sums.at(i * members * parts),
                     };
-                    device.squares::<T>(&moved, (parts as u32, members as u32))?;
+                    device.squares::<T>(&moved, parts as u32, members as u32)?;
                 }
                 None => {
                     let range = first(l)..first(l) + members * vector;
@@ -128,7 +128,7 @@ impl<T: Number> Conditional<T> {
             sums: sums.at(0),
             ..Squares::default()
         };
-        self.device.squares::<T>(&squares, (parts as u32, size.members as u32))?;
+        self.device.squares::<T>(&squares, parts as u32, size.members as u32)?;
         let sums = self.device.read_back(&sums, 0..size.members * parts)?;
         let entries = (size.width * self.room.now.samples) as f64;
         Ok(sums.chunks(parts).map(|parts| parts.iter().sum::<f64>() / entries).collect())

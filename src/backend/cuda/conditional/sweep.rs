@@ -1,6 +1,6 @@
 //! What a pass launches: nothing here waits or looks at a number.
 
-use super::super::arguments::{Drift, Ends, Inputs, Moment, Sweep};
+use super::super::arguments::{Drift, Inputs, OutputLayer, StepParameters, Sweep};
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::pass_order::Places;
@@ -26,7 +26,7 @@ pub struct Launcher {
     /// Inputs of all samples, d numbers each.
     pub inputs: Buffer<f64>,
     /// What changes from step to step.
-    pub moment: Buffer<Moment>,
+    pub parameters: Buffer<StepParameters>,
     /// Where each member left the finite numbers first.
     pub first_nonfinite: Buffer<u64>,
 }
@@ -49,14 +49,14 @@ impl Launcher {
             velocity: h.velocity_at(),
             x: self.inputs.at(0),
             seeds: self.seeds.at(0),
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             scale: (dimension as f64).sqrt().recip(),
             update: self.network.scales.update_input,
-            all: all as u32,
-            n: width as u32,
+            all_samples: all as u32,
+            width: width as u32,
             ld: ld as u32,
             dimension: dimension as u32,
-            tag: self.noise.place(Entry::Input { coordinate: 0 }).tag,
+            tag: self.noise.address(Entry::Input { coordinate: 0 }).tag,
             places: self.places().count(),
             ..Inputs::default()
         }
@@ -81,7 +81,7 @@ impl Launcher {
         let gathered = Inputs {
             positions: room.positions.at(0),
             stride: if remembered { room.now.samples as u64 } else { 0 },
-            some: room.hidden(0),
+            selected: room.hidden(0),
             first_nonfinite: noted,
             samples: room.now.samples as u32,
             ..self.lower_end(h)
@@ -89,7 +89,7 @@ impl Launcher {
         device.gather::<T>(&gathered, self.members())?;
         let query = Query { purpose, step, direction: Direction::Forward };
         self.sweep(device, columns, room, (query, record))?;
-        let ends = Ends { first_nonfinite: noted, ..self.upper_end(room, v) };
+        let ends = OutputLayer { first_nonfinite: noted, ..self.upper_end(room, v) };
         device.read::<T>(&ends, self.members())
     }
 
@@ -117,7 +117,7 @@ impl Launcher {
         let Network { activation, closure, scales, drop_tolerance, .. } = self.network;
         device.clear(&mut room.arrivals)?;
         let upward = query.direction == Direction::Forward;
-        let place = self.noise.place(Entry::Answer { query, layer: 1, sample: 0 });
+        let place = self.noise.address(Entry::Answer { query, layer: 1, sample: 0 });
         let both = |of: &[Buffer<f64>; 2]| [of[0].at(0), of[1].at(0)];
         let columns_of = |of: &[Buffer<T>; 2]| [of[0].at(0), of[1].at(0)];
         let mut sweep = Sweep {
@@ -133,8 +133,8 @@ impl Launcher {
             squares: room.squares.at(0),
             row_squares: room.row_squares.at(0),
             seeds: self.seeds.at(0),
-            moment: self.moment.at(0),
-            samples_at: room.indices.at(0),
+            parameters: self.parameters.at(0),
+            positions: room.indices.at(0),
             arrivals: room.arrivals.at(0),
             partials: room.partials.at(0),
             partials_stride: room.small.partials as u64,
@@ -151,7 +151,7 @@ impl Launcher {
             depth: depth as u32,
             capacity: capacity as u32,
             rows: room.rows() as u32,
-            n: width as u32,
+            width: width as u32,
             ld: ld as u32,
             samples: room.now.samples as u32,
             activation: activation as u32,
@@ -164,9 +164,9 @@ impl Launcher {
             blocks: room.now.teams.1 as u32,
             height: room.now.shape.height as u32,
             parts: room.now.shape.parts as u32,
-            fine: place.fine,
+            fine_layers: place.fine,
             tag: place.tag,
-            place: if upward { 0 } else { self.places().of_signal(depth) },
+            first_place: if upward { 0 } else { self.places().of_signal(depth) },
             places: self.places().count(),
             upward: u32::from(upward),
             ..Sweep::default()
@@ -176,33 +176,33 @@ impl Launcher {
                 sweep.signal = signal.at(0);
                 sweep.slots = slots.at(0);
                 sweep.first_nonfinite = self.first_nonfinite.at(0);
-                sweep.sample_stride = room.now.samples as u64;
+                sweep.positions_stride = room.now.samples as u64;
                 if record {
                     accumulated.iter_mut().try_for_each(|sum| device.clear(sum))?;
                     sweep.accumulated = [accumulated[0].at(0), accumulated[1].at(0)];
                 }
             }
             Kind::Forgotten { news, fresh } => {
-                sweep.news = news.at(0);
-                sweep.fresh = fresh.at(0);
+                sweep.new_columns = news.at(0);
+                sweep.new_answers = fresh.at(0);
             }
         }
         device.sweep::<T>(&sweep, room.now.shape.samples_of_thread, room.now.teams.0)
     }
 
     /// What the kernels of the upper end take.
-    fn upper_end<T: Number>(&self, room: &Room<T>, v: &Trained<T>) -> Ends {
+    fn upper_end<T: Number>(&self, room: &Room<T>, v: &Trained<T>) -> OutputLayer {
         let Size { width, depth, ld, outputs, .. } = self.size;
-        Ends {
+        OutputLayer {
             v: v.values.at(0),
             velocity: v.velocity_at(),
             h: room.hidden(depth),
             g: room.signal(depth),
             f: room.f.at(0),
             parts: room.f_parts.at(0),
-            count: summands(width) as u32,
-            moment: self.moment.at(0),
-            readout: self.network.scales.readout,
+            part_count: summands(width) as u32,
+            parameters: self.parameters.at(0),
+            scale: self.network.scales.readout,
             update: self.network.scales.update_readout,
             rows: width as u32,
             ld: ld as u32,
@@ -211,7 +211,7 @@ impl Launcher {
             place_f: self.places().of_outputs(),
             place_g: self.places().of_signal(depth),
             places: self.places().count(),
-            ..Ends::default()
+            ..OutputLayer::default()
         }
     }
 
@@ -220,8 +220,8 @@ impl Launcher {
         room: &Room<T>,
         v: &Trained<T>,
         signal: &Signal,
-    ) -> Ends {
-        Ends {
+    ) -> OutputLayer {
+        OutputLayer {
             chi: signal.chi.at(0),
             labels: signal.labels.at(0),
             k: signal.k.at(0),
@@ -239,7 +239,7 @@ impl Launcher {
         (signal, loss): (&Signal, Loss),
     ) -> Result<(), Fault> {
         let loss = loss as u32;
-        let ends = Ends { loss, ..self.upper_end_of_training(room, v, signal) };
+        let ends = OutputLayer { loss, ..self.upper_end_of_training(room, v, signal) };
         device.loss(&ends, self.members())
     }
 
@@ -265,11 +265,11 @@ impl Launcher {
         let drift = Drift {
             states: columns.states.at(0),
             m: columns.drift.at(0),
-            n: columns.velocity.as_ref().map(|n| n.at(0)).unwrap_or_default(),
+            velocity: columns.velocity.as_ref().map(|n| n.at(0)).unwrap_or_default(),
             forward: room.coefficients[0].at(0),
             backward: room.coefficients[1].at(0),
             k: signal.k.at(0),
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             capacity: self.size.capacity as u32,
             rows: room.rows() as u32,
             samples: room.now.samples as u32,
@@ -279,9 +279,9 @@ impl Launcher {
         let follow = Inputs {
             positions: room.positions.at(0),
             stride: room.now.samples as u64,
-            some: room.signal(0),
+            selected: room.signal(0),
             factors: signal.k.at(0),
-            k: signal.products.at(0),
+            products: signal.products.at(0),
             samples: room.now.samples as u32,
             ..self.lower_end(h)
         };

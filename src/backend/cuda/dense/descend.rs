@@ -1,6 +1,6 @@
 //! What the way down launches: loss, signal, every layer with its step, the steps of U and V.
 
-use super::super::arguments::{Append, Ends, Finish, Group, Multiply, Transpose};
+use super::super::arguments::{Append, Finish, Group, Multiply, OutputLayer, Transpose};
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::Stored;
@@ -44,8 +44,8 @@ impl Sweep {
         &self,
         weights: &Weights<T>,
         (room, descent): (&Room<T>, &Descent<T>),
-    ) -> Ends {
-        Ends {
+    ) -> OutputLayer {
+        OutputLayer {
             g: descent.g.at(0),
             chi: descent.chi.at(0),
             labels: descent.labels.at(0),
@@ -66,7 +66,7 @@ impl Sweep {
             Loss::Squared => 0,
             Loss::CrossEntropy => 1,
         };
-        let ends = Ends { loss, ..self.ends_of_descent(weights, vectors) };
+        let ends = OutputLayer { loss, ..self.ends_of_descent(weights, vectors) };
         device.loss(&ends, self.size.members as u32)
     }
 
@@ -98,12 +98,12 @@ impl Sweep {
             g: descent.g.at(0),
             stride: room.stride() as u64,
             first_nonfinite: self.first_nonfinite.at(0),
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             factor: 1.0,
             carry: if self.scales.skip { 1.0 } else { 0.0 },
             scale: self.scales.forward,
             rows: width as u32,
-            count: self.size.parts(room.samples) as u32,
+            part_count: self.size.parts(room.samples) as u32,
             ld: ld as u32,
             samples: room.samples as u32,
             activation: self.activation as u32,
@@ -119,19 +119,19 @@ impl Sweep {
             x_stride: room.stride() as u64,
             k: descent.k.at(0),
             parts: room.parts.at(0),
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             update: self.scales.update_hidden,
             rows: width as u32,
             ld: ld as u32,
             columns: (width as u32).next_multiple_of(8),
             ld_g: ld as u32,
             samples: room.samples as u32,
-            group: Group::Hidden as u32,
+            weight_group: Group::Hidden as u32,
             ..Transpose::default()
         };
         let of = |w: &Trained<T>, sweep| Transpose {
             w: w.weights.at(start),
-            v: w.velocity_at(start),
+            velocity: w.velocity_at(start),
             ..sweep
         };
         match &weights.hidden {
@@ -156,7 +156,7 @@ impl Sweep {
                         x_stride: (room.samples * self.size.ld_drift) as u64,
                         y: descent.product.at(0),
                         y_stride: room.stride() as u64,
-                        moment: self.moment.at(0),
+                        parameters: self.parameters.at(0),
                         factor: 1.0,
                         scale: 1.0,
                         rows: width as u32,
@@ -167,7 +167,7 @@ impl Sweep {
                         ..Multiply::default()
                     };
                     device.multiply::<T>(&product, Stored::Full, members as u32)?;
-                    finish.y_too = descent.product.at(0);
+                    finish.y2 = descent.product.at(0);
                 }
                 let w = backward.as_ref().unwrap_or(forward).at(start);
                 let sweep = Transpose { w, x: Address::default(), ..sweep };
@@ -224,20 +224,20 @@ impl Sweep {
         let input = Transpose {
             w: weights.input.weights.at(0),
             w_stride: (width * ld_input) as u64,
-            v: weights.input.velocity_at(0),
+            velocity: weights.input.velocity_at(0),
             g: descent.g.at(0),
             g_stride: room.stride() as u64,
             x: room.x.at(0),
             x_stride: (room.samples * ld_input) as u64,
             k: descent.k.at(0),
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             update: self.scales.update_input,
             rows: width as u32,
             ld: ld_input as u32,
             columns: (dimension as u32).next_multiple_of(8),
             ld_g: ld as u32,
             samples: room.samples as u32,
-            group: Group::Input as u32,
+            weight_group: Group::Input as u32,
             ..Transpose::default()
         };
         device.transpose::<T>(&input, Stored::Full, members as u32)?;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use cudarc::driver::CudaGraph;
 
-use super::arguments::Moment;
+use super::arguments::StepParameters;
 use super::device::fault::Fault;
 use super::device::{Buffer, Device, Number};
 use crate::backend::crew::Unseen;
@@ -146,7 +146,7 @@ impl<T: Number> Dense<T> {
             size,
             activation: network.activation,
             scales: network.scales,
-            moment: device.zeros(1)?,
+            parameters: device.zeros(1)?,
             first_nonfinite: device.copied(&vec![u64::MAX; size.members])?,
         };
         Ok(Dense {
@@ -214,15 +214,15 @@ impl<T: Number> Dense<T> {
 
     /// What the device has to know of a pass.
     fn begin(&mut self, step: u32, update: Option<&Update>) -> Result<(), Fault> {
-        let mut moment = Moment { step: u64::from(step), ..Moment::default() };
+        let mut parameters = StepParameters { step: u64::from(step), ..StepParameters::default() };
         if let Some(Update { rates, momentum, weight_decay }) = update {
-            moment.rates = [rates.input, rates.hidden, rates.readout];
-            (moment.momentum, moment.weight_decay) = (*momentum, *weight_decay);
+            parameters.rates = [rates.input, rates.hidden, rates.readout];
+            (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
             if *momentum > 0.0 {
                 self.weights.set_in_motion(&self.device, self.sweep.size)?;
             }
         }
-        self.device.write(&mut self.sweep.moment, &[moment])
+        self.device.write(&mut self.sweep.parameters, &[parameters])
     }
 
     /// Puts the samples of a pass into the room.

@@ -1,7 +1,9 @@
 //! What the way up launches, layer by layer; nothing here waits or looks at a number, so that a whole step
 //! can be captured as a graph.
 
-use super::super::arguments::{Embed, Ends, Finish, Moment, Multiply, Squares, Transpose};
+use super::super::arguments::{
+    Embed, Finish, Multiply, OutputLayer, Squares, StepParameters, Transpose,
+};
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::Stored;
@@ -20,7 +22,7 @@ pub struct Sweep {
     /// Powers of n and L.
     pub scales: Scales,
     /// What changes from step to step.
-    pub moment: Buffer<Moment>,
+    pub parameters: Buffer<StepParameters>,
     /// Of every member, the first place of a pass where a number was not finite, counted through all
     /// steps; the largest u64 before there is one.
     pub first_nonfinite: Buffer<u64>,
@@ -54,7 +56,7 @@ impl Sweep {
         let common = Multiply {
             y_stride: room.stride() as u64,
             first_nonfinite: if noted { self.first_nonfinite.at(0) } else { Address::default() },
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             factor: 1.0,
             rows: width as u32,
             ld_out: ld as u32,
@@ -92,7 +94,7 @@ impl Sweep {
             device.multiply::<T>(&layer, stored, members as u32)?;
         }
         let ends = self.ends(weights, room);
-        let silent = Ends { first_nonfinite: Address::default(), ..ends };
+        let silent = OutputLayer { first_nonfinite: Address::default(), ..ends };
         device.read::<T>(if noted { &ends } else { &silent }, members as u32)
     }
 
@@ -125,12 +127,12 @@ impl Sweep {
                 let along = self.along(device, weights, room, (l, product.x), true)?;
                 let columns = self.columns_of_drift(drift.updates());
                 let product = Multiply {
-                    w_too: drift.g.at((l - 1) * self.size.members * self.size.drift()),
-                    w_too_stride: self.size.drift() as u64,
-                    x_too: along,
-                    x_too_stride: (room.samples * self.size.ld_drift) as u64,
-                    ld_too: self.size.ld_drift as u32,
-                    columns_too: columns.next_multiple_of(8),
+                    w2: drift.g.at((l - 1) * self.size.members * self.size.drift()),
+                    w2_stride: self.size.drift() as u64,
+                    x2: along,
+                    x2_stride: (room.samples * self.size.ld_drift) as u64,
+                    ld2: self.size.ld_drift as u32,
+                    columns2: columns.next_multiple_of(8),
                     ..product
                 };
                 (product, Stored::Half)
@@ -163,7 +165,7 @@ impl Sweep {
             g: x,
             g_stride: room.stride() as u64,
             parts: room.parts.at(0),
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             rows: width as u32,
             ld: ld_drift as u32,
             columns: columns.next_multiple_of(8),
@@ -177,11 +179,11 @@ impl Sweep {
             g: along.at(0),
             stride: (room.samples * ld_drift) as u64,
             alpha: drift.alpha.at(0),
-            moment: self.moment.at(0),
+            parameters: self.parameters.at(0),
             factor: 1.0,
             rows: columns,
-            each: batch as u32,
-            count: self.size.parts(room.samples) as u32,
+            update_columns: batch as u32,
+            part_count: self.size.parts(room.samples) as u32,
             ld: ld_drift as u32,
             samples: room.samples as u32,
             ..Finish::default()
@@ -205,7 +207,7 @@ impl Sweep {
                 x_stride: room.stride() as u64,
                 y: product.at(0),
                 y_stride: room.stride() as u64,
-                moment: self.moment.at(0),
+                parameters: self.parameters.at(0),
                 scale: 1.0,
                 rows: width as u32,
                 ld_out: ld as u32,
@@ -227,21 +229,21 @@ impl Sweep {
                 sums: sums.at(0),
                 ..Squares::default()
             };
-            device.squares::<T>(&squares, (1, members as u32))?;
+            device.squares::<T>(&squares, 1, members as u32)?;
         }
         Ok(())
     }
 
     /// What the kernels of the upper end take.
-    pub fn ends<T: Number>(&self, weights: &Weights<T>, room: &Room<T>) -> Ends {
-        Ends {
+    pub fn ends<T: Number>(&self, weights: &Weights<T>, room: &Room<T>) -> OutputLayer {
+        OutputLayer {
             v: weights.readout.weights.at(0),
             velocity: weights.readout.velocity_at(0),
             h: room.hidden(self.size.depth),
             f: room.f.at(0),
             first_nonfinite: self.first_nonfinite.at(0),
-            moment: self.moment.at(0),
-            readout: self.scales.readout,
+            parameters: self.parameters.at(0),
+            scale: self.scales.readout,
             update: self.scales.update_readout,
             rows: self.size.width as u32,
             ld: self.size.ld as u32,
@@ -250,7 +252,7 @@ impl Sweep {
             place_f: self.places().of_outputs(),
             place_g: self.places().of_signal(self.size.depth),
             places: self.places().count(),
-            ..Ends::default()
+            ..OutputLayer::default()
         }
     }
 }

@@ -9,7 +9,7 @@ use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::Stored;
 use super::Size;
 use super::drift::Drift;
-use crate::rng::noise::{BrownianPath, Direction, Entry, Place};
+use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
 /// Explicit matrices and, once there is momentum, their velocities.
 pub struct Trained<T> {
@@ -90,7 +90,7 @@ impl<T: Number> Weights<T> {
         let source = Source { size, seeds: device.copied(seeds)?, noise };
         let input = Trained::new(device.zeros(size.members * size.width * size.ld_input)?);
         let entries = Draw {
-            to: input.weights.at(0),
+            out: input.weights.at(0),
             stride: (size.width * size.ld_input) as u64,
             row_stride: size.ld_input as u32,
             column_stride: 1,
@@ -101,7 +101,7 @@ impl<T: Number> Weights<T> {
         device.draw::<T>(&entries, Stored::Full, size.members as u32)?;
         let readout = Trained::new(device.zeros(size.members * size.outputs * size.ld)?);
         let entries = Draw {
-            to: readout.weights.at(0),
+            out: readout.weights.at(0),
             stride: (size.outputs * size.ld) as u64,
             row_stride: 1,
             column_stride: size.ld as u32,
@@ -132,12 +132,12 @@ impl<T: Number> Weights<T> {
         if self.moved.is_none() {
             self.moved = Some(device.zeros(size.layer())?);
         }
-        let to = self.moved.as_ref().map(|moved| moved.at(0)).unwrap_or_default();
-        let Hidden::Full { forward, .. } = &self.hidden else { return Ok(to) };
-        let minus = forward.weights.at((l - 1) * size.layer());
+        let out = self.moved.as_ref().map(|moved| moved.at(0)).unwrap_or_default();
+        let Hidden::Full { forward, .. } = &self.hidden else { return Ok(out) };
+        let minuend = forward.weights.at((l - 1) * size.layer());
         let layer = self.source.layer(l, Direction::Forward);
-        device.draw::<T>(&Draw { to, minus, ..layer }, Stored::Full, size.members as u32)?;
-        Ok(to)
+        device.draw::<T>(&Draw { out, minuend, ..layer }, Stored::Full, size.members as u32)?;
+        Ok(out)
     }
 
     /// Gives everything that is trained a velocity.
@@ -156,9 +156,16 @@ impl<T: Number> Weights<T> {
 impl Source {
     /// The noise of an entry's matrix.
     fn of(&self, entry: Entry) -> Draw {
-        let Place { fine, layer, tag, .. } = self.noise.place(entry);
+        let NoiseAddress { fine, layer, tag, .. } = self.noise.address(entry);
         let scale = f64::from(fine).sqrt().recip();
-        Draw { seeds: self.seeds.at(0), scale, fine, layer, tag, ..Draw::default() }
+        Draw {
+            seeds: self.seeds.at(0),
+            scale,
+            fine_layers: fine,
+            first_fine_layer: layer,
+            tag,
+            ..Draw::default()
+        }
     }
 
     /// That of W_l or W̃_l, to be written somewhere.
@@ -183,8 +190,8 @@ impl Source {
     ) -> Result<Buffer<W>, Fault> {
         let drawn = device.zeros::<W>(self.size.depth * self.size.layer())?;
         for l in 1..=self.size.depth {
-            let to = drawn.at((l - 1) * self.size.layer());
-            let layer = Draw { to, ..self.layer(l, direction) };
+            let out = drawn.at((l - 1) * self.size.layer());
+            let layer = Draw { out, ..self.layer(l, direction) };
             device.draw::<T>(&layer, stored, self.size.members as u32)?;
         }
         Ok(drawn)

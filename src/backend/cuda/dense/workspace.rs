@@ -4,7 +4,7 @@
 
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::launch::{MANY_PARTS, parts};
+use super::super::launch::{FEW_SAMPLES, parts};
 use super::Size;
 
 /// What one forward pass of some samples fills.
@@ -105,7 +105,7 @@ impl<T: Number> Room<T> {
 /// leave more of them.
 pub fn most_parts(rows: usize, samples: usize) -> usize {
     let of = |samples: usize| samples * parts(rows as u32, samples as u32) as usize;
-    of(samples).max(of(samples.min(MANY_PARTS)))
+    of(samples).max(of(samples.min(FEW_SAMPLES)))
 }
 
 impl Size {

@@ -1,4 +1,6 @@
-//! The compiled kernels: which image a device can run.
+//! The compiled kernels: which image of each file of kernels a device can run, and loading it.
+//!
+//! build.rs finds the files and compiles them; a new file of kernels needs no line here.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,32 +15,32 @@ use super::nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
 include!(concat!(env!("OUT_DIR"), "/images.rs"));
 
-/// One file of kernels.
+/// One file of kernels, and what it was compiled to.
 #[derive(Debug)]
-pub struct Family {
-    /// The name of its file, without the ending.
+pub struct KernelFile {
+    /// Path of the file within `kernels/`.
     pub name: &'static str,
-    /// CUDA C++
+    /// Text of the file, CUDA C++.
     pub source: &'static str,
-    /// What build.rs made of it; empty where it found no compiler.
+    /// Compiled images, one for each target; empty where build.rs found no compiler.
     pub images: &'static [Image],
 }
 
-/// What the build has of one file for one target.
+/// A file of kernels compiled for one target.
 #[derive(Debug)]
 pub struct Image {
-    /// For what.
+    /// Architecture that the image was compiled for.
     pub target: Target,
-    /// Machine code or PTX.
+    /// Machine code or PTX, as the target says.
     pub bytes: &'static [u8],
-    /// What the compiler said: for machine code, the use of registers.
+    /// Log of the compiler: warnings and, for machine code, registers and shared memory of each kernel.
     pub log: &'static str,
 }
 
-/// Why a device has no kernels.
+/// Why the kernels cannot be loaded into a device.
 #[derive(Debug, Error)]
 pub enum ImageError {
-    /// Nothing embedded fits, and nothing compiles.
+    /// No embedded image fits the device, and there is no compiler to make one.
     #[error(
         "no embedded image of the kernels fits a device of capability {}.{}, and none can be compiled \
          here: {reason}\n  install NVRTC (pip's nvidia-cuda-nvrtc-cu12), name it with NFD_NVRTC, and \
@@ -46,38 +48,38 @@ pub enum ImageError {
         .capability.0, .capability.1
     )]
     NoImage {
-        /// Major and minor.
+        /// Compute capability of the device, major and minor.
         capability: (u32, u32),
-        /// What the compiler lacks.
+        /// Why there is no compiler.
         reason: NvrtcError,
     },
-    /// A kernel does not compile on this machine.
+    /// A file of kernels does not compile for this device.
     #[error("{reason}\n  the whole log is in {}", .log.display())]
     DoesNotCompile {
-        /// The first error.
+        /// The first error in the log.
         reason: NvrtcError,
-        /// A file.
+        /// File with the whole log.
         log: PathBuf,
     },
-    /// The driver takes no image.
-    #[error("the driver refuses every image of {family}: {last}\n  its version may be too old")]
+    /// The driver refuses every image of a file of kernels.
+    #[error("the driver refuses every image of {file}: {last}\n  its version may be too old")]
     Refused {
-        /// The file of kernels.
-        family: &'static str,
-        /// Why it refused the last one.
+        /// Path of the file within `kernels/`.
+        file: &'static str,
+        /// Why the driver refused the last image.
         last: DriverError,
     },
-    /// A kernel is called that is in no file.
+    /// A kernel is launched that no file contains.
     #[error("there is no kernel {name}")]
     NoKernel {
-        /// Its name.
+        /// Name of the kernel.
         name: String,
     },
 }
 
-/// The images that a device of this capability may run, the best first: machine code of its own
+/// The images that a device of this compute capability may run, the best first: machine code of its own
 /// architecture or of an older one of the same generation, then PTX.
-pub fn candidates(images: &[Image], (major, minor): (u32, u32)) -> Vec<&Image> {
+pub fn fitting_images(images: &[Image], (major, minor): (u32, u32)) -> Vec<&Image> {
     let own = 10 * major + minor;
     let mut fitting: Vec<&Image> = images
         .iter()
@@ -94,10 +96,10 @@ pub fn candidates(images: &[Image], (major, minor): (u32, u32)) -> Vec<&Image> {
     fitting
 }
 
-/// Kernels by name.
+/// Loaded kernels by name.
 type Functions = HashMap<String, CudaFunction>;
 
-/// All kernels, loaded into a device, and the target of the images that were taken.
+/// Loads all kernels into a device; also tells the target of the images that were taken.
 ///
 /// # Errors
 /// When there is no image that the driver takes.
@@ -107,77 +109,80 @@ pub fn load(
 ) -> Result<(Functions, String), ImageError> {
     let mut functions = HashMap::new();
     let mut path = String::new();
-    for family in FAMILIES {
-        let taken = load_family(context, capability, family, &mut functions)?;
+    for file in KERNEL_FILES {
+        let taken = load_file(context, capability, file, &mut functions)?;
         path = taken.to_string();
     }
     Ok((functions, path))
 }
 
-fn load_family(
+/// Loads the kernels of one file, of the first image that the driver takes.
+fn load_file(
     context: &Arc<CudaContext>,
     capability: (u32, u32),
-    family: &'static Family,
+    file: &'static KernelFile,
     functions: &mut Functions,
 ) -> Result<Target, ImageError> {
     let mut last = None;
-    for image in candidates(family.images, capability) {
-        match load_image(context, image.target, image.bytes, functions) {
+    for image in fitting_images(file.images, capability) {
+        match load_image(context, file, image.target, image.bytes, functions) {
             Ok(()) => return Ok(image.target),
             Err(error) if is_of_image(&error) => last = Some(error),
-            Err(last) => return Err(ImageError::Refused { family: family.name, last }),
+            Err(last) => return Err(ImageError::Refused { file: file.name, last }),
         }
     }
     // None fits, or an old driver does not know the version of our PTX: the user's compiler may be
     // as old as the driver.
     let own = 10 * capability.0 + capability.1;
     for target in [Target::Code(own), Target::Ptx(own)] {
-        let image = match (compile(family, target), last) {
+        let image = match (compile(file, target), last) {
             (Ok(image), _) => image,
-            (Err(_), Some(last)) => return Err(ImageError::Refused { family: family.name, last }),
+            (Err(_), Some(last)) => return Err(ImageError::Refused { file: file.name, last }),
             (Err(reason @ NvrtcError::Compile { .. }), None) => return Err(with_log(reason)),
             (Err(reason), None) => return Err(ImageError::NoImage { capability, reason }),
         };
-        match load_image(context, target, &image, functions) {
+        match load_image(context, file, target, &image, functions) {
             Ok(()) => return Ok(target),
             Err(error) => last = Some(error),
         }
     }
     let last = last.unwrap_or(DriverError(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU));
-    Err(ImageError::Refused { family: family.name, last })
+    Err(ImageError::Refused { file: file.name, last })
 }
 
 /// Compiles a file of kernels with the user's NVRTC.
 ///
 /// # Errors
-/// When there is none, or the file does not compile.
-pub fn compile(family: &Family, target: Target) -> Result<Vec<u8>, NvrtcError> {
-    let nvrtc = Nvrtc::find(&folder())?;
-    let name = format!("{}.cu", family.name);
-    let program = Program { name: &name, source: family.source, headers: HEADERS };
+/// When there is no NVRTC, or the file does not compile.
+pub fn compile(file: &KernelFile, target: Target) -> Result<Vec<u8>, NvrtcError> {
+    let nvrtc = Nvrtc::find(&nvrtc_folder())?;
+    let program = Program { name: file.name, source: file.source, headers: HEADERS };
     nvrtc.compile(program, target).map(|compiled| compiled.image)
 }
 
-/// Where the tests of this project put a compiler: beside the build folder of this program, not below
+/// The folder where the tests of this project put NVRTC: beside the build folder of this program, not below
 /// whatever folder it is called in.
-pub fn folder() -> PathBuf {
+pub fn nvrtc_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     program.ancestors().nth(2).unwrap_or(&program).join("nvrtc")
 }
 
-/// Saves the log of a compilation that failed.
+/// Saves the log of a compilation that failed to a file that the error names.
 fn with_log(reason: NvrtcError) -> ImageError {
     let NvrtcError::Compile { name, log: text, .. } = &reason else {
         return ImageError::DoesNotCompile { reason, log: PathBuf::new() };
     };
-    let log = std::env::temp_dir().join(format!("nfd-{name}-{}.log", std::process::id()));
+    let name = format!("nfd-{}-{}.log", name.replace('/', "-"), std::process::id());
+    let log = std::env::temp_dir().join(name);
     // The first error is shown in any case.
     let _ = std::fs::write(&log, text);
     ImageError::DoesNotCompile { reason, log }
 }
 
+/// Loads the kernels of a file from one image of it.
 fn load_image(
     context: &Arc<CudaContext>,
+    file: &KernelFile,
     target: Target,
     bytes: &[u8],
     functions: &mut Functions,
@@ -187,26 +192,19 @@ fn load_image(
         Target::Ptx(_) => Ptx::from_src(String::from_utf8_lossy(bytes)),
     };
     let module = context.load_module(image)?;
-    for name in FAMILIES.iter().flat_map(|family| kernels(family.source)) {
-        match module.load_function(&name) {
-            Ok(function) => {
-                functions.insert(name, function);
-            }
-            // Of another file.
-            Err(DriverError(CUresult::CUDA_ERROR_NOT_FOUND)) => {}
-            Err(error) => return Err(error),
-        }
+    for name in kernel_names(file.source) {
+        functions.insert(name.clone(), module.load_function(&name)?);
     }
     Ok(())
 }
 
-/// The kernels of a file, each of which has a line with its budget.
-pub fn kernels(source: &str) -> impl Iterator<Item = String> + '_ {
+/// Names of the kernels in the text of a file, each of which has a line with its budget.
+pub fn kernel_names(source: &str) -> impl Iterator<Item = String> + '_ {
     let budgets = source.lines().filter_map(|line| line.strip_prefix("// budget: "));
     budgets.filter_map(|line| line.split(' ').next().map(str::to_owned))
 }
 
-/// Whether another image of the same kernels may do.
+/// Whether the driver refused the image, so that another image of the same file may do.
 fn is_of_image(error: &DriverError) -> bool {
     matches!(
         error.0,

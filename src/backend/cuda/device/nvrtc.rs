@@ -1,7 +1,7 @@
-//! NVIDIA's run-time compiler: opened by path where there is one, so that building needs no toolkit.
+//! NVRTC, NVIDIA's run-time compiler: a library that is opened by path, so that building needs no toolkit.
 //!
-//! Used by build.rs, which includes this file, and where no embedded image fits a device. Only the ten
-//! functions that are the same from version 11 to 13 are called.
+//! build.rs includes this file and compiles with it; the program does so where no embedded image fits a
+//! device. Only the ten functions that are the same from version 11 to 13 are called.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -9,64 +9,64 @@ use std::path::{Path, PathBuf};
 use libloading::Library;
 use thiserror::Error;
 
-/// How kernels are compiled: no contraction (a fused multiply-add is where one is written), lines for
-/// tools, and the use of registers in the log.
+/// Options for every target: no contraction (a fused multiply-add is where one is written), and line numbers
+/// for tools.
 const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
 
-/// The options of machine code.
+/// Further options for machine code: the use of registers goes to the log.
 const OPTIONS_OF_CODE: [&str; 1] = ["--ptxas-options=-v"];
 
-/// What keeps the compiler from compiling.
+/// Why a program could not be compiled.
 #[derive(Debug, Error)]
 pub enum NvrtcError {
-    /// It is nowhere.
+    /// NVRTC is in none of the places where it is looked for.
     #[error(
         "NVRTC, the CUDA run-time compiler, was not found; looked in {}",
         .looked_in.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     NotFound {
-        /// Files and folders.
+        /// Files and folders that were tried.
         looked_in: Vec<PathBuf>,
     },
-    /// A library is there and cannot be used.
+    /// A library is there but is not a usable NVRTC.
     #[error("{} is not a usable NVRTC library: {source}", .path.display())]
     Open {
-        /// The file.
+        /// Path of the library.
         path: PathBuf,
-        /// Why.
+        /// What the loader of libraries says.
         source: libloading::Error,
     },
-    /// A program is wrong.
+    /// The compiler rejects a program.
     #[error("{name} does not compile for {target}: {}", first_error(.log))]
     Compile {
-        /// The file of the program.
+        /// Name of the file of the program.
         name: String,
-        /// For what.
+        /// What it was compiled for.
         target: Target,
-        /// All that the compiler says.
+        /// The whole log of the compiler.
         log: String,
     },
-    /// Anything else.
+    /// A function of NVRTC fails in another way.
     #[error("NVRTC's {call} failed with code {code}")]
     Call {
-        /// The function.
+        /// Name of the function.
         call: &'static str,
-        /// Its result.
+        /// The code that it returned.
         code: c_int,
     },
 }
 
-/// The line that says what is wrong.
+/// The line of a log that tells the first error.
 pub fn first_error(log: &str) -> &str {
     log.lines().find(|line| line.contains("error")).unwrap_or("the log is empty").trim()
 }
 
-/// What is compiled for.
+/// What a program is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// Machine code of one architecture: 10 major + minor of its capability.
+    /// Machine code of one architecture, as 10 major + minor of its compute capability.
     Code(u32),
-    /// PTX, which drivers compile for this architecture and newer ones.
+    /// PTX, which drivers compile for this architecture or a newer one.
     Ptx(u32),
 }
 
@@ -79,37 +79,37 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// A program, and what it includes by name.
+/// A program, with the headers that it may include.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
-    /// The name of its file.
+    /// Name of its file, for messages.
     pub name: &'a str,
-    /// CUDA C++
+    /// Text of the program, CUDA C++.
     pub source: &'a str,
-    /// Names and texts.
+    /// Headers: their names in `#include`, and their texts.
     pub headers: &'a [(&'a str, &'a str)],
 }
 
-/// What became of a program.
+/// The result of a compilation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
-    /// Machine code or PTX, as the target is.
+    /// Machine code or PTX, as the target says.
     pub image: Vec<u8>,
-    /// Warnings; for machine code the use of registers.
+    /// Warnings and, for machine code, the use of registers.
     pub log: String,
 }
 
 type Handle = *mut c_void;
 
-/// The compiler.
+/// An NVRTC library that has been opened.
 pub struct Nvrtc {
     library: Library,
     path: PathBuf,
 }
 
 impl Nvrtc {
-    /// The first that is found: NFD_NVRTC (a file or a folder; then nowhere else), the toolkit of
-    /// CUDA_HOME or CUDA_PATH, `folder`, the loader's path.
+    /// Opens the first library that is found: in NFD_NVRTC (a file or a folder; then nowhere else), in the
+    /// toolkit of CUDA_HOME or CUDA_PATH, in `folder`, on the path of the system's loader.
     ///
     /// # Errors
     /// When there is none, or the first is not usable.
@@ -144,7 +144,7 @@ impl Nvrtc {
         Err(NvrtcError::NotFound { looked_in })
     }
 
-    /// The library of a file, or of a name that the loader knows.
+    /// Opens a library by its path, or by a name that the system's loader knows.
     ///
     /// # Errors
     /// When it is not there, or is something else.
@@ -158,7 +158,7 @@ impl Nvrtc {
         Ok(nvrtc)
     }
 
-    /// Where it is.
+    /// Path by which the library was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -172,10 +172,10 @@ impl Nvrtc {
         self.symbol(name).map_err(|source| NvrtcError::Open { path: self.path.clone(), source })
     }
 
-    /// Major and minor version.
+    /// Version of the compiler, major and minor.
     ///
     /// # Errors
-    /// Its own.
+    /// When the library's own function fails.
     pub fn version(&self) -> Result<(i32, i32), NvrtcError> {
         let (mut major, mut minor) = (0, 0);
         let version: VersionOf = self.function("nvrtcVersion")?;
@@ -184,10 +184,10 @@ impl Nvrtc {
         Ok((major, minor))
     }
 
-    /// The architectures that it compiles for.
+    /// Architectures that it can compile for.
     ///
     /// # Errors
-    /// Its own.
+    /// When the library's own function fails.
     pub fn architectures(&self) -> Result<Vec<u32>, NvrtcError> {
         type Count = unsafe extern "C" fn(*mut c_int) -> c_int;
         let count: Count = self.function("nvrtcGetNumSupportedArchs")?;
@@ -201,7 +201,7 @@ impl Nvrtc {
         Ok(all.into_iter().map(|architecture| architecture as u32).collect())
     }
 
-    /// Compiles a program.
+    /// Compiles a program for one target.
     ///
     /// # Errors
     /// [`NvrtcError::Compile`] with the log when the program is wrong.
@@ -258,7 +258,7 @@ impl Nvrtc {
         Ok(Compiled { image, log })
     }
 
-    /// What a program gives by a pair of functions: its size, and the bytes.
+    /// Reads an output of a program by a pair of functions, one for its size and one for its bytes.
     fn output(
         &self,
         handle: Handle,
@@ -280,7 +280,7 @@ impl Nvrtc {
 
 type VersionOf = unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int;
 
-/// All options of a target.
+/// All options of a compilation for one target.
 pub fn options(target: Target) -> Vec<String> {
     let mut options = vec![format!("--gpu-architecture={target}")];
     options.extend(OPTIONS.map(str::to_owned));
@@ -290,7 +290,7 @@ pub fn options(target: Target) -> Vec<String> {
     options
 }
 
-/// The library in a folder, the newest where there are several.
+/// The NVRTC library in a folder, the newest where there are several.
 fn library_in(folder: &Path) -> Option<PathBuf> {
     let files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
     let is_library = |path: &PathBuf| {
@@ -304,7 +304,7 @@ fn check(call: &'static str, code: c_int) -> Result<(), NvrtcError> {
     if code == 0 { Ok(()) } else { Err(NvrtcError::Call { call, code }) }
 }
 
-/// With a NUL at the end, none within.
+/// A text for C: with a NUL at the end, and none within.
 fn text(from: &str) -> CString {
     CString::new(from.replace('\0', " ")).unwrap_or_default()
 }

@@ -1,38 +1,38 @@
-//! Driver and devices of this machine. Nothing here panics where they are missing.
+//! Asks for the driver and the devices of this machine, and panics nowhere if they are missing.
 
 use cudarc::driver::{result, sys};
 
-/// What there is.
+/// What this machine has of a CUDA driver.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Driver {
-    /// No libcuda.
+    /// There is no library libcuda.
     Absent,
     /// There is a libcuda, but it cannot be used.
     Unusable {
-        /// What it said.
+        /// Which call failed, and how.
         reason: String,
     },
     /// A driver and at least one device.
     Present {
-        /// The CUDA version that it knows, major and minor.
+        /// The newest CUDA version that the driver knows, major and minor.
         version: (i32, i32),
-        /// All devices, in the driver's order.
+        /// All devices that the driver shows, in its order.
         devices: Vec<Device>,
     },
 }
 
-/// A device.
+/// A device as the driver describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Device {
-    /// As the driver names it.
+    /// The name that the driver gives it.
     pub name: String,
-    /// Its compute capability, major and minor.
+    /// Compute capability, major and minor.
     pub capability: (u32, u32),
-    /// Bytes of memory, free or not.
+    /// Bytes of its memory, free or not.
     pub memory: u64,
 }
 
-/// What is called below: cudarc panics at the first call of a function that the library lacks.
+/// Functions that are called below: cudarc panics at the first call of one that the library lacks.
 const CALLED: [&str; 8] = [
     "cuInit",
     "cuDriverGetVersion",
@@ -44,8 +44,8 @@ const CALLED: [&str; 8] = [
     "cuGetErrorName",
 ];
 
-/// Asks the driver, which creates no context and takes no memory of a device.
-pub fn driver() -> Driver {
+/// Finds the driver and its devices, without creating a context or taking memory of a device.
+pub fn find_driver() -> Driver {
     // SAFETY: loads the library that the system's loader has under the name of NVIDIA's driver.
     if !unsafe { sys::is_culib_present() } {
         return Driver::Absent;
@@ -58,7 +58,7 @@ pub fn driver() -> Driver {
             return Driver::Unusable { reason: format!("it has no {symbol}") };
         }
     }
-    match ask() {
+    match ask_driver() {
         Ok((version, devices)) if !devices.is_empty() => Driver::Present { version, devices },
         Ok(_) => Driver::Unusable { reason: "it has no device".to_owned() },
         Err((call, error)) => {
@@ -73,7 +73,8 @@ pub fn driver() -> Driver {
 
 type Answer = ((i32, i32), Vec<Device>);
 
-fn ask() -> Result<Answer, (&'static str, result::DriverError)> {
+/// Version and devices, or which call failed and how.
+fn ask_driver() -> Result<Answer, (&'static str, result::DriverError)> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
     };

@@ -1,11 +1,11 @@
-// The threads of one block, and what they add up together.
+// What the threads of one block add up together.
 #pragma once
-#include "real.cuh"
+#include "shared/real.cuh"
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / 32;
 
-// In every thread: all threads' x by `combined`, halves with each other.
+// Combines x of all threads, upper half with lower half again and again; every thread gets the result.
 template <class Combined> __device__ inline double of_block(double x, Combined combined) {
     __shared__ double shared[THREADS];
     __syncthreads();

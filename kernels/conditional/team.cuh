@@ -1,23 +1,23 @@
-// The blocks that have one network, and what they do together: meet, and add up.
+// A team: the thread blocks that work on one network, how they wait for each other, and how they add up.
 //
-// All blocks of a grid are resident at once (cooperative launch). They are dealt to teams that do not
-// wait for each other: a barrier is one counter a team.
+// All blocks of a grid are resident at once (cooperative launch). They are dealt to teams, which do not
+// wait for each other: a barrier is one counter of a team.
 #pragma once
-#include "block.cuh"
+#include "shared/block.cuh"
 
-// In shared memory.
+// What a block knows of its team; in shared memory.
 struct Team {
-    // Arrivals of all blocks at all barriers since the launch.
+    // Counter in global memory: arrivals of all blocks at all barriers since the launch.
     u32* arrivals;
-    // Blocks of the team, and which of them this is.
+    // Blocks of the team, and the number of this block among them.
     u32 blocks, block;
-    // Arrivals after which the last barrier opened.
+    // Arrivals that opened the last barrier.
     u32 due;
-    // Rows of a chunk.
+    // Rows of a chunk, the unit in which a block walks down its rows.
     u32 chunk;
 };
 
-// Waits for all blocks of the team; what any of them wrote before, all read after.
+// A barrier of the team: what any of its blocks wrote before, all of them see after.
 __device__ __noinline__ void meet(Team& team) {
     __syncthreads();
     if (team.blocks == 1)
@@ -33,14 +33,14 @@ __device__ __noinline__ void meet(Team& team) {
     __syncthreads();
 }
 
-// All entries of a sum are wanted.
+// A choice of entries: all of them.
 struct Every {
     __device__ bool operator()(u32) const { return true; }
 };
 
-// store(e, sum over parts of entry e), e < count and wanted, entries shared out among the warps of the
-// team. Parts of an entry lie side by side. The order of a sum depends on the number of parts only:
-// every lane has each 32nd part, then halves are added to each other.
+// Calls store(e, sum over the parts of entry e) for the wanted entries e < count, which are dealt to the
+// warps of the team. Parts of an entry lie side by side. The order of a sum depends on the number of parts
+// only: every lane has each 32nd part, then halves are added to each other.
 template <class Wanted, class Store>
 __device__ inline void add_up(const Team& team, const double* partials, u32 parts, u32 count,
                               Wanted wanted, Store store) {

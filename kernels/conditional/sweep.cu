@@ -1,6 +1,6 @@
-// The conditional engine: a whole sweep of all networks through all layers in one cooperative launch
-// (src/backend/plain/conditional.rs). Per layer, forward (backward: the sides exchanged, and the result
-// within phi'(h)):
+// The conditional engine: one cooperative launch takes all networks through all layers, up or down
+// (src/backend/plain/conditional.rs). What happens in a layer on the way up; on the way down the sides
+// change places, and phi'(h) multiplies the result:
 //
 //   expand   phi(h) = [QF Q] [C; S]                                        expand.cuh
 //   ask      e = QB^T Z - BB^T Q                                           reads QB, BB
@@ -9,123 +9,125 @@
 //
 // Bytes: seven arrays of n r numbers (QF three times, QB twice), 28 n r in f32 and 56 n r for both
 // directions; then some n P: h, X three times, Z, which lies in the place of A_new from the moment it is
-// drawn: sums of finest/L normals are not worth drawing twice. Flops: 20 n r P (10 where nothing is new), Gram in f64.
-// Small matrices never leave the device, nothing waits for the host.
+// drawn: sums of finest/L normals are not worth drawing twice. Flops: 20 n r P (10 where nothing is new), the
+// Gram matrix in f64. Small matrices never leave the device, and nothing waits for the host.
 //
-// Blocks are dealt to teams, a team has a network at a time, a block has whole parts of its rows. Ten
+// Thread blocks are dealt to teams; a team has one network at a time, a block has whole parts of its rows. Ten
 // barriers a layer (an eleventh where couplings are asked for, three more for every further pass of an
-// expansion). No number depends on the blocks of a team.
+// expansion). No result depends on the number of blocks in a team.
 //
-// Launch: 256 threads, teams x blocks, all of them resident; S = 2 up to eight samples, else 8.
+// Launch: 256 threads; grid (teams x blocks of a team), all of them resident; S = 2 up to eight samples, else 8.
 //
-// What lasts is in shared memory, for it is the same for all threads; registers hold the 16 bytes of each
-// column in flight and the sums of a warp or the rows of a thread. They leave room for two blocks on a
+// What lasts lies in shared memory, for it is the same for all threads; registers hold the 16 bytes of each
+// column in flight, and the sums of a warp or the rows of a thread. They leave room for two blocks on a
 // multiprocessor in f32 with S = 2, for one otherwise.
 //
 // budget: sweep_f32_2 registers 128, shared 9728
 // budget: sweep_f32_8 registers 240, shared 9728
 // budget: sweep_f64_2 registers 144, shared 13824
 // budget: sweep_f64_8 registers 208, shared 13824
-#include "expand.cuh"
+#include "conditional/expand.cuh"
 
-// Z at the thread's rows of one sample: as on the processor, finest/L normals in ascending order.
+// Draws Z at the thread's rows of one sample: finest/L normals in ascending order, as on the CPU.
 template <class Real>
-__device__ inline void draw(const Sweep& of, u64 seed, u32 sample, u32 layer, u32 row,
+__device__ inline void draw(const Sweep& args, u64 seed, u32 sample, u32 layer, u32 row,
                             Real (&z)[LANES<Real>]) {
     constexpr int N = LANES<Real>;
-    for (u32 fine = 0; fine < of.fine; fine++) {
-        float4 quad = normals(seed, row / 4, sample, (layer - 1) * of.fine + 1 + fine, of.tag);
+    for (u32 fine = 0; fine < args.fine_layers; fine++) {
+        float4 quad = normals(seed, row / 4, sample, (layer - 1) * args.fine_layers + 1 + fine, args.tag);
         float four[4] = {quad.x, quad.y, quad.z, quad.w};
 #pragma unroll
         for (int i = 0; i < N; i++) {
-            // f64 has two rows of the four.
+            // In f64 a thread has two of the four rows.
             float x = N == 4 ? four[i] : row % 4 == 0 ? four[i] : four[2 + i];
             z[i] = fine == 0 ? (Real)x : z[i] + (Real)x;
         }
     }
 #pragma unroll
     for (int i = 0; i < N; i++) {
-        if (of.fine > 1)
-            z[i] *= (Real)of.noise_scale;
-        if (row + i >= of.n)
+        if (args.fine_layers > 1)
+            z[i] *= (Real)args.noise_scale;
+        if (row + i >= args.width)
             z[i] = 0;
     }
 }
 
-// Z of a chunk, in the place of A_new.
+// Draws Z of a chunk, in the place of A_new.
 template <class Real, int S>
 __device__ __noinline__ void draw_chunk(const Block<Real>& b, u32 row, u32 end) {
-    Share share = share_of<Real, S>(b.of.samples);
+    Share share = share_of<Real, S>(b.args.samples);
     u32 own = row + share.row;
     if (own >= end)
         return;
-    const u32* indices = b.of.samples_at + b.q.member * b.of.sample_stride;
+    const u32* indices = b.args.positions + b.q.member * b.args.positions_stride;
     for (u32 column = share.group; column < b.q.total; column += share.groups) {
         Real z[LANES<Real>];
-        draw(b.of, b.of.seeds[b.q.member], indices[b.s.samples[column]], b.q.layer, own, z);
-        store(b.q.fresh + (u64)column * b.of.ld + own, z);
+        draw(b.args, b.args.seeds[b.q.member], indices[b.s.samples[column]], b.q.layer, own, z);
+        store(b.q.new_answers + (u64)column * b.args.ld + own, z);
     }
 }
 
-// M C (backward M^T C), and where couplings are asked for Theta C: what does not wait for new columns.
+// Computes what does not depend on new columns: M C (going down M^T C), and Theta C where couplings are
+// asked for.
 template <class Real>
 __device__ __noinline__ void along_other_side(const Block<Real>& b, const double* overlap) {
-    const Sweep& of = b.of;
+    const Sweep& args = b.args;
     const Team& team = b.team;
     const Query<Real>& q = b.q;
     const Scratch& s = b.s;
-    u64 square = (u64)of.capacity * of.capacity;
-    const double* m = of.drift + ((u64)(q.layer - 1) * of.members + q.member) * square;
-    u32 mine = team.block * THREADS + threadIdx.x, all = team.blocks * THREADS, P = of.samples;
-    u64 over_i = of.upward ? of.capacity : 1, over_j = of.upward ? 1 : of.capacity;
+    u64 square = (u64)args.capacity * args.capacity;
+    const double* m = args.drift + ((u64)(q.layer - 1) * args.members + q.member) * square;
+    u32 mine = team.block * THREADS + threadIdx.x, all = team.blocks * THREADS, P = args.samples;
+    u64 over_i = args.upward ? args.capacity : 1, over_j = args.upward ? 1 : args.capacity;
     for (u32 e = mine; e < q.other_drifted * P; e += all) {
         double sum = 0;
         for (u32 j = 0; j < q.drifted; j++)
             sum = fused(m[e / P * over_i + j * over_j], q.coefficients[j * P + e % P], sum);
         s.drifted[e] = sum;
     }
-    if (!of.accumulated[0])
+    if (!args.accumulated[0])
         return;
     for (u32 e = mine; e < q.other_rank * P; e += all) {
         double sum = 0;
         for (u32 j = 0; j < q.rank; j++)
-            sum = fused(overlap[(u64)j * of.capacity + e / P], q.coefficients[j * P + e % P], sum);
+            sum = fused(overlap[(u64)j * args.capacity + e / P], q.coefficients[j * P + e % P], sum);
         s.coupled[e] = sum;
     }
 }
 
-// Z in the place of A_new; `excess`, its part along the other side's basis that A_new must not have, and
-// `known`, which it must; M C; and t = Theta C + known S where couplings are asked for.
+// Draws Z in the place of A_new; computes `excess`, what Z has along the other side's basis and A_new must
+// not have, and `known`, what A_new must have there; M C; and t = Theta C + known S where couplings are
+// asked for.
 template <class Real, int S>
 __device__ __noinline__ void ask(Block<Real>& b) {
-    const Sweep& of = b.of;
+    const Sweep& args = b.args;
     const Query<Real>& q = b.q;
     const Scratch& s = b.s;
     constexpr int D = S < 8 ? 4 : 8;
-    u32 k = q.total, P = of.samples;
-    double* from_news = b.partials + (u64)q.used * k * of.parts;
-    for (Chunk at = begin(of, b.team); next(of, b.team, at);) {
+    u32 k = q.total, P = args.samples;
+    double* from_news = b.partials + (u64)q.used * k * args.parts;
+    for (Chunk at = begin(args, b.team); next(args, b.team, at);) {
         draw_chunk<Real, S>(b, at.row, at.end);
         __syncthreads();
-        dots<Real, Real, D>(q.other_basis, q.used, q.fresh, k, of.ld, at.row, at.end,
-                            b.partials + at.part, of.parts, at.first, false);
-        dots<Real, Real, D>(q.other_answers, q.used, q.news, k, of.ld, at.row, at.end,
-                            from_news + at.part, of.parts, at.first, false);
+        dots<Real, Real, D>(q.other_basis, q.used, q.new_answers, k, args.ld, at.row, at.end,
+                            b.partials + at.part, args.parts, at.first, false);
+        dots<Real, Real, D>(q.other_answers, q.used, q.new_columns, k, args.ld, at.row, at.end,
+                            from_news + at.part, args.parts, at.first, false);
     }
-    double* overlap = of.overlap[q.own] + ((u64)(q.layer - 1) * of.members + q.member) *
-                                              of.capacity * of.capacity;
+    double* overlap = args.overlap[q.own] + ((u64)(q.layer - 1) * args.members + q.member) *
+                                              args.capacity * args.capacity;
     along_other_side(b, overlap);
     meet(b.team);
-    bool remembered = !of.news;
-    add_up(b.team, from_news, of.parts, q.used * k, Every{}, [&](u32 e, double sum) {
+    bool remembered = !args.new_columns;
+    add_up(b.team, from_news, args.parts, q.used * k, Every{}, [&](u32 e, double sum) {
         s.known[e] = sum;
         if (remembered)
-            overlap[(u64)(q.rank + e % k) * of.capacity + e / k] = sum;
+            overlap[(u64)(q.rank + e % k) * args.capacity + e / k] = sum;
     });
-    add_up(b.team, b.partials, of.parts, q.used * k, Every{},
+    add_up(b.team, b.partials, args.parts, q.used * k, Every{},
            [&](u32 e, double sum) { s.excess[e] = sum - s.known[e]; });
     meet(b.team);
-    if (!of.accumulated[0])
+    if (!args.accumulated[0])
         return;
     for (u32 e = b.team.block * THREADS + threadIdx.x; e < q.used * P; e += b.team.blocks * THREADS) {
         double sum = s.coupled[e];
@@ -136,7 +138,7 @@ __device__ __noinline__ void ask(Block<Real>& b) {
     meet(b.team);
 }
 
-// The sum of squares of `count` numbers, by one block.
+// Sum of squares of `count` numbers, by one block.
 __device__ __noinline__ double squares_of(const double* x, u32 count) {
     double sum = 0;
     for (u32 e = threadIdx.x; e < count; e += THREADS)
@@ -144,55 +146,55 @@ __device__ __noinline__ double squares_of(const double* x, u32 count) {
     return sum_of_block(sum);
 }
 
-// A_new, what the layer makes of it, and couplings row by row.
+// Computes A_new, the layer's result, and couplings row by row.
 template <class Real, int S>
 __device__ __noinline__ void answer(Block<Real>& b) {
-    const Sweep& of = b.of;
+    const Sweep& args = b.args;
     const Team& team = b.team;
     const Query<Real>& q = b.q;
     const Scratch& s = b.s;
-    u32 ld = of.ld, P = of.samples, k = q.total;
+    u32 ld = args.ld, P = args.samples, k = q.total;
     u64 each = (u64)P * ld;
-    double scale = of.forward * q.kept;
-    bool upward = of.upward, asked = of.accumulated[0] != nullptr;
-    // (W - W(0)) phi has a share of W(0) phi where weights decay.
+    double scale = args.forward * q.kept;
+    bool upward = args.upward, asked = args.accumulated[0] != nullptr;
+    // Where weights decay, (W - W(0)) phi has a share of W(0) phi.
     bool moved = asked && upward && q.kept != 1.0;
-    // A_new; h or g; two of couplings, or one and what has moved.
+    // The four combinations: A_new; h or g; and two couplings, or one coupling and (W - W(0)) phi.
     __syncthreads();
     if (threadIdx.x < 4) {
         Combination<Real> c = {};
         u32 which = threadIdx.x;
-        c.samples = which == 0 ? k : P, c.all = P, c.activation = of.activation;
+        c.samples = which == 0 ? k : P, c.all = P, c.activation = args.activation;
         c.h = !upward && which > 0 ? q.h : nullptr;
-        double factor = which == 1 ? scale : of.forward * (q.kept - 1.0);
+        double factor = which == 1 ? scale : args.forward * (q.kept - 1.0);
         if (which == 0) {
-            c.start = q.fresh, c.to = q.fresh;
+            c.start = q.new_answers, c.to = q.new_answers;
             c.terms[0] = Term<Real>{q.other_basis, nullptr, s.excess, -1.0, q.used};
         } else if (which == 1 || (which == 3 && moved)) {
             if (which == 1) {
-                c.start = upward && of.skip ? q.from : nullptr;
-                c.added = !upward && of.skip ? q.from : nullptr;
+                c.start = upward && args.skip ? q.from : nullptr;
+                c.added = !upward && args.skip ? q.from : nullptr;
                 c.to = q.to;
             }
-            const double* fresh = q.coefficients + (u64)q.rank * P;
+            const double* new_answers = q.coefficients + (u64)q.rank * P;
             c.terms[0] = Term<Real>{q.answers, nullptr, q.coefficients, factor, q.rank};
-            c.terms[1] = Term<Real>{q.fresh, nullptr, fresh, factor, k};
+            c.terms[1] = Term<Real>{q.new_answers, nullptr, new_answers, factor, k};
             c.terms[2] =
-                Term<Real>{q.other_basis, nullptr, s.drifted, -of.drift_scale, q.other_drifted};
+                Term<Real>{q.other_basis, nullptr, s.drifted, -args.drift_scale, q.other_drifted};
         } else if (asked && (which == 2 || !upward)) {
             u32 first = which == 2 ? 0 : q.earlier;
             u32 end = which == 2 && !upward ? q.earlier : q.other_rank;
-            c.adds = true, c.to = (Real*)of.accumulated[which - 2] + q.member * each;
+            c.adds = true, c.to = (Real*)args.accumulated[which - 2] + q.member * each;
             c.terms[0] = Term<Real>{q.other_basis + (u64)first * ld, nullptr,
                                     s.coupled + (u64)first * P, scale, end - first};
         }
         b.combinations[which] = c;
     }
     __syncthreads();
-    u64 index = ((u64)q.member * of.depth + q.layer - 1) * 2;
+    u64 index = ((u64)q.member * args.depth + q.layer - 1) * 2;
     double sums[2] = {0, 0};
     bool fine = true;
-    for (Chunk at = begin(of, team); next(of, team, at);) {
+    for (Chunk at = begin(args, team); next(args, team, at);) {
         if (k > 0)
             combine<Real, S>(b.combinations, ld, at.row, at.end);
         __syncthreads();
@@ -209,21 +211,21 @@ __device__ __noinline__ void answer(Block<Real>& b) {
         for (int which = 0; which < 2; which++) {
             double sum = sum_of_block(sums[which]);
             if (threadIdx.x == 0)
-                of.row_squares[(index + which) * of.parts + at.part] = sum;
+                args.row_squares[(index + which) * args.parts + at.part] = sum;
         }
     }
-    if (!fine && of.first_nonfinite)
-        note(of.first_nonfinite + q.member, of.moment, q.place, of.places);
+    if (!fine && args.first_nonfinite)
+        note_nonfinite(args.first_nonfinite + q.member, args.parameters, q.place, args.places);
     if (team.block > 0)
         return;
     if (asked) {
         double coupled = squares_of(s.coupled, q.other_rank * P);
         double drifted = squares_of(s.drifted, q.other_drifted * P);
         if (threadIdx.x == 0)
-            of.squares[index] = coupled, of.squares[index + 1] = drifted;
+            args.squares[index] = coupled, args.squares[index + 1] = drifted;
     }
-    if (threadIdx.x == 0 && !of.news) {
-        State& state = of.states[(u64)(q.layer - 1) * of.members + q.member];
+    if (threadIdx.x == 0 && !args.new_columns) {
+        LayerState& state = args.states[(u64)(q.layer - 1) * args.members + q.member];
         state.rank[q.own] = q.rank + k;
         if (upward)
             state.earlier = q.rank;
@@ -234,30 +236,30 @@ __device__ __noinline__ void answer(Block<Real>& b) {
 template <class Real> __device__ __noinline__ bool go_on(Block<Real>& b, bool begins) {
     __syncthreads();
     if (threadIdx.x == 0) {
-        u32 teams = gridDim.x / b.of.blocks, depth = b.of.depth;
-        u32 member = begins ? blockIdx.x / b.of.blocks : b.q.member;
-        u32 layer = begins ? (b.of.upward ? 0 : depth + 1) : b.q.layer;
-        layer = b.of.upward ? layer + 1 : layer - 1;
+        u32 teams = gridDim.x / b.args.blocks, depth = b.args.depth;
+        u32 member = begins ? blockIdx.x / b.args.blocks : b.q.member;
+        u32 layer = begins ? (b.args.upward ? 0 : depth + 1) : b.q.layer;
+        layer = b.args.upward ? layer + 1 : layer - 1;
         if (layer == 0 || layer > depth)
-            member += teams, layer = b.of.upward ? 1 : depth;
+            member += teams, layer = b.args.upward ? 1 : depth;
         b.q.member = member;
-        if (member < b.of.members)
-            turn_to(b.of, member, layer, b.q);
+        if (member < b.args.members)
+            turn_to(b.args, member, layer, b.q);
     }
     __syncthreads();
-    return b.q.member < b.of.members;
+    return b.q.member < b.args.members;
 }
 
 template <class Real, int S> __device__ inline void sweep(const Sweep& given) {
     __shared__ Block<Real> b;
     if (threadIdx.x == 0) {
         u32 index = blockIdx.x / given.blocks;
-        b.of = given;
-        // A counter has 128 bytes of its own.
+        b.args = given;
+        // Every counter has 128 bytes of its own.
         u32 chunk = share_of<Real, S>(given.samples).chunk;
         b.team = Team{given.arrivals + 32 * index, given.blocks, blockIdx.x % given.blocks, 0, chunk};
         b.partials = given.partials + index * given.partials_stride;
-        find(b.of, index, b.s);
+        find_scratch(b.args, index, b.s);
     }
     for (bool more = go_on(b, true); more; more = go_on(b, false)) {
         expand<Real, S>(b);
@@ -267,8 +269,8 @@ template <class Real, int S> __device__ inline void sweep(const Sweep& given) {
 }
 
 #define SWEEP(NAME, REAL, S, BLOCKS)                                                                       \
-    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME(const Sweep of) {   \
-        sweep<REAL, S>(of);                                                                        \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME(const Sweep args) {   \
+        sweep<REAL, S>(args);                                                                        \
     }
 SWEEP(sweep_f32_2, float, 2, 2)
 SWEEP(sweep_f32_8, float, 8, 1)

@@ -1,12 +1,12 @@
-// What every kernel needs of numbers: formats, 128-bit loads, rounding that is asked for, activations.
+// Numbers in every kernel: formats, 128-bit loads and stores, explicit rounding, activations.
 //
-// Compiled without contraction (--fmad=false): where a fused multiply-add is meant it is written.
+// Compiled without contraction (--fmad=false): a fused multiply-add is where fused() is written.
 #pragma once
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// The upper half of a binary32.
+// Brain floating point: the upper half of a binary32.
 struct bf16 {
     unsigned short bits;
 };
@@ -16,16 +16,16 @@ __device__ inline double fused(double a, double b, double c) { return __fma_rn(a
 
 __device__ inline float widen(bf16 x) { return __uint_as_float((u32)x.bits << 16); }
 
-// To the nearest, ties to even; finite x.
+// Rounds a finite x to the nearest, ties to even.
 __device__ inline bf16 to_bf16(float x) {
     u32 bits = __float_as_uint(x);
     return bf16{(unsigned short)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
 }
 
-// Numbers of 16 bytes.
+// How many numbers there are in 16 bytes.
 template <class Stored> constexpr int LANES = 16 / sizeof(Stored);
 
-// N numbers from an address aligned to all of them.
+// Loads N numbers from an address that is aligned to 16 bytes.
 template <int N> __device__ inline void load(const float* from, float (&to)[N]) {
     static_assert(N % 4 == 0, "whole 16 bytes");
 #pragma unroll
@@ -44,7 +44,7 @@ template <int N> __device__ inline void load(const double* from, double (&to)[N]
     }
 }
 
-// From bf16: 4, 8 or 16 bytes at a time.
+// Loads N numbers stored in bf16, 4, 8 or 16 bytes at a time, from an address aligned to them.
 template <int N, class Real> __device__ inline void load(const bf16* from, Real (&to)[N]) {
     static_assert(N == 2 || N == 4 || N == 8, "one load");
     u32 pairs[N / 2];
@@ -77,7 +77,7 @@ template <int N> __device__ inline void store(double* to, const double (&from)[N
         *reinterpret_cast<double2*>(to + i) = make_double2(from[i], from[i + 1]);
 }
 
-// In the order of nfd::model::Activation::ALL.
+// The activations, in the order of nfd::model::Activation::ALL.
 enum Activation { IDENTITY, TANH, RELU, ERF, GELU, SOFTPLUS };
 
 __device__ inline float exp_of(float x) { return expf(x); }
@@ -91,13 +91,13 @@ __device__ inline double erf_of(double u) { return erf(u); }
 __device__ inline float log1p_of(float u) { return log1pf(u); }
 __device__ inline double log1p_of(double u) { return log1p(u); }
 
-// phi(u)
+// The activation phi(u).
 template <class Real> __device__ inline Real value(u32 activation, Real u) {
     switch (activation) {
     case TANH:
         return tanh_of(u);
     case RELU:
-        // A NaN stays one.
+        // A NaN stays a NaN.
         return u < Real(0) ? Real(0) : u;
     case ERF:
         return erf_of(u);
@@ -112,7 +112,7 @@ template <class Real> __device__ inline Real value(u32 activation, Real u) {
     }
 }
 
-// phi'(u)
+// The slope phi'(u) of the activation.
 template <class Real> __device__ inline Real slope(u32 activation, Real u) {
     switch (activation) {
     case TANH: {
@@ -136,22 +136,3 @@ template <class Real> __device__ inline Real slope(u32 activation, Real u) {
 
 // Whether x is neither infinite nor NaN.
 template <class Real> __device__ inline bool finite(Real x) { return x - x == Real(0); }
-
-// What changes from step to step; in the memory of the device, so that a captured graph of a step
-// serves all steps.
-struct Moment {
-    // Updates done.
-    u64 step;
-    // eta of the input, the hidden and the readout weights; 0: they rest.
-    double rates[3];
-    // mu
-    double momentum;
-    // lambda
-    double weight_decay;
-};
-
-// Notes that a member left the finite numbers at a place of a pass. Places of a step are numbered in
-// the order in which it passes them, `places` in all, so the smallest number is the first.
-__device__ inline void note(u64* first, const Moment* moment, u32 place, u32 places) {
-    atomicMin(first, moment->step * places + place);
-}

@@ -1,20 +1,21 @@
-// Cholesky with column dropping, by one block in f64: which columns of a residual are new, and how the
-// others follow from them (src/backend/cpu/conditional/cholesky.rs). Matrices lie row by row in global memory.
+// Cholesky factorisation that drops dependent columns, by one thread block in f64: which columns of a
+// residual are new, and how the others follow from them (src/backend/cpu/conditional/cholesky.rs).
+// Matrices lie row by row in global memory.
 #pragma once
-#include "team.cuh"
+#include "conditional/team.cuh"
 
-// Pivots of a Gram matrix summed in f64 carry errors of this share of their diagonal entry, with a
+// Error of a pivot, as a share of its diagonal entry, where the Gram matrix was summed in f64; with a
 // margin of a thousand.
 constexpr double RESOLUTION = 1e-13;
 
-// R = S over the kept columns.
+// What a factorisation has found.
 struct Factor {
-    // Columns that bring something new, and leading columns about which the Gram matrix can tell.
+    // Columns that are new, and leading columns for which the Gram matrix is precise enough to tell.
     u32 count, settled;
 };
 
-// Factors `gram`, m x m of which only j >= i is read. Column j is dropped when its pivot is not above
-// least(j). S: m x m, of which `count` rows and `settled` columns are there.
+// Factors `gram`, m x m, of which entries (i, j) with j >= i are read. Column j is dropped unless its
+// pivot is above least(j). Writes `count` rows and `settled` columns of S, m x m, and which columns it kept.
 template <class Least>
 __device__ inline Factor factor(const double* gram, u32 m, Least least, double* work, double* s,
                                 u32* kept) {
@@ -26,7 +27,7 @@ __device__ inline Factor factor(const double* gram, u32 m, Least least, double* 
     for (u32 j = 0; j < m; j++) {
         double pivot = work[j * m + j], diagonal = gram[j * m + j], bound = least(j);
         double noise = count == 0 ? 0.0 : RESOLUTION * diagonal;
-        // A column that overflowed is kept, so that what comes of it is not finite and is noticed.
+        // A column that overflowed is kept: its results are not finite either, and that is noticed.
         if (pivot > fmax(bound, noise) || (!finite(pivot) && finite(bound))) {
             double root = sqrt(pivot);
             double* row = s + count * m;
@@ -52,7 +53,7 @@ __device__ inline Factor factor(const double* gram, u32 m, Least least, double* 
     return Factor{count, settled};
 }
 
-// The inverse of the kept columns of S, k x k, upper triangular; a column a thread.
+// Inverts the kept columns of S, k x k and upper triangular; one thread for each column.
 __device__ inline void invert(const double* s, u32 m, const u32* kept, u32 k, double* inverse) {
     for (u32 j = threadIdx.x; j < k; j += THREADS)
         for (u32 up = 0; up < k; up++) {
@@ -66,8 +67,8 @@ __device__ inline void invert(const double* s, u32 m, const u32* kept, u32 k, do
     __syncthreads();
 }
 
-// c (r x m, columns `kept` of it) times an upper triangular k x k matrix.
-__device__ inline void turn(const double* c, u32 r, u32 m, const u32* kept, u32 k,
+// Multiplies the columns `kept` of c, r x m, with an upper triangular k x k matrix.
+__device__ inline void multiply_upper(const double* c, u32 r, u32 m, const u32* kept, u32 k,
                             const double* upper, double* turned) {
     for (u32 e = threadIdx.x; e < r * k; e += THREADS) {
         u32 row = e / k, j = e % k;
@@ -79,7 +80,7 @@ __device__ inline void turn(const double* c, u32 r, u32 m, const u32* kept, u32 
     }
 }
 
-// gram_ij -= sum over r rows of c_ri c_rj, j >= i.
+// Subtracts C^T C from the upper triangle of `gram`, m x m; C: r x m.
 __device__ inline void reduce_gram(double* gram, u32 m, const double* c, u32 r) {
     for (u32 e = threadIdx.x; e < m * m; e += THREADS) {
         u32 i = e / m, j = e % m;

@@ -1,8 +1,8 @@
-// Standard normals from Philox4x32-10 words, the same bits as src/rng/normal.rs: only operations that
-// IEEE 754 rounds correctly, each written out (conversion, add, multiply, fused multiply-add, square
-// root, integers).
+// Standard normals from Philox4x32-10 words, the same bits as in src/rng/normal.rs: only operations that
+// IEEE 754 rounds correctly (conversion, add, multiply, fused multiply-add, square root) and integers, each
+// written out.
 #pragma once
-#include "real.cuh"
+#include "shared/real.cuh"
 
 // Ten rounds (Salmon, Moraes, Dror and Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011).
 __device__ inline uint4 philox(u64 seed, uint4 counter) {
@@ -17,7 +17,7 @@ __device__ inline uint4 philox(u64 seed, uint4 counter) {
     return counter;
 }
 
-// (-2 ln u)^(1/2) (cos, sin), u and the angle from a word each.
+// Two normals (-2 ln u)^(1/2) (cos, sin) of one word for u and one word for the angle.
 __device__ inline float2 box_muller(u32 radius_word, u32 angle_word) {
     const float two_pow_m32 = 0x1p-32f, two_pow_m33 = 0x1p-33f;
     // u = m 2^e with m in [sqrt(1/2), sqrt(2)); -2 ln u = -2 ln 2 e + t LOG(t), t = m - 1 exactly.
@@ -56,7 +56,7 @@ __device__ inline float2 box_muller(u32 radius_word, u32 angle_word) {
                        : make_float2(__fmul_rn(radius, cosine), __fmul_rn(radius, sine));
 }
 
-// Rows 4 quad .. 4 quad + 3 of a column of noise (src/rng/noise.rs).
+// Normals of rows 4 quad .. 4 quad + 3 of one column at a noise address (src/rng/noise.rs).
 __device__ inline float4 normals(u64 seed, u32 quad, u32 column, u32 layer, u32 tag) {
     uint4 words = philox(seed, make_uint4(quad, column, layer, tag));
     float2 low = box_muller(words.x, words.y), high = box_muller(words.z, words.w);

@@ -5,28 +5,29 @@
 //   dots      c_jp = sum_i Q_ij x_ip      Q: rows x r, x: rows x P     2 r P flops a row
 //   combine   y_ip += sum_j Q_ij c_jp                                  2 r P flops a row
 //
-// Both read Q by 16 bytes a lane: dots once for every D samples, combine once for every S groups
-// samples; the chunk is in the first- or second-level cache after the first time. Both are called, not
-// taken in: a sweep calls them from a dozen places.
+// Both read Q by 16 bytes a lane: dots once for every D samples, combine once for every (S x groups)
+// samples; after the first time the chunk is in the first- or second-level cache. Neither is inlined: a
+// sweep calls them from a dozen places.
 #pragma once
-#include "team.cuh"
+#include "conditional/team.cuh"
 
-// Columns of one warp in dots.
+// Columns that one warp of dots has at once.
 constexpr int COLUMNS = 4;
-// Columns whose coefficients are in shared memory at once, and the most samples.
+// The most columns, and the most samples, whose coefficients are in shared memory at once.
 constexpr int STAGED = 32;
 
-// The part of a chunk that a thread has in combine: LANES<Real> rows of S samples.
+// Which part of a chunk a thread computes in combine: LANES<Real> rows of S samples.
 struct Share {
-    // Groups of threads that have the same rows, and this thread's.
+    // Groups of threads that have the same rows, and the group of this thread.
     u32 groups, group;
-    // The first row, from the beginning of the chunk; rows of a chunk.
+    // The first row of this thread, counted from the beginning of the chunk; rows of a chunk.
     u32 row, chunk;
-    // S groups: samples of all of them.
+    // Samples of all groups together: S x groups.
     u32 together;
 };
 
-// Of P samples; src/backend/cuda/conditional/shape.rs knows the chunks too.
+// The share of this thread where there are P samples. Chunks must be those of
+// src/backend/cuda/conditional/shape.rs.
 template <class Real, int S> __device__ inline Share share_of(u32 samples) {
     u32 shift = samples <= S ? 0 : samples <= 2 * S ? 1 : 2;
     u32 groups = 1 << shift, threads = THREADS >> shift;
@@ -34,9 +35,9 @@ template <class Real, int S> __device__ inline Share share_of(u32 samples) {
                  threads * LANES<Real>, groups * S};
 }
 
-// Sums over rows [row, end) of all `samples` columns of x with `count` columns of Q. Entry (j, p) is at
-// j samples + p of `partials`, which are `parts` apart; a part's first chunk overwrites it, the others
-// add to it. `upper`: entries with p >= j suffice.
+// Inner products of `count` columns of Q with `samples` columns of x, over rows [row, end). Entry (j, p)
+// is number (j samples + p) of `partials`, which lie `parts` apart. The first chunk of a part overwrites
+// it, the others add to it. With `upper` only entries with p >= j are computed.
 template <class Real, class Sum, int D>
 __device__ __noinline__ void dots(const Real* q, u32 count, const Real* x, u32 samples, u32 ld, u32 row,
                             u32 end, double* partials, u32 parts, bool first, bool upper) {
@@ -65,7 +66,7 @@ __device__ __noinline__ void dots(const Real* q, u32 count, const Real* x, u32 s
                         acc[c][s] = fused((Sum)a[c][k], (Sum)b[k], acc[c][s]);
             }
         }
-        // Lane c D + s keeps the sum of column c and sample s.
+        // Lane (c D + s) keeps the sum of column c and sample s.
         Sum sum = 0;
 #pragma unroll
         for (int c = 0; c < COLUMNS; c++)
@@ -86,7 +87,7 @@ __device__ __noinline__ void dots(const Real* q, u32 count, const Real* x, u32 s
     }
 }
 
-// This thread's rows of samples `first` + group S + s; zero beyond `samples`, and without x.
+// Loads this thread's rows of the samples first + group S + s; zeros beyond `samples`, and where x is null.
 template <class Real, int S>
 __device__ inline void load_share(const Share& share, const Real* x, u32 ld, u32 row, bool there,
                                   u32 first, u32 samples, Real (&y)[S][LANES<Real>]) {
@@ -103,12 +104,13 @@ __device__ inline void load_share(const Share& share, const Real* x, u32 ld, u32
     }
 }
 
-// phi'(u), called: taken in, it would be there for every row and sample of a thread.
+// phi'(u), not inlined: it would be repeated for every row and sample of a thread.
 template <class Real> __device__ __noinline__ Real slope_at(u32 activation, Real u) {
     return slope(activation, u);
 }
 
-// Columns, side by side or those that `map` names, times coefficients: entry (j, p) at j samples + p.
+// A sum of columns times coefficients: columns side by side, or those that `map` lists; the coefficient of
+// column j in sample p is number (j samples + p).
 template <class Real> struct Term {
     const Real* q;
     const u32* map;
@@ -117,40 +119,41 @@ template <class Real> struct Term {
     u32 count;
 };
 
-// Y = [start] + the terms, then [added] + phi'(h) Y, at all rows of P samples; in shared memory.
+// Y = start + the terms, and then added + phi'(h) Y, at all rows of P samples. Lies in shared memory.
 template <class Real> struct Combination {
     Term<Real> terms[3];
-    // P x ld each, or null
+    // P x ld each; null: zeros, or no factor phi'(h).
     const Real *start, *h, *added;
-    // Written, or added to.
+    // Where Y is written or, if `adds`, added; null: nowhere.
     Real* to;
     bool adds;
-    // P, and the P that shares are made for.
+    // Samples of Y, and samples P by which shares are dealt.
     u32 samples, all, activation;
 };
 
-// What a thread has found in its rows: the sum of squares of Y, and whether all of it is finite.
+// What a thread has seen of its rows of Y: the sum of squares, and whether all numbers are finite.
 struct Found {
     double squares;
     bool fine;
 };
 
-// One combination at the thread's share of rows [row, end). All threads of the block call it together.
-// `to` may be among the columns of one group: a group reads all before it writes, the last one first.
+// Computes a combination at the thread's share of rows [row, end). All threads of the block call it
+// together. `to` may be one of the columns: all reads of a group come before its writes, and the last group
+// comes first.
 template <class Real, int S>
-__device__ __noinline__ Found combine(const Combination<Real>* of, u32 ld, u32 row, u32 end) {
+__device__ __noinline__ Found combine(const Combination<Real>* combination, u32 ld, u32 row, u32 end) {
     constexpr int N = LANES<Real>;
     __shared__ __align__(16) Real staged[STAGED][STAGED];
-    Share share = share_of<Real, S>(of->all);
-    u32 samples = of->samples, own = row + share.row;
+    Share share = share_of<Real, S>(combination->all);
+    u32 samples = combination->samples, own = row + share.row;
     bool there = own < end;
     Found found{0, true};
     for (u32 groups = (samples + share.together - 1) / share.together; groups > 0;) {
         u32 first = --groups * share.together;
         Real y[S][N];
-        load_share<Real, S>(share, of->start, ld, own, there, first, samples, y);
+        load_share<Real, S>(share, combination->start, ld, own, there, first, samples, y);
         for (int t = 0; t < 3; t++) {
-            const Term<Real>& term = of->terms[t];
+            const Term<Real>& term = combination->terms[t];
             for (u32 begin = 0; begin < term.count; begin += STAGED) {
                 u32 count = min((u32)STAGED, term.count - begin);
                 __syncthreads();
@@ -185,26 +188,26 @@ __device__ __noinline__ Found combine(const Combination<Real>* of, u32 ld, u32 r
             if (!there || p >= samples)
                 continue;
             u64 at = (u64)p * ld + own;
-            if (of->h) {
+            if (combination->h) {
                 Real u[N], added[N] = {};
-                load(of->h + at, u);
-                if (of->added)
-                    load(of->added + at, added);
+                load(combination->h + at, u);
+                if (combination->added)
+                    load(combination->added + at, added);
 #pragma unroll
                 for (int i = 0; i < N; i++)
-                    y[s][i] = fused(slope_at(of->activation, u[i]), y[s][i], added[i]);
+                    y[s][i] = fused(slope_at(combination->activation, u[i]), y[s][i], added[i]);
             }
             Real before[N] = {};
-            if (of->adds)
-                load(of->to + at, before);
+            if (combination->adds)
+                load(combination->to + at, before);
 #pragma unroll
             for (int i = 0; i < N; i++) {
                 found.fine = found.fine && finite(y[s][i]);
                 found.squares = fused((double)y[s][i], (double)y[s][i], found.squares);
                 y[s][i] += before[i];
             }
-            if (of->to)
-                store(of->to + at, y[s]);
+            if (combination->to)
+                store(combination->to + at, y[s]);
         }
     }
     return found;

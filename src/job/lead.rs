@@ -1,0 +1,173 @@
+//! Rank 0, which leads the others through the phases of a job.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::member::Member;
+use super::messages::{
+    Call, Hand, Phase, RankAnswer, RankReport, Told, report_error, tell, tell_end,
+};
+use super::prepare::Prepared;
+use super::progress::Display;
+use super::team::Team;
+use super::{Job, Measured, Publish};
+use crate::comm::{Comm, gather};
+use crate::ensemble;
+use crate::ensemble::cost::Cost;
+use crate::ensemble::deal::{Prediction, deal, predict};
+use crate::ensemble::plan::Plan;
+use crate::error::{Error, Result, exit};
+use crate::experiment::Resolved;
+use crate::experiment::grid::Task;
+use crate::store::RunDirectory;
+use crate::store::files::Disk;
+use crate::store::manifest::Launch;
+
+/// Goes through the phases of a job at rank 0, and returns the exit code.
+pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> Told<u8> {
+    // Call.
+    let member = tell(comm, call(job, comm))?;
+    // Answer.
+    let answers = gather(comm, &RankAnswer::new(Ok(&member.machine), comm.place()));
+    // Deal.
+    let begun = Team::new(answers).and_then(|team| begin(job, comm, &member, team));
+    let Begun { team, directory, hand } = tell(comm, begun)?;
+    let joined = gather(comm, &RankReport::new(Ok(())));
+    let all_joined = team.check_reports(&joined, "see that all ranks reach the run directory");
+    tell(comm, all_joined.map(|own| Phase { own, message: () }))?;
+    // Run.
+    let display = Display::new(comm.size());
+    let ran = member.run(&directory, &hand, stop, &|progress| display.update(progress));
+    display.finish();
+    // Report.
+    let reports = gather(comm, &RankReport::new(ran.as_ref()));
+    let ended = ran.and_then(|_| {
+        directory.read_other_ranks()?;
+        team.check_reports(&reports, "finished tasks are kept: the same command resumes")?;
+        close(job, member, directory, hand.threads, publish)
+    });
+    let code = ended.unwrap_or_else(|error| report_error(&error));
+    tell_end(comm, code);
+    Ok(code)
+}
+
+/// What is to be done, before anybody else knows.
+fn call(job: &Job, comm: &dyn Comm) -> Result<Phase<Member, Call>> {
+    let own = Member::prepare(job, comm.place())?;
+    let message = own.call(job)?;
+    Ok(Phase { own, message })
+}
+
+/// A job whose tasks are dealt.
+struct Begun {
+    team: Team,
+    directory: RunDirectory,
+    /// The tasks of rank 0 itself.
+    hand: Hand,
+}
+
+/// Opens the run directory and deals what is left to do.
+fn begin(
+    job: &Job,
+    comm: &dyn Comm,
+    member: &Member,
+    team: Team,
+) -> Result<Phase<Begun, Vec<Hand>>> {
+    let Prepared { output, plan, .. } = &member.prepared;
+    let threads = match job.request.typed_threads() {
+        Some(threads) => vec![threads; comm.size()],
+        None => team.threads(),
+    };
+    let mut plan = plan.share(plan.tasks.clone(), threads[0]);
+    let free = member.free()?;
+    let finished = member.prepared.read_finished(member.machine.numeric_path())?.tasks;
+    plan.fit(free.memory);
+    plan.check(free, &|task| finished.contains(&task))?;
+
+    let launch = Launch {
+        ranks: comm.size(),
+        hosts: team.hosts(),
+        devices: team.devices(),
+        mpi: comm.library(),
+        shard: job.shard.map(|shard| shard.to_string()),
+        ..Launch::alone()
+    };
+    let directory = RunDirectory::open(output, &member.start(job, &launch), Arc::new(Disk))?;
+    let left = plan.queue(|task| directory.has(task));
+    announce(member, &plan, &left, comm.size());
+    let too_long =
+        job.max_hours.and_then(|limit| warn_of_limit(limit, plan.longest_seconds(&left)));
+    for warning in directory.warnings().iter().chain(&team.shared_gpus()).chain(&too_long) {
+        eprintln!("nfd: warning: {warning}");
+    }
+    let finished = plan.tasks.len() - left.len();
+    if finished > 0 {
+        eprintln!("nfd: {finished} tasks are finished already");
+    }
+    let dealt = deal(&left, &plan.rates, comm.size());
+    let hands: Vec<Hand> = threads
+        .into_iter()
+        .zip(dealt)
+        .map(|(threads, tasks)| Hand {
+            threads,
+            tasks: tasks.into_iter().map(|(task, _)| task).collect(),
+        })
+        .collect();
+    Ok(Phase { own: Begun { team, directory, hand: hands[0].clone() }, message: hands })
+}
+
+/// Says on stderr what is about to run.
+fn announce(member: &Member, plan: &Plan, left: &[(Task, Cost)], ranks: usize) {
+    let Resolved { experiment, decisions } = &member.prepared.resolved;
+    eprintln!("{}", serde_json::to_string_pretty(experiment).unwrap_or_default());
+    for decision in decisions {
+        eprintln!("nfd: {decision}");
+    }
+    eprintln!("nfd: {}", plan.totals());
+    if ranks > 1 {
+        let Prediction { makespan, efficiency, .. } =
+            predict(&plan.share(left.to_vec(), plan.threads), ranks);
+        let (seconds, efficiency) = (makespan.ceil(), 100.0 * efficiency);
+        eprintln!(
+            "nfd: dealt to {ranks} ranks: about {seconds:.0} s, {efficiency:.0} % efficiency"
+        );
+    }
+}
+
+/// A warning where one network may take longer than the time there is for it.
+fn warn_of_limit(limit: Duration, longest_seconds: f64) -> Option<String> {
+    let hours = longest_seconds / 3600.0;
+    (longest_seconds > limit.as_secs_f64()).then(|| {
+        format!(
+            "one network takes about {hours:.2} h, longer than --max-hours: it may never be done"
+        )
+    })
+}
+
+/// Measures and publishes a job that is done; a shard leaves that to `nfd merge`.
+fn close(
+    job: &Job,
+    member: Member,
+    directory: RunDirectory,
+    threads: usize,
+    publish: Publish,
+) -> Result<u8> {
+    let all: Vec<Task> = member.prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
+    let finished = all.iter().filter(|task| directory.has(**task)).count();
+    let (tasks, path) = (all.len(), directory.path());
+    if finished < tasks {
+        return Err(Error::Interrupted { directory: path.to_owned(), finished, tasks });
+    }
+    if let Some(shard) = job.shard {
+        let path = path.display();
+        eprintln!("nfd: shard {shard} is done: {tasks} tasks in {path}, for `nfd merge`");
+        return Ok(exit::DONE);
+    }
+    // Seeds are measured by as many workers as there are for all tasks, not for those that were left.
+    let workers = member.plan_hand(&Hand { threads, tasks: all }).workers();
+    let prepared = member.prepared;
+    let (experiment, data) = (&prepared.resolved.experiment, &prepared.data);
+    let outcome = ensemble::measure(experiment, data, &directory, workers)?;
+    publish(&Measured { prepared, directory, outcome })
+}

@@ -1,0 +1,121 @@
+//! One rank of a job, prepared to take part: what it does the same way whether it leads or follows.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::Job;
+use super::messages::{Call, Hand, program_hash};
+use super::prepare::{Prepared, prepare_resolved};
+use crate::comm::NodeRank;
+use crate::ensemble::deal::{Shard, deal};
+use crate::ensemble::machine::Machine;
+use crate::ensemble::plan::{Free, Plan};
+use crate::ensemble::{self, ReportProgress};
+use crate::error::{Error, Result};
+use crate::experiment::grid::Task;
+use crate::store::key::samples_hash;
+use crate::store::manifest::Launch;
+use crate::store::{RunDirectory, RunStart};
+
+/// An experiment that this rank has prepared, and the machine that is to carry it out.
+pub struct Member {
+    pub prepared: Prepared,
+    pub machine: Machine,
+    /// Where this process is among the ranks of its node.
+    place: NodeRank,
+}
+
+impl Member {
+    /// Prepares rank 0 from the job's request.
+    pub fn prepare(job: &Job, place: NodeRank) -> Result<Member> {
+        let request = match job.shard {
+            Some(shard) => &job.request.in_shard(shard)?,
+            None => job.request,
+        };
+        let mut prepared = Prepared::new(request, place.rank)?;
+        let plan = &mut prepared.plan;
+        if let Some(Shard { index, of }) = job.shard {
+            let tasks = deal(&plan.tasks, &plan.rates, of).swap_remove(index - 1);
+            *plan = plan.share(tasks, plan.threads);
+        }
+        let machine = Machine::find(&prepared.resolved.experiment, place.rank)?;
+        Ok(Member { prepared, machine, place })
+    }
+
+    /// Prepares another rank as rank 0 calls for, and checks that it would do the same.
+    pub fn prepare_called(job: &Job, call: &Call, place: NodeRank) -> Result<Member> {
+        let check_same = |what: &str, own: &str, of_rank_0: &str| {
+            if own == of_rank_0 {
+                return Ok(());
+            }
+            Err(Error::Ranks {
+                problem: format!("{what}: {own}, at rank 0: {of_rank_0}"),
+                help: String::new(),
+                failed: false,
+            })
+        };
+        let request = job.request;
+        check_same("another program", &program_hash()?, &call.program)?;
+        check_same("another experiment or --output", &request.hash()?, &call.request)?;
+        let file = Path::new("the experiment of rank 0");
+        let text = call.experiment.clone();
+        let prepared = prepare_resolved(text, file, request.output()?, request.threads())?;
+        check_same("other samples", &samples_hash(&prepared.data), &call.samples)?;
+        let machine = Machine::find(&prepared.resolved.experiment, place.rank)?;
+        check_same("another numeric path", machine.numeric_path(), &call.numeric_path)?;
+        let member = Member { prepared, machine, place };
+        let free = member.free()?;
+        let mut plan = member.prepared.plan.clone();
+        plan.fit(free.memory);
+        plan.check_running(free)?;
+        Ok(member)
+    }
+
+    /// What rank 0, prepared as this member, calls the others for.
+    pub fn call(&self, job: &Job) -> Result<Call> {
+        let Prepared { resolved, data, .. } = &self.prepared;
+        Ok(Call {
+            program: program_hash()?,
+            request: job.request.hash()?,
+            experiment: serde_json::to_string(&resolved.experiment).unwrap_or_default(),
+            samples: samples_hash(data),
+            numeric_path: self.machine.numeric_path().to_owned(),
+        })
+    }
+
+    /// What this rank may use of its node and its device.
+    pub fn free(&self) -> Result<Free> {
+        let device = self.machine.device_memory()?;
+        Ok(Free { device, ..Free::detect(&self.prepared.output, self.place.ranks) })
+    }
+
+    /// How this rank enters the run directory.
+    pub fn start<'a>(&'a self, job: &'a Job, launch: &'a Launch) -> RunStart<'a> {
+        let start = self.prepared.start(self.machine.numeric_path(), job.arguments, launch);
+        RunStart { allow_path_change: job.allow_path_change, ..start }
+    }
+
+    /// The plan of `hand` within this rank's share of the node's memory.
+    pub fn plan_hand(&self, Hand { threads, tasks }: &Hand) -> Plan {
+        let own: HashSet<&Task> = tasks.iter().collect();
+        let all = self.prepared.plan.tasks.iter();
+        let tasks = all.filter(|(task, _)| own.contains(task)).copied().collect();
+        let mut plan = self.prepared.plan.share(tasks, *threads);
+        plan.fit(Free::detect(&self.prepared.output, self.place.ranks).memory);
+        plan
+    }
+
+    /// Trains the networks of `hand` into `directory`, until `stop` is set.
+    pub fn run(
+        &self,
+        directory: &RunDirectory,
+        hand: &Hand,
+        stop: &AtomicBool,
+        progress: ReportProgress,
+    ) -> Result<bool> {
+        let Prepared { resolved, data, .. } = &self.prepared;
+        let plan = self.plan_hand(hand);
+        ensemble::run(&resolved.experiment, data, directory, &plan, &self.machine, stop, progress)
+    }
+}

@@ -1,0 +1,74 @@
+//! The run directories of shards become one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Measured;
+use super::prepare::reopen;
+use crate::ensemble;
+use crate::error::{Error, Result};
+use crate::experiment::grid::Task;
+use crate::store::RunDirectory;
+use crate::store::files::Disk;
+use crate::store::manifest::{self, Launch, Manifest};
+
+/// Takes over every finished task of `shards` into one run directory, `output` or the experiment's own,
+/// and measures them once all are there.
+///
+/// # Errors
+/// [`Error::RunDirectory`] where the shards are not of one experiment; [`Error::Unmerged`] where tasks
+/// are missing; those of reading, and of writing the directory that they become.
+pub fn merge(shards: &[PathBuf], output: Option<&Path>, arguments: &[String]) -> Result<Measured> {
+    let mut begun: Vec<(&PathBuf, Manifest)> = Vec::new();
+    for shard in shards {
+        match manifest::read(shard)? {
+            Some(manifest) => begun.push((shard, manifest)),
+            None => eprintln!("nfd: warning: {}: nothing has begun there", shard.display()),
+        }
+    }
+    let Some((first, manifest)) = begun.first() else {
+        let directory = shards.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
+        return Err(refuse_shard(directory, "has no manifest.json, nor has any other".to_owned()));
+    };
+    for (shard, there) in &begun[1..] {
+        let of = |manifest: &Manifest| manifest.experiment["ensemble"].to_string();
+        let mut fields = manifest.differences(there);
+        if of(manifest) != of(there) {
+            fields.push(format!("ensemble ({}, here {})", of(manifest), of(there)));
+        }
+        if !fields.is_empty() {
+            let (first, fields) = (first.display(), fields.join(", "));
+            return Err(refuse_shard(shard, format!("differs from {first} in {fields}")));
+        }
+    }
+    let prepared = reopen(first)?;
+    let experiment = &prepared.resolved.experiment;
+    let own = || PathBuf::from("runs").join(&experiment.name);
+    let output = output.map_or_else(own, Path::to_owned);
+    let launch = Launch::alone();
+    let start = prepared.start(&manifest.numeric_path, arguments, &launch);
+    let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
+    let tasks: Vec<Task> = prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
+    for (shard, _) in &begun {
+        let taken = directory.take_over(shard, &tasks)?;
+        eprintln!("nfd: {taken} tasks from {}", shard.display());
+    }
+    let finished = tasks.iter().filter(|task| directory.has(**task)).count();
+    if finished < tasks.len() {
+        let directory = directory.path().to_owned();
+        return Err(Error::Unmerged { directory, finished, tasks: tasks.len() });
+    }
+    let (data, workers) = (&prepared.data, prepared.plan.workers());
+    let outcome = ensemble::measure(experiment, data, &directory, workers)?;
+    Ok(Measured { prepared, directory, outcome })
+}
+
+fn refuse_shard(directory: &Path, problem: String) -> Error {
+    Error::RunDirectory {
+        directory: directory.to_owned(),
+        problem,
+        help: "merge the run directories of one experiment, made by one version on one kind of \
+               processor"
+            .to_owned(),
+    }
+}

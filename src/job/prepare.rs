@@ -1,0 +1,142 @@
+//! From a request to an experiment with its samples and plan, and back from a run directory.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::request::Request;
+use crate::data::{self, DataSet};
+use crate::ensemble::plan::{Plan, plan};
+use crate::ensemble::{cores, machine};
+use crate::error::{Error, Result};
+use crate::experiment::Resolved;
+use crate::experiment::grid::Task;
+use crate::experiment::resolve::resolve;
+use crate::experiment::settled::{prefer_gpu, resolve_with};
+use crate::experiment::source::Source;
+use crate::experiment::work::{Rates, Work};
+use crate::model::Loss;
+use crate::store::RunStart;
+use crate::store::journals::Journals;
+use crate::store::key::Keys;
+use crate::store::manifest::{self, Launch, Manifest};
+use crate::store::timings;
+
+/// Everything that is known of a run before it starts.
+pub struct Prepared {
+    /// The experiment, and what was decided where its file left a choice open.
+    pub resolved: Resolved,
+    /// The training and test samples.
+    pub data: DataSet,
+    /// The path of the run directory, which need not exist yet.
+    pub output: PathBuf,
+    /// All tasks and their costs, calibrated by the directory's timings if it has some.
+    pub plan: Plan,
+}
+
+/// What the journals of a run directory hold.
+pub struct Finished {
+    /// The journals, whole and damaged records alike.
+    pub journals: Journals,
+    /// The tasks of the experiment that they have results of.
+    pub tasks: HashSet<Task>,
+}
+
+impl Prepared {
+    /// Resolves the experiment, loads its samples and plans its tasks, in the process that has rank
+    /// `local` on its node. Nothing is written.
+    ///
+    /// # Errors
+    /// Those of the experiment file, its samples, and a run directory that is already there.
+    pub fn new(request: &Request, local: usize) -> Result<Prepared> {
+        let source = request.read_source()?;
+        let raw = source.parse()?;
+        let mut resolved = resolve(raw.clone(), &source)?;
+        let output = request.output_of(&resolved.experiment.name);
+        resolved = match manifest::read(&output)? {
+            Some(manifest) => resolve_with(&raw, &source, manifest.settled())?,
+            None => prefer_gpu(&raw, &source, resolved, || machine::find_gpu(local))?,
+        };
+        load_and_plan(resolved, output, request.threads())
+    }
+
+    /// Reads the journals of the run directory without touching it, and finds the tasks whose results
+    /// they hold if computed on `numeric_path`.
+    ///
+    /// # Errors
+    /// Those of reading the journals.
+    pub fn read_finished(&self, numeric_path: &str) -> Result<Finished> {
+        let journals = Journals::read(&self.output, |_| true)?;
+        let keys = Keys::new(&self.resolved.experiment, &self.data, numeric_path);
+        let tasks = self.plan.tasks.iter().map(|(task, _)| *task);
+        let tasks = tasks.filter(|task| journals.find(keys.of(*task)).is_some()).collect();
+        Ok(Finished { journals, tasks })
+    }
+
+    /// How this experiment enters a run directory.
+    pub fn start<'a>(
+        &'a self,
+        numeric_path: &'a str,
+        arguments: &'a [String],
+        launch: &'a Launch,
+    ) -> RunStart<'a> {
+        RunStart {
+            experiment: &self.resolved.experiment,
+            data: &self.data,
+            numeric_path,
+            allow_path_change: false,
+            arguments,
+            launch,
+        }
+    }
+}
+
+/// Reads the manifest of a run directory that must be there.
+///
+/// # Errors
+/// [`Error::RunDirectory`] where there is none, or a damaged one.
+pub fn read_manifest(directory: &Path) -> Result<Manifest> {
+    manifest::read(directory)?.ok_or_else(|| Error::RunDirectory {
+        directory: directory.to_owned(),
+        problem: "has no manifest.json: it is not a run directory".to_owned(),
+        help: "name a directory that `nfd run` has made".to_owned(),
+    })
+}
+
+/// Prepares the experiment that the run directory `directory` holds.
+///
+/// # Errors
+/// As [`read_manifest`], and those of loading the samples.
+pub fn reopen(directory: &Path) -> Result<Prepared> {
+    let text = read_manifest(directory)?.experiment.to_string();
+    let file = directory.join(manifest::NAME);
+    prepare_resolved(text, &file, directory.to_owned(), cores::available())
+}
+
+/// Prepares a resolved experiment, which is itself an experiment file: `text`, as found in `file`.
+///
+/// # Errors
+/// Those of the experiment and of loading its samples.
+pub fn prepare_resolved(
+    text: String,
+    file: &Path,
+    output: PathBuf,
+    threads: usize,
+) -> Result<Prepared> {
+    let source = Source::new(file, text, &[])?;
+    load_and_plan(resolve(source.parse()?, &source)?, output, threads)
+}
+
+fn load_and_plan(resolved: Resolved, output: PathBuf, threads: usize) -> Result<Prepared> {
+    let data = data::load(&resolved.experiment.data)?;
+    if resolved.experiment.training.loss == Loss::CrossEntropy {
+        data.require_classes(&resolved.experiment.data)?;
+    }
+    let experiment = &resolved.experiment;
+    let timed: Vec<_> = timings::read(&output)
+        .into_iter()
+        .map(|(task, seconds)| (Work::of(experiment, data.train.outputs, task), seconds))
+        .collect();
+    let rates = Rates::uncalibrated(experiment.engine, experiment.backend, experiment.precision);
+    let plan = plan(experiment, &data, threads, rates.calibrated(&timed));
+    Ok(Prepared { resolved, data, output, plan })
+}
