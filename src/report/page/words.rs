@@ -10,6 +10,7 @@ use crate::report::plot::KINDS;
 use crate::report::text::{capital, count, escape, exponent};
 use crate::stats::verdict::Verdict;
 
+/// A study's subject, above the title of the page.
 pub fn study(study: Study) -> &'static str {
     match study {
         Study::Propagation => "errors at initialisation, in width and depth",
@@ -21,6 +22,7 @@ pub fn study(study: Study) -> &'static str {
     }
 }
 
+/// The name of an activation in a sentence.
 pub fn activation(activation: Activation) -> &'static str {
     match activation {
         Activation::Identity => "identity (a linear network)",
@@ -32,6 +34,7 @@ pub fn activation(activation: Activation) -> &'static str {
     }
 }
 
+/// A parametrization and its scales, as HTML.
 pub fn parametrization(parametrization: Parametrization) -> &'static str {
     match parametrization {
         Parametrization::DepthMup => {
@@ -50,6 +53,7 @@ pub fn parametrization(parametrization: Parametrization) -> &'static str {
     }
 }
 
+/// What a closure is, after its name.
 pub fn closure(closure: Closure) -> &'static str {
     match closure {
         Closure::Exact => "the finite network itself",
@@ -83,12 +87,12 @@ pub fn tally<C: Borrow<Claim>>(claims: &[C], verdict: Verdict) -> usize {
     claims.iter().filter(|claim| (*claim).borrow().verdict == verdict).count()
 }
 
-/// "one run", "3 runs".
+/// A number of training runs in words: "one run", "3 runs".
 pub fn runs(number: usize) -> String {
     count(number as u64, "run")
 }
 
-/// "after 3 updates"
+/// When in training a step is: "after 3 updates".
 pub fn step(step: u32) -> String {
     match step {
         0 => "at initialisation".to_owned(),
@@ -97,7 +101,7 @@ pub fn step(step: u32) -> String {
     }
 }
 
-/// "n = 4096": what is held along the axis.
+/// The size that a claim holds along its axis: "n = 4096".
 pub fn held(claim: &Claim) -> String {
     match (claim.axis, claim.held) {
         (Axis::Depth, Some(width)) => format!("n = {width}"),
@@ -107,7 +111,7 @@ pub fn held(claim: &Claim) -> String {
     }
 }
 
-/// A statement with its indices lowered.
+/// A claim's statement as HTML, with a capital and its indices lowered.
 pub fn statement(text: &str) -> String {
     let capital = escape(&capital(text));
     capital.replace("h_L", "h<sub>L</sub>").replace("g_0", "g<sub>0</sub>")
@@ -227,13 +231,13 @@ pub fn observable(name: &str, report: &Report) -> (&'static str, String) {
     }
 }
 
-/// Exponents between neighbouring points.
+/// A claim's exponents between neighbouring points, in a row.
 pub fn local_slopes(claim: &Claim) -> String {
     let slopes = claim.local_exponents.iter().map(|p| p.map_or("–".to_owned(), exponent));
     slopes.collect::<Vec<_>>().join(" · ")
 }
 
-/// Theory gives whole numbers: 1, not 1.00.
+/// An exponent as theory gives it: 1, not 1.00.
 pub fn exponent_of_theory(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value}") } else { exponent(value) }
 }
