@@ -44,6 +44,7 @@
 //! * [`job`]: how the processes of a run prepare it, agree on it, share its tasks and close it;
 //! * [`ensemble`]: what is to be done and by whom: costs, the deal, workers over tasks;
 //! * [`comm`]: how the processes of a run talk: alone, or through MPI;
+//! * [`studies`]: the questions: what each asks, claims, shows and finds;
 //! * [`claims`]: what is claimed of an observable before the data, fitted on rows and judged;
 //! * [`observables`]: what runs and pairs of runs show, and what infinite width predicts;
 //! * [`engine`]: what a training run is: order of passes and updates, what is recorded;
@@ -78,3 +79,4 @@ pub mod report;
 pub mod rng;
 pub mod stats;
 pub mod store;
+pub mod studies;

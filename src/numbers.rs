@@ -9,7 +9,7 @@ fn minus(text: String) -> String {
     }
 }
 
-/// An exponent: two decimals.
+/// An exponent, with two decimals.
 pub fn exponent(value: f64) -> String {
     if value.is_finite() { minus(format!("{value:.2}")) } else { "not finite".to_owned() }
 }
@@ -40,7 +40,7 @@ pub fn measured(value: f64) -> String {
     }
 }
 
-/// A p-value.
+/// The probability of residuals as large, a p-value.
 pub fn probability(value: f64) -> String {
     match value {
         v if !v.is_finite() => "not finite".to_owned(),
@@ -49,12 +49,12 @@ pub fn probability(value: f64) -> String {
     }
 }
 
-/// 10ᵏ
+/// A power of ten, with a raised exponent: 10⁻³.
 pub fn power_of_ten(power: i32) -> String {
     format!("10{}", superscript(power))
 }
 
-/// An integer, raised.
+/// An integer in raised digits: ⁻¹².
 pub fn superscript(number: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let raise = |c: char| c.to_digit(10).map_or('⁻', |d| DIGITS[d as usize]);

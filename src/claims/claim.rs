@@ -2,22 +2,23 @@
 
 use serde::Serialize;
 
-use super::declaration::{Axis, Family};
+use super::declaration::{Family, SizeAxis};
 use super::series::Subject;
 use crate::experiment::Experiment;
 use crate::model::{Closure, Parametrization};
+use crate::observables::Observable;
 use crate::stats::verdict::Verdict;
 
 /// A point of a claim's curve.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
-    /// L, or n on the width axis.
+    /// The size that varies: the depth L, or the width n.
     pub x: usize,
-    /// n
+    /// Width n of its networks.
     pub width: usize,
-    /// L
+    /// Depth L of its networks.
     pub depth: usize,
-    /// The ensemble's value.
+    /// The value of the ensemble, all seeds together.
     pub value: f64,
     /// Its jackknife standard error over seeds.
     pub standard_error: Option<f64>,
@@ -26,11 +27,11 @@ pub struct Point {
 /// A point of a fitted curve and its jackknife band.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct FittedPoint {
-    /// L or n
+    /// The size that varies: the depth L, or the width n.
     pub x: f64,
     /// The other size, where the curve is one of several; else None.
     pub held: Option<usize>,
-    /// The curve.
+    /// The value of the fitted family there.
     pub value: f64,
     /// Ends of the 95 % band.
     pub ci95: Option<[f64; 2]>,
@@ -39,42 +40,42 @@ pub struct FittedPoint {
 /// An entry of summary.json.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Claim {
-    /// Unique in the run.
+    /// What names it in the run, and no other claim.
     pub id: String,
-    /// In words, the same for all closures, sizes and steps.
+    /// The claim in words, the same for all closures, sizes and steps.
     pub statement: &'static str,
-    /// Closure
+    /// The closure of which it is claimed.
     pub closure: Closure,
-    /// Parametrization
+    /// The parametrization of which it is claimed.
     pub parametrization: Parametrization,
-    /// η; of an optimum, the least that was tried.
+    /// Learning rate η of the hidden weights; of an optimum, the least that was tried.
     pub learning_rate: f64,
-    /// What varies.
-    pub axis: Axis,
+    /// The size along which it is claimed.
+    pub axis: SizeAxis,
     /// The width (axis depth) or depth (axis width) that is held.
     pub held: Option<usize>,
-    /// Observable
-    pub observable: &'static str,
-    /// Updates done.
+    /// What is claimed about.
+    pub observable: Observable,
+    /// Updates done before the pass.
     pub step: u32,
-    /// Where on the horizon, for observables that live there.
+    /// Depth time t, of an observable that has one.
     pub depth_time: Option<f64>,
-    /// Family
+    /// The family of curves that it declares.
     pub family: Family,
-    /// p of the power family.
+    /// Exponent p of the fitted power.
     pub exponent: Option<f64>,
-    /// Of the exponent.
+    /// Ends of the 95 % interval of the exponent.
     pub ci95: Option<[f64; 2]>,
-    /// c of the plateau family.
+    /// Constant c of the fitted plateau.
     pub plateau: Option<f64>,
-    /// Of the plateau.
+    /// Ends of the 95 % interval of the plateau.
     pub plateau_ci95: Option<[f64; 2]>,
     /// The exponent that theory gives.
     pub expected: Option<f64>,
     /// The reference network's own error by the fitted family, over the last value: by so much the
     /// limit itself is uncertain. None against a network in proportion, or none.
     pub reference_error: Option<f64>,
-    /// By which the verdict falls, declared before the data.
+    /// The rule by which the verdict falls, declared before the data.
     pub rule: String,
     /// What the rule says of these numbers.
     pub verdict: Verdict,
@@ -91,7 +92,7 @@ pub struct Claim {
     pub diverged: usize,
     /// Exponents between neighbouring points; none on several widths at once.
     pub local_exponents: Vec<Option<f64>>,
-    /// The curve.
+    /// The values of the ensemble, size by size.
     pub curve: Vec<Point>,
     /// The fitted family between the first and the last point, with its 95 % band; of several widths
     /// or depths, each that has points.
@@ -99,15 +100,20 @@ pub struct Claim {
 }
 
 /// `observable/closure/sizes/k=step`, and what else there are several of.
-pub fn id(experiment: &Experiment, subject: Subject, axis: Axis, held: Option<usize>) -> String {
+pub fn id(
+    experiment: &Experiment,
+    subject: Subject,
+    axis: SizeAxis,
+    held: Option<usize>,
+) -> String {
     let at = match (axis, held) {
-        (Axis::Depth, Some(n)) => format!("n={n}"),
-        (Axis::Width, Some(depth)) => format!("L={depth}"),
-        (Axis::WidthOfAll, _) => "all L".to_owned(),
+        (SizeAxis::Depth, Some(n)) => format!("n={n}"),
+        (SizeAxis::Width, Some(depth)) => format!("L={depth}"),
+        (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
         _ => "all n".to_owned(),
     };
     let Subject { closure, parametrization, step, observable, .. } = subject;
-    let mut id = format!("{observable}/{}/{at}/k={step}", closure.name());
+    let mut id = format!("{}/{}/{at}/k={step}", observable.name(), closure.name());
     if experiment.ensemble.parametrizations.is_some() {
         id = format!("{id}/{}", parametrization.name());
     }

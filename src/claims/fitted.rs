@@ -3,13 +3,13 @@
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::claim::{FittedPoint, Point};
-use super::declaration::Axis;
+use super::declaration::SizeAxis;
 use crate::stats::curve::Curve;
-use crate::stats::fit::{Family, Fit};
+use crate::stats::fit::{Fit, Form};
 use crate::stats::jackknife::Estimate;
 
 /// The χ² survival function of the residuals.
-pub fn goodness(curve: &Curve, family: Family) -> Option<f64> {
+pub fn goodness(curve: &Curve, family: Form) -> Option<f64> {
     let chi_squared = curve.fit(family, None)?.chi_squared;
     let freedom = curve.points.len() - family.parameters();
     Some(ChiSquared::new(freedom as f64).ok()?.sf(chi_squared))
@@ -19,11 +19,11 @@ pub fn goodness(curve: &Curve, family: Family) -> Option<f64> {
 ///
 /// Of several curves each at its own other size; z of a family with a floor is 1/(nL), that of a sum
 /// the same all along a curve.
-pub fn bands(curve: &Curve, family: Family, axis: Axis, points: &[Point]) -> Vec<FittedPoint> {
+pub fn bands(curve: &Curve, family: Form, axis: SizeAxis, points: &[Point]) -> Vec<FittedPoint> {
     let other = |point: &Point| match axis {
-        Axis::Both => Some(point.width),
-        Axis::WidthOfAll => Some(point.depth),
-        Axis::Depth | Axis::Width => None,
+        SizeAxis::DepthOfAll => Some(point.width),
+        SizeAxis::WidthOfAll => Some(point.depth),
+        SizeAxis::Depth | SizeAxis::Width => None,
     };
     let mut others: Vec<_> = points.iter().map(other).collect();
     others.sort_unstable();
@@ -38,7 +38,7 @@ pub fn bands(curve: &Curve, family: Family, axis: Axis, points: &[Point]) -> Vec
 /// One of them, over points (x, z).
 fn band(
     curve: &Curve,
-    family: Family,
+    family: Form,
     held: Option<usize>,
     points: &[(f64, f64)],
 ) -> Vec<FittedPoint> {
@@ -47,7 +47,7 @@ fn band(
         return Vec::new();
     };
     let (low, high) = (first.0, last.0);
-    let sum = matches!(family, Family::Sum(_));
+    let sum = matches!(family, Form::Sum(_));
     let z = |x: f64| if sum { last.1 } else { last.1 * high / x };
     let grid: Vec<f64> =
         (0..POINTS).map(|i| low * (high / low).powf(i as f64 / (POINTS - 1) as f64)).collect();

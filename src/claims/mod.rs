@@ -1,36 +1,45 @@
-//! What a study claims, and what the numbers say about it.
+//! What is claimed, and what the numbers say about it.
 //!
-//! What is claimed is declared in `declaration`, before any data. A power claim is contradicted by a
+//! What is claimed is declared ([`declaration`]) before any data. A power claim is contradicted by a
 //! plateau, so both are fitted.
 
 mod claim;
-mod declaration;
+pub mod declaration;
 mod fitted;
 mod optimum;
 mod series;
 
 use crate::experiment::grid::Task;
-use crate::experiment::{Experiment, ReferenceKind, Study};
+use crate::experiment::{Experiment, ReferenceKind};
 use crate::model::{Closure, Parametrization};
-use crate::observables::results::Row;
+use crate::observables::Row;
 use crate::stats::curve::Curve;
 use crate::stats::fit::{self, Fit, Reference, local_exponents};
 use crate::stats::verdict::{LEAST_GOODNESS, LEAST_SEEDS, Rule, Verdict, judge};
 use claim::id;
 pub use claim::{Claim, FittedPoint, Point};
-pub use declaration::{Axis, Family};
-use declaration::{Declaration, declarations};
+use declaration::DepthError;
+pub use declaration::{Declaration, Family, SizeAxis};
 use fitted::{bands, goodness};
 use series::{Index, Subject};
 
-/// All claims of the experiment's study on its results; `diverged` are the runs that did.
+/// All claims that are declared, on the results of an experiment; `diverged` are the runs that did.
 ///
 /// Of several learning rates they are about the least, where the laws of small steps hold; what is
 /// said of all of them together is their optimum.
-pub fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec<Claim> {
+pub fn evaluate(
+    experiment: &Experiment,
+    declarations: &[Declaration],
+    rows: &[Row],
+    diverged: &[Task],
+) -> Vec<Claim> {
     let index = Index::new(rows, experiment.ensemble.seeds);
     let mut claims = Vec::new();
-    for declaration in declarations(experiment.study) {
+    for declaration in declarations {
+        if declaration.family == Family::Drift {
+            claims.extend(optimum::claims(experiment, declaration, &index, diverged));
+            continue;
+        }
         for (closure, parametrization) in settings(experiment, declaration) {
             for (held, sizes) in curves(experiment, declaration) {
                 let learning_rate = experiment.learning_rates()[0];
@@ -59,9 +68,6 @@ pub fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec
             }
         }
     }
-    if experiment.study == Study::Transfer {
-        claims.extend(optimum::claims(experiment, &index, diverged));
-    }
     claims
 }
 
@@ -87,32 +93,36 @@ fn curves(experiment: &Experiment, declaration: &Declaration) -> Vec<Sizes> {
     let (widths, depths) = (&experiment.ensemble.widths, &experiment.ensemble.depths);
     let reference = &experiment.reference;
     let network = reference.kind == ReferenceKind::Network;
-    let compares = network && declaration.compares;
+    let compares = declaration.observable.compares_with_reference();
     let at_width = |n: usize| depths.iter().map(move |&l| (n, l));
     let all = || vec![(None, widths.iter().flat_map(|&n| at_width(n)).collect())];
     let several = widths.len() > 1 && depths.len() > 1;
     match declaration.axis {
-        Axis::Depth if depths.len() > 1 => widths
+        SizeAxis::Depth if depths.len() > 1 => widths
             .iter()
-            .filter(|&&n| !compares || reference.width == Some(n))
+            .filter(|&&n| !(network && compares) || reference.width == Some(n))
             .map(|&n| (Some(n), at_width(n).collect()))
             .collect(),
-        Axis::Width if widths.len() > 1 && (network || !declaration.compares) => depths
+        SizeAxis::Width if widths.len() > 1 && (network || !compares) => depths
             .iter()
-            .filter(|&&l| !compares || reference.depth == Some(l))
+            .filter(|&&l| !(network && compares) || reference.depth == Some(l))
             .map(|&l| (Some(l), widths.iter().map(|&n| (n, l)).collect()))
             .collect(),
-        Axis::Both | Axis::WidthOfAll if declaration.family == Family::Sum => {
-            if several && network { all() } else { Vec::new() }
+        SizeAxis::DepthOfAll | SizeAxis::WidthOfAll if declaration.family == Family::Sum => {
+            if several && network {
+                all()
+            } else {
+                Vec::new()
+            }
         }
-        Axis::Both if several => all(),
+        SizeAxis::DepthOfAll if several => all(),
         _ => Vec::new(),
     }
 }
 
 /// What fits a claim's curve.
-struct Form {
-    own: fit::Family,
+struct Fitting {
+    own: fit::Form,
     reference: Reference,
     /// That of the reference network, if it is compared with.
     size: Option<f64>,
@@ -121,37 +131,38 @@ struct Form {
 }
 
 /// The family of a declaration, and what its values are differences to.
-fn form(experiment: &Experiment, declaration: &Declaration) -> Form {
-    let Declaration { axis, compares, in_depth: (_, aligned), .. } = *declaration;
+fn fitting(experiment: &Experiment, declaration: &Declaration) -> Fitting {
+    let Declaration { axis, in_depth: DepthError { aligned, .. }, .. } = *declaration;
     let own = match declaration.family {
-        Family::Plateau => fit::Family::Plateau,
-        Family::Growth => fit::Family::Growth,
-        Family::Sum => fit::Family::Sum(other(experiment, declaration)),
-        Family::PowerAndFloor => fit::Family::Power { floor: true },
-        Family::Trend => fit::Family::Trend,
-        Family::Power | Family::Drift => fit::Family::Power { floor: false },
+        Family::Plateau => fit::Form::Plateau,
+        Family::Growth => fit::Form::Growth,
+        Family::Sum => fit::Form::Sum(other(experiment, declaration)),
+        Family::PowerAndFloor => fit::Form::Power { floor: true },
+        Family::Trend => fit::Form::Trend,
+        Family::Power | Family::Drift => fit::Form::Power { floor: false },
     };
     let asked = &experiment.reference;
-    let network = asked.kind == ReferenceKind::Network && compares;
+    let network = asked.kind == ReferenceKind::Network;
+    let network = network && declaration.observable.compares_with_reference();
     let [width, depth] = [asked.width, asked.depth].map(|size| size.filter(|_| network));
-    let size = if matches!(axis, Axis::Width | Axis::WidthOfAll) { width } else { depth };
+    let size = if axis.is_width() { width } else { depth };
     let size = size.map(|size| size as f64);
     let reference = match size {
         None => Reference::Limit,
         // Eight times wider, it bends the exponent by 0.05; with the correction b/n the difference
         // would tell p from b less well than that.
-        Some(_) if axis == Axis::Width => Reference::Limit,
-        Some(size) if axis == Axis::Both && aligned => Reference::Aligned(size),
+        Some(_) if axis == SizeAxis::Width => Reference::Limit,
+        Some(size) if axis == SizeAxis::DepthOfAll && aligned => Reference::Aligned(size),
         Some(size) => Reference::Added(size),
     };
     let can_stay = !matches!(declaration.family, Family::Sum | Family::Trend | Family::Growth);
-    Form { own, reference, size, can_stay }
+    Fitting { own, reference, size, can_stay }
 }
 
 /// The size of a sum that is not its claim's: errors in width add up, with exponent 1.
 fn other(experiment: &Experiment, declaration: &Declaration) -> fit::Other {
-    let (q, aligned) = declaration.in_depth;
-    let is_width = declaration.axis == Axis::Both;
+    let DepthError { exponent: q, aligned } = declaration.in_depth;
+    let is_width = declaration.axis == SizeAxis::DepthOfAll;
     let asked = &experiment.reference;
     let size = if is_width { asked.width } else { asked.depth };
     let reference = match size.map(|size| size as f64) {
@@ -166,25 +177,25 @@ fn other(experiment: &Experiment, declaration: &Declaration) -> fit::Other {
 fn coordinates(declaration: &Declaration, (width, depth): (usize, usize)) -> (f64, f64) {
     let (n, l) = (width as f64, depth as f64);
     match (declaration.axis, declaration.family) {
-        (Axis::Width, _) => (n, 1.0 / (n * l)),
-        (Axis::WidthOfAll, _) => (n, l),
+        (SizeAxis::Width, _) => (n, 1.0 / (n * l)),
+        (SizeAxis::WidthOfAll, _) => (n, l),
         (_, Family::Sum) => (l, n),
         _ => (l, 1.0 / (n * l)),
     }
 }
 
 /// None when the observable was not measured at all.
-fn claim<'a>(
-    index: &Index<'a>,
+fn claim(
+    index: &Index,
     experiment: &Experiment,
     declaration: &Declaration,
-    subject: Subject<'a>,
+    subject: Subject,
     (held, sizes): (Option<usize>, &[(usize, usize)]),
 ) -> Option<Claim> {
     let axis = declaration.axis;
-    let by_width = matches!(axis, Axis::Width | Axis::WidthOfAll);
+    let by_width = axis.is_width();
     let x = |(width, depth)| if by_width { width } else { depth };
-    let Form { own, reference, size, can_stay } = form(experiment, declaration);
+    let Fitting { own, reference, size, can_stay } = fitting(experiment, declaration);
     let xz = |size| coordinates(declaration, size);
     let (curve, sizes) = index.curve(subject, sizes, xz, reference);
     let values: Option<Vec<f64>> = curve.points.iter().map(|p| curve.value(p, None)).collect();
@@ -200,11 +211,11 @@ fn claim<'a>(
         if refusal.is_some() { None } else { curve.estimate(family, of) }
     };
     let falling = match own {
-        fit::Family::Plateau => fit::Family::Power { floor: false },
+        fit::Form::Plateau => fit::Form::Power { floor: false },
         own => own,
     };
     let exponent = estimate(falling, |fit| fit.exponent);
-    let plateau = estimate(fit::Family::Plateau, |fit| fit.coefficients[0]).filter(|_| can_stay);
+    let plateau = estimate(fit::Form::Plateau, |fit| fit.coefficients[0]).filter(|_| can_stay);
     let last = values[values.len() - 1];
     let goodness = if refusal.is_some() { None } else { goodness(&curve, own) };
     let (verdict, reason) = match &refusal {
@@ -239,13 +250,13 @@ fn claim<'a>(
         })
         .collect();
     let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, p.value)).collect();
-    let together = matches!(axis, Axis::Both | Axis::WidthOfAll);
+    let together = matches!(axis, SizeAxis::DepthOfAll | SizeAxis::WidthOfAll);
     let fitted = if refusal.is_some() { None } else { curve.fit(own, None) };
     let own_error = |fit: Fit| fit.of_reference().or_else(|| size.map(|x| fit.at(x, 0.0)));
     let reference_error = fitted.and_then(|fit| Some(own_error(fit)? / last));
     Some(Claim {
         id: id(experiment, subject, axis, held),
-        statement: declaration.words,
+        statement: declaration.statement,
         closure: subject.closure,
         parametrization: subject.parametrization,
         learning_rate: subject.learning_rate,
@@ -275,7 +286,7 @@ fn claim<'a>(
 }
 
 /// Why a curve is not fitted: too few points or seeds, with the minimum.
-fn refusal(curve: &Curve, family: fit::Family) -> Option<String> {
+fn refusal(curve: &Curve, family: fit::Form) -> Option<String> {
     let (points, least) = (curve.points.len(), family.least_points());
     let too_few = |what: &str, least: usize, has: usize| {
         Some(format!("needs at least {least} {what}, has {has}"))

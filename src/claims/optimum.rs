@@ -5,25 +5,28 @@
 //! delete-one-seed jackknife intervals.
 
 use super::claim::{Claim, Point, id};
-use super::declaration::{Axis, Family};
+use super::declaration::{Declaration, SizeAxis};
 use super::series::{Index, Subject};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
+use crate::observables::Observable;
 use crate::stats::fit::{self, Sample, local_exponents};
 use crate::stats::jackknife::{Estimate, jackknife};
 use crate::stats::mean;
 use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
-
-/// Observable of these claims.
-pub const OPTIMUM: &str = "optimum.learning_rate";
 
 /// Mean losses at one depth: rate, and by seed the loss after the last update; None where a run
 /// diverged.
 type Losses = Vec<(f64, Vec<Option<f64>>)>;
 
 /// A claim for each closure, parametrization and width of an experiment with several rates.
-pub fn claims(experiment: &Experiment, index: &Index, diverged: &[Task]) -> Vec<Claim> {
+pub fn claims(
+    experiment: &Experiment,
+    declaration: &Declaration,
+    index: &Index,
+    diverged: &[Task],
+) -> Vec<Claim> {
     let mut claims = Vec::new();
     if experiment.learning_rates().len() < 3 {
         return claims;
@@ -35,7 +38,8 @@ pub fn claims(experiment: &Experiment, index: &Index, diverged: &[Task]) -> Vec<
                     (task.closure, task.parametrization, task.width)
                         == (closure, parametrization, width)
                 });
-                let claim = claim(experiment, index, (closure, parametrization, width));
+                let claim =
+                    claim(experiment, declaration, index, (closure, parametrization, width));
                 claims.push(Claim { diverged: lost.count(), ..claim });
             }
         }
@@ -45,6 +49,7 @@ pub fn claims(experiment: &Experiment, index: &Index, diverged: &[Task]) -> Vec<
 
 fn claim(
     experiment: &Experiment,
+    declaration: &Declaration,
     index: &Index,
     (closure, parametrization, width): (Closure, Parametrization, usize),
 ) -> Claim {
@@ -56,7 +61,7 @@ fn claim(
     let rates = experiment.learning_rates();
     let losses = |depth: usize| -> Losses {
         let at = |&rate: &f64| {
-            let mut values = index.values(subject(rate, "loss.train"), (width, depth));
+            let mut values = index.values(subject(rate, Observable::TrainingLoss), (width, depth));
             (rate, values.swap_remove(0))
         };
         rates.iter().map(at).collect()
@@ -82,9 +87,9 @@ fn claim(
             Some(Sample { x: *depth as f64, z: 0.0, y, sigma: y })
         };
         let samples: Option<Vec<Sample>> = bracketed.iter().map(sample).collect();
-        Some(fit::fit(fit::Family::Trend, fit::Reference::Limit, &samples?)?.exponent)
+        Some(fit::fit(fit::Form::Trend, fit::Reference::Limit, &samples?)?.exponent)
     };
-    let least_depths = fit::Family::Trend.least_points();
+    let least_depths = fit::Form::Trend.least_points();
     let enough = seeds >= LEAST_SEEDS && bracketed.len() >= least_depths;
     let exponent: Option<Estimate> = if enough { jackknife(seeds, slope) } else { None };
     let (verdict, reason) = if seeds < LEAST_SEEDS {
@@ -102,22 +107,27 @@ fn claim(
     // The slopes are of a growth: −(−p).
     let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, 1.0 / p.value)).collect();
     Claim {
-        id: id(experiment, subject(rates[0], OPTIMUM), Axis::Depth, Some(width)),
-        statement: "the learning rate that trains best does not drift with depth",
+        id: id(
+            experiment,
+            subject(rates[0], Observable::BestLearningRate),
+            SizeAxis::Depth,
+            Some(width),
+        ),
+        statement: declaration.statement,
         closure,
         parametrization,
         learning_rate: rates[0],
-        axis: Axis::Depth,
+        axis: SizeAxis::Depth,
         held: Some(width),
-        observable: OPTIMUM,
+        observable: declaration.observable,
         step,
         depth_time: None,
-        family: Family::Drift,
+        family: declaration.family,
         exponent: exponent.map(|e| e.value),
         ci95: exponent.and_then(|e| e.ci95),
         plateau: None,
         plateau_ci95: None,
-        expected: Some(0.0),
+        expected: declaration.expected,
         reference_error: None,
         rule: Rule::Flat.to_string(),
         verdict,

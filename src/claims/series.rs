@@ -2,58 +2,70 @@
 
 use std::collections::HashMap;
 
+use crate::experiment::grid::{LearningRate, Task};
 use crate::model::{Closure, Parametrization};
-use crate::observables::results::Row;
+use crate::observables::{Observable, Row};
 use crate::stats::curve::{Curve, Point, Reduction, Values};
 use crate::stats::fit::Reference;
 
-/// Formed here from the rows `difference.f.*`.
-pub const WEAK: &str = "weak.f";
+/// What identifies a number but for its seed: the task of seed 0, the step, the observable, the bits
+/// of the depth time, sample and output.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    kind: Task,
+    step: u32,
+    observable: Observable,
+    depth_time: Option<u64>,
+    output: Output,
+}
 
-/// Closure, parametrization, bits of the learning rate; width, depth; step, observable, bits of the
-/// depth time.
-type Key<'a> = ((&'a str, &'a str, u64), (usize, usize), (u32, &'a str, Option<u64>));
+/// Sample, and output where there are several.
+type Output = (Option<u32>, Option<usize>);
 
 /// An index over rows.
-pub struct Index<'a> {
+pub struct Index {
     seeds: usize,
-    rows: HashMap<Key<'a>, Vec<&'a Row>>,
-    /// Observables named difference.f.*, in order.
-    differences: Vec<&'a str>,
+    values: HashMap<Key, Vec<(u64, f64)>>,
+    /// The outputs that have a difference to the reference, in order.
+    differences: Vec<Output>,
 }
 
 /// What a curve is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Subject<'a> {
-    /// Closure
+pub struct Subject {
+    /// The closure of its runs.
     pub closure: Closure,
-    /// Parametrization
+    /// The parametrization of its runs.
     pub parametrization: Parametrization,
-    /// η
+    /// Learning rate η of the hidden weights.
     pub learning_rate: f64,
-    /// Updates done.
+    /// Updates done before the pass.
     pub step: u32,
-    /// Observable, or [`WEAK`].
-    pub observable: &'a str,
-    /// Where on the horizon.
+    /// What is measured, or formed from several rows.
+    pub observable: Observable,
+    /// Depth time t, of an observable that has one.
     pub depth_time: Option<f64>,
 }
 
-impl<'a> Index<'a> {
+impl Index {
     /// Over all rows of an experiment with this many seeds.
-    pub fn new(rows: &'a [Row], seeds: u64) -> Self {
-        let mut index = Index { seeds: seeds as usize, rows: HashMap::new(), differences: vec![] };
+    pub fn new(rows: &[Row], seeds: u64) -> Self {
+        let (mut values, mut differences) = (HashMap::new(), Vec::new());
         for row in rows {
-            let time = row.depth_time.map(f64::to_bits);
-            let name = row.observable.as_str();
-            let setting = (row.closure, row.parametrization, row.learning_rate.to_bits());
-            let key = (setting, (row.width, row.depth), (row.step, name, time));
-            index.rows.entry(key).or_default().push(row);
-            if name.starts_with("difference.f.") && !index.differences.contains(&name) {
-                index.differences.push(name);
+            let output = (row.sample, row.output);
+            let key = Key {
+                kind: row.task.kind(),
+                step: row.step,
+                observable: row.observable,
+                depth_time: row.depth_time.map(f64::to_bits),
+                output,
+            };
+            values.entry(key).or_insert_with(Vec::new).push((row.task.seed, row.value));
+            if row.observable == Observable::OutputDifference && !differences.contains(&output) {
+                differences.push(output);
             }
         }
-        index
+        Index { seeds: seeds as usize, values, differences }
     }
 
     /// The curve of `subject` over `sizes` (width, depth), with `xz` of each. Sizes without any number
@@ -61,13 +73,13 @@ impl<'a> Index<'a> {
     /// seeds, or survivors of the deepest networks would be compared with all of the shallow ones.
     pub fn curve(
         &self,
-        subject: Subject<'a>,
+        subject: Subject,
         sizes: &[(usize, usize)],
         xz: impl Fn((usize, usize)) -> (f64, f64),
         reference: Reference,
     ) -> (Curve, Vec<(usize, usize)>) {
         let reduction = match subject.observable {
-            WEAK => Reduction::RootMeanSquareOfMeans,
+            Observable::WeakError => Reduction::RootMeanSquareOfMeans,
             _ => Reduction::Mean,
         };
         let mut curve = Curve { points: Vec::new(), reduction, reference, seeds: self.seeds };
@@ -92,21 +104,23 @@ impl<'a> Index<'a> {
     }
 
     /// The values of `subject` at (width, depth), by output and seed.
-    pub fn values(&self, subject: Subject<'a>, size: (usize, usize)) -> Values {
-        let Subject { closure, parametrization, learning_rate, step, observable, depth_time } =
-            subject;
-        let setting = (closure.name(), parametrization.name(), learning_rate.to_bits());
-        let single = [observable];
-        let names = if observable == WEAK { &self.differences[..] } else { &single };
-        let seeds_of = |&name: &&'a str| {
-            let time = depth_time.map(f64::to_bits);
+    pub fn values(&self, subject: Subject, (width, depth): (usize, usize)) -> Values {
+        let Subject { closure, parametrization, step, .. } = subject;
+        let learning_rate = LearningRate::new(subject.learning_rate);
+        let kind = Task { closure, parametrization, width, depth, learning_rate, seed: 0 };
+        let depth_time = subject.depth_time.map(f64::to_bits);
+        let (observable, outputs) = match subject.observable {
+            Observable::WeakError => (Observable::OutputDifference, &self.differences[..]),
+            measured => (measured, &[(None, None)][..]),
+        };
+        let seeds_of = |&output: &Output| {
             let mut values = vec![None; self.seeds];
-            let rows = self.rows.get(&(setting, size, (step, name, time)));
-            for row in rows.into_iter().flatten() {
-                values[row.seed as usize] = Some(row.value);
+            let key = Key { kind, step, observable, depth_time, output };
+            for &(seed, value) in self.values.get(&key).into_iter().flatten() {
+                values[seed as usize] = Some(value);
             }
             values
         };
-        names.iter().map(seeds_of).collect()
+        outputs.iter().map(seeds_of).collect()
     }
 }

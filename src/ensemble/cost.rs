@@ -9,7 +9,7 @@ use crate::experiment::grid::{Task, quarters};
 use crate::experiment::work::{Passes, Ranks, Work};
 use crate::experiment::{Backend, Batch, Engine, Experiment, Precision, ReferenceKind, Storage};
 use crate::model::Closure;
-use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN};
+use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN, Observable};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +37,10 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         ReferenceKind::None => 0.0,
         _ => outputs.min(OUTPUTS_COMPARED as f64),
     };
+    let count = |along_depth: bool| {
+        let single = Observable::ALL.iter().filter(|o| !o.has_outputs());
+        single.filter(|o| o.has_depth_time() == along_depth).count() as f64
+    };
     let covariance = match experiment.training.batch {
         Batch::Full => (passes * batch).min(COVARIANCE_COLUMNS as f64),
         Batch::Of(_) => 0.0,
@@ -50,8 +54,8 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         },
         result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
-        // f and its difference, and at most eleven numbers with and 23 without a depth time.
-        rows: recorded * (shown + compared + 11.0 * probes + 23.0),
+        // At most: not every run has every observable.
+        rows: recorded * (shown + compared + count(true) * probes + count(false)),
     }
 }
 

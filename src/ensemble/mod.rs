@@ -25,8 +25,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::experiment::grid::{Task, partner, tasks};
 use crate::model::Closure;
-use crate::observables::results::Row;
-use crate::observables::{order_parameters, pairs, single};
+use crate::observables::{Against, Row, Run, of_pair, of_run, order_parameters};
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
 use cost::Cost;
@@ -218,16 +217,17 @@ fn measure_seed(
     seed: &BTreeMap<Task, Trajectory>,
 ) -> BTreeMap<Task, Vec<Row>> {
     let rows_of = |(&task, run): (&Task, &Trajectory)| {
-        let mut rows = single::rows(experiment, task, &data.train, run);
-        if let Some((&partner, reference)) =
-            partner(experiment, task).and_then(|partner| seed.get_key_value(&partner))
-        {
-            let pair = ((task, run), (partner, reference));
-            rows.extend(pairs::against_reference(experiment, &data.train, pair.0, pair.1));
-        }
+        let run = Run { task, trajectory: run };
+        let mut rows = of_run(experiment, &data.train, run);
         let exact = Task { closure: Closure::Exact, ..task };
-        if let Some(exact) = seed.get(&exact).filter(|_| task.closure != Closure::Exact) {
-            rows.extend(pairs::closure_gap(experiment, &data.train, (task, run), exact));
+        let exact = Some(exact).filter(|_| task.closure != Closure::Exact);
+        for (against, other) in
+            [(Against::Reference, partner(experiment, task)), (Against::Exact, exact)]
+        {
+            if let Some((&task, trajectory)) = other.and_then(|task| seed.get_key_value(&task)) {
+                let other = Run { task, trajectory };
+                rows.extend(of_pair(experiment, &data.train, run, against, other));
+            }
         }
         (task, rows)
     };

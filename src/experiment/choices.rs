@@ -1,26 +1,25 @@
 //! What an experiment chooses between, by the names that files and results have for it.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::choice::choice;
 
-/// Questions the program answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Study {
-    /// How fast training dynamics converge in depth, and what the closures leave out.
-    TrainingConvergence,
-    /// Errors at initialisation, in width and depth together.
-    Propagation,
-    /// What independent backward weights change in training, by depth and parametrization.
-    GradientIndependence,
-    /// Whether features and gradients of all samples and steps stay linearly independent.
-    Nondegeneracy,
-    /// Whether learning rates transfer between depths, and which weights move.
-    Transfer,
-    /// Couplings by direction and age, per layer and summed, closure by closure.
-    Anatomy,
+choice! {
+    /// Questions the program answers.
+    pub enum Study {
+        /// How fast training dynamics converge in depth, and what the closures leave out.
+        TrainingConvergence = "training-convergence",
+        /// Errors at initialisation, in width and depth together.
+        Propagation = "propagation",
+        /// What independent backward weights change in training, by depth and parametrization.
+        GradientIndependence = "gradient-independence",
+        /// Whether features and gradients of all samples and steps stay linearly independent.
+        Nondegeneracy = "nondegeneracy",
+        /// Whether learning rates transfer between depths, and which weights move.
+        Transfer = "transfer",
+        /// Couplings by direction and age, per layer and summed, closure by closure.
+        Anatomy = "anatomy",
+    }
 }
 
 choice! {

@@ -7,29 +7,29 @@
 //! measured.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 
-use super::results::Row;
+use super::results::{Row, output_name};
 use crate::error::Result;
+use crate::model::{Closure, Parametrization};
 use crate::store::npz::{Archive, floats, integers, strings};
 
-/// Observables with a number for every output: `<name>.<output>`.
-const PER_OUTPUT: [&str; 2] = ["f", "difference.f"];
-
 /// The values that the rows have along each axis.
-struct Axes<'a> {
-    closures: Vec<&'a str>,
-    parametrizations: Vec<&'a str>,
+struct Axes {
+    closures: Vec<Closure>,
+    parametrizations: Vec<Parametrization>,
     widths: Vec<i64>,
     depths: Vec<i64>,
     learning_rates: Vec<f64>,
     seeds: Vec<i64>,
     steps: Vec<i64>,
     depth_times: Vec<f64>,
-    outputs: Vec<&'a str>,
+    /// Sample, and output where there are several.
+    outputs: Vec<(u32, Option<usize>)>,
 }
 
-/// One observable: an axis more than those that all have, and the values.
-struct Observable {
+/// The array of one observable: an axis more than those that all have, and the values.
+struct Array {
     last: Option<usize>,
     values: Vec<f64>,
 }
@@ -41,8 +41,10 @@ struct Observable {
 pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
     let axes = Axes::of(rows);
     let mut archive = Archive::new("arrays.npz");
-    archive.add("closures", &strings(&axes.closures))?;
-    archive.add("parametrizations", &strings(&axes.parametrizations))?;
+    let names: Vec<_> = axes.closures.iter().map(|closure| closure.name()).collect();
+    archive.add("closures", &strings(&names))?;
+    let names: Vec<_> = axes.parametrizations.iter().map(|setting| setting.name()).collect();
+    archive.add("parametrizations", &strings(&names))?;
     for (name, values) in [
         ("widths", &axes.widths),
         ("depths", &axes.depths),
@@ -56,8 +58,9 @@ pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
     {
         archive.add(name, &floats(&[values.len()], values))?;
     }
-    archive.add("outputs", &strings(&axes.outputs))?;
-    for (name, Observable { last, values }) in axes.observables(rows) {
+    let names: Vec<_> = axes.outputs.iter().map(|&(p, output)| output_name(p, output)).collect();
+    archive.add("outputs", &strings(&names.iter().map(String::as_str).collect::<Vec<_>>()))?;
+    for (name, Array { last, values }) in axes.arrays(rows) {
         let mut shape = axes.shape();
         shape.extend(last);
         archive.add(name, &floats(&shape, &values))?;
@@ -65,16 +68,8 @@ pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
     archive.finish()
 }
 
-/// The array an observable belongs to, and its output where it has one.
-fn split(observable: &str) -> (&str, Option<&str>) {
-    PER_OUTPUT
-        .iter()
-        .find_map(|name| Some((*name, observable.strip_prefix(name)?.strip_prefix('.')?)))
-        .map_or((observable, None), |(name, output)| (name, Some(output)))
-}
-
-impl<'a> Axes<'a> {
-    fn of(rows: &'a [Row]) -> Self {
+impl Axes {
+    fn of(rows: &[Row]) -> Self {
         let sizes = |of: fn(&Row) -> i64| {
             let mut values: Vec<i64> = rows.iter().map(of).collect();
             values.sort_unstable();
@@ -82,15 +77,15 @@ impl<'a> Axes<'a> {
             values
         };
         Axes {
-            closures: in_order(rows.iter().map(|row| row.closure)),
-            parametrizations: in_order(rows.iter().map(|row| row.parametrization)),
-            widths: sizes(|row| row.width as i64),
-            depths: sizes(|row| row.depth as i64),
-            learning_rates: ascending(rows.iter().map(|row| row.learning_rate)),
-            seeds: sizes(|row| row.seed as i64),
+            closures: in_order(rows.iter().map(|row| row.task.closure)),
+            parametrizations: in_order(rows.iter().map(|row| row.task.parametrization)),
+            widths: sizes(|row| row.task.width as i64),
+            depths: sizes(|row| row.task.depth as i64),
+            learning_rates: ascending(rows.iter().map(|row| row.task.learning_rate.value())),
+            seeds: sizes(|row| row.task.seed as i64),
             steps: sizes(|row| i64::from(row.step)),
             depth_times: ascending(rows.iter().filter_map(|row| row.depth_time)),
-            outputs: in_order(rows.iter().filter_map(|row| split(&row.observable).1)),
+            outputs: in_order(rows.iter().filter_map(|row| Some((row.sample?, row.output)))),
         }
     }
 
@@ -114,53 +109,53 @@ impl<'a> Axes<'a> {
 
     /// Where a row is on these axes.
     fn index(&self, row: &Row) -> Vec<usize> {
-        let position = |values: &[i64], value: i64| values.binary_search(&value).unwrap_or(0);
-        let named = |names: &[&str], name| names.iter().position(|n| *n == name).unwrap_or(0);
-        let rate = self.learning_rates.binary_search_by(|rate| rate.total_cmp(&row.learning_rate));
+        let task = row.task;
+        let size = |values: &[i64], value: i64| values.binary_search(&value).unwrap_or(0);
+        let closure = self.closures.iter().position(|c| *c == task.closure);
+        let setting = self.parametrizations.iter().position(|p| *p == task.parametrization);
+        let rate = task.learning_rate.value();
+        let rate = self.learning_rates.binary_search_by(|other| other.total_cmp(&rate));
         let several = |length: usize, at: usize| (length > 1).then_some(at);
         [
-            Some(named(&self.closures, row.closure)),
-            several(
-                self.parametrizations.len(),
-                named(&self.parametrizations, row.parametrization),
-            ),
-            Some(position(&self.widths, row.width as i64)),
-            Some(position(&self.depths, row.depth as i64)),
+            closure,
+            several(self.parametrizations.len(), setting.unwrap_or(0)),
+            Some(size(&self.widths, task.width as i64)),
+            Some(size(&self.depths, task.depth as i64)),
             several(self.learning_rates.len(), rate.unwrap_or(0)),
-            Some(position(&self.seeds, row.seed as i64)),
-            Some(position(&self.steps, i64::from(row.step))),
+            Some(size(&self.seeds, task.seed as i64)),
+            Some(size(&self.steps, i64::from(row.step))),
         ]
         .into_iter()
         .flatten()
         .collect()
     }
 
-    /// By name.
-    fn observables(&self, rows: &'a [Row]) -> BTreeMap<&'a str, Observable> {
-        let mut observables = BTreeMap::new();
-        let outputs: HashMap<_, _> = self.outputs.iter().zip(0..).collect();
+    /// The array of each observable, by name.
+    fn arrays(&self, rows: &[Row]) -> BTreeMap<&'static str, Array> {
+        let mut arrays = BTreeMap::new();
+        let outputs: HashMap<_, _> = self.outputs.iter().copied().zip(0..).collect();
         let shape = self.shape();
         for row in rows {
-            let (name, output) = split(&row.observable);
-            let last = match (row.depth_time, output) {
+            let last = match (row.depth_time, row.sample) {
                 (Some(time), _) => {
                     let at = self.depth_times.binary_search_by(|t| t.total_cmp(&time));
                     Some((self.depth_times.len(), at.unwrap_or(0)))
                 }
-                (None, Some(output)) => {
-                    Some((self.outputs.len(), outputs.get(&output).copied().unwrap_or(0)))
+                (None, Some(sample)) => {
+                    let at = outputs.get(&(sample, row.output)).copied();
+                    Some((self.outputs.len(), at.unwrap_or(0)))
                 }
                 (None, None) => None,
             };
             let (length, at) = last.unwrap_or((1, 0));
-            let observable = observables.entry(name).or_insert_with(|| Observable {
+            let array = arrays.entry(row.observable.name()).or_insert_with(|| Array {
                 last: last.map(|(length, _)| length),
                 values: vec![f64::NAN; shape.iter().product::<usize>() * length],
             });
             let flat = shape.iter().zip(self.index(row)).fold(0, |flat, (n, i)| flat * n + i);
-            observable.values[flat * length + at] = row.value;
+            array.values[flat * length + at] = row.value;
         }
-        observables
+        arrays
     }
 }
 
@@ -173,7 +168,7 @@ fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// Each value once, in the order of their first appearance.
-fn in_order<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn in_order<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
     values.filter(|value| seen.insert(*value)).collect()
 }

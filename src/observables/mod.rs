@@ -1,81 +1,149 @@
 //! Observables: what a trajectory shows by itself, what two trajectories show together, and what
 //! infinite width predicts; as rows and as arrays.
+//!
+//! [`Observable`] is a row of one table, in which all that is said of it stands: name, title,
+//! meaning, unit, first step, axes, and the function that computes it.
 
 pub mod arrays;
+mod compute;
 pub mod limit;
 pub mod order_parameters;
-pub mod pairs;
+mod record;
 pub mod results;
-pub mod single;
+mod table;
 
-use crate::data::Samples;
-use crate::experiment::Experiment;
-use crate::experiment::grid::{Task, quarters};
-use crate::observables::results::Row;
+use serde::{Serialize, Serializer};
+
+pub use compute::{At, Ends, Spectra};
+pub use record::{Run, of_pair, of_run};
+pub use results::{Partner, Row};
+pub use table::Observable;
 
 /// Outputs of a pass in results.csv: enough to look at.
 pub const OUTPUTS_SHOWN: usize = 100;
 /// Outputs whose differences to the reference are in results.csv: enough for a weak error.
 pub const OUTPUTS_COMPARED: usize = 1000;
 
-/// Names the outputs: `<sample>` with one output, `<sample>.<output>` with more, in the order of f.
-pub fn output_names(samples: &Samples) -> Vec<String> {
-    let outputs = samples.outputs;
-    let name = |index: &u32, output: usize| match outputs {
-        1 => format!("{index}"),
-        _ => format!("{index}.{output}"),
-    };
-    samples.indices.iter().flat_map(|index| (0..outputs).map(move |o| name(index, o))).collect()
+/// A row of the table. Texts are plain; `x_l`, `x_{ab}`, `x^k` and `x^{ab}` lower and raise.
+pub struct Entry {
+    /// Its name in results.csv; one with a number for every output is written
+    /// `<name>.<sample>`, or `<name>.<sample>.<output>` of several outputs.
+    pub name: &'static str,
+    /// What it is called on axes and in headings, without its unit.
+    pub title: &'static str,
+    /// What kind of number it is.
+    pub unit: Unit,
+    /// What it is, in sentences; "the reference" is the network that a run is compared with.
+    pub meaning: &'static str,
+    /// The first step at which it says something: before, it is zero by construction.
+    pub first_step: u32,
+    /// What the run is compared with to compute it.
+    pub against: Against,
+    /// How it is computed, and along which axes.
+    pub values: Values,
 }
 
-/// Fills in the columns of results.csv that a task fixes.
-struct Rows<'a> {
-    experiment: &'a Experiment,
-    task: Task,
-    reference: String,
-    rows: Vec<Row>,
+/// The kind of number that an observable is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// An output of the network, of either sign.
+    Output,
+    /// A loss, never negative.
+    Loss,
+    /// A difference of two outputs or losses, of either sign.
+    Difference,
+    /// A share of samples, between 0 and 1.
+    Share,
+    /// A mean of squares, over what its meaning says.
+    MeanSquare,
+    /// A root mean square of means over seeds.
+    RootMeanSquare,
+    /// A number of stored columns a layer.
+    Columns,
+    /// An eigenvalue of a covariance: drawn on a logarithmic axis.
+    Eigenvalue,
+    /// A learning rate η of the hidden weights.
+    LearningRate,
 }
 
-impl<'a> Rows<'a> {
-    fn new(experiment: &'a Experiment, task: Task) -> Self {
-        Rows { experiment, task, reference: String::new(), rows: Vec::new() }
+/// What a run is compared with, pass by pass, to compute an observable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// The first pass of the same run.
+    Start,
+    /// The reference: the network of twice the depth, or one reference network.
+    Reference,
+    /// The exact closure at the same width and depth.
+    Exact,
+    /// Nothing here: it is formed from rows of several runs, and is not in results.csv.
+    Rows,
+}
+
+/// The function that computes an observable from a recorded pass and the one it is compared with.
+#[derive(Clone, Copy)]
+pub enum Values {
+    /// One number a pass, where there is one.
+    Number(fn(&At, &At) -> Option<f64>),
+    /// One number an output, in the order of f.
+    Outputs(fn(&At, &At) -> Vec<f64>),
+    /// One number a common depth time: (t, value).
+    AlongDepth(fn(&At, &At) -> Vec<(f64, f64)>),
+    /// One number a common depth time, from the ends of the spectra there.
+    Spectrum(fn(&Spectra) -> Option<f64>),
+    /// Formed from rows of several runs by the claims that are about it.
+    Formed,
+}
+
+impl Observable {
+    /// Its name in results.csv, without sample and output.
+    pub fn name(self) -> &'static str {
+        self.entry().name
     }
 
-    fn push(
-        &mut self,
-        step: u32,
-        depth_time: Option<f64>,
-        observable: impl Into<String>,
-        value: f64,
-    ) {
-        let Task { closure, parametrization, width, depth, learning_rate, seed } = self.task;
-        self.rows.push(Row {
-            closure: closure.name(),
-            parametrization: parametrization.name(),
-            engine: self.experiment.engine.name(),
-            precision: self.experiment.precision.name(),
-            width,
-            depth,
-            learning_rate: learning_rate.value(),
-            seed,
-            step,
-            depth_time,
-            reference: self.reference.clone(),
-            observable: observable.into(),
-            value,
-        });
+    /// Whether it has one number for every output of every sample.
+    pub fn has_outputs(self) -> bool {
+        matches!(self.entry().values, Values::Outputs(_))
+    }
+
+    /// Whether it has one number for every common depth time.
+    pub fn has_depth_time(self) -> bool {
+        matches!(self.entry().values, Values::AlongDepth(_) | Values::Spectrum(_))
+    }
+
+    /// Whether it is an error against the reference, itself or formed from such.
+    pub fn compares_with_reference(self) -> bool {
+        self == Observable::WeakError || self.entry().against == Against::Reference
+    }
+
+    /// The title of an axis: what it is, and its unit where the title does not say it.
+    pub fn label(self) -> String {
+        let Entry { title, unit, .. } = self.entry();
+        match unit {
+            Unit::MeanSquare | Unit::Columns => format!("{title}, {}", unit.name()),
+            _ => (*title).to_owned(),
+        }
     }
 }
 
-/// Of what a run of `depth` kept at each of its quarters: what lies at those common to all depths of
-/// the experiment, with their depth times.
-fn common<'a, T>(
-    experiment: &Experiment,
-    depth: usize,
-    kept: &'a [T],
-) -> impl Iterator<Item = (f64, &'a T)> {
-    let horizon = experiment.model.horizon;
-    let wanted = experiment.probed_quarters();
-    let kept = quarters(depth).into_iter().zip(kept);
-    kept.filter(move |(i, _)| wanted.contains(i)).map(move |(i, x)| (i as f64 * horizon / 4.0, x))
+impl Unit {
+    /// What kind of number it is, in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Output => "output",
+            Unit::Loss => "loss",
+            Unit::Difference => "difference",
+            Unit::Share => "share of samples",
+            Unit::MeanSquare => "mean square",
+            Unit::RootMeanSquare => "root mean square",
+            Unit::Columns => "columns",
+            Unit::Eigenvalue => "eigenvalue",
+            Unit::LearningRate => "learning rate η",
+        }
+    }
+}
+
+impl Serialize for Observable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }

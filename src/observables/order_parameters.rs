@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use super::common;
+use super::compute::common;
 use crate::data::DataSet;
 use crate::engine::Trajectory;
 use crate::error::Result;

@@ -2,45 +2,94 @@
 
 use serde::Serialize;
 
+use super::Observable;
 use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::experiment::grid::Task;
 
-/// A line of results.csv. An observable that has no depth time or no reference leaves the field
-/// empty.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// One number that was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    /// Closure
-    pub closure: &'static str,
-    /// Parametrization
-    pub parametrization: &'static str,
-    /// Engine
-    pub engine: &'static str,
-    /// Precision
-    pub precision: &'static str,
-    /// n
-    pub width: usize,
-    /// L
-    pub depth: usize,
-    /// η
-    pub learning_rate: f64,
-    /// Seed
-    pub seed: u64,
-    /// Updates done.
+    /// The run that it is of.
+    pub task: Task,
+    /// Updates done before the pass.
     pub step: u32,
-    /// t = lT/L
+    /// Depth time t = lT/L, of an observable that has one.
     pub depth_time: Option<f64>,
-    /// What a difference was taken to.
-    pub reference: String,
-    /// What was measured.
-    pub observable: String,
-    /// The number, as short as it can be without loss.
+    /// What the run was compared with, if with another.
+    pub reference: Option<Partner>,
+    /// What was measured: a row of the table.
+    pub observable: Observable,
+    /// The sample's index in its data set, of an observable with a number for every output.
+    pub sample: Option<u32>,
+    /// The output, where the network has several.
+    pub output: Option<usize>,
+    /// The number that was measured.
     pub value: f64,
 }
 
-/// The whole file, header included.
+/// The run that another is compared with: of the same seed, and otherwise the same task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partner {
+    /// A network of other sizes.
+    Network {
+        /// Its width n.
+        width: usize,
+        /// Its depth L.
+        depth: usize,
+    },
+    /// The exact closure at the same sizes.
+    ExactClosure,
+}
+
+impl Row {
+    /// The column `observable`: its name, with sample and output where it has them.
+    pub fn name(&self) -> String {
+        let name = self.observable.name();
+        self.sample.map_or(name.to_owned(), |p| format!("{name}.{}", output_name(p, self.output)))
+    }
+
+    /// The column `reference`, empty for none.
+    fn reference_name(&self) -> String {
+        match self.reference {
+            None => String::new(),
+            Some(Partner::Network { width, depth }) if width == self.task.width => {
+                format!("depth={depth}")
+            }
+            Some(Partner::Network { width, depth }) => format!("width={width} depth={depth}"),
+            Some(Partner::ExactClosure) => "closure=exact".to_owned(),
+        }
+    }
+}
+
+/// How an output is named: `<sample>`, or `<sample>.<output>` of several outputs.
+pub(super) fn output_name(sample: u32, output: Option<usize>) -> String {
+    output.map_or(format!("{sample}"), |output| format!("{sample}.{output}"))
+}
+
+/// A line of results.csv, its columns in order.
+#[derive(Serialize)]
+struct Line {
+    closure: &'static str,
+    parametrization: &'static str,
+    engine: &'static str,
+    precision: &'static str,
+    width: usize,
+    depth: usize,
+    learning_rate: f64,
+    seed: u64,
+    step: u32,
+    depth_time: Option<f64>,
+    reference: String,
+    observable: String,
+    value: f64,
+}
+
+/// The whole file, header included; numbers as short as they can be without loss.
 ///
 /// # Errors
 /// [`Error::Io`] if encoding fails.
-pub fn to_csv(rows: &[Row]) -> Result<Vec<u8>> {
+pub fn to_csv(experiment: &Experiment, rows: &[Row]) -> Result<Vec<u8>> {
     let fail = |source: csv::Error| Error::Io {
         action: "encode",
         path: "results.csv".into(),
@@ -48,7 +97,23 @@ pub fn to_csv(rows: &[Row]) -> Result<Vec<u8>> {
     };
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.serialize(row).map_err(fail)?;
+        let Task { closure, parametrization, width, depth, learning_rate, seed } = row.task;
+        let line = Line {
+            closure: closure.name(),
+            parametrization: parametrization.name(),
+            engine: experiment.engine.name(),
+            precision: experiment.precision.name(),
+            width,
+            depth,
+            learning_rate: learning_rate.value(),
+            seed,
+            step: row.step,
+            depth_time: row.depth_time,
+            reference: row.reference_name(),
+            observable: row.name(),
+            value: row.value,
+        };
+        writer.serialize(line).map_err(fail)?;
     }
     writer.into_inner().map_err(|error| fail(error.into_error().into()))
 }

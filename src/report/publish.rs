@@ -17,7 +17,7 @@ use crate::observables::{arrays, results};
 use crate::store::RunDirectory;
 use crate::store::key::experiment_hash;
 
-/// summary.json
+/// The content of summary.json.
 #[derive(Serialize)]
 struct Summary<'a> {
     experiment: &'a str,
@@ -67,8 +67,9 @@ pub fn publish(
     directory: &RunDirectory,
 ) -> Result<String> {
     let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
-    let claims = claims::evaluate(experiment, &outcome.rows, &lost);
-    directory.write("results.csv", &results::to_csv(&outcome.rows)?)?;
+    let declared = experiment.study.design().claims;
+    let claims = claims::evaluate(experiment, declared, &outcome.rows, &lost);
+    directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     let report = Report {
         experiment,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::estimate::Estimate;
-use crate::claims::{Axis, Claim, Point};
+use crate::claims::{Claim, Point, SizeAxis};
 use crate::numbers::{exponent, measured};
 
 /// The claims as a text table: one block a statement, one line a closure, size and step.
@@ -17,7 +17,7 @@ pub fn summary(claims: &[Claim]) -> String {
             false => String::new(),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}{name} [{}]", block[0].statement, block[0].observable);
+        let _ = writeln!(out, "{}{name} [{}]", block[0].statement, block[0].observable.name());
         let header = [
             "closure",
             "size",
@@ -38,9 +38,9 @@ pub fn summary(claims: &[Claim]) -> String {
 
 fn line(claim: &Claim) -> [String; 9] {
     let (varied, size) = match (claim.axis, claim.held) {
-        (Axis::Width, Some(depth)) => ("n", format!("L={depth}")),
-        (Axis::Depth, Some(width)) => ("L", format!("n={width}")),
-        (Axis::WidthOfAll, _) => ("n", "all L".to_owned()),
+        (SizeAxis::Width, Some(depth)) => ("n", format!("L={depth}")),
+        (SizeAxis::Depth, Some(width)) => ("L", format!("n={width}")),
+        (SizeAxis::WidthOfAll, _) => ("n", "all L".to_owned()),
         _ => ("L", "all n".to_owned()),
     };
     let end = |point: Option<&Point>| {

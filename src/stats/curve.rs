@@ -1,7 +1,7 @@
 //! An ensemble's curve: values over seeds at several sizes, reduced, weighted, fitted, with
 //! jackknife intervals of everything.
 
-use super::fit::{Family, Fit, Reference, Sample, fit};
+use super::fit::{Fit, Form, Reference, Sample, fit};
 use super::jackknife::{Estimate, jackknife};
 use super::mean;
 
@@ -97,22 +97,18 @@ impl Curve {
     }
 
     /// The fitted curve, optionally without one seed; weights are those of all seeds.
-    pub fn fit(&self, family: Family, without: Option<usize>) -> Option<Fit> {
+    pub fn fit(&self, family: Form, without: Option<usize>) -> Option<Fit> {
         fit(family, self.reference, &self.samples(without)?)
     }
 
     /// What `of` says of the fitted curve, with its jackknife interval.
-    pub fn estimate(&self, family: Family, of: impl Fn(&Fit) -> f64) -> Option<Estimate> {
+    pub fn estimate(&self, family: Form, of: impl Fn(&Fit) -> f64) -> Option<Estimate> {
         self.estimates(family, |fit| vec![of(fit)])?.pop()
     }
 
     /// Several numbers that `of` says of the fitted curve, each with its jackknife interval, from the same
     /// fits.
-    pub fn estimates(
-        &self,
-        family: Family,
-        of: impl Fn(&Fit) -> Vec<f64>,
-    ) -> Option<Vec<Estimate>> {
+    pub fn estimates(&self, family: Form, of: impl Fn(&Fit) -> Vec<f64>) -> Option<Vec<Estimate>> {
         let whole = of(&self.fit(family, None)?);
         let without: Vec<Option<Vec<f64>>> =
             (0..self.seeds).map(|seed| self.fit(family, Some(seed)).map(|fit| of(&fit))).collect();

@@ -30,7 +30,7 @@ const GRID: usize = 60;
 
 /// The form of the curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Family {
+pub enum Form {
     /// a x^{−p} (1 + b/x), plus e z with e ≥ 0 where there is a floor.
     Power {
         /// Whether the floor is part of the family.
@@ -105,7 +105,7 @@ pub struct Sample {
 /// A curve of some family that was fitted to samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
-    family: Family,
+    family: Form,
     reference: Reference,
     /// The fitted exponent p.
     pub exponent: f64,
@@ -119,13 +119,13 @@ pub struct Fit {
     pub least: bool,
 }
 
-impl Family {
+impl Form {
     /// The number of parameters, p included.
     pub fn parameters(self) -> usize {
         match self {
-            Family::Power { floor: true } | Family::Sum(_) => 4,
-            Family::Power { floor: false } | Family::Growth | Family::Plateau => 3,
-            Family::Trend => 2,
+            Form::Power { floor: true } | Form::Sum(_) => 4,
+            Form::Power { floor: false } | Form::Growth | Form::Plateau => 3,
+            Form::Trend => 2,
         }
     }
 
@@ -138,23 +138,23 @@ impl Family {
     /// parameters that x has to tell apart, which are p and one or two coefficients.
     pub fn least_distinct(self) -> usize {
         match self {
-            Family::Power { .. } | Family::Growth | Family::Plateau => 5,
-            Family::Sum(_) | Family::Trend => 4,
+            Form::Power { .. } | Form::Growth | Form::Plateau => 5,
+            Form::Sum(_) | Form::Trend => 4,
         }
     }
 
     /// The terms that are linear in the coefficients.
     fn basis(self, reference: Reference, p: f64, x: f64, z: f64) -> [f64; 3] {
         match self {
-            Family::Power { .. } => [reference.fall(x, p), reference.fall(x, p + 1.0), z],
-            Family::Sum(Other { exponent, reference: of_other, is_width }) => {
+            Form::Power { .. } => [reference.fall(x, p), reference.fall(x, p + 1.0), z],
+            Form::Sum(Other { exponent, reference: of_other, is_width }) => {
                 let (own, other) = (reference.fall(x, p), of_other.fall(z, exponent));
                 let correction = if is_width { other / x } else { own / z };
                 [own, correction, other]
             }
-            Family::Growth => [x.powf(p), x.powf(p - 1.0), 0.0],
-            Family::Plateau => [1.0, reference.fall(x, p), 0.0],
-            Family::Trend => [x.powf(p), 0.0, 0.0],
+            Form::Growth => [x.powf(p), x.powf(p - 1.0), 0.0],
+            Form::Plateau => [1.0, reference.fall(x, p), 0.0],
+            Form::Trend => [x.powf(p), 0.0, 0.0],
         }
     }
 }
@@ -165,10 +165,9 @@ impl Fit {
     pub fn of_reference(&self) -> Option<f64> {
         let x = self.reference.size()?;
         let (family, z) = match self.family {
-            Family::Sum(other) => (
-                Family::Sum(Other { reference: Reference::Limit, ..other }),
-                other.reference.size()?,
-            ),
+            Form::Sum(other) => {
+                (Form::Sum(Other { reference: Reference::Limit, ..other }), other.reference.size()?)
+            }
             family => (family, 0.0),
         };
         Some(Fit { family, reference: Reference::Limit, ..self.clone() }.at(x, z))
@@ -181,18 +180,18 @@ impl Fit {
     }
 }
 
-/// Fits `family` to `samples`, which are differences to `reference`; None when there are fewer than [`Family::least_points`] or
-/// [`Family::least_distinct`], a value or
+/// Fits `family` to `samples`, which are differences to `reference`; None when there are fewer than [`Form::least_points`] or
+/// [`Form::least_distinct`], a value or
 /// an error is not positive (all our observables are mean squares or roots of them), or the data do
 /// not determine the exponent within [`EXPONENTS`].
-pub fn fit(family: Family, reference: Reference, samples: &[Sample]) -> Option<Fit> {
+pub fn fit(family: Form, reference: Reference, samples: &[Sample]) -> Option<Fit> {
     let usable = |s: &Sample| s.y > 0.0 && s.y.is_finite() && s.sigma > 0.0 && s.sigma.is_finite();
     let distinct = distinct(samples.iter().map(|s| s.x));
     let enough = samples.len() >= family.least_points() && distinct >= family.least_distinct();
     if !enough || !samples.iter().all(usable) {
         return None;
     }
-    if family == Family::Trend {
+    if family == Form::Trend {
         return trend(reference, samples);
     }
     let [low, high] = EXPONENTS;
@@ -219,7 +218,7 @@ fn trend(reference: Reference, samples: &[Sample]) -> Option<Fit> {
     let chi_squared = over(&|dx, dy| (dy - exponent * dx).powi(2));
     let coefficients = [(y - exponent * x).exp(), 0.0, 0.0];
     let fit =
-        Fit { family: Family::Trend, reference, exponent, coefficients, chi_squared, least: false };
+        Fit { family: Form::Trend, reference, exponent, coefficients, chi_squared, least: false };
     exponent.is_finite().then_some(fit)
 }
 
@@ -254,7 +253,7 @@ fn minimum(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
 
 /// The best coefficients for given p within the family's bounds: the least of all solutions with
 /// each bound either inactive or met exactly.
-fn linear(form: (Family, Reference), samples: &[Sample], p: f64) -> Option<Fit> {
+fn linear(form: (Form, Reference), samples: &[Sample], p: f64) -> Option<Fit> {
     let family = form.0;
     let largest = samples.iter().map(|s| s.x).fold(0.0, f64::max);
     let smallest = samples.iter().map(|s| s.x).fold(f64::INFINITY, f64::min);
@@ -266,13 +265,13 @@ fn linear(form: (Family, Reference), samples: &[Sample], p: f64) -> Option<Fit> 
     let (limit, smallest) = (LARGEST_CORRECTION * ratio(largest), ratio(smallest));
     // Directions in coefficient space that are free, one list for each set of active bounds.
     let free: Vec<Vec<[f64; 3]>> = match family {
-        Family::Plateau | Family::Trend => vec![vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
-        Family::Sum(_) => {
+        Form::Plateau | Form::Trend => vec![vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
+        Form::Sum(_) => {
             let (power, correction, other) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]);
             vec![vec![power], vec![power, other], vec![power, correction, other]]
         }
-        Family::Power { .. } | Family::Growth => {
-            let floor = family == Family::Power { floor: true };
+        Form::Power { .. } | Form::Growth => {
+            let floor = family == Form::Power { floor: true };
             let inner = vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
             let mut sets = vec![inner, vec![[1.0, limit, 0.0]], vec![[1.0, -smallest, 0.0]]];
             if floor {
@@ -283,9 +282,9 @@ fn linear(form: (Family, Reference), samples: &[Sample], p: f64) -> Option<Fit> 
         }
     };
     let allowed = |fit: &Fit| match (family, fit.coefficients) {
-        (Family::Plateau | Family::Trend, _) => true,
-        (Family::Sum(_), [of_x, _, of_z]) => of_x > 0.0 && of_z >= 0.0,
-        (Family::Power { .. } | Family::Growth, [a, ab, e]) => {
+        (Form::Plateau | Form::Trend, _) => true,
+        (Form::Sum(_), [of_x, _, of_z]) => of_x > 0.0 && of_z >= 0.0,
+        (Form::Power { .. } | Form::Growth, [a, ab, e]) => {
             let slack = 1e-9 * limit; // at a bound, b is on it up to rounding
             let b = ab / a;
             a > 0.0 && (-smallest - slack..=limit + slack).contains(&b) && e >= 0.0
@@ -297,14 +296,14 @@ fn linear(form: (Family, Reference), samples: &[Sample], p: f64) -> Option<Fit> 
         .min_by(|a, b| a.chi_squared.total_cmp(&b.chi_squared))
         .map(|fit| {
             let [a, ab, _] = fit.coefficients;
-            let power = matches!(family, Family::Power { .. } | Family::Growth);
+            let power = matches!(family, Form::Power { .. } | Form::Growth);
             Fit { least: power && ab >= a * limit * (1.0 - 1e-9), ..fit }
         })
 }
 
 /// Weighted least squares over the span of `directions`.
 fn solve(
-    (family, reference): (Family, Reference),
+    (family, reference): (Form, Reference),
     samples: &[Sample],
     p: f64,
     directions: &[[f64; 3]],

@@ -129,7 +129,7 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     let machine = Machine::find(experiment, 0)?;
     assert!(ensemble::run(experiment, &data, &directory, &plan, &machine, &stop, &|_| {})?);
     let outcome = ensemble::measure(experiment, &data, &directory, 1)?;
-    let files = [to_csv(&outcome.rows)?, arrays::to_npz(&outcome.rows)?];
+    let files = [to_csv(experiment, &outcome.rows)?, arrays::to_npz(&outcome.rows)?];
     directory.write("results.csv", &files[0])?;
     directory.write("arrays.npz", &files[1])?;
     Ok(files)

@@ -1,11 +1,11 @@
 //! A report of made-up numbers in which every part of the page has something to show.
 
-use nfd::claims::{Axis, Claim, Family, FittedPoint, Point};
+use nfd::claims::{Claim, Family, FittedPoint, Point, SizeAxis};
 use nfd::engine::Divergence;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::{self, Experiment};
 use nfd::model::{Closure, Parametrization};
-use nfd::observables::results::Row;
+use nfd::observables::{Observable, Row};
 use nfd::report::Report;
 use nfd::stats::verdict::Verdict;
 
@@ -59,7 +59,7 @@ pub fn full() -> Made {
             made.claims.push(plateau(closure, step, 10f64.powi(-3 * (i as i32 + 1)), verdict));
         }
     }
-    made.claims.sort_by_key(|claim| claim.observable);
+    made.claims.sort_by_key(|claim| claim.observable.name());
     for closure in closures {
         for &depth in &made.experiment.ensemble.depths {
             for seed in 0..4 {
@@ -81,7 +81,8 @@ pub fn full() -> Made {
 
 fn power(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim {
     let value = |x: f64| height * x.powf(-0.95) * (1.0 + 0.3 / x);
-    let mut claim = claim("weak error of f falls like 1/L", "weak.f", closure, step, verdict);
+    let mut claim =
+        claim("weak error of f falls like 1/L", Observable::WeakError, closure, step, verdict);
     claim.exponent = Some(0.95);
     claim.ci95 = Some([0.91, 1.02]);
     claim.expected = Some(1.0);
@@ -92,7 +93,7 @@ fn power(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim {
 fn plateau(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim {
     let value = |x: f64| height * (1.0 - 1.5 / x);
     let statement = "gap of f to the exact network stays";
-    let mut claim = claim(statement, "closure_gap.f", closure, step, verdict);
+    let mut claim = claim(statement, Observable::OutputGap, closure, step, verdict);
     claim.family = Family::Plateau;
     claim.plateau = Some(height);
     claim.plateau_ci95 = Some([0.8 * height, 1.2 * height]);
@@ -102,18 +103,18 @@ fn plateau(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim 
 
 pub fn claim(
     statement: &'static str,
-    observable: &'static str,
+    observable: Observable,
     closure: Closure,
     step: u32,
     verdict: Verdict,
 ) -> Claim {
     Claim {
-        id: format!("{observable}/{}/n=4096/k={step}", closure.name()),
+        id: format!("{}/{}/n=4096/k={step}", observable.name(), closure.name()),
         statement,
         closure,
         parametrization: Parametrization::DepthMup,
         learning_rate: 1.0,
-        axis: Axis::Depth,
+        axis: SizeAxis::Depth,
         held: Some(4096),
         observable,
         step,
@@ -162,37 +163,43 @@ fn fill(claim: &mut Claim, value: impl Fn(f64) -> f64) {
 }
 
 fn trajectory(rows: &mut Vec<Row>, closure: Closure, depth: usize, seed: u64) {
-    let mut push = |step: u32, depth_time, observable: &str, value| {
-        rows.push(Row {
-            closure: closure.name(),
-            parametrization: "depth-mup",
-            engine: "conditional",
-            precision: "f64",
+    let mut push = |step: u32, depth_time, observable: Observable, value| {
+        let task = Task {
+            closure,
+            parametrization: Parametrization::DepthMup,
             width: 4096,
             depth,
-            learning_rate: 1.0,
+            learning_rate: LearningRate::new(1.0),
             seed,
-            step,
-            depth_time,
-            reference: String::new(),
-            observable: observable.to_owned(),
-            value,
-        });
+        };
+        let sample = observable.has_outputs().then_some(0);
+        let (reference, output) = (None, None);
+        rows.push(Row { task, step, depth_time, reference, observable, sample, output, value });
     };
     let tilt = 1.0 + 1.0 / depth as f64 + 0.01 * seed as f64;
     for step in 0..=3 {
         let k = f64::from(step);
-        push(step, None, "f.0", -0.2 * k * tilt);
-        push(step, None, "loss.train", 0.5 * (-0.3 * k * tilt).exp());
-        push(step, None, "loss.test", 0.6 * (-0.2 * k * tilt).exp());
-        push(step, None, "movement.own", 1e-4 * k * k * tilt);
-        push(step, None, "rank.features", 8.0 * (k + 1.0));
-        push(step, None, "rank.gradients", 7.9 * (k + 1.0));
+        push(step, None, Observable::Output, -0.2 * k * tilt);
+        push(step, None, Observable::TrainingLoss, 0.5 * (-0.3 * k * tilt).exp());
+        push(step, None, Observable::TestLoss, 0.6 * (-0.2 * k * tilt).exp());
+        push(step, None, Observable::OwnMovement, 1e-4 * k * k * tilt);
+        push(step, None, Observable::FeatureRank, 8.0 * (k + 1.0));
+        push(step, None, Observable::GradientRank, 7.9 * (k + 1.0));
         for quarter in 0..=4 {
             let t = f64::from(quarter) / 4.0;
-            push(step, Some(t), "movement.total", 0.05 * k * t * t * tilt);
-            push(step, Some(t), "eigmin.features", 1e-3 * 10f64.powf(-3.0 * k) * (0.1 + t));
-            push(step, Some(t), "eigmin.gradients", 1e-2 * 10f64.powf(-3.0 * k) * (1.1 - t));
+            push(step, Some(t), Observable::FeatureMovement, 0.05 * k * t * t * tilt);
+            push(
+                step,
+                Some(t),
+                Observable::LeastFeatureEigenvalue,
+                1e-3 * 10f64.powf(-3.0 * k) * (0.1 + t),
+            );
+            push(
+                step,
+                Some(t),
+                Observable::LeastGradientEigenvalue,
+                1e-2 * 10f64.powf(-3.0 * k) * (1.1 - t),
+            );
         }
     }
 }

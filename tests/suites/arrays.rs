@@ -4,11 +4,14 @@ use std::fs;
 use std::io::Cursor;
 use std::process::Command;
 
+use crate::common::a_task;
 use crate::common::missing::{python, skipped};
 use crate::common::npz::{floats, member};
 use crate::common::results::nfd;
+use nfd::experiment::grid::{LearningRate, Task};
+use nfd::model::{Closure, Parametrization};
 use nfd::observables::arrays::to_npz;
-use nfd::observables::results::Row;
+use nfd::observables::{Observable, Row};
 use zip::ZipArchive;
 
 const JOB: &str = r#"{
@@ -72,35 +75,30 @@ fn numpy_reads_every_number() {
     assert!(said.starts_with(&format!("{rows} ")), "{said}");
 }
 
-fn row(closure: &'static str, depth: usize, observable: &str, value: f64) -> Row {
-    Row {
-        closure,
-        parametrization: "depth-mup",
-        engine: "conditional",
-        precision: "f64",
-        width: 5,
-        depth,
-        learning_rate: 1.0,
-        seed: 3,
-        step: 1,
-        depth_time: None,
-        reference: String::new(),
-        observable: observable.to_owned(),
-        value,
-    }
+fn row(closure: Closure, depth: usize, observable: Observable, value: f64) -> Row {
+    let task = Task { closure, width: 5, depth, seed: 3, ..a_task() };
+    let (step, depth_time, reference, sample, output) = (1, None, None, None, None);
+    Row { task, step, depth_time, reference, observable, sample, output, value }
+}
+
+fn output(closure: Closure, depth: usize, sample: u32, value: f64) -> Row {
+    Row { sample: Some(sample), ..row(closure, depth, Observable::Output, value) }
 }
 
 /// The format itself, by hand, for machines without NumPy.
 #[test]
 fn rows_become_arrays_with_nan_where_nothing_was_measured() {
     let mut rows = vec![
-        row("exact", 4, "f.7", 1.5),
-        row("exact", 4, "f.10", -2.5),
-        row("exact", 4, "loss.train", 0.25),
-        row("gia", 2, "f.7", 4.0),
+        output(Closure::Exact, 4, 7, 1.5),
+        output(Closure::Exact, 4, 10, -2.5),
+        row(Closure::Exact, 4, Observable::TrainingLoss, 0.25),
+        output(Closure::Gia, 2, 7, 4.0),
     ];
     for (time, value) in [(0.5, 8.0), (0.0, 9.0)] {
-        rows.push(Row { depth_time: Some(time), ..row("gia", 2, "strong.h", value) });
+        rows.push(Row {
+            depth_time: Some(time),
+            ..row(Closure::Gia, 2, Observable::FeatureError, value)
+        });
     }
     let bytes = to_npz(&rows).unwrap();
     assert_eq!(bytes, to_npz(&rows).unwrap());
@@ -153,16 +151,16 @@ fn rows_become_arrays_with_nan_where_nothing_was_measured() {
 /// Several parametrizations and learning rates have axes of their own, in their places.
 #[test]
 fn settings_have_axes_where_there_are_several() {
-    let at = |parametrization, learning_rate, depth, value| Row {
-        parametrization,
-        learning_rate,
-        ..row("exact", depth, "loss.train", value)
+    let at = |parametrization, learning_rate, depth, value| {
+        let row = row(Closure::Exact, depth, Observable::TrainingLoss, value);
+        let learning_rate = LearningRate::new(learning_rate);
+        Row { task: Task { parametrization, learning_rate, ..row.task }, ..row }
     };
     let rows = [
-        at("mup", 2.0, 4, 1.0),
-        at("mup", 0.5, 4, 2.0),
-        at("depth-mup", 2.0, 8, 3.0),
-        at("depth-mup", 0.5, 4, 4.0),
+        at(Parametrization::Mup, 2.0, 4, 1.0),
+        at(Parametrization::Mup, 0.5, 4, 2.0),
+        at(Parametrization::DepthMup, 2.0, 8, 3.0),
+        at(Parametrization::DepthMup, 0.5, 4, 4.0),
     ];
     let mut archive = ZipArchive::new(Cursor::new(to_npz(&rows).unwrap())).unwrap();
     let (header, loss) = member(&mut archive, "loss.train");

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::common::{a_task, close};
-use nfd::claims::{Axis, Claim, Family, evaluate};
+use nfd::claims::{self, Claim, Family, SizeAxis};
 use nfd::experiment::Experiment;
-use nfd::experiment::grid::Task;
+use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::source::Source;
 use nfd::model::Closure;
-use nfd::observables::results::Row;
+use nfd::observables::{Observable, Row};
 use nfd::rng::philox::Philox;
 use nfd::stats::verdict::Verdict;
 use rand::RngExt;
@@ -25,8 +25,8 @@ fn experiment(overrides: &[&str]) -> Experiment {
     resolve(source.parse().unwrap(), &source).unwrap().experiment
 }
 
-/// What one seed shows at width n and depth L: name, depth time, value.
-type Law<'a> = &'a dyn Fn(f64, f64) -> Vec<(&'static str, Option<f64>, f64)>;
+/// What one seed shows at width n and depth L: observable and sample, depth time, value.
+type Law<'a> = &'a dyn Fn(f64, f64) -> Vec<((Observable, Option<u32>), Option<f64>, f64)>;
 
 /// Rows of all closures after one update; seeds differ by a few percent.
 fn plant(experiment: &Experiment, law: Law) -> Vec<Row> {
@@ -36,20 +36,17 @@ fn plant(experiment: &Experiment, law: Law) -> Vec<Row> {
             for &depth in &experiment.ensemble.depths {
                 for seed in 0..experiment.ensemble.seeds {
                     let error: f64 = Philox::stream(seed, 7).random::<f64>() - 0.5;
-                    for (observable, depth_time, value) in law(width as f64, depth as f64) {
+                    for ((observable, sample), depth_time, value) in law(width as f64, depth as f64)
+                    {
+                        let learning_rate = LearningRate::new(0.5);
                         rows.push(Row {
-                            closure: closure.name(),
-                            parametrization: "depth-mup",
-                            engine: "conditional",
-                            precision: "f64",
-                            width,
-                            depth,
-                            learning_rate: 0.5,
-                            seed,
+                            task: Task { closure, width, depth, learning_rate, seed, ..a_task() },
                             step: 1,
                             depth_time,
-                            reference: String::new(),
-                            observable: observable.to_owned(),
+                            reference: None,
+                            observable,
+                            sample,
+                            output: None,
                             value: value * (1.0 + 0.1 * error + 1e-4 * error / depth as f64),
                         });
                     }
@@ -60,19 +57,23 @@ fn plant(experiment: &Experiment, law: Law) -> Vec<Row> {
     rows
 }
 
-fn laws(n: f64, depth: f64) -> Vec<(&'static str, Option<f64>, f64)> {
+fn laws(n: f64, depth: f64) -> Vec<((Observable, Option<u32>), Option<f64>, f64)> {
     vec![
         (
-            "coupling.forward.layer",
+            (Observable::ForwardCoupling, None),
             None,
             0.02 / depth.powi(2) * (1.0 - 1.4 / depth) + 0.7 / (n * depth),
         ),
-        ("coupling.forward.accumulated", None, 0.018 - 0.03 / depth),
-        ("strong.g", Some(0.0), 0.04 / depth * (1.0 + 3.0 / depth)),
-        ("strong.h", Some(1.0), 0.01 + 0.03 / depth), // what should fall and does not
-        ("difference.f.0", None, -0.06 / depth),
-        ("difference.f.1", None, -0.03 / depth),
+        ((Observable::ForwardCouplingAccumulated, None), None, 0.018 - 0.03 / depth),
+        ((Observable::GradientError, None), Some(0.0), 0.04 / depth * (1.0 + 3.0 / depth)),
+        ((Observable::FeatureError, None), Some(1.0), 0.01 + 0.03 / depth), // what should fall and does not
+        ((Observable::OutputDifference, Some(0)), None, -0.06 / depth),
+        ((Observable::OutputDifference, Some(1)), None, -0.03 / depth),
     ]
+}
+
+fn evaluate(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Vec<Claim> {
+    claims::evaluate(experiment, experiment.study.design().claims, rows, diverged)
 }
 
 fn find<'a>(claims: &'a [Claim], id: &str) -> &'a Claim {
@@ -100,7 +101,7 @@ fn planted_laws_get_their_verdicts() {
 
     // Both widths together: one more claim for each closure, on all twelve points.
     let both = find(&claims, "coupling.forward.layer/nfd/all n/k=1");
-    assert_eq!((both.axis, both.held, both.points), (Axis::Both, None, 12));
+    assert_eq!((both.axis, both.held, both.points), (SizeAxis::DepthOfAll, None, 12));
     assert_eq!(both.verdict, Verdict::Supported);
     assert!(close(both.exponent.unwrap(), 2.0, 1e-3));
 
@@ -119,7 +120,7 @@ fn planted_laws_get_their_verdicts() {
     assert_eq!(stuck.verdict, Verdict::Contradicted);
     assert!(stuck.reason.contains("tends to"), "{}", stuck.reason);
     // Observables that were not measured make no claim.
-    assert!(!claims.iter().any(|claim| claim.observable.starts_with("closure_gap")));
+    assert!(!claims.iter().any(|claim| claim.observable.name().starts_with("closure_gap")));
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn lost_runs_are_left_out_and_counted() {
     let experiment = experiment(&["ensemble.seeds=6"]);
     let mut rows = plant(&experiment, &laws);
     // One seed lost at one depth, and all seeds at another.
-    rows.retain(|row| !(row.depth == 8 && row.seed == 2) && row.depth != 64);
+    rows.retain(|row| !(row.task.depth == 8 && row.task.seed == 2) && row.task.depth != 64);
     let task = |closure, depth, seed| Task { closure, width: 20_000, depth, seed, ..a_task() };
     let mut lost: Vec<Task> = (0..6).map(|seed| task(Closure::Exact, 64, seed)).collect();
     lost.push(task(Closure::Exact, 8, 2));
@@ -164,7 +165,7 @@ fn lost_runs_are_left_out_and_counted() {
 
     // Five of six seeds lost at the last depth: whatever the others say, nothing is claimed.
     let mut rows = plant(&experiment, &laws);
-    rows.retain(|row| row.depth != 128 || row.seed == 0);
+    rows.retain(|row| row.task.depth != 128 || row.task.seed == 0);
     let claims = evaluate(&experiment, &rows, &[]);
     let claim = find(&claims, "coupling.forward.layer/exact/n=20000/k=1");
     assert_eq!(claim.reason, "needs at least 4 seeds at every point, has 1");
@@ -188,14 +189,16 @@ fn one_reference_network_gives_rates_only_along_its_own_lines() {
         let experiment = experiment(overrides);
         evaluate(&experiment, &plant(&experiment, &laws), &[])
     };
-    let of = |claims: &[Claim], observable: &str, axis: Axis| {
-        claims.iter().any(|claim| claim.observable == observable && claim.axis == axis)
+    let of = |claims: &[Claim], observable: &str, axis: SizeAxis| {
+        claims.iter().any(|claim| claim.observable.name() == observable && claim.axis == axis)
     };
     let far = claims(&["reference.width=160000", "reference.depth=512"]);
-    assert!(!of(&far, "strong.g", Axis::Depth) && !of(&far, "strong.g", Axis::Width));
-    assert!(!of(&far, "weak.f", Axis::Depth) && of(&far, "coupling.forward.layer", Axis::Depth));
+    assert!(!of(&far, "strong.g", SizeAxis::Depth) && !of(&far, "strong.g", SizeAxis::Width));
+    assert!(
+        !of(&far, "weak.f", SizeAxis::Depth) && of(&far, "coupling.forward.layer", SizeAxis::Depth)
+    );
     let deep = claims(&["ensemble.widths=[20000]", "reference.width=20000", "reference.depth=512"]);
-    assert!(of(&deep, "strong.g", Axis::Depth) && of(&deep, "weak.f", Axis::Depth));
+    assert!(of(&deep, "strong.g", SizeAxis::Depth) && of(&deep, "weak.f", SizeAxis::Depth));
 }
 
 /// The strong error of g_0 of jobs/theorem.json (exact, two updates, 16 seeds that err by half a
@@ -208,7 +211,7 @@ fn a_family_that_does_not_fit_contradicts_nothing() {
     let values = [6.14736e-02, 2.01203e-02, 7.03122e-03, 2.68902e-03, 1.08119e-03, 4.25240e-04];
     let law = |_: f64, depth: f64| {
         let i = (depth / 4.0).log2() as usize;
-        vec![("strong.g", Some(0.0), values[i])]
+        vec![((Observable::GradientError, None), Some(0.0), values[i])]
     };
     let claims = evaluate(&experiment, &plant(&experiment, &law), &[]);
     let claim = find(&claims, "strong.g/exact/n=16384/k=1");

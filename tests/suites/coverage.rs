@@ -4,7 +4,7 @@
 
 use nfd::rng::philox::Philox;
 use nfd::stats::curve::{Curve, Point, Reduction};
-use nfd::stats::fit::{Family, Other, Reference};
+use nfd::stats::fit::{Form, Other, Reference};
 use nfd::stats::jackknife::Estimate;
 use nfd::stats::verdict::{Rule, Verdict, judge};
 use rand::RngExt;
@@ -45,8 +45,7 @@ fn intervals_before_a_reference_and_of_sums_cover() {
     let error = |x: f64, _: f64| 0.03 * (before.fall(x, 1.0) + 4.0 * before.fall(x, 2.0));
     let reference = |trial| {
         let curve = ensemble(&error, &DEPTHS, SEEDS, trial);
-        Curve { reference: before, ..curve }
-            .estimate(Family::Power { floor: false }, |f| f.exponent)
+        Curve { reference: before, ..curve }.estimate(Form::Power { floor: false }, |f| f.exponent)
     };
     // a/n (1 + c/L) + b/L² as jobs/figure1.json has them; x is L, z is n.
     let (in_width, in_depth) = (Reference::Added(65_536.0), Reference::Aligned(128.0));
@@ -64,7 +63,7 @@ fn intervals_before_a_reference_and_of_sums_cover() {
         let widths = [128.0, 512.0, 2048.0, 8192.0].into_iter().enumerate();
         let (points, reduction) = (widths.flat_map(at).collect(), Reduction::Mean);
         let curve = Curve { points, reduction, reference: in_depth, seeds: SEEDS };
-        curve.estimate(Family::Sum(other), |fit| fit.exponent)
+        curve.estimate(Form::Sum(other), |fit| fit.exponent)
     };
     type Trial<'a> = &'a dyn Fn(u64) -> Option<Estimate>;
     let cases: [(&str, Trial, f64); 2] =
@@ -103,7 +102,7 @@ fn trend(x: f64, _z: f64) -> f64 {
 
 /// Share of trials whose interval holds the truth, and the intervals' mean width.
 fn coverage(
-    family: Family,
+    family: Form,
     truth: &dyn Fn(f64, f64) -> f64,
     wanted: f64,
     depths: &[f64],
@@ -113,7 +112,7 @@ fn coverage(
     for trial in 0..TRIALS {
         let curve = ensemble(truth, depths, seeds, trial);
         let estimate = match family {
-            Family::Plateau => curve.estimate(family, |fit| fit.coefficients[0]),
+            Form::Plateau => curve.estimate(family, |fit| fit.coefficients[0]),
             _ => curve.estimate(family, |fit| fit.exponent),
         };
         match estimate.and_then(|e| e.ci95) {
@@ -134,18 +133,18 @@ fn intervals_cover() {
     for (name, family, truth, wanted, depths) in [
         (
             "power, 1/L, five depths",
-            Family::Power { floor: false },
+            Form::Power { floor: false },
             &error as &dyn Fn(f64, f64) -> f64,
             1.0,
             &DEPTHS[..5],
         ),
-        ("power with floor, 1/L²", Family::Power { floor: true }, &coupling, 2.0, &DEPTHS[..]),
-        ("plateau", Family::Plateau, &plateau, 0.0177, &DEPTHS[..]),
-        ("growth", Family::Growth, &growth, 1.0, &DEPTHS[..]),
-        ("trend", Family::Trend, &trend, 0.3, &DEPTHS[..]),
+        ("power with floor, 1/L²", Form::Power { floor: true }, &coupling, 2.0, &DEPTHS[..]),
+        ("plateau", Form::Plateau, &plateau, 0.0177, &DEPTHS[..]),
+        ("growth", Form::Growth, &growth, 1.0, &DEPTHS[..]),
+        ("trend", Form::Trend, &trend, 0.3, &DEPTHS[..]),
     ] {
         // Growth is the power's own fit with its sign turned: one size is enough.
-        let sizes: &[usize] = if family == Family::Growth { &[8] } else { &[4, 8, 16] };
+        let sizes: &[usize] = if family == Form::Growth { &[8] } else { &[4, 8, 16] };
         for &seeds in sizes {
             let (share, missing, width) = coverage(family, truth, wanted, depths, seeds);
             eprintln!(
@@ -172,8 +171,8 @@ fn verdicts<const N: usize>(
     let trials = TRIALS / 2;
     for trial in 0..trials {
         let curve = ensemble(truth, &DEPTHS, seeds, 1_000_000 + trial);
-        let exponent = curve.estimate(Family::Power { floor }, |fit| fit.exponent);
-        let plateau = curve.estimate(Family::Plateau, |fit| fit.coefficients[0]);
+        let exponent = curve.estimate(Form::Power { floor }, |fit| fit.exponent);
+        let plateau = curve.estimate(Form::Plateau, |fit| fit.coefficients[0]);
         let last = curve.value(&curve.points[5], None).unwrap();
         for (shares, rule) in shares.iter_mut().zip(rules) {
             let at = match judge(rule, exponent, plateau, last).0 {

@@ -33,6 +33,7 @@ mod law;
 mod limit;
 mod minibatch;
 mod modules;
+mod observables;
 mod order_parameters;
 mod pairs;
 mod plan;

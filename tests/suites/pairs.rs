@@ -12,7 +12,7 @@ use nfd::experiment::grid::{Task, quarters};
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::source::Source;
 use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, Schedule};
-use nfd::observables::pairs::{against_reference, closure_gap};
+use nfd::observables::{Against, Partner, Run, of_pair};
 use nfd::rng::noise::BrownianPath;
 
 /// Runs of different widths: the rows that both have are compared, all of them and no others.
@@ -67,11 +67,14 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
         }
         sum / 10.0
     };
-    let pair = against_reference(&experiment, &samples, (small.0, &small.1), (wide.0, &wide.1));
-    let gaps = closure_gap(&experiment, &samples, (small.0, &small.1), &exact.1);
+    fn of((task, trajectory): &(Task, Trajectory)) -> Run<'_> {
+        Run { task: *task, trajectory }
+    }
+    let pair = of_pair(&experiment, &samples, of(&small), Against::Reference, of(&wide));
+    let gaps = of_pair(&experiment, &samples, of(&small), Against::Exact, of(&exact));
     let mut checked = 0;
     for row in pair.iter().chain(&gaps) {
-        let (name, k) = (row.observable.as_str(), row.step as usize);
+        let (name, k) = (row.observable.name(), row.step as usize);
         let (other, rows_b) =
             if name.starts_with("strong") { (&wide.1, 12) } else { (&exact.1, 5) };
         let Some(time) = row.depth_time else { continue };
@@ -88,5 +91,5 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
     }
     // h and g at three depth times of two passes, in both comparisons.
     assert_eq!(checked, 2 * 2 * 3 * 2);
-    assert_eq!(pair[0].reference, "width=40 depth=8");
+    assert_eq!(pair[0].reference, Some(Partner::Network { width: 40, depth: 8 }));
 }

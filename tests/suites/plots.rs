@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::common::missing::skipped;
 use crate::common::report as made;
+use nfd::observables::Observable;
 use nfd::report::page::plots;
 
 /// Of titles, ticks, and the paper behind.
@@ -92,7 +93,7 @@ fn has(program: &str) -> bool {
 /// The plots in a folder, one of them with a title of several lines; their paths without ending.
 fn written(folder: &Path) -> Vec<PathBuf> {
     let mut made = made::full();
-    for claim in made.claims.iter_mut().filter(|claim| claim.observable == "weak.f") {
+    for claim in made.claims.iter_mut().filter(|claim| claim.observable == Observable::WeakError) {
         claim.statement = "weak error of f falls like 1/L at every step of training, in whatever \
                            parametrization, and for whatever closure there may be";
     }

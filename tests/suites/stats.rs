@@ -1,14 +1,14 @@
 //! Families of curves on planted data, refusals, and the jackknife against a closed form.
 
 use nfd::stats::curve::{Curve, Point, Reduction};
-use nfd::stats::fit::{Family, Other, Reference, Sample, fit, local_exponents};
+use nfd::stats::fit::{Form, Other, Reference, Sample, fit, local_exponents};
 use nfd::stats::jackknife::{Estimate, jackknife};
 use nfd::stats::mean;
 use nfd::stats::verdict::{Rule, Verdict, judge};
 
 const DEPTHS: [f64; 6] = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
-const POWER: Family = Family::Power { floor: false };
-const FLOOR: Family = Family::Power { floor: true };
+const POWER: Form = Form::Power { floor: false };
+const FLOOR: Form = Form::Power { floor: true };
 
 fn planted(widths: &[f64], law: &dyn Fn(f64, f64) -> f64) -> Vec<Sample> {
     let at = |&n: &f64| {
@@ -43,7 +43,7 @@ fn planted_laws_are_recovered() {
     }
     for (c, a) in [(0.0177, -0.034), (0.5, 2.0), (1e-6, -1.5e-6)] {
         let found =
-            fit(Family::Plateau, Reference::Limit, &planted(&[1e4], &|x, _| c + a / x)).unwrap();
+            fit(Form::Plateau, Reference::Limit, &planted(&[1e4], &|x, _| c + a / x)).unwrap();
         assert!((found.coefficients[0] / c - 1.0).abs() <= 1e-4, "{:?}", found.coefficients);
         assert!(close(found.exponent, 1.0, 1e-3));
     }
@@ -218,7 +218,7 @@ fn sums_of_two_errors_are_taken_apart() {
             let sample = |x, z, y: f64| Sample { x, z, y, sigma: 0.01 * y };
             let by_depth: Vec<_> = all.iter().map(|&(n, l)| sample(l, n, law(n, l))).collect();
             let other = Other { exponent: in_width, reference: of_width, is_width: true };
-            let found = fit(Family::Sum(other), of_depth, &by_depth).unwrap();
+            let found = fit(Form::Sum(other), of_depth, &by_depth).unwrap();
             assert!(close(found.exponent, in_depth, 1e-4), "{} {in_depth}", found.exponent);
             let [b, correction, a] = found.coefficients;
             assert!(close(a, 3.0, 1e-3) && close(b, 0.02, 1e-4), "{a} {b}");
@@ -226,7 +226,7 @@ fn sums_of_two_errors_are_taken_apart() {
 
             let by_width: Vec<_> = all.iter().map(|&(n, l)| sample(n, l, law(n, l))).collect();
             let other = Other { exponent: in_depth, reference: of_depth, is_width: false };
-            let found = fit(Family::Sum(other), of_width, &by_width).unwrap();
+            let found = fit(Form::Sum(other), of_width, &by_width).unwrap();
             assert!(close(found.exponent, in_width, 1e-4), "{} {in_width}", found.exponent);
         }
     }
@@ -249,11 +249,11 @@ fn references_of_finite_size_bend_no_exponent() {
 fn growth_and_trends_are_recovered() {
     for p in [0.5, 1.0, 1.7] {
         let samples = planted(&[1e4], &|x, _| 0.2 * x.powf(p) * (1.0 + 1.5 / x));
-        let found = fit(Family::Growth, Reference::Limit, &samples).unwrap();
+        let found = fit(Form::Growth, Reference::Limit, &samples).unwrap();
         assert!(close(found.exponent, p, 1e-4), "{p}: {}", found.exponent);
     }
     for p in [-1.3, -0.2, 0.0, 0.7] {
-        let found = fit(Family::Trend, Reference::Limit, &planted(&[1e4], &|x, _| 3.0 * x.powf(p)));
+        let found = fit(Form::Trend, Reference::Limit, &planted(&[1e4], &|x, _| 3.0 * x.powf(p)));
         let found = found.unwrap();
         assert!(close(found.exponent, p, 1e-12) && close(found.coefficients[0], 3.0, 1e-12));
         assert!(
@@ -264,11 +264,11 @@ fn growth_and_trends_are_recovered() {
     let mut samples = planted(&[1e4], &|x, _| 1.0 / x);
     samples[5].y *= 3.0;
     samples[5].sigma = 100.0 * samples[5].y;
-    let found = fit(Family::Trend, Reference::Limit, &samples).unwrap();
+    let found = fit(Form::Trend, Reference::Limit, &samples).unwrap();
     assert!(close(found.exponent, -1.0, 1e-3), "{}", found.exponent);
     let four = &planted(&[1e4], &|x, _| x)[..4];
-    assert!(fit(Family::Trend, Reference::Limit, four).is_some(), "four points are enough");
-    assert_eq!(fit(Family::Trend, Reference::Limit, &four[..3]), None);
+    assert!(fit(Form::Trend, Reference::Limit, four).is_some(), "four points are enough");
+    assert_eq!(fit(Form::Trend, Reference::Limit, &four[..3]), None);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Every study on its small job, end to end: the laws of theory come out with their intervals, and
 //! the paragraph says what does not hold. The full-size jobs are resolved and planned.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::common::results::{nfd, rows, run_job};
+use nfd::experiment::Study;
+use nfd::studies::figures::COMMON;
 use serde_json::Value;
 
 /// summary.json of a small job, and its run directory.
@@ -44,6 +47,26 @@ fn holds(summary: &Value, id: &str, law: f64, widest: f64, slack: f64) {
 fn verdict(summary: &Value, id: &str, expected: &str) {
     let claim = claim(summary, id);
     assert_eq!(claim["verdict"], expected, "{id}: {claim:#}");
+}
+
+/// A study that no job asks for would be run by nobody, and by none of the tests below.
+#[test]
+fn every_study_has_a_small_job_and_figures_of_its_own() {
+    let jobs = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/jobs")).unwrap();
+    let jobs: Vec<_> = jobs.map(|file| file.unwrap().path()).collect();
+    let small = jobs.iter().filter(|path| path.display().to_string().ends_with("-small.json"));
+    let asked: Vec<Value> = small
+        .map(|path| serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap())
+        .map(|job| job["study"].clone())
+        .collect();
+    for study in Study::ALL {
+        assert!(asked.contains(&study.name().into()), "no small job of {study:?}");
+        let design = study.design();
+        assert!(design.question.ends_with('?') && !design.claims.is_empty(), "{}", design.title);
+        let figures = design.figures.iter().chain(COMMON).map(|figure| figure.name);
+        let unique: BTreeSet<_> = figures.clone().collect();
+        assert_eq!(unique.len(), figures.count(), "{}", design.title);
+    }
 }
 
 /// Errors at initialisation are a/n + b/L^q: q = 2 for h, 1 for g, and the coupling is of order 1/n.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::words;
 use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
-use crate::experiment::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows, Study};
+use crate::experiment::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows};
 use crate::model::{Closure, Decay, Loss, Parametrization, Schedule};
 use crate::report::Report;
 use crate::report::text::{count, escape, list, plain};
@@ -13,25 +13,7 @@ use crate::report::text::{count, escape, list, plain};
 /// The question in a sentence.
 pub fn lead(report: &Report) -> String {
     let Experiment { study, ensemble, training, .. } = report.experiment;
-    let question = match study {
-        Study::Propagation => {
-            "How far are residual networks at initialisation from their limit of infinite width and \
-             depth?"
-        }
-        Study::TrainingConvergence => {
-            "How fast do residual networks become their infinite-depth limit while they train?"
-        }
-        Study::GradientIndependence => {
-            "What changes in training when gradients pass through weights of their own?"
-        }
-        Study::Nondegeneracy => {
-            "Do features and gradients of all samples and steps stay linearly independent?"
-        }
-        Study::Transfer => {
-            "Does the best learning rate stay the same at every depth, and what moves?"
-        }
-        Study::Anatomy => "Where does the reuse of weights show, and what does it add up to?",
-    };
+    let question = study.design().question;
     format!(
         "{question} {} of depth {} and width {}, {} each, {} of noise.",
         count(report.tasks as u64, "training run"),
@@ -42,7 +24,7 @@ pub fn lead(report: &Report) -> String {
     )
 }
 
-/// "4 to 128"
+/// The first and the last of ascending sizes: "4 to 128".
 fn sizes(sizes: &[usize]) -> String {
     match sizes {
         [first, .., last] => format!("{first} to {last}"),

@@ -1,7 +1,7 @@
 //! The claims one by one: a plot of each observable, and what it says in words.
 
 use super::figures::claim_plot;
-use crate::claims::{Axis, Claim, Family};
+use crate::claims::{Claim, Family, SizeAxis};
 use crate::model::Closure;
 use crate::report::Report;
 use crate::report::plot::Plot;
@@ -10,11 +10,11 @@ use crate::report::plot::Plot;
 pub struct Group<'a> {
     /// Anchor, and name of the plot.
     pub id: String,
-    /// Of its first claim; with the parametrization where there are several.
+    /// What the claims state, with the parametrization where there are several.
     pub statement: String,
-    /// Of its first claim.
+    /// The exponent that theory gives, if it gives one.
     pub expected: Option<f64>,
-    /// All, in the order of summary.json.
+    /// All claims, in the order of summary.json.
     pub claims: Vec<&'a Claim>,
     /// The last step at the greatest size held: one claim a closure.
     pub shown: Vec<&'a Claim>,
@@ -52,7 +52,7 @@ impl Group<'_> {
     }
 }
 
-/// In the order of first appearance.
+/// The groups of a report's claims, in the order of their first appearance.
 pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group> = Vec::new();
     for claim in report.claims {
@@ -62,13 +62,14 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
             Some(group) => group.claims.push(claim),
             None => {
                 let axis = match claim.axis {
-                    Axis::Depth => "depth",
-                    Axis::Width => "width",
-                    Axis::Both => "depth-all-widths",
-                    Axis::WidthOfAll => "width-all-depths",
+                    SizeAxis::Depth => "depth",
+                    SizeAxis::Width => "width",
+                    SizeAxis::DepthOfAll => "depth-all-widths",
+                    SizeAxis::WidthOfAll => "width-all-depths",
                 };
                 let observable: String = claim
                     .observable
+                    .name()
                     .chars()
                     .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
                     .collect();
@@ -95,7 +96,7 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
         let step = group.claims.iter().map(|claim| claim.step).max();
         let last = |claim: &&&Claim| (Some(claim.held), Some(claim.step)) == (held, step);
         group.shown = group.claims.iter().filter(last).copied().collect();
-        let plot = claim_plot(report, &group.id, &group.statement, &group.shown);
+        let plot = claim_plot(&group.id, &group.statement, &group.shown);
         group.plot = plot.has_points().then_some(plot);
     }
     groups

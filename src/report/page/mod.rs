@@ -4,14 +4,12 @@
 mod asked;
 mod claims;
 mod figures;
-mod studies;
-mod trajectories;
 mod words;
 
 use askama::Template;
 
 use self::claims::Group;
-use self::trajectories::Figure;
+use self::figures::Drawn;
 use super::Report;
 use super::estimate::Estimate;
 use super::findings::paragraphs;
@@ -21,7 +19,7 @@ use crate::data::Source;
 use crate::experiment::{Block, Engine};
 use crate::stats::verdict::Verdict;
 
-/// What the page shows.
+/// What the templates of the page read.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
@@ -33,17 +31,17 @@ struct Page<'a> {
     /// What was found, in paragraphs.
     found: Vec<String>,
     groups: Vec<Group<'a>>,
-    /// The study's own figures.
-    own: Vec<Figure>,
-    /// What the runs did.
-    curves: Vec<Figure>,
+    /// Figures that only this study has.
+    own: Vec<Drawn>,
+    /// Figures of what the runs did, step by step.
+    curves: Vec<Drawn>,
 }
 
-/// The page as HTML.
+/// The whole page, report.html.
 #[expect(clippy::expect_used, reason = "writing to a String cannot fail")]
 pub fn html(report: &Report) -> String {
     let (groups, own, curves) =
-        (claims::groups(report), studies::figures(report), trajectories::figures(report));
+        (claims::groups(report), figures::of_study(report), figures::common(report));
     let found = paragraphs(report);
     let sections = [
         ("found", "What was found", !found.is_empty()),
@@ -71,8 +69,8 @@ pub fn html(report: &Report) -> String {
 /// The page's plots as files, each as SVG and as PDF: name with ending, content.
 pub fn plots(report: &Report) -> Vec<(String, Vec<u8>)> {
     let of_claims = claims::groups(report).into_iter().filter_map(|group| group.plot);
-    let own = studies::figures(report).into_iter().map(|figure| figure.plot);
-    let curves = trajectories::figures(report).into_iter().map(|figure| figure.plot);
+    let own = figures::of_study(report).into_iter().map(|figure| figure.plot);
+    let curves = figures::common(report).into_iter().map(|figure| figure.plot);
     let files = |plot: Plot| {
         let name = &plot.name;
         [(format!("{name}.svg"), plot.svg().into_bytes()), (format!("{name}.pdf"), plot.pdf())]

@@ -1,0 +1,93 @@
+//! What several studies claim and find of couplings, and of what a closure leaves out.
+
+use super::Results;
+use crate::claims::declaration::{INPUT, falls, stays};
+use crate::claims::{Declaration, Family, SizeAxis};
+use crate::model::Closure::{self, Exact, Gia, Nfd};
+use crate::model::Parametrization;
+use crate::numbers::measured;
+use crate::observables::Observable;
+use crate::stats::verdict::Verdict;
+
+/// The forward coupling of a layer falls with depth.
+pub const FORWARD: Declaration = coupling(
+    Observable::ForwardCoupling,
+    "forward coupling per layer falls at least like 1/L²",
+    SizeAxis::Depth,
+);
+/// The backward coupling of a layer falls with depth.
+pub const BACKWARD: Declaration = coupling(
+    Observable::BackwardCoupling,
+    "backward coupling per layer falls at least like 1/L²",
+    SizeAxis::Depth,
+);
+/// The forward coupling of a layer, at all widths together.
+pub const FORWARD_OF_ALL: Declaration = Declaration { axis: SizeAxis::DepthOfAll, ..FORWARD };
+/// The backward coupling of a layer, at all widths together.
+pub const BACKWARD_OF_ALL: Declaration = Declaration { axis: SizeAxis::DepthOfAll, ..BACKWARD };
+/// The forward coupling, summed along depth, stays.
+pub const FORWARD_STAYS: Declaration = stays(
+    Observable::ForwardCouplingAccumulated,
+    "forward coupling accumulated over layers does not vanish with L",
+    &[Exact, Nfd],
+    None,
+);
+/// The backward coupling, summed along depth, stays.
+pub const BACKWARD_STAYS: Declaration = stays(
+    Observable::BackwardCouplingAccumulated,
+    "backward coupling accumulated over layers does not vanish with L",
+    &[Exact, Nfd],
+    None,
+);
+/// The gap of the output to the exact network stays.
+pub const GAP_OF_F: Declaration = stays(
+    Observable::OutputGap,
+    "mean-square gap of f to the exact network of this width does not vanish with L",
+    &[Nfd, Gia],
+    None,
+);
+/// The gap of the first backward features to the exact network stays.
+pub const GAP_OF_G: Declaration = stays(
+    Observable::GradientGap,
+    "mean-square gap of g_0 to the exact network of this width does not vanish with L",
+    &[Nfd, Gia],
+    INPUT,
+);
+
+const fn coupling(observable: Observable, statement: &'static str, axis: SizeAxis) -> Declaration {
+    Declaration {
+        closures: &[Exact, Nfd],
+        family: Family::PowerAndFloor,
+        expected: Some(2.0),
+        ..falls(observable, statement, axis, 1, None)
+    }
+}
+
+/// What the source takes to be harmless, in depth-μP.
+pub fn findings(results: &Results) -> Vec<String> {
+    let sentence = |closure: Closure| {
+        let claims = results.claims.iter().filter(|claim| {
+            claim.observable == Observable::OutputGap
+                && claim.closure == closure
+                && claim.parametrization == Parametrization::DepthMup
+                && claim.verdict == Verdict::Supported
+        });
+        let claim = claims.max_by_key(|claim| (claim.step, claim.held))?;
+        let last = claim.curve.last()?;
+        let said = match closure {
+            Gia => {
+                "The source takes independent backward weights to be harmless at infinite depth; here \
+                 they are not"
+            }
+            Exact | Nfd => "Decoupling within a pass leaves a small gap too",
+        };
+        Some(format!(
+            "{said}: f of {} stays away from that of the exact network, by {} in mean square at \
+             L = {}.",
+            closure.name(),
+            measured(last.value),
+            last.depth
+        ))
+    };
+    [Gia, Nfd].into_iter().filter_map(sentence).collect()
+}

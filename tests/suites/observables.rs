@@ -1,0 +1,78 @@
+//! The table of observables against what is written: every name is described by one row, and what
+//! the row says of axes, reference and first step is true of the numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::common::results::{Row, rows, run_job};
+use nfd::observables::{Against, Entry, Observable, Values};
+
+/// The observables whose pattern a name has.
+fn described(name: &str) -> Vec<Observable> {
+    let fits = |observable: &&Observable| match observable.has_outputs() {
+        true => name
+            .strip_prefix(observable.name())
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|output| output.split('.').all(|part| part.parse::<u32>().is_ok())),
+        false => name == observable.name(),
+    };
+    Observable::ALL.iter().filter(fits).copied().collect()
+}
+
+#[test]
+fn names_and_titles_are_unique_and_meanings_are_sentences() {
+    let entries: Vec<&Entry> = Observable::ALL.iter().map(|o| o.entry()).collect();
+    let names: BTreeSet<_> = entries.iter().map(|entry| entry.name).collect();
+    let titles: BTreeSet<_> = entries.iter().map(|entry| entry.title).collect();
+    assert_eq!((names.len(), titles.len()), (entries.len(), entries.len()));
+    for Entry { name, meaning, values, against, .. } in entries {
+        assert!(meaning.ends_with('.') && meaning.split(' ').count() >= 5, "{name}: {meaning}");
+        let formed = matches!(values, Values::Formed);
+        assert_eq!(formed, *against == Against::Rows, "{name}");
+    }
+}
+
+/// What a row of results.csv has to be by the table.
+fn check(job: &str, row: &Row) -> Observable {
+    let what = format!("{job}: {} at step {} has {row:?}", row.observable, row.step);
+    let [observable] = described(&row.observable)[..] else { panic!("not one row: {what}") };
+    assert_eq!(row.depth_time.is_some(), observable.has_depth_time(), "{what}");
+    let reference = match observable.entry().against {
+        Against::Start => row.reference.is_empty(),
+        Against::Reference => row.reference.contains("depth="),
+        Against::Exact => row.reference == "closure=exact",
+        Against::Rows => false,
+    };
+    assert!(reference, "{what}");
+    if row.step < observable.entry().first_step {
+        assert_eq!(row.value, 0.0, "{what}");
+    }
+    observable
+}
+
+#[test]
+fn every_row_that_a_job_writes_is_described_by_the_table() {
+    // The first step at which any run has a number other than zero.
+    let mut first: BTreeMap<Observable, u32> = BTreeMap::new();
+    let small = ["--set", "ensemble.seeds=2", "--set", "ensemble.depths=[4,8]"];
+    let narrow = ["--set", "ensemble.widths=[32]"];
+    let jobs = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/jobs")).unwrap();
+    let jobs = jobs.map(|file| file.unwrap().file_name().into_string().unwrap());
+    for job in jobs.filter(|job| job.ends_with("-small.json")) {
+        let file = format!("jobs/{job}");
+        let (_parent, directory) = run_job(&file, &[&small[..], &narrow].concat());
+        for row in rows(&directory) {
+            let observable = check(&job, &row);
+            if row.value != 0.0 {
+                let step = first.entry(observable).or_insert(row.step);
+                *step = row.step.min(*step);
+            }
+        }
+    }
+    for &observable in Observable::ALL {
+        let Entry { name, first_step, against, .. } = observable.entry();
+        match against {
+            Against::Rows => assert!(!first.contains_key(&observable), "{name} is in results.csv"),
+            _ => assert_eq!(first.get(&observable), Some(first_step), "{name}"),
+        }
+    }
+}
