@@ -69,8 +69,8 @@ fn numbered_headings(page: &str) -> BTreeSet<String> {
 }
 
 fn sources() -> Vec<PathBuf> {
-    let folders =
-        ["src", "tests", "benches", "kernels", "examples"].map(|f| Path::new(ROOT).join(f));
+    let folders = ["src", "tests", "benches", "kernels", "examples", "build"]
+        .map(|f| Path::new(ROOT).join(f));
     let folders = folders.iter().filter(|folder| folder.is_dir());
     folders.flat_map(|folder| files(folder, &["rs", "cu", "cuh", "py", "md"])).collect()
 }
@@ -283,4 +283,16 @@ fn the_noise_address_of_the_architecture_is_right() {
     // Depth 32 reads the same fine layers, half of them in each of two layers.
     let halves = [at(32, 5), at(32, 6)].map(|at| (at.layer, at.fine, at.tag));
     assert_eq!(halves, [(17, 4, tag), (21, 4, tag)]);
+}
+
+#[test]
+fn citation_changelog_and_licences_are_those_of_the_package() {
+    let read = |name: &str| fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(read("CITATION.cff").contains(&format!("\nversion: {version}\n")));
+    assert!(read("CHANGELOG.md").contains(version));
+    assert_eq!(env!("CARGO_PKG_LICENSE"), "MIT OR Apache-2.0");
+    assert!(read("LICENSE-MIT").starts_with("MIT License\n"));
+    assert!(read("LICENSE-APACHE").contains("Version 2.0, January 2004"));
+    assert!(read("LICENSE-APACHE").contains("END OF TERMS AND CONDITIONS"));
 }

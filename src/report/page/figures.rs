@@ -15,7 +15,7 @@ use crate::studies::figures::{Across, By, COMMON, Figure};
 pub struct Drawn {
     /// Below the plot, as HTML.
     pub caption: String,
-    /// The plot itself.
+    /// The plot that the caption describes.
     pub plot: Plot,
 }
 
