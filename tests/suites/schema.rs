@@ -141,7 +141,7 @@ fn every_field_is_described() {
     let all = fields(&root, &root, "");
     assert!(all.len() >= 55, "{}", all.len());
     for (path, field) in all {
-        let description = field["description"].as_str().unwrap_or_default();
+        let description = field["description"].as_str().unwrap_or_default().replace('\n', " ");
         assert!(words(&field["description"]) >= 4, "{path}: {description:?}");
         for form in forms(&root, field) {
             let entries =
