@@ -32,7 +32,7 @@
 #![doc = include_str!("../examples/one_network.rs")]
 //! ```
 //!
-//! From an experiment file: [`experiment::source::Source`] reads it, [`experiment::resolve::resolve`] fills
+//! From an experiment file: [`experiment::file::ExperimentFile`] reads it, [`experiment::resolve::resolve`] fills
 //! in its defaults, and [`ensemble`] trains its tasks.
 //!
 //! # The map of the house

@@ -41,12 +41,12 @@ pub fn evaluate(
             continue;
         }
         for (closure, parametrization) in settings(experiment, declaration) {
-            for (held, sizes) in curves(experiment, declaration) {
+            for sizes in curves(experiment, declaration) {
                 let learning_rate = experiment.learning_rates()[0];
                 let lost = diverged.iter().filter(|task| {
                     (task.closure, task.parametrization) == (closure, parametrization)
                         && task.learning_rate.value() == learning_rate
-                        && sizes.contains(&(task.width, task.depth))
+                        && sizes.points.contains(&(task.width, task.depth))
                 });
                 let lost = lost.count();
                 let first = declaration.first_step.min(experiment.training.steps);
@@ -62,7 +62,7 @@ pub fn evaluate(
                         observable,
                         depth_time,
                     };
-                    let claim = claim(&index, experiment, declaration, subject, (held, &sizes));
+                    let claim = claim(&index, experiment, declaration, subject, &sizes);
                     claims.extend(claim.map(|claim| Claim { diverged: lost, ..claim }));
                 }
             }
@@ -82,8 +82,13 @@ fn settings(experiment: &Experiment, declaration: &Declaration) -> Vec<(Closure,
     closures.flat_map(|&closure| there.iter().map(move |&p| (closure, p))).collect()
 }
 
-/// What is held, and the (width, depth) of the points.
-type Sizes = (Option<usize>, Vec<(usize, usize)>);
+/// The sizes of a curve's points.
+struct Sizes {
+    /// The size that all of them share, if they share one.
+    held: Option<usize>,
+    /// Width and depth of each point.
+    points: Vec<(usize, usize)>,
+}
 
 /// The curves of a declaration that the experiment has.
 ///
@@ -95,18 +100,21 @@ fn curves(experiment: &Experiment, declaration: &Declaration) -> Vec<Sizes> {
     let network = reference.kind == ReferenceKind::Network;
     let compares = declaration.observable.compares_with_reference();
     let at_width = |n: usize| depths.iter().map(move |&l| (n, l));
-    let all = || vec![(None, widths.iter().flat_map(|&n| at_width(n)).collect())];
+    let all = || {
+        let points = widths.iter().flat_map(|&n| at_width(n)).collect();
+        vec![Sizes { held: None, points }]
+    };
     let several = widths.len() > 1 && depths.len() > 1;
     match declaration.axis {
         SizeAxis::Depth if depths.len() > 1 => widths
             .iter()
             .filter(|&&n| !(network && compares) || reference.width == Some(n))
-            .map(|&n| (Some(n), at_width(n).collect()))
+            .map(|&n| Sizes { held: Some(n), points: at_width(n).collect() })
             .collect(),
         SizeAxis::Width if widths.len() > 1 && (network || !compares) => depths
             .iter()
             .filter(|&&l| !(network && compares) || reference.depth == Some(l))
-            .map(|&l| (Some(l), widths.iter().map(|&n| (n, l)).collect()))
+            .map(|&l| Sizes { held: Some(l), points: widths.iter().map(|&n| (n, l)).collect() })
             .collect(),
         SizeAxis::DepthOfAll | SizeAxis::WidthOfAll if declaration.family == Family::Sum => {
             if several && network {
@@ -190,14 +198,14 @@ fn claim(
     experiment: &Experiment,
     declaration: &Declaration,
     subject: Subject,
-    (held, sizes): (Option<usize>, &[(usize, usize)]),
+    Sizes { held, points }: &Sizes,
 ) -> Option<Claim> {
     let axis = declaration.axis;
     let by_width = axis.is_width();
     let x = |(width, depth)| if by_width { width } else { depth };
     let Fitting { own, reference, size, can_stay } = fitting(experiment, declaration);
     let xz = |size| coordinates(declaration, size);
-    let (curve, sizes) = index.curve(subject, sizes, xz, reference);
+    let (curve, sizes) = index.curve(subject, points, xz, reference);
     let values: Option<Vec<f64>> = curve.points.iter().map(|p| curve.value(p, None)).collect();
     let values = values.filter(|values| !values.is_empty())?;
 
@@ -255,13 +263,13 @@ fn claim(
     let own_error = |fit: Fit| fit.of_reference().or_else(|| size.map(|x| fit.at(x, 0.0)));
     let reference_error = fitted.and_then(|fit| Some(own_error(fit)? / last));
     Some(Claim {
-        id: id(experiment, subject, axis, held),
+        id: id(experiment, subject, axis, *held),
         statement: declaration.statement,
         closure: subject.closure,
         parametrization: subject.parametrization,
         learning_rate: subject.learning_rate,
         axis,
-        held,
+        held: *held,
         observable: declaration.observable,
         step: subject.step,
         depth_time: subject.depth_time,

@@ -38,8 +38,7 @@ pub fn claims(
                     (task.closure, task.parametrization, task.width)
                         == (closure, parametrization, width)
                 });
-                let claim =
-                    claim(experiment, declaration, index, (closure, parametrization, width));
+                let claim = claim(experiment, declaration, index, closure, parametrization, width);
                 claims.push(Claim { diverged: lost.count(), ..claim });
             }
         }
@@ -51,7 +50,9 @@ fn claim(
     experiment: &Experiment,
     declaration: &Declaration,
     index: &Index,
-    (closure, parametrization, width): (Closure, Parametrization, usize),
+    closure: Closure,
+    parametrization: Parametrization,
+    width: usize,
 ) -> Claim {
     let step = experiment.training.steps;
     let subject = |learning_rate, observable| {

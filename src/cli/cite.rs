@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::print;
 use crate::error::{Result, exit};
+use crate::experiment::file::ExperimentFile;
 use crate::experiment::resolve::resolve;
-use crate::experiment::source::Source;
 use crate::job::prepare::read_manifest;
 use crate::report::citations::bibtex;
 use crate::store::manifest;
@@ -23,7 +23,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let manifest = read_manifest(&arguments.directory)?;
     let file = arguments.directory.join(manifest::NAME);
-    let source = Source::new(&file, manifest.experiment.to_string(), &[])?;
+    let source = ExperimentFile::new(&file, manifest.experiment.to_string(), &[])?;
     let experiment = resolve(source.parse()?, &source)?.experiment;
     print(&bibtex(&experiment, &manifest.version, manifest.git_commit.as_deref()))?;
     Ok(exit::DONE)

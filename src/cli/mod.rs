@@ -47,7 +47,7 @@ enum Verb {
     /// Say what this build and this machine have.
     Doctor,
     /// Print the JSON schema of experiment files.
-    Schema,
+    Schema(schema::Arguments),
 }
 
 /// Parses `arguments` (the program's name first), runs the verb, and returns its exit code. Usage errors
@@ -63,7 +63,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Verb::Report(verb) => report::run(&verb, &typed),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor => doctor::run(),
-        Verb::Schema => schema::run(),
+        Verb::Schema(verb) => schema::run(&verb),
     };
     match result {
         Ok(code) => ExitCode::from(code),

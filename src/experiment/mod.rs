@@ -1,245 +1,120 @@
 //! What the user asked for: an experiment file, then a resolved experiment.
 //!
-//! In two stages: [`raw`] is what was typed (every default absent), [`resolve`] makes of it an
-//! [`Experiment`] in which nothing is left open. A resolved experiment is itself a valid experiment
-//! file, and resolving it again changes nothing. [`source`] knows where in the file a field stands.
+//! Each section of the file has a module, in which a field is one entry of a table: what it means, the
+//! type that is typed and the type that it resolves to, its default, range and example. From these come
+//! what was typed (a `Typed…`, every default absent), the resolved section (nothing left open), the JSON
+//! schema and `docs/experiment.md` ([`manual`]). A resolved experiment is itself a valid experiment file,
+//! and resolving it again changes nothing. [`file`] knows where in the text a field stands.
 
-mod blocks;
 mod check;
-mod choices;
+mod data;
+mod ensemble;
+pub mod file;
+mod forms;
 pub mod grid;
-pub mod raw;
+pub mod manual;
+mod model;
+mod reference;
 pub mod resolve;
 pub mod run;
-mod samples;
+mod section;
+mod settings;
 pub mod settled;
-pub mod source;
+mod study;
 mod training;
 
 use std::path::Path;
 
 pub use crate::model::Block;
-pub use choices::{Backend, Batch, Engine, Group, Optimizer, Precision, Storage, Study};
+pub use data::TypedData;
+pub use ensemble::{Ensemble, TypedEnsemble};
+pub use forms::{OrAuto, Shorthand};
+pub use model::{Group, Model, TypedModel};
+pub use reference::{Reference, ReferenceKind, Rows, TypedReference};
+pub use settings::{Backend, Engine, Precision, Storage};
 pub use settled::Settled;
+pub use study::Study;
+pub use training::{
+    Batch, EndRates, Optimizer, ScheduleKind, Training, TypedEndRates, TypedSchedule, TypedTraining,
+};
 
-use serde::Serialize;
-
-use crate::choice::choice;
 use crate::data::Request;
 use crate::error::Result;
-use crate::model::{
-    Activation, Closure, Exponents, Groups, Loss, Parametrization, Rates, ScaleLaw, Schedule,
-};
+use crate::model::{Parametrization, Rates};
 use grid::{Task, quarters};
+use section::{Range, section};
 
-/// The network.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Model {
-    /// Powers of width and depth.
-    pub parametrization: Parametrization,
-    /// Of the branch and the hidden rate.
-    pub exponents: Exponents,
-    /// The branch.
-    pub block: Block,
-    /// φ
-    pub activation: Activation,
-    /// T
-    pub horizon: f64,
-    /// γ
-    pub gamma: f64,
-    /// Trained groups.
-    pub train: Vec<Group>,
-}
+/// Noise addresses hold rows in 32 bits of four, but no machine holds such vectors.
+const WIDEST: usize = 1 << 30;
+/// The finest noise grid, and with it the largest depth.
+const FINEST: usize = 1 << 20;
 
-impl Model {
-    /// Its scales at any width and depth.
-    pub fn scale_law(&self) -> ScaleLaw {
-        ScaleLaw {
-            parametrization: self.parametrization,
-            exponents: self.exponents,
-            block: self.block,
-            activation: self.activation,
-            horizon: self.horizon,
-            gamma: self.gamma,
+section! {
+    /// An experiment: which networks are trained on what, and what they are compared with.
+    "": TypedExperiment => Experiment {
+        /// Name of the experiment, and of its run directory, `runs/<name>`: letters, digits, '-', '_' and
+        /// inner '.', at most 100.
+        name: String => String { example: "first-try", }
+        /// Question that the report answers: which claims are judged and which figures are drawn.
+        study: Option<Study> => Study {
+            default: Study::TrainingConvergence,
+            example: Study::Transfer,
         }
-    }
-
-    /// Trained groups as flags.
-    pub fn groups(&self) -> Groups {
-        let has = |group| self.train.contains(&group);
-        Groups {
-            input: has(Group::Input),
-            hidden: has(Group::Hidden),
-            readout: has(Group::Readout),
+        /// Samples that the networks are trained and evaluated on.
+        data: TypedData => Request { example: serde_json::json!({ "source": "digits" }), }
+        /// Network: parametrization, form of the blocks, activation. Default: every field its own.
+        model: Option<TypedModel> => Model { example: serde_json::json!({ "activation": "relu" }), }
+        /// Training: loss, number of updates, learning rates, minibatches, schedule.
+        training: TypedTraining => Training {
+            example: serde_json::json!({ "steps": 10, "learning_rate": 0.5 }),
         }
-    }
-}
-
-/// Learning rates of the ends.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EndRates {
-    /// η_in
-    pub input: f64,
-    /// η_out
-    pub readout: f64,
-}
-
-/// How it is trained.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Training {
-    /// The loss.
-    pub loss: Loss,
-    /// Updates.
-    pub steps: u32,
-    /// η of the hidden weights.
-    pub learning_rate: f64,
-    /// η of the ends.
-    pub rates: EndRates,
-    /// Samples an update uses.
-    pub batch: Batch,
-    /// How.
-    pub optimizer: Optimizer,
-    /// μ
-    pub momentum: f64,
-    /// λ
-    pub weight_decay: f64,
-    /// The factor on all rates, update by update.
-    pub schedule: Schedule,
-    /// Updates between recorded passes; the first and the last are always recorded.
-    pub record: u32,
-}
-
-impl Training {
-    /// The steps whose passes are recorded, ascending.
-    pub fn recorded_steps(&self) -> impl Iterator<Item = u32> + use<> {
-        (0..self.steps).step_by(self.record as usize).chain([self.steps])
-    }
-}
-
-/// The grid of runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Ensemble {
-    /// n, ascending.
-    pub widths: Vec<usize>,
-    /// L, ascending.
-    pub depths: Vec<usize>,
-    /// Seeds 0 .. seeds.
-    pub seeds: u64,
-    /// In the order of the tables.
-    pub closures: Vec<Closure>,
-    /// Where there are several, in the order of the tables; the first is the model's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parametrizations: Option<Vec<Parametrization>>,
-    /// η where there are several, ascending; the first is the training's. At the others all groups
-    /// keep their proportions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub learning_rates: Option<Vec<f64>>,
-}
-
-choice! {
-    /// What finite networks are compared with.
-    pub enum ReferenceKind {
-        /// Depth L is compared with depth 2L at the same width.
-        Doubling = "doubling",
-        /// All are compared with one wide and deep network.
-        Network = "network",
-        /// Nothing is compared: every depth has its own noise.
-        None = "none",
-    }
-}
-
-/// Leading rows of h and g kept for strong errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rows {
-    /// Every row.
-    All,
-    /// The first so many.
-    First(usize),
-}
-
-impl Rows {
-    /// As a bound on the row index.
-    pub fn limit(self) -> usize {
-        match self {
-            Rows::All => usize::MAX,
-            Rows::First(rows) => rows,
+        /// Grid of runs: widths, depths, seeds and closures.
+        ensemble: TypedEnsemble => Ensemble {
+            example: serde_json::json!({ "widths": [1024], "depths": [4, 8, 16], "seeds": 8 }),
         }
-    }
-}
-
-impl Serialize for Rows {
-    fn serialize<S: serde::Serializer>(
-        &self,
-        serializer: S,
-    ) -> std::result::Result<S::Ok, S::Error> {
-        match self {
-            Rows::All => serializer.serialize_str("all"),
-            Rows::First(rows) => serializer.serialize_u64(*rows as u64),
+        /// What finite networks are compared with: the word of a kind, or an object. Default: doubling.
+        reference: Option<Shorthand<TypedReference>> => Reference {
+            shown: "doubling",
+            example: serde_json::json!({ "width": 65536, "depth": 512 }),
         }
+        /// Number of layers of the noise grid that all depths share, a common multiple of them. Default:
+        /// the least common multiple of all depths; none where nothing is compared.
+        finest: Option<u32> => Option<u32> {
+            range: Range::Within(1.0, FINEST as f64),
+            example: 128,
+        }
+        /// How training runs are computed. auto: whichever takes less time by the cost model, of those
+        /// that can do the whole experiment.
+        engine: Option<OrAuto<Engine>> => Engine { shown: "auto", example: Engine::Conditional, }
+        /// What carries out the sweeps over the layers. auto: a GPU where there is one and the experiment
+        /// can run on it, else the processor.
+        backend: Option<OrAuto<Backend>> => Backend { shown: "auto", example: Backend::Cuda, }
+        /// Format of vectors and weights; small matrices are always f64. Default: f32, where all learning
+        /// rates are at least 1e-4 (conditional) or the updates of a weight at least about 1e-5 (dense),
+        /// else f64; f64 on backend plain.
+        precision: Option<Precision> => Precision { example: Precision::F64, }
+        /// How the hidden weights of the dense engine are kept.
+        storage: Option<Storage> => Storage { default: Storage::Full, example: Storage::Bf16, }
     }
 }
 
-/// The comparison.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Reference {
-    /// With what.
-    pub kind: ReferenceKind,
-    /// n_ref
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub width: Option<usize>,
-    /// L_ref
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub depth: Option<usize>,
-    /// Rows compared.
-    pub rows: Rows,
-}
-
-/// A resolved experiment: nothing left open.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Experiment {
-    /// Names the run directory.
-    pub name: String,
-    /// The question.
-    pub study: Study,
-    /// The samples.
-    pub data: Request,
-    /// The network.
-    pub model: Model,
-    /// How it is trained.
-    pub training: Training,
-    /// The grid of runs.
-    pub ensemble: Ensemble,
-    /// What they are compared with.
-    pub reference: Reference,
-    /// The noise grid; None: each depth its own.
-    pub finest: Option<u32>,
-    /// Conditional or dense.
-    pub engine: Engine,
-    /// What carries out the sweeps.
-    pub backend: Backend,
-    /// Floating point format.
-    pub precision: Precision,
-    /// How dense weights are kept.
-    pub storage: Storage,
-}
-
-/// A resolved experiment and why its open choices fell as they did, one line a choice.
+/// A resolved experiment and why its open choices fell as they did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
-    /// The experiment.
+    /// The experiment with nothing left open.
     pub experiment: Experiment,
-    /// The reasons.
+    /// The reasons for what was left open, one line a choice.
     pub decisions: Vec<String>,
 }
 
 impl Experiment {
-    /// Those of the grid.
+    /// The parametrizations of the grid.
     pub fn parametrizations(&self) -> Vec<Parametrization> {
         let several = self.ensemble.parametrizations.clone();
         several.unwrap_or_else(|| vec![self.model.parametrization])
     }
 
-    /// η of the grid, ascending.
+    /// The learning rates η of the grid, ascending.
     pub fn learning_rates(&self) -> Vec<f64> {
         let several = self.ensemble.learning_rates.clone();
         several.unwrap_or_else(|| vec![self.training.learning_rate])
@@ -299,7 +174,6 @@ impl Experiment {
 /// # Errors
 /// [`crate::error::Error::Experiment`] with line, column and field; [`crate::error::Error::Io`].
 pub fn load(file: &Path, overrides: &[String]) -> Result<Resolved> {
-    let source = source::Source::read(file, overrides)?;
-    let raw = source.parse()?;
-    resolve::resolve(raw, &source)
+    let file = file::ExperimentFile::read(file, overrides)?;
+    resolve::resolve(file.parse()?, &file)
 }

@@ -1,36 +1,21 @@
 //! From what was typed to an experiment in which nothing is left open.
 
-use super::blocks::{blocks, two_layer};
 use super::check::Check;
-use super::grid::{LearningRate, tasks};
-use super::raw::{self, BackendChoice, EngineChoice};
+use super::file::ExperimentFile;
+use super::grid::tasks;
+use super::model::{check_blocks, has_two_layer_blocks};
+use super::reference::resolve_finest;
 use super::run::DataSizes;
-use super::samples::samples;
-use super::source::Source;
-use super::training::training;
+use super::settings::{check_storage, resolve_precision};
 use super::{
-    Backend, Block, Engine, Ensemble, Experiment, Group, Model, Precision, Reference,
-    ReferenceKind, Resolved, Rows, Storage, Study,
+    Backend, Block, Engine, Ensemble, Experiment, OrAuto, Precision, Resolved, Shorthand,
+    TypedExperiment,
 };
 use crate::data::{Labels, Request};
 use crate::error::Result;
-use crate::model::{Activation, Closure, Parametrization, Rates};
+use crate::model::Closure;
 
-/// Rows of h and g kept for strong errors unless asked otherwise.
-const DEFAULT_ROWS: usize = 512;
-/// Noise addresses hold rows in 32 bits of four, but no machine holds such vectors.
-const WIDEST: usize = 1 << 30;
-const FINEST: usize = 1 << 20;
-const MOST_SEEDS: u64 = 1 << 20;
 const MOST_TASKS: usize = 1 << 20;
-
-/// Rates from which on f32 columns suffice (measured; docs/theory.md, section 3). Below,
-/// differences between steps are of the size of rounding; outputs themselves stay right to 2e-6.
-const SLOWEST_IN_F32: f64 = 1e-4;
-
-/// Changes of a weight, which is of order one, that f32 still tells from its rounding, 6e-8, with
-/// a hundredth to spare for χ below one.
-const SMALLEST_STEP_IN_F32: f64 = 1e-5;
 
 /// Fills in defaults and checks everything that can be checked without loading data.
 ///
@@ -39,19 +24,18 @@ const SMALLEST_STEP_IN_F32: f64 = 1e-5;
 ///
 /// # Errors
 /// [`crate::error::Error::Experiment`] at the offending field.
-pub fn resolve(raw: raw::Experiment, source: &Source) -> Result<Resolved> {
-    match raw.engine.unwrap_or(EngineChoice::Auto) {
-        EngineChoice::Conditional => resolve_in(Engine::Conditional, raw, source),
-        EngineChoice::Dense => resolve_in(Engine::Dense, raw, source),
-        EngineChoice::Auto if two_layer(&raw) => {
-            let mut resolved = resolve_in(Engine::Dense, raw, source)?;
+pub fn resolve(typed: TypedExperiment, file: &ExperimentFile) -> Result<Resolved> {
+    match OrAuto::fixed(typed.engine) {
+        Some(engine) => resolve_in(engine, typed, file),
+        None if has_two_layer_blocks(&typed) => {
+            let mut resolved = resolve_in(Engine::Dense, typed, file)?;
             let reason = "engine dense: the only one that has two-layer blocks";
             resolved.decisions.insert(0, reason.to_owned());
             Ok(resolved)
         }
-        EngineChoice::Auto => {
-            let conditional = resolve_in(Engine::Conditional, raw.clone(), source);
-            let (mut resolved, reason) = match (conditional, resolve_in(Engine::Dense, raw, source))
+        None => {
+            let conditional = resolve_in(Engine::Conditional, typed.clone(), file);
+            let (mut resolved, reason) = match (conditional, resolve_in(Engine::Dense, typed, file))
             {
                 (Ok(conditional), Ok(dense)) => {
                     let [a, b] = [&conditional, &dense].map(seconds);
@@ -88,53 +72,49 @@ fn seconds(resolved: &Resolved) -> f64 {
     tasks(experiment).into_iter().map(|task| speeds.seconds(&work(task))).sum()
 }
 
-fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<Resolved> {
-    let check = Check { source };
-    check.name(&raw.name)?;
-    let data = samples(raw.data, &check)?;
-    let ensemble = ensemble(raw.ensemble, &check)?;
-    let model = model(raw.model.unwrap_or_default(), &ensemble, &check)?;
-    let training = training(raw.training, &ensemble, &data, &check)?;
-    blocks(engine, &model, &ensemble, (raw.backend, raw.storage), &check)?;
+fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> Result<Resolved> {
+    let check = Check { file };
+    check.run_name(&typed.name)?;
+    typed.check_ranges(&check)?;
+    let (study, storage, backend) = (typed.study(), typed.storage(), OrAuto::fixed(typed.backend));
+    let data = typed.data.resolve(&check)?;
+    let ensemble = typed.ensemble.resolve(&check)?;
+    let model = typed.model.unwrap_or_default().resolve(&ensemble, &check)?;
+    let training = typed.training.resolve(&ensemble, &data, &check)?;
+    check_blocks(engine, &model, &ensemble, backend, storage, &check)?;
     if engine == Engine::Dense && ensemble.closures.contains(&Closure::Nfd) {
-        return Err(source.error(
+        return check.fail(
             "ensemble.closures",
             "closure nfd has no dense network: no single matrix satisfies its two conditions",
             "take engine conditional, or closures exact and gia",
-        ));
+        );
     }
-    let reference = reference(raw.reference.unwrap_or_default(), &ensemble, engine, &check)?;
+    let reference = typed.reference.map(|Shorthand(reference)| reference).unwrap_or_default();
     let mut experiment = Experiment {
-        name: raw.name,
-        study: raw.study.unwrap_or(Study::TrainingConvergence),
+        name: typed.name,
+        study,
         data,
+        reference: reference.resolve(&ensemble, engine, &check)?,
         model,
         training,
         ensemble,
-        reference,
-        finest: raw.finest,
+        finest: typed.finest,
         engine,
-        // Both are decided below.
-        backend: Backend::Plain,
+        backend: backend.unwrap_or(Backend::Cpu),
+        // Decided below.
         precision: Precision::F64,
-        storage: raw.storage.unwrap_or(Storage::Full),
+        storage,
     };
     let mut decisions = Vec::new();
-    experiment.backend = match raw.backend.unwrap_or(BackendChoice::Auto) {
-        BackendChoice::Plain => Backend::Plain,
-        BackendChoice::Cpu => Backend::Cpu,
-        BackendChoice::Cuda => Backend::Cuda,
-        BackendChoice::Auto => {
-            decisions.push(match experiment.model.block {
-                Block::OneLayer => "backend cpu: the fast one".to_owned(),
-                Block::TwoLayer => "backend cpu: two-layer blocks run on the processor".to_owned(),
-            });
-            Backend::Cpu
-        }
-    };
-    experiment.precision = precision(raw.precision, &experiment, &check, &mut decisions)?;
-    frozen(&experiment, &check)?;
-    experiment.finest = finest(&experiment, &check)?;
+    if backend.is_none() {
+        decisions.push(match experiment.model.block {
+            Block::OneLayer => "backend cpu: the fast one".to_owned(),
+            Block::TwoLayer => "backend cpu: two-layer blocks run on the processor".to_owned(),
+        });
+    }
+    experiment.precision = resolve_precision(typed.precision, &experiment, &check, &mut decisions)?;
+    check_storage(&experiment, &check)?;
+    experiment.finest = resolve_finest(&experiment, &check)?;
     let Ensemble { widths, depths, seeds, closures, .. } = &experiment.ensemble;
     let settings = experiment.parametrizations().len() * experiment.learning_rates().len();
     let tasks = (widths.len() * depths.len() + 1)
@@ -145,255 +125,4 @@ fn resolve_in(engine: Engine, raw: raw::Experiment, source: &Source) -> Result<R
         return check.fail("ensemble.seeds", format!("makes {tasks} runs"), &help);
     }
     Ok(Resolved { experiment, decisions })
-}
-
-fn model(raw: raw::Model, ensemble: &Ensemble, check: &Check) -> Result<Model> {
-    let first = ensemble.parametrizations.as_ref().map(|several| several[0]);
-    let parametrization = raw.parametrization.or(first).unwrap_or(Parametrization::DepthMup);
-    if first.is_some_and(|first| first != parametrization) {
-        let problem = "is not the first of ensemble.parametrizations";
-        return check.fail("model.parametrization", problem, "remove it");
-    }
-    if first.is_some() && raw.exponents.is_some_and(|own| own != parametrization.exponents()) {
-        let problem = "each of ensemble.parametrizations has exponents of its own";
-        return check.fail("model.exponents", problem, "remove them");
-    }
-    let exponents = raw.exponents.unwrap_or_else(|| parametrization.exponents());
-    for (field, value) in [("branch", exponents.branch), ("rate", exponents.rate)] {
-        check.within(&format!("model.exponents.{field}"), value, -10.0, 10.0)?;
-    }
-    if parametrization == Parametrization::Vanilla && exponents.branch != 0.0 {
-        let help = "remove it: vanilla's multiplier is the activation's own σ";
-        return check.fail("model.exponents.branch", "vanilla has no branch exponent", help);
-    }
-    let train = raw.train.unwrap_or_else(|| vec![Group::Hidden]);
-    let names: Vec<&str> = train.iter().map(|group| group.name()).collect();
-    check.distinct("model.train", &names)?;
-    Ok(Model {
-        parametrization,
-        exponents,
-        block: raw.block.unwrap_or(Block::OneLayer),
-        activation: raw.activation.unwrap_or(Activation::Tanh),
-        horizon: check.positive("model.horizon", raw.horizon.unwrap_or(1.0))?,
-        gamma: check.positive("model.gamma", raw.gamma.unwrap_or(1.0))?,
-        train,
-    })
-}
-
-fn ensemble(raw: raw::Ensemble, check: &Check) -> Result<Ensemble> {
-    let mut closures = raw.closures.unwrap_or_else(|| Closure::ALL.to_vec());
-    check.distinct("ensemble.closures", &closures)?;
-    closures.sort_unstable();
-    let parametrizations = match raw.parametrizations {
-        None => None,
-        Some(mut several) => {
-            check.distinct("ensemble.parametrizations", &several)?;
-            several.sort_unstable();
-            Some(several)
-        }
-    };
-    let learning_rates = match raw.learning_rates {
-        None => None,
-        Some(mut several) => {
-            for (i, &rate) in several.iter().enumerate() {
-                check.positive(&format!("ensemble.learning_rates[{i}]"), rate)?;
-            }
-            let rates: Vec<_> = several.iter().copied().map(LearningRate::new).collect();
-            check.distinct("ensemble.learning_rates", &rates)?;
-            several.sort_unstable_by(f64::total_cmp);
-            Some(several)
-        }
-    };
-    Ok(Ensemble {
-        parametrizations,
-        learning_rates,
-        widths: check.sizes("ensemble.widths", raw.widths, WIDEST)?,
-        depths: check.sizes("ensemble.depths", raw.depths, FINEST)?,
-        seeds: check.within("ensemble.seeds", raw.seeds, 1, MOST_SEEDS)?,
-        closures,
-    })
-}
-
-/// The format of vectors and weights: f32 where that is known to be enough.
-fn precision(
-    typed: Option<Precision>,
-    experiment: &Experiment,
-    check: &Check,
-    decisions: &mut Vec<String>,
-) -> Result<Precision> {
-    if experiment.backend == Backend::Plain {
-        let help = "take backend cpu, set precision to f64, or leave it out";
-        return match typed {
-            Some(Precision::F32) => {
-                check.fail("precision", "backend plain computes in f64 only", help)
-            }
-            _ => Ok(Precision::F64),
-        };
-    }
-    if let Some(precision) = typed {
-        return Ok(precision);
-    }
-    let (precision, reason) = match (experiment.engine, slowest(experiment)) {
-        (_, None) => (Precision::F32, "nothing is trained".to_owned()),
-        (Engine::Conditional, Some(rate)) if rate < SLOWEST_IN_F32 => (
-            Precision::F64,
-            format!("learning rate {rate} moves features by less than f32 resolves"),
-        ),
-        (Engine::Conditional, Some(_)) => {
-            (Precision::F32, format!("all learning rates are at least {SLOWEST_IN_F32}"))
-        }
-        (Engine::Dense, Some(step)) if step < SMALLEST_STEP_IN_F32 => {
-            (Precision::F64, format!("f32 weights would swallow updates of size {step:.1e}"))
-        }
-        (Engine::Dense, Some(_)) => {
-            (Precision::F32, format!("all updates are of size {SMALLEST_STEP_IN_F32} or larger"))
-        }
-    };
-    decisions.push(format!("precision {}: {reason}", precision.name()));
-    Ok(precision)
-}
-
-/// Refuses weights in bf16 where nothing is gained by them.
-fn frozen(experiment: &Experiment, check: &Check) -> Result<()> {
-    if experiment.storage == Storage::Full {
-        return Ok(());
-    }
-    let help = "take engine dense with backend cpu, or leave storage out";
-    if experiment.engine == Engine::Conditional {
-        return check.fail("storage", "engine conditional has no weights to store", help);
-    }
-    if experiment.backend == Backend::Plain {
-        return check.fail("storage", "backend plain stores weights in f64", help);
-    }
-    let training = &experiment.training;
-    let columns =
-        training.batch.size(experiment.data.samples).saturating_mul(training.steps as usize);
-    let narrowest = experiment.ensemble.widths[0];
-    if columns > narrowest / 4 {
-        let problem = format!(
-            "{columns} columns of drift (steps times batch) are more than a quarter of width {narrowest}: \
-             with them frozen weights take as much memory and time as full ones"
-        );
-        return check.fail("storage", problem, "take fewer steps or samples, or storage full");
-    }
-    Ok(())
-}
-
-/// The least learning rate of a trained group, anywhere on the grid; in the dense engine, times the
-/// factor with which it changes one weight, for χ, g and φ of order one. (r of an inner matrix has the
-/// factor m already, which its own factor lacks: together no less than that of the outer one.)
-fn slowest(experiment: &Experiment) -> Option<f64> {
-    let ensemble = &experiment.ensemble;
-    let (width, depth) = (*ensemble.widths.last()?, *ensemble.depths.last()?);
-    let of = |parametrization| {
-        let experiment = experiment.with(parametrization, experiment.learning_rates()[0]);
-        let rates = experiment.rates();
-        match experiment.engine {
-            Engine::Conditional => rates,
-            Engine::Dense => {
-                let scales = experiment.model.scale_law().at(width, depth, 1);
-                Rates {
-                    input: rates.input * scales.update_input,
-                    hidden: rates.hidden * scales.update_hidden,
-                    readout: rates.readout * scales.update_readout,
-                }
-            }
-        }
-    };
-    let rates = experiment.parametrizations().into_iter().map(of);
-    let all = rates.flat_map(|rates| [rates.hidden, rates.input, rates.readout]);
-    all.filter(|rate| *rate > 0.0).min_by(f64::total_cmp)
-}
-
-fn reference(
-    raw: raw::Reference,
-    ensemble: &Ensemble,
-    engine: Engine,
-    check: &Check,
-) -> Result<Reference> {
-    let named = raw.width.is_some() || raw.depth.is_some();
-    let kind = raw.kind.unwrap_or(match named {
-        true => ReferenceKind::Network,
-        false => ReferenceKind::Doubling,
-    });
-    let rows = raw.rows.unwrap_or(Rows::First(DEFAULT_ROWS));
-    if let Rows::First(rows) = rows {
-        check.within("reference.rows", rows, 1, WIDEST)?;
-    }
-    if kind != ReferenceKind::Network {
-        if named {
-            let help = "remove width and depth, or take kind network";
-            return check.fail("reference", "only kind network has a width and a depth", help);
-        }
-        return Ok(Reference { kind, width: None, depth: None, rows });
-    }
-    let width = far(raw.width, &ensemble.widths, 8, "reference.width", check)?;
-    let depth = far(raw.depth, &ensemble.depths, 4, "reference.depth", check)?;
-    check.within("reference.width", width, 1, WIDEST)?;
-    check.within("reference.depth", depth, 1, FINEST)?;
-    if engine == Engine::Dense && ensemble.widths != [width] {
-        let help = "take one width for all, or engine conditional, in which they share one path";
-        return check.fail(
-            "reference.width",
-            "dense networks of different widths share no noise",
-            help,
-        );
-    }
-    Ok(Reference { kind, width: Some(width), depth: Some(depth), rows })
-}
-
-/// A reference size: the only size there is, or at least `factor` times the largest.
-fn far(
-    given: Option<usize>,
-    sizes: &[usize],
-    factor: usize,
-    field: &str,
-    check: &Check,
-) -> Result<usize> {
-    let largest = sizes[sizes.len() - 1];
-    let least = largest.saturating_mul(factor);
-    match given {
-        None if sizes.len() == 1 => Ok(largest),
-        None => check.fail(field, "is required", &format!("take at least {least}")),
-        Some(size) if sizes == [size] || size >= least => Ok(size),
-        Some(size) => {
-            let problem = format!("{size} is too close to {largest} to stand for the limit");
-            check.fail(field, problem, &format!("take at least {least}"))
-        }
-    }
-}
-
-/// The noise grid: what was asked for, else the least common multiple of the depths where vectors
-/// of different depths are compared.
-fn finest(experiment: &Experiment, check: &Check) -> Result<Option<u32>> {
-    let depths = experiment.all_depths();
-    let Some(given) = experiment.finest else {
-        if experiment.reference.kind == ReferenceKind::None {
-            return Ok(None);
-        }
-        let common = depths.iter().try_fold(1_usize, |common, &depth| {
-            (common / gcd(common, depth)).checked_mul(depth).filter(|&grid| grid <= FINEST)
-        });
-        return match common {
-            Some(grid) => Ok(Some(grid as u32)),
-            None => check.fail(
-                "ensemble.depths",
-                format!("no noise grid of at most {FINEST} layers holds them all"),
-                "take depths that divide one another, such as 4, 8, 16, or reference none",
-            ),
-        };
-    };
-    check.within("finest", given as usize, 1, FINEST)?;
-    for depth in depths {
-        if !(given as usize).is_multiple_of(depth) {
-            let problem = format!("{given} is not a multiple of depth {depth}");
-            let help = "take a common multiple of all depths, or leave it out";
-            return check.fail("finest", problem, help);
-        }
-    }
-    Ok(Some(given))
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -1,73 +1,60 @@
-//! Choices that an existing run directory has made already.
+//! Choices that an existing run directory has made already, or that the machine at hand makes.
 
-use super::raw::{self, BackendChoice, EngineChoice};
+use super::file::ExperimentFile;
 use super::resolve::resolve;
-use super::source::Source;
-use super::{Backend, Block, Engine, Precision, Resolved};
+use super::{Backend, Block, Engine, OrAuto, Precision, Resolved, TypedExperiment};
 use crate::error::Result;
 
 /// What an experiment that leaves it open takes over from its run directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// The engine of the tasks there.
+    /// The engine of the tasks in the directory.
     pub engine: Option<Engine>,
-    /// What carried out their sweeps.
+    /// The backend that carried out their sweeps.
     pub backend: Option<Backend>,
-    /// Their floating point format.
+    /// The floating point format of their vectors and weights.
     pub precision: Option<Precision>,
-    /// Their noise grid.
+    /// Number of layers of their noise grid.
     pub finest: Option<u32>,
 }
 
-/// [`resolve`], but an engine, backend, precision or noise grid that was not typed is the settled one, wherever the
-/// rest of the experiment can live with it.
+/// [`resolve`], but an engine, backend, precision or noise grid that was not typed is the settled one,
+/// wherever the rest of the experiment can live with it.
 ///
 /// # Errors
 /// As [`resolve`].
-pub fn resolve_with(raw: &raw::Experiment, source: &Source, settled: Settled) -> Result<Resolved> {
-    let mut raw = raw.clone();
+pub fn resolve_with(
+    open: &TypedExperiment,
+    file: &ExperimentFile,
+    settled: Settled,
+) -> Result<Resolved> {
+    let mut typed = open.clone();
     let mut decisions = Vec::new();
-    let fits = |raw: &raw::Experiment| resolve(raw.clone(), source).is_ok();
-    if let (None | Some(EngineChoice::Auto), Some(engine)) = (raw.engine, settled.engine) {
-        let typed = raw.engine.replace(match engine {
-            Engine::Conditional => EngineChoice::Conditional,
-            Engine::Dense => EngineChoice::Dense,
-        });
-        if fits(&raw) {
-            decisions.push(format!("engine {}: that of the run directory", engine.name()));
-        } else {
-            raw.engine = typed;
+    let mut take_over = |what: String, settle: &dyn Fn(&mut TypedExperiment)| {
+        let mut candidate = typed.clone();
+        settle(&mut candidate);
+        if resolve(candidate.clone(), file).is_ok() {
+            typed = candidate;
+            decisions.push(format!("{what}: that of the run directory"));
         }
+    };
+    let Settled { engine, backend, precision, finest } = settled;
+    if let (None, Some(engine)) = (OrAuto::fixed(open.engine), engine) {
+        let what = format!("engine {}", engine.name());
+        take_over(what, &|typed| typed.engine = Some(OrAuto::Fixed(engine)));
     }
-    if let (None | Some(BackendChoice::Auto), Some(backend)) = (raw.backend, settled.backend) {
-        let typed = raw.backend.replace(match backend {
-            Backend::Plain => BackendChoice::Plain,
-            Backend::Cpu => BackendChoice::Cpu,
-            Backend::Cuda => BackendChoice::Cuda,
-        });
-        if fits(&raw) {
-            decisions.push(format!("backend {}: that of the run directory", backend.name()));
-        } else {
-            raw.backend = typed;
-        }
+    if let (None, Some(backend)) = (OrAuto::fixed(open.backend), backend) {
+        let what = format!("backend {}", backend.name());
+        take_over(what, &|typed| typed.backend = Some(OrAuto::Fixed(backend)));
     }
-    if let (None, Some(precision)) = (raw.precision, settled.precision) {
-        raw.precision = Some(precision);
-        if fits(&raw) {
-            decisions.push(format!("precision {}: that of the run directory", precision.name()));
-        } else {
-            raw.precision = None;
-        }
+    if let (None, Some(precision)) = (open.precision, precision) {
+        let what = format!("precision {}", precision.name());
+        take_over(what, &|typed| typed.precision = Some(precision));
     }
-    if let (None, Some(finest)) = (raw.finest, settled.finest) {
-        raw.finest = Some(finest);
-        if fits(&raw) {
-            decisions.push(format!("finest {finest}: that of the run directory"));
-        } else {
-            raw.finest = None;
-        }
+    if let (None, Some(finest)) = (open.finest, finest) {
+        take_over(format!("finest {finest}"), &|typed| typed.finest = Some(finest));
     }
-    let mut resolved = resolve(raw, source)?;
+    let mut resolved = resolve(typed, file)?;
     resolved.decisions.extend(decisions);
     Ok(resolved)
 }
@@ -78,26 +65,24 @@ pub fn resolve_with(raw: &raw::Experiment, source: &Source, settled: Settled) ->
 /// # Errors
 /// As [`resolve`].
 pub fn prefer_gpu(
-    raw: &raw::Experiment,
-    source: &Source,
+    typed: &TypedExperiment,
+    file: &ExperimentFile,
     resolved: Resolved,
     gpu: impl FnOnce() -> std::result::Result<String, String>,
 ) -> Result<Resolved> {
-    let open = matches!(raw.backend, None | Some(BackendChoice::Auto));
+    let open = OrAuto::fixed(typed.backend).is_none();
     // Two-layer blocks run on the processor.
     if !open || resolved.experiment.model.block == Block::TwoLayer {
         return Ok(resolved);
     }
-    let engine = Some(match resolved.experiment.engine {
-        Engine::Conditional => EngineChoice::Conditional,
-        Engine::Dense => EngineChoice::Dense,
-    });
-    let on_gpu = raw::Experiment { engine, backend: Some(BackendChoice::Cuda), ..raw.clone() };
+    let engine = Some(OrAuto::Fixed(resolved.experiment.engine));
+    let backend = Some(OrAuto::Fixed(Backend::Cuda));
+    let on_gpu = TypedExperiment { engine, backend, ..typed.clone() };
     let Resolved { mut experiment, mut decisions } = resolved;
     decisions.retain(|decision| !decision.starts_with("backend "));
     match gpu() {
         Ok(name) => {
-            experiment = resolve(on_gpu, source)?.experiment;
+            experiment = resolve(on_gpu, file)?.experiment;
             decisions.push(format!("backend cuda: {name}"));
         }
         Err(reason) => decisions.push(format!("backend cpu: {reason}")),

@@ -1,8 +1,13 @@
-//! How networks are trained, from what was typed.
+//! The section `training`: how networks are trained.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Ensemble;
 use super::check::Check;
-use super::raw::{self, ScheduleKind};
-use super::{Batch, EndRates, Ensemble, Optimizer, Training};
+use super::forms::{HasKind, Shorthand, number_or_word};
+use super::section::{Range, section};
+use crate::choice::choice;
 use crate::data::{Labels, Request, Source};
 use crate::error::Result;
 use crate::model::{Decay, Loss, Schedule};
@@ -11,64 +16,243 @@ use crate::rng::noise::MAX_STEP;
 /// Runs of up to this many updates are recorded after each, longer ones about so often.
 const RECORDED: u32 = 100;
 
-/// Fills in the defaults of `training`, for these samples and the learning rates of the grid.
-///
-/// # Errors
-/// At the offending field.
-pub fn training(
-    raw: raw::Training,
-    ensemble: &Ensemble,
-    data: &Request,
-    check: &Check,
-) -> Result<Training> {
-    let steps = check.within("training.steps", raw.steps, 0, MAX_STEP)?;
-    let first = ensemble.learning_rates.as_ref().map(|rates| rates[0]);
-    let Some(learning_rate) = raw.learning_rate.or(first) else {
-        let help = "add training.learning_rate, or several as ensemble.learning_rates";
-        return check.fail("training", "has no learning_rate", help);
-    };
-    check.positive("training.learning_rate", learning_rate)?;
-    if first.is_some_and(|first| first != learning_rate) {
-        let problem = format!("{learning_rate} is not the least of ensemble.learning_rates");
-        return check.fail("training.learning_rate", problem, "remove it");
+/// Which samples an update uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batch {
+    /// All training samples at every update.
+    Full,
+    /// Minibatches of so many samples: each epoch is a permutation of the samples by the seed of the
+    /// run, cut into minibatches, the remainder left out.
+    #[serde(untagged)]
+    Of(#[schemars(range(min = 1))] usize),
+}
+
+impl Batch {
+    /// The number B of samples of an update, of so many `samples`.
+    pub fn size(self, samples: usize) -> usize {
+        match self {
+            Batch::Full => samples,
+            Batch::Of(size) => size,
+        }
     }
-    let loss = raw.loss.unwrap_or(Loss::Squared);
-    if loss == Loss::CrossEntropy {
-        require_classes(data, check)?;
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let number = number_or_word(deserializer, "full", "a number of samples or \"full\"")?;
+        Ok(number.map_or(Batch::Full, Batch::Of))
     }
-    let momentum = raw.momentum.unwrap_or(0.0);
-    if !(0.0..1.0).contains(&momentum) {
-        let help = "take at least 0 and less than 1, or gradients never fade";
-        return check.fail("training.momentum", format!("{momentum} is out of range"), help);
+}
+
+choice! {
+    /// What turns gradients into updates. Adaptive optimizers are known by name only: they are refused
+    /// with the reason.
+    pub enum Optimizer {
+        /// (Stochastic) gradient descent, with momentum, weight decay and schedules.
+        Sgd = "sgd",
+        /// Refused: its updates are not of low rank.
+        Adam = "adam",
+        /// Refused: its updates are not of low rank.
+        Adamw = "adamw",
+        /// Refused: its updates are not of low rank.
+        Adagrad = "adagrad",
+        /// Refused: its updates are not of low rank.
+        Rmsprop = "rmsprop",
     }
-    let batch = match raw.batch.unwrap_or(Batch::Full) {
-        Batch::Of(size) => match check.within("training.batch", size, 1, data.samples)? {
-            all if all == data.samples => Batch::Full,
-            size => Batch::Of(size),
-        },
-        Batch::Full => Batch::Full,
-    };
-    let rates = raw.rates.unwrap_or_default();
-    let rate = |field, rate: Option<f64>| check.positive(field, rate.unwrap_or(learning_rate));
-    let record = raw.record.unwrap_or(steps.div_ceil(RECORDED).max(1));
-    Ok(Training {
-        loss,
-        steps,
-        learning_rate,
-        rates: EndRates {
-            input: rate("training.rates.input", rates.input)?,
-            readout: rate("training.rates.readout", rates.readout)?,
-        },
-        batch,
-        optimizer: optimizer(raw.optimizer, check)?,
-        momentum,
-        weight_decay: {
-            let weight_decay = raw.weight_decay.unwrap_or(0.0);
-            check.within("training.weight_decay", weight_decay, 0.0, 1e12)?
-        },
-        schedule: schedule(raw.schedule.unwrap_or_default(), steps, check)?,
-        record: check.within("training.record", record, 1, MAX_STEP)?,
-    })
+}
+
+choice! {
+    /// How learning rates change over the updates of a run, after the warm-up.
+    pub enum ScheduleKind {
+        /// The rates stay as they are.
+        Constant = "constant",
+        /// The rates fall along half a cosine, to `final` times their value at the last update.
+        Cosine = "cosine",
+        /// The rates are multiplied by `factor` every `every` updates.
+        Step = "step",
+    }
+}
+
+section! {
+    /// Learning rates of the input and the readout weights.
+    "training.rates": TypedEndRates (Default) => EndRates {
+        /// Learning rate η_in of the input weights U. Default: training.learning_rate.
+        input: Option<f64> => f64 { range: Range::Positive, example: 0.25, }
+        /// Learning rate η_out of the readout weights V. Default: training.learning_rate.
+        readout: Option<f64> => f64 { range: Range::Positive, example: 0.25, }
+    }
+}
+
+section! {
+    /// A schedule of the learning rates: the word of a kind, or an object.
+    "training.schedule": TypedSchedule (Default) {
+        /// How the rates change after the warm-up.
+        kind: Option<ScheduleKind> => ScheduleKind {
+            default: ScheduleKind::Constant,
+            example: ScheduleKind::Cosine,
+        }
+        /// Updates W of the linear warm-up: update k < W has (k + 1)/W times the rate. At most
+        /// training.steps.
+        warmup: Option<u32> => u32 { default: 0, range: Range::Within(0.0, MAX_STEP as f64), example: 10, }
+        /// Cosine only: the share of the rate that is left at the last update. Default: 0.
+        #[serde(rename = "final")]
+        last: Option<f64> => f64 { range: Range::Within(0.0, 1.0), example: 0.1, }
+        /// Step only, and required there: updates between two falls of the rate.
+        every: Option<u32> => u32 { range: Range::Within(1.0, MAX_STEP as f64), example: 100, }
+        /// Step only, and required there: the factor by which the rate falls each time.
+        factor: Option<f64> => f64 { range: Range::Positive, example: 0.5, }
+    }
+}
+
+impl HasKind for TypedSchedule {
+    type Kind = ScheduleKind;
+    const FORMS: &'static str =
+        "\"constant\", \"cosine\", \"step\", or an object with kind, warmup";
+}
+
+section! {
+    /// How every network is trained: W ← W − η v with v ← μ v + D + λ W, where −η D is the update of
+    /// gradient descent in the parametrization.
+    "training": TypedTraining => Training {
+        /// Loss of the outputs f against the labels y, averaged over samples.
+        loss: Option<Loss> => Loss { default: Loss::Squared, example: Loss::CrossEntropy, }
+        /// Number K of updates. K updates make K + 1 passes; 0 looks at the initialisation only.
+        steps: u32 => u32 { range: Range::Within(0.0, MAX_STEP as f64), example: 10, }
+        /// Learning rate η of the hidden weights, before the factors of the parametrization. Required,
+        /// unless ensemble.learning_rates names several. Default: the least of ensemble.learning_rates.
+        learning_rate: Option<f64> => f64 { range: Range::Positive, example: 0.5, }
+        /// Learning rates of the input and the readout weights. Default: training.learning_rate for
+        /// both.
+        rates: Option<TypedEndRates> => EndRates { example: serde_json::json!({ "input": 0.1 }), }
+        /// Samples that an update uses: all of them, or minibatches of B (a number of at most
+        /// data.samples): each epoch is a permutation of the samples, cut into minibatches.
+        batch: Option<Batch> => Batch { default: Batch::Full, example: Batch::Of(4), }
+        /// Optimizer that turns gradients into updates.
+        optimizer: Option<Optimizer> => Optimizer {
+            default: Optimizer::Sgd,
+            example: Optimizer::Sgd,
+        }
+        /// Momentum μ of the updates: v ← μ v + D + λ W.
+        momentum: Option<f64> => f64 { default: 0.0, range: Range::BelowOne, example: 0.9, }
+        /// Weight decay λ: the share of a trained weight that is lost at every update at η = 1, at every
+        /// width and depth. Frozen groups keep theirs.
+        weight_decay: Option<f64> => f64 {
+            default: 0.0,
+            range: Range::Within(0.0, 1e12),
+            example: 0.001,
+        }
+        /// Factor on all learning rates, update by update: the word of a kind, or an object. Default:
+        /// constant.
+        schedule: Option<Shorthand<TypedSchedule>> => Schedule {
+            shown: "constant",
+            example: serde_json::json!({ "kind": "cosine", "warmup": 2, "final": 0.1 }),
+        }
+        /// Updates between two recorded passes; the first and the last pass always are recorded.
+        /// Default: 1, in runs of more than 100 updates K/100, rounded up.
+        record: Option<u32> => u32 { range: Range::Within(1.0, MAX_STEP as f64), example: 5, }
+    }
+}
+
+impl Training {
+    /// The steps whose passes are recorded, ascending.
+    pub fn recorded_steps(&self) -> impl Iterator<Item = u32> + use<> {
+        (0..self.steps).step_by(self.record as usize).chain([self.steps])
+    }
+}
+
+impl TypedTraining {
+    /// Fills in the defaults, for these samples and the learning rates of the grid.
+    ///
+    /// # Errors
+    /// At the offending field.
+    pub fn resolve(self, ensemble: &Ensemble, data: &Request, check: &Check) -> Result<Training> {
+        self.check_ranges(check)?;
+        let first = ensemble.learning_rates.as_ref().map(|rates| rates[0]);
+        let Some(learning_rate) = self.learning_rate.or(first) else {
+            let help = "add training.learning_rate, or several as ensemble.learning_rates";
+            return check.fail("training", "has no learning_rate", help);
+        };
+        if first.is_some_and(|first| first != learning_rate) {
+            let problem = format!("{learning_rate} is not the least of ensemble.learning_rates");
+            return check.fail("training.learning_rate", problem, "remove it");
+        }
+        let loss = self.loss();
+        if loss == Loss::CrossEntropy {
+            require_classes(data, check)?;
+        }
+        if self.optimizer() != Optimizer::Sgd {
+            return check.fail(
+                "training.optimizer",
+                "adaptive optimizers divide every weight's update by its own history: the change of W \
+                 is then no longer of low rank, which the conditional engine's law needs",
+                "take sgd, with training.momentum, .weight_decay and .schedule",
+            );
+        }
+        let batch = match self.batch() {
+            Batch::Of(size) if size == data.samples => Batch::Full,
+            Batch::Of(size) => Batch::Of(check.within("training.batch", size, 1, data.samples)?),
+            Batch::Full => Batch::Full,
+        };
+        let (optimizer, momentum, weight_decay) =
+            (self.optimizer(), self.momentum(), self.weight_decay());
+        let steps = self.steps;
+        let rates = self.rates.unwrap_or_default();
+        rates.check_ranges(check)?;
+        Ok(Training {
+            loss,
+            steps,
+            learning_rate,
+            rates: EndRates {
+                input: rates.input.unwrap_or(learning_rate),
+                readout: rates.readout.unwrap_or(learning_rate),
+            },
+            batch,
+            optimizer,
+            momentum,
+            weight_decay,
+            schedule: match self.schedule {
+                Some(Shorthand(schedule)) => schedule.resolve(steps, check)?,
+                None => Schedule::CONSTANT,
+            },
+            record: self.record.unwrap_or(steps.div_ceil(RECORDED).max(1)),
+        })
+    }
+}
+
+impl TypedSchedule {
+    fn resolve(self, steps: u32, check: &Check) -> Result<Schedule> {
+        let kind = self.kind();
+        for (field, there, of) in [
+            ("final", self.last.is_some(), ScheduleKind::Cosine),
+            ("every", self.every.is_some(), ScheduleKind::Step),
+            ("factor", self.factor.is_some(), ScheduleKind::Step),
+        ] {
+            let field = format!("training.schedule.{field}");
+            if there && kind != of {
+                let problem = format!("does not apply to schedule {}", kind.name());
+                return check.fail(&field, problem, "remove it");
+            }
+            if !there && kind == of && of == ScheduleKind::Step {
+                return check.fail(&field, "is required with schedule step", "add it");
+            }
+        }
+        let warmup = check.within("training.schedule.warmup", self.warmup(), 0, steps)?;
+        let last = self.last.unwrap_or(0.0);
+        check.within("training.schedule.final", last, 0.0, 1.0)?;
+        self.check_ranges(check)?;
+        let decay = match (kind, self.every, self.factor) {
+            (ScheduleKind::Step, Some(every), Some(factor)) => Decay::Step { every, factor },
+            (ScheduleKind::Cosine, ..) => Decay::Cosine { last },
+            _ => Decay::Constant,
+        };
+        if kind == ScheduleKind::Cosine && steps - warmup < 2 {
+            let problem = format!("cosine has {} updates after its warm-up", steps - warmup);
+            let help = "it falls from the first update to the last: add steps, or lower warmup";
+            return check.fail("training.schedule", problem, help);
+        }
+        Ok(Schedule { decay, warmup })
+    }
 }
 
 /// Refuses cross-entropy where labels are known not to name classes; those of files are looked at
@@ -95,60 +279,4 @@ fn require_classes(data: &Request, check: &Check) -> Result<()> {
             "set data.labels to one-hot, or take loss squared",
         ),
     }
-}
-
-fn optimizer(typed: Option<Optimizer>, check: &Check) -> Result<Optimizer> {
-    match typed.unwrap_or(Optimizer::Sgd) {
-        Optimizer::Sgd => Ok(Optimizer::Sgd),
-        Optimizer::Adam | Optimizer::Adamw | Optimizer::Adagrad | Optimizer::Rmsprop => check.fail(
-            "training.optimizer",
-            "adaptive optimizers divide every weight's update by its own history: the change of W \
-             is then no longer of low rank, which the conditional engine's law needs",
-            "take sgd, with training.momentum, .weight_decay and .schedule",
-        ),
-    }
-}
-
-fn schedule(raw: raw::Schedule, steps: u32, check: &Check) -> Result<Schedule> {
-    let kind = raw.kind.unwrap_or(ScheduleKind::Constant);
-    for (field, there, of) in [
-        ("final", raw.last.is_some(), ScheduleKind::Cosine),
-        ("every", raw.every.is_some(), ScheduleKind::Step),
-        ("factor", raw.factor.is_some(), ScheduleKind::Step),
-    ] {
-        if there && kind != of {
-            let problem = format!("does not apply to schedule {}", kind.name());
-            return check.fail(&format!("training.schedule.{field}"), problem, "remove it");
-        }
-    }
-    let warmup = check.within("training.schedule.warmup", raw.warmup.unwrap_or(0), 0, steps)?;
-    let required = |field: &str| {
-        check.fail(
-            &format!("training.schedule.{field}"),
-            "is required with schedule step",
-            "add it",
-        )
-    };
-    let decay = match kind {
-        ScheduleKind::Constant => Decay::Constant,
-        ScheduleKind::Cosine => {
-            let last = raw.last.unwrap_or(0.0);
-            let last = check.within("training.schedule.final", last, 0.0, 1.0)?;
-            if steps - warmup < 2 {
-                let problem = format!("cosine has {} updates after its warm-up", steps - warmup);
-                let help = "it falls from the first update to the last: add steps, or lower warmup";
-                return check.fail("training.schedule", problem, help);
-            }
-            Decay::Cosine { last }
-        }
-        ScheduleKind::Step => {
-            let Some(every) = raw.every else { return required("every") };
-            let Some(factor) = raw.factor else { return required("factor") };
-            Decay::Step {
-                every: check.within("training.schedule.every", every, 1, MAX_STEP)?,
-                factor: check.positive("training.schedule.factor", factor)?,
-            }
-        }
-    };
-    Ok(Schedule { decay, warmup })
 }

@@ -9,11 +9,11 @@ use crate::ensemble::plan::{Plan, plan};
 use crate::ensemble::{cores, machine};
 use crate::error::{Error, Result};
 use crate::experiment::Resolved;
+use crate::experiment::file::ExperimentFile;
 use crate::experiment::grid::Task;
 use crate::experiment::resolve::resolve;
 use crate::experiment::run::DataSizes;
 use crate::experiment::settled::{prefer_gpu, resolve_with};
-use crate::experiment::source::Source;
 use crate::model::Loss;
 use crate::store::RunStart;
 use crate::store::journals::Journals;
@@ -122,7 +122,7 @@ pub fn prepare_resolved(
     output: PathBuf,
     threads: usize,
 ) -> Result<Prepared> {
-    let source = Source::new(file, text, &[])?;
+    let source = ExperimentFile::new(file, text, &[])?;
     load_and_plan(resolve(source.parse()?, &source)?, output, threads)
 }
 

@@ -4,13 +4,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::ensemble::cores;
 use crate::ensemble::deal::Shard;
 use crate::error::Result;
-use crate::experiment::Resolved;
+use crate::experiment::file::ExperimentFile;
 use crate::experiment::resolve::resolve;
-use crate::experiment::source::Source;
+use crate::experiment::{Backend, Resolved};
 use crate::store::key::experiment_hash;
 
 /// The experiment file and the arguments beside it, as `nfd run` and `nfd plan` take them.
@@ -18,18 +19,27 @@ use crate::store::key::experiment_hash;
 pub struct Request {
     /// The experiment, a JSON file.
     file: PathBuf,
-    /// Replace a field, as in --set ensemble.seeds=4; may be repeated.
+    /// Replace a field, as in --set ensemble.seeds=4; may be repeated. docs/experiment.md (`nfd schema
+    /// --markdown`) lists all fields.
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// The run directory [default: runs/<name>].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// What carries out the sweeps, instead of the experiment's choice.
-    #[arg(long, value_name = "BACKEND")]
+    #[arg(long, value_name = "BACKEND", value_parser = backends())]
     backend: Option<String>,
     /// Worker threads, of each rank [default: all cores given to it]. Results do not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+}
+
+/// The words that --backend takes, with their meanings.
+fn backends() -> PossibleValuesParser {
+    let auto =
+        PossibleValue::new("auto").help("A GPU where there is one that can, else the processor");
+    let named = |backend: Backend| PossibleValue::new(backend.name()).help(backend.meaning());
+    PossibleValuesParser::new(std::iter::once(auto).chain(Backend::ALL.map(named)))
 }
 
 impl Request {
@@ -37,10 +47,10 @@ impl Request {
     ///
     /// # Errors
     /// Those of reading the file and of its syntax.
-    pub fn read_source(&self) -> Result<Source> {
+    pub fn read_source(&self) -> Result<ExperimentFile> {
         let mut overrides = self.set.clone();
         overrides.extend(self.backend.iter().map(|backend| format!("backend={backend}")));
-        Source::read(&self.file, &overrides)
+        ExperimentFile::read(&self.file, &overrides)
     }
 
     fn resolve(&self) -> Result<Resolved> {

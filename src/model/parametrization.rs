@@ -65,13 +65,15 @@ impl Block {
     }
 }
 
-/// Depth exponents: branch multiplier √T·L^{-branch}, hidden rate factor L^{-rate}.
+/// Exponents of the depth L in the branches and in the learning rate of the hidden weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exponents {
-    /// Exponent a of the branch multiplier √T·L^{-a}.
+    /// Exponent a of the branch multiplier m = √T · L^{-a}.
+    #[schemars(range(min = -10, max = 10), example = 0.75)]
     pub branch: f64,
-    /// Exponent c of the factor L^{-c} on the hidden learning rate.
+    /// Exponent c of the factor L^{-c} on the learning rate of the hidden weights.
+    #[schemars(range(min = -10, max = 10), example = 0.5)]
     pub rate: f64,
 }
 

@@ -24,7 +24,7 @@ pub fn of_run(experiment: &Experiment, train: &Samples, run: Run) -> Vec<Row> {
     let mut rows = Rows { experiment, train, run, reference: None, rows: Vec::new() };
     let passes = &run.trajectory.passes;
     for pass in passes {
-        rows.compare(Against::Start, pass, (run.task.depth, &passes[0]));
+        rows.compare(Against::Start, pass, run.task.depth, &passes[0]);
         rows.push_spectra(pass.step);
     }
     rows.rows
@@ -44,7 +44,7 @@ pub fn of_pair(
     };
     let mut rows = Rows { experiment, train, run, reference: Some(reference), rows: Vec::new() };
     for (pass, beside) in run.trajectory.passes.iter().zip(&other.trajectory.passes) {
-        rows.compare(against, pass, (other.task.depth, beside));
+        rows.compare(against, pass, other.task.depth, beside);
     }
     rows.rows
 }
@@ -74,8 +74,8 @@ impl Rows<'_> {
         });
     }
 
-    /// All observables against this, of one pass and the one beside it.
-    fn compare(&mut self, against: Against, pass: &Pass, (depth, beside): (usize, &Pass)) {
+    /// All observables against this, of one pass and the one beside it, of a run of this depth.
+    fn compare(&mut self, against: Against, pass: &Pass, depth: usize, beside: &Pass) {
         let Rows { experiment, train, run, .. } = *self;
         let at = At { experiment, train, depth: run.task.depth, pass };
         let other = At { depth, pass: beside, ..at };

@@ -16,16 +16,16 @@ use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::observables::results::Row;
 
-/// Everything the report shows.
+/// Everything that a report shows: the question, the runs and what they say.
 pub struct Report<'a> {
-    /// What was asked.
+    /// The resolved experiment, which says what was asked.
     pub experiment: &'a Experiment,
     /// What the numbers say about the study's claims.
     pub claims: &'a [Claim],
-    /// results.csv
+    /// The rows of results.csv, in its order.
     pub rows: &'a [Row],
     /// Runs that left the finite numbers.
     pub diverged: &'a [(Task, Divergence)],
-    /// The number of runs.
+    /// The number of training runs, diverged ones included.
     pub tasks: usize,
 }

@@ -17,7 +17,7 @@ use crate::observables::{arrays, results};
 use crate::store::RunDirectory;
 use crate::store::key::experiment_hash;
 
-/// summary.json
+/// The content of summary.json.
 #[derive(Serialize)]
 struct Summary<'a> {
     experiment: &'a str,

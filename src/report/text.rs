@@ -50,7 +50,7 @@ pub fn sentence(text: &str) -> String {
     text + stop
 }
 
-/// "a, b and c".
+/// Items as a sentence lists them: "a, b and c".
 pub fn list<T: AsRef<str>>(items: &[T]) -> String {
     match items {
         [] => String::new(),

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::files::{Appender, Files};
 use super::key::Key;
-use super::lock;
+use super::lock::{self, LockedFile};
 use crate::error::{Error, Result};
 
 /// No text, no number: never met in a payload by accident (and if so, the checksum says no).
@@ -212,7 +212,7 @@ pub struct Journal {
     file: Appender,
     index: HashMap<Key, Location>,
     synced: Instant,
-    _lock: File,
+    _lock: LockedFile,
 }
 
 impl Journal {

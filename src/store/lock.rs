@@ -16,10 +16,22 @@ use crate::error::{Error, Result};
 
 const NAME: &str = "lock";
 
+/// A locked file, held until dropped.
+#[derive(Debug)]
+pub struct LockedFile(File);
+
+impl Drop for LockedFile {
+    /// Gives the lock back at once. Closing the file alone would not: a child process that another
+    /// thread is starting has a copy of it until it runs its own program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// The lock of a run directory, held until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _file: LockedFile,
 }
 
 impl Lock {
@@ -45,7 +57,7 @@ impl Lock {
 ///
 /// # Errors
 /// [`Error::Io`] when the system refuses.
-pub fn lock_file(path: &Path, patience: Duration) -> Result<Option<File>> {
+pub fn lock_file(path: &Path, patience: Duration) -> Result<Option<LockedFile>> {
     let io = |source| Error::Io { action: "lock", path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let file =
@@ -53,7 +65,7 @@ pub fn lock_file(path: &Path, patience: Duration) -> Result<Option<File>> {
     let since = Instant::now();
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
+            Ok(()) => return Ok(Some(LockedFile(file))),
             Err(TryLockError::WouldBlock) if since.elapsed() >= patience => return Ok(None),
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
             Err(TryLockError::Error(source)) => return Err(io(source)),
@@ -94,5 +106,25 @@ fn held_error(directory: &Path, path: &Path) -> Error {
         directory: directory.to_owned(),
         problem: format!("is in use by {owner}"),
         help: "wait until it has ended, stop it, or choose another --output".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_dropped_lock_is_free_while_a_copy_of_its_file_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let lock = lock_file(&path, Duration::ZERO).unwrap().unwrap();
+        // As a child process has it between fork and exec.
+        let copy = lock.0.try_clone().unwrap();
+        assert!(lock_file(&path, Duration::ZERO).unwrap().is_none());
+        drop(lock);
+        assert!(lock_file(&path, Duration::ZERO).unwrap().is_some());
+        drop(copy);
     }
 }

@@ -11,8 +11,8 @@ use nfd::ensemble::machine::Machine;
 use nfd::ensemble::{self, plan::plan};
 use nfd::error::Result;
 use nfd::experiment::Experiment;
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::resolve::resolve;
-use nfd::experiment::source::Source;
 use nfd::observables::arrays;
 use nfd::observables::results::to_csv;
 use nfd::store::files::{Disk, Files};
@@ -93,7 +93,7 @@ pub fn tiny(seeds: u64) -> Experiment {
         "training": {{ "steps": 1, "learning_rate": 0.5 }},
         "ensemble": {{ "widths": [6], "depths": [2, 4], "seeds": {seeds}, "closures": ["exact"] }} }}"#
     );
-    let source = Source::new(Path::new("tiny.json"), text, &[]).unwrap();
+    let source = ExperimentFile::new(Path::new("tiny.json"), text, &[]).unwrap();
     resolve(source.parse().unwrap(), &source).unwrap().experiment
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::common::results::{nfd, run_job};
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::resolve::resolve;
-use nfd::experiment::source::Source;
 use nfd::report::citations::bibtex;
 
 /// The keys of the entries, each of which is whole: a type, a key, fields in braces, nothing between but
@@ -76,7 +76,7 @@ fn other_experiments_cite_others() {
                 "training": {{ "steps": 1, "learning_rate": 0.5 }}, "engine": "{engine}",
                 "ensemble": {{ "widths": [16], "depths": [2], "seeds": 1, "closures": ["exact"] }} }}"#
         );
-        let source = Source::new("cited.json".as_ref(), text, &[]).unwrap();
+        let source = ExperimentFile::new("cited.json".as_ref(), text, &[]).unwrap();
         let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;
         keys(&bibtex(&experiment, "1", Some("abc"))).into_iter().collect::<BTreeSet<_>>()
     };

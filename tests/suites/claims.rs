@@ -7,9 +7,9 @@ use std::path::Path;
 use crate::common::{a_task, close};
 use nfd::claims::{self, Claim, Family, SizeAxis};
 use nfd::experiment::Experiment;
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::resolve::resolve;
-use nfd::experiment::source::Source;
 use nfd::model::Closure;
 use nfd::observables::{Observable, Row};
 use nfd::rng::philox::Philox;
@@ -21,7 +21,7 @@ fn experiment(overrides: &[&str]) -> Experiment {
         "training": { "steps": 1, "learning_rate": 0.5 },
         "ensemble": { "widths": [5000, 20000], "depths": [4, 8, 16, 32, 64, 128], "seeds": 4 } }"#;
     let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
-    let source = Source::new(Path::new("e.json"), text.to_owned(), &overrides).unwrap();
+    let source = ExperimentFile::new(Path::new("e.json"), text.to_owned(), &overrides).unwrap();
     resolve(source.parse().unwrap(), &source).unwrap().experiment
 }
 

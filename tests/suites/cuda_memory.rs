@@ -11,9 +11,9 @@ use nfd::data::DataSet;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train_on_device;
 use nfd::experiment::Experiment;
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::{Task, tasks};
 use nfd::experiment::resolve::resolve;
-use nfd::experiment::source::Source;
 
 fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())
@@ -43,7 +43,7 @@ fn planned(i: usize) -> (Experiment, DataSet, Task, f64) {
              "backend": "cuda" }}"#,
         variants[i]
     );
-    let source = Source::new("planned.json".as_ref(), text, &[]).unwrap();
+    let source = ExperimentFile::new("planned.json".as_ref(), text, &[]).unwrap();
     let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;
     let data = nfd::data::load(&experiment.data).unwrap();
     let cost = |task: &Task| cost(&experiment, &data, *task).device_bytes;

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use crate::common::results::nfd;
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::tasks;
 use nfd::experiment::resolve::resolve;
-use nfd::experiment::source::Source;
 use nfd::experiment::{Backend, Engine, Experiment, Precision, Resolved, load};
 use nfd::model::Parametrization;
 
@@ -27,7 +27,7 @@ const GOOD: &str = r#"{
 
 fn resolve_text(text: &str, overrides: &[&str]) -> Result<Resolved, String> {
     let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
-    let source = Source::new(Path::new("e.json"), text.to_owned(), &overrides)
+    let source = ExperimentFile::new(Path::new("e.json"), text.to_owned(), &overrides)
         .map_err(|error| error.to_string())?;
     source.parse().and_then(|raw| resolve(raw, &source)).map_err(|error| error.to_string())
 }

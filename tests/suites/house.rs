@@ -16,7 +16,9 @@ fn files(folder: &str) -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let built = ["target", "runs", "shared"].contains(&name.as_str());
+            // Only at the root: kernels/shared is ours.
+            let built =
+                folder == Path::new(ROOT) && ["target", "runs", "shared"].contains(&name.as_str());
             if built || (name.starts_with('.') && name != ".ci") {
                 continue;
             }

@@ -1,10 +1,11 @@
 //! jobs/minibatch.json, smaller: minibatches, momentum, decay, cosine and cross-entropy through the
 //! program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::OnceLock;
 
-use crate::common::results::{final_files, nfd, rows, run_job};
+use crate::common::results::{Row, final_files, nfd, rows, run_job};
 
 const JOB: &str = "jobs/minibatch.json";
 const SMALLER: [&str; 10] = [
@@ -20,10 +21,18 @@ const SMALLER: [&str; 10] = [
     "training.steps=45",
 ];
 
+/// Rows and final files of the smaller job, run once on one thread.
+fn whole() -> &'static (Vec<Row>, BTreeMap<String, Vec<u8>>) {
+    static WHOLE: OnceLock<(Vec<Row>, BTreeMap<String, Vec<u8>>)> = OnceLock::new();
+    WHOLE.get_or_init(|| {
+        let (_guard, run) = run_job(JOB, &[&SMALLER[..], &["--threads", "1"]].concat());
+        (rows(&run), final_files(&run))
+    })
+}
+
 #[test]
 fn minibatches_train_digits_and_leave_what_they_can_show() {
-    let (_guard, run) = run_job(JOB, &SMALLER);
-    let all = rows(&run);
+    let (all, files) = whole();
     let steps: BTreeSet<u32> = all.iter().map(|row| row.step).collect();
     assert_eq!(steps.into_iter().collect::<Vec<_>>(), [0, 20, 40, 45]);
     let observables: BTreeSet<&str> = all.iter().map(|row| row.observable.as_str()).collect();
@@ -67,7 +76,7 @@ fn minibatches_train_digits_and_leave_what_they_can_show() {
     let own = all.iter().filter(|r| r.observable == "movement.own" && r.step == 45);
     assert!(own.clone().count() == 8 && own.clone().all(|r| r.value > 0.0));
     // The page says what was done.
-    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    let page = String::from_utf8_lossy(&files["report.html"]);
     for words in ["minibatches of 20 on cross-entropy", "momentum μ = 0.9", "half a cosine"] {
         assert!(page.contains(words), "{words}");
     }
@@ -76,7 +85,7 @@ fn minibatches_train_digits_and_leave_what_they_can_show() {
 /// Tasks finished before and after an interruption, on other threads: the same bytes.
 #[test]
 fn minibatches_resume_to_the_same_bytes() {
-    let (_guard, whole) = run_job(JOB, &[&SMALLER[..], &["--threads", "1"]].concat());
+    let (_, whole) = whole();
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("run").display().to_string();
     // One seed first, then the rest; and once more after a torn journal.
@@ -87,12 +96,12 @@ fn minibatches_resume_to_the_same_bytes() {
         folder.path().join("run")
     };
     let part = again(&["--set", "ensemble.seeds=1"]);
-    assert!(final_files(&part) != final_files(&whole));
-    assert!(final_files(&again(&["--threads", "3"])) == final_files(&whole));
+    assert!(final_files(&part) != *whole);
+    assert!(final_files(&again(&["--threads", "3"])) == *whole);
     let journal = part.join(nfd::store::JOURNAL);
     let bytes = fs::read(&journal).unwrap();
     fs::write(&journal, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(final_files(&again(&[])) == final_files(&whole));
+    assert!(final_files(&again(&[])) == *whole);
 }
 
 /// The conditional engine of backend cpu gives what plain's gives, in f64.

@@ -12,9 +12,9 @@ use nfd::data;
 use nfd::engine::Trajectory;
 use nfd::ensemble::task::train;
 use nfd::experiment::Experiment;
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::{Task, tasks};
 use nfd::experiment::resolve::resolve;
-use nfd::experiment::source::Source;
 use nfd::observables::order_parameters;
 use zip::ZipArchive;
 
@@ -24,7 +24,7 @@ fn experiment(overrides: &[&str]) -> Experiment {
         "ensemble": { "widths": [90], "depths": [4, 8], "seeds": 2 },
         "reference": { "rows": "all" }, "precision": "f64", "engine": "conditional" }"#;
     let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
-    let source = Source::new(Path::new("e.json"), text.to_owned(), &overrides).unwrap();
+    let source = ExperimentFile::new(Path::new("e.json"), text.to_owned(), &overrides).unwrap();
     resolve(source.parse().unwrap(), &source).unwrap().experiment
 }
 

@@ -8,9 +8,9 @@ use nfd::backend::Probe;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::engine::batches::Batches;
 use nfd::engine::{Training, Trajectory, train};
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::{Task, quarters};
 use nfd::experiment::resolve::resolve;
-use nfd::experiment::source::Source;
 use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, Schedule};
 use nfd::observables::{Against, Partner, Run, of_pair};
 use nfd::rng::noise::BrownianPath;
@@ -22,7 +22,7 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
         "training": { "steps": 1, "learning_rate": 0.5 },
         "ensemble": { "widths": [5], "depths": [2], "seeds": 1 },
         "reference": { "width": 40, "depth": 8 } }"#;
-    let source = Source::new(Path::new("e.json"), text.to_owned(), &[]).unwrap();
+    let source = ExperimentFile::new(Path::new("e.json"), text.to_owned(), &[]).unwrap();
     let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;
     assert_eq!(experiment.probed_quarters(), [0, 2, 4]);
 

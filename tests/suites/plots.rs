@@ -172,7 +172,7 @@ fn text_of_a_pdf_is_text_in_its_own_font() {
         assert!(!text.contains(['?', '\u{fffd}']), "{text}");
         let expected: &[&str] = match path.file_name().unwrap().to_str().unwrap() {
             "weak-f-depth" => &["Weak", "parametrization,", "10⁻³", "exact", "−1", "128"],
-            "own-movement" => &["layer’s", "own", "movement,", "0.0010", "updates"],
+            "own-movement" => &["layer’s", "own", "weights,", "0.0010", "updates"],
             _ => &[],
         };
         for word in expected {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::common::results::{nfd, rows};
+use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::settled::prefer_gpu;
-use nfd::experiment::source::Source;
 use nfd::experiment::{Backend, Engine};
 
 const JOB: &str = r#"{
@@ -17,9 +17,9 @@ const JOB: &str = r#"{
 }
 "#;
 
-fn source(pairs: &[&str]) -> Source {
+fn source(pairs: &[&str]) -> ExperimentFile {
     let pairs: Vec<String> = pairs.iter().map(|&pair| pair.to_owned()).collect();
-    Source::new(Path::new("e.json"), JOB.to_owned(), &pairs).unwrap()
+    ExperimentFile::new(Path::new("e.json"), JOB.to_owned(), &pairs).unwrap()
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn two_layer_blocks_are_dense_and_on_the_processor() {
         assert_ne!(experiment.backend, Backend::Cuda);
         // What was resolved is an experiment file that resolves to itself.
         let text = serde_json::to_string(&experiment).unwrap();
-        let again = Source::new(Path::new("e.json"), text, &[]).unwrap();
+        let again = ExperimentFile::new(Path::new("e.json"), text, &[]).unwrap();
         assert_eq!(resolve(again.parse().unwrap(), &again).unwrap().experiment, experiment);
     }
 }

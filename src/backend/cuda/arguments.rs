@@ -12,9 +12,9 @@ use super::device::Address;
 /// Groups of weights, by their place in [`StepParameters::rates`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Input weights U.
+    /// Input weights U, from inputs to h_0.
     Input = 0,
-    /// Hidden weights W.
+    /// Hidden weights W_1 … W_L between layers.
     Hidden = 1,
 }
 
@@ -25,7 +25,7 @@ pub struct Layout {
     pub file: &'static str,
     /// Name of the structure, in Rust and CUDA.
     pub name: &'static str,
-    /// Size in bytes.
+    /// Size of the structure in bytes.
     pub size: usize,
     /// Name of each field, and the bytes before it.
     pub fields: &'static [(&'static str, usize)],

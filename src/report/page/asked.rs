@@ -24,7 +24,7 @@ pub fn lead(report: &Report) -> String {
     )
 }
 
-/// "4 to 128"
+/// The first and the last of ascending sizes: "4 to 128".
 fn sizes(sizes: &[usize]) -> String {
     match sizes {
         [first, .., last] => format!("{first} to {last}"),

@@ -10,11 +10,11 @@ use crate::report::plot::Plot;
 pub struct Group<'a> {
     /// Anchor, and name of the plot.
     pub id: String,
-    /// Of its first claim; with the parametrization where there are several.
+    /// What the claims state, with the parametrization where there are several.
     pub statement: String,
-    /// Of its first claim.
+    /// The exponent that theory gives, if it gives one.
     pub expected: Option<f64>,
-    /// All, in the order of summary.json.
+    /// All claims, in the order of summary.json.
     pub claims: Vec<&'a Claim>,
     /// The last step at the greatest size held: one claim a closure.
     pub shown: Vec<&'a Claim>,
@@ -52,7 +52,7 @@ impl Group<'_> {
     }
 }
 
-/// In the order of first appearance.
+/// The groups of a report's claims, in the order of their first appearance.
 pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group> = Vec::new();
     for claim in report.claims {

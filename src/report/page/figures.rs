@@ -15,7 +15,7 @@ use crate::studies::figures::{Across, By, COMMON, Figure};
 pub struct Drawn {
     /// Below the plot, as HTML.
     pub caption: String,
-    /// The plot itself.
+    /// The plot that the caption describes.
     pub plot: Plot,
 }
 
@@ -82,10 +82,10 @@ fn drawn(report: &Report, figure: &Figure) -> Vec<Drawn> {
         .filter(|row| row.sample.is_none() || Some((row.sample, row.output)) == output)
         .collect();
     let figures = match figure.each {
-        None => vec![one(experiment, figure, held, (&rows, width), "")],
+        None => vec![one(experiment, figure, held, &rows, width, "")],
         Some(each) => variants(experiment, figure, each, held)
             .into_iter()
-            .map(|of| one(experiment, figure, of.held, (&rows, width), &of.label))
+            .map(|of| one(experiment, figure, of.held, &rows, width, &of.label))
             .collect(),
     };
     figures.into_iter().filter(|figure| figure.plot.has_points()).collect()
@@ -96,7 +96,8 @@ fn one(
     experiment: &Experiment,
     figure: &Figure,
     held: Held,
-    (rows, width): (&[&Row], usize),
+    rows: &[&Row],
+    width: usize,
     of: &str,
 ) -> Drawn {
     let least_rate = experiment.learning_rates()[0];

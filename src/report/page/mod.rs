@@ -19,7 +19,7 @@ use crate::data::Source;
 use crate::experiment::{Block, Engine};
 use crate::stats::verdict::Verdict;
 
-/// What the page shows.
+/// What the templates of the page read.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
@@ -31,13 +31,13 @@ struct Page<'a> {
     /// What was found, in paragraphs.
     found: Vec<String>,
     groups: Vec<Group<'a>>,
-    /// The study's own figures.
+    /// Figures that only this study has.
     own: Vec<Drawn>,
-    /// What the runs did.
+    /// Figures of what the runs did, step by step.
     curves: Vec<Drawn>,
 }
 
-/// The page as HTML.
+/// The whole page, report.html.
 #[expect(clippy::expect_used, reason = "writing to a String cannot fail")]
 pub fn html(report: &Report) -> String {
     let (groups, own, curves) =

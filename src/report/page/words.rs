@@ -45,12 +45,12 @@ pub fn tally<C: Borrow<Claim>>(claims: &[C], verdict: Verdict) -> usize {
     claims.iter().filter(|claim| (*claim).borrow().verdict == verdict).count()
 }
 
-/// "one run", "3 runs".
+/// A number of training runs in words: "one run", "3 runs".
 pub fn runs(number: usize) -> String {
     count(number as u64, "run")
 }
 
-/// "after 3 updates"
+/// When in training a step is: "after 3 updates".
 pub fn step(step: u32) -> String {
     match step {
         0 => "at initialisation".to_owned(),
@@ -59,7 +59,7 @@ pub fn step(step: u32) -> String {
     }
 }
 
-/// "n = 4096": what is held along the axis.
+/// The size that a claim holds along its axis: "n = 4096".
 pub fn held(claim: &Claim) -> String {
     match (claim.axis, claim.held) {
         (SizeAxis::Depth, Some(width)) => format!("n = {width}"),
@@ -104,13 +104,13 @@ pub fn math(text: &str) -> String {
     out + rest
 }
 
-/// Exponents between neighbouring points.
+/// A claim's exponents between neighbouring points, in a row.
 pub fn local_slopes(claim: &Claim) -> String {
     let slopes = claim.local_exponents.iter().map(|p| p.map_or("–".to_owned(), exponent));
     slopes.collect::<Vec<_>>().join(" · ")
 }
 
-/// Theory gives whole numbers: 1, not 1.00.
+/// An exponent as theory gives it: 1, not 1.00.
 pub fn exponent_of_theory(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value}") } else { exponent(value) }
 }

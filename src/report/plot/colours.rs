@@ -5,19 +5,19 @@ use std::fmt::Write;
 /// A colour by its role, which the light and the dark theme fill differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// Of titles and legends.
+    /// The darkest colour, of titles and legends.
     Ink,
-    /// Of ticks, notes and guides.
+    /// The grey of ticks, notes and guides.
     Muted,
-    /// Of the frame of the data.
+    /// The light grey of the frame around the data.
     Line,
-    /// Of grid lines.
+    /// The lightest grey, of grid lines.
     Grid,
-    /// Of the paper behind everything.
+    /// The colour of the paper behind everything.
     Surface,
-    /// Of one of [`KINDS`] kinds, e.g. closures.
+    /// The colour of one of [`KINDS`] kinds, e.g. closures.
     Kind(usize),
-    /// Of one of [`RANKS`] places in an order, e.g. depths.
+    /// The colour of one of [`RANKS`] places in an order, e.g. depths.
     Rank(usize),
 }
 

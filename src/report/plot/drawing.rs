@@ -5,29 +5,29 @@ use super::colours::Colour;
 /// A place in pixels, from the left and from the top.
 pub type Place = (f64, f64);
 
-/// A finished drawing.
+/// A finished drawing, ready to be written as SVG or PDF.
 pub struct Drawing {
     /// Prefix of the ids of its parts: letters, digits and dashes.
     pub name: String,
-    /// What it is called.
+    /// What the drawing is called.
     pub title: String,
-    /// What it shows, for those who do not see it.
+    /// What the drawing shows, for those who do not see it.
     pub description: String,
     /// Width and height in pixels, without the margin.
     pub size: (f64, f64),
     /// White paper around it, in pixels; none inside a page.
     pub margin: f64,
-    /// From back to front.
+    /// Shapes and texts, from back to front.
     pub items: Vec<Item>,
 }
 
-/// A part of a drawing.
+/// A part of a drawing, or several together.
 pub enum Item {
-    /// Lines and areas.
+    /// Straight lines, and the areas between them.
     Path(Paint, Vec<Step>),
     /// A circle by its centre and radius.
     Circle(Paint, Place, f64),
-    /// A line of text.
+    /// A line of text at its place.
     Text(Text),
     /// Items that show nothing outside of a rectangle, given by two opposite corners.
     Clipped([Place; 2], Vec<Item>),
@@ -38,9 +38,9 @@ pub enum Item {
 /// A step of a path.
 #[derive(Clone, Copy)]
 pub enum Step {
-    /// Lifts the pen.
+    /// Lifts the pen and puts it down elsewhere.
     To(Place),
-    /// Draws a straight line.
+    /// Draws a straight line to a place.
     Line(Place),
     /// Draws back to where the pen was last put down.
     Close,
@@ -53,7 +53,7 @@ pub struct Paint {
     pub class: &'static str,
     /// Colour and width of its line.
     pub stroke: Option<(Colour, f64)>,
-    /// Colour of its area.
+    /// Colour of the area that it encloses.
     pub fill: Option<Colour>,
     /// Lengths of dashes and gaps in turn; empty for an unbroken line.
     pub dashes: &'static [f64],
@@ -62,33 +62,33 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// An unbroken, opaque line.
+    /// Paint of an unbroken, opaque line of a width in pixels.
     pub fn line(class: &'static str, colour: Colour, width: f64) -> Paint {
         Paint { class, stroke: Some((colour, width)), fill: None, dashes: &[], opacity: 1.0 }
     }
 
-    /// An opaque area without a line.
+    /// Paint of an opaque area without a line around it.
     pub fn area(class: &'static str, colour: Colour) -> Paint {
         Paint { class, stroke: None, fill: Some(colour), dashes: &[], opacity: 1.0 }
     }
 }
 
-/// A line of text.
+/// A line of text, where it stands and how it looks.
 pub struct Text {
-    /// Size, weight and colour.
+    /// What the text is, which says its size, weight and colour.
     pub style: TextStyle,
     /// Which part of the text stands at its place.
     pub anchor: Anchor,
-    /// Of the baseline.
+    /// Where the anchor stands on the baseline.
     pub at: Place,
-    /// In titles and names of axes `_` lowers the next letter.
+    /// The words themselves; in titles and names of axes `_` lowers the next letter.
     pub words: String,
 }
 
 /// What a text is, which says how it looks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TextStyle {
-    /// Above the drawing.
+    /// The title above the drawing.
     Title,
     /// The name of an axis.
     Name,
@@ -101,16 +101,16 @@ pub enum TextStyle {
 /// Which part of a text stands at its place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
-    /// The left end.
+    /// The left end of the text.
     Start,
-    /// The middle.
+    /// The middle of the text.
     Middle,
-    /// The right end.
+    /// The right end of the text.
     End,
 }
 
 impl TextStyle {
-    /// As the class of its element.
+    /// The style's name, the class of its elements.
     pub fn class(self) -> &'static str {
         match self {
             TextStyle::Title => "title",
@@ -120,17 +120,17 @@ impl TextStyle {
         }
     }
 
-    /// Height of letters in pixels.
+    /// The height of its letters in pixels.
     pub fn size(self) -> f64 {
         if self == TextStyle::Title { 15.0 } else { 13.0 }
     }
 
-    /// Whether it is in semibold.
+    /// Whether its letters are semibold.
     pub fn is_bold(self) -> bool {
         matches!(self, TextStyle::Title | TextStyle::Name)
     }
 
-    /// Colour of letters.
+    /// The colour of its letters.
     pub fn colour(self) -> Colour {
         if self == TextStyle::Tick { Colour::Muted } else { Colour::Ink }
     }

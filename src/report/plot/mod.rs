@@ -20,43 +20,43 @@ pub use colours::{KINDS, page_variables};
 pub struct Plot {
     /// File name without ending, and prefix of its ids: letters, digits and dashes.
     pub name: String,
-    /// Above the plot in its file; the page has its own heading.
+    /// Title above the plot in its file; the page has its own heading.
     pub title: String,
-    /// Below the title in its file.
+    /// Sizes and step, below the title in its file.
     pub note: String,
-    /// For those who do not see it.
+    /// What the plot shows, for those who do not see it.
     pub description: String,
-    /// Horizontal.
+    /// The horizontal axis, below.
     pub x: Axis,
-    /// Vertical.
+    /// The vertical axis, named above the field.
     pub y: Axis,
     /// What all entries of the legend begin with, e.g. "L ="; may be empty.
     pub legend: String,
-    /// What is shown, in the order of the legend.
+    /// Points and curves, in the order of the legend.
     pub series: Vec<Series>,
-    /// Drawn behind, in grey.
+    /// Curves to compare with, drawn behind in grey.
     pub guides: Vec<Guide>,
 }
 
-/// An axis.
+/// An axis by its name and its scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// With its symbol; `_` lowers the next letter.
+    /// The name of the axis with its symbol; `_` lowers the next letter.
     pub label: String,
-    /// How numbers become places.
+    /// How numbers become places on the axis.
     pub scale: Scale,
 }
 
 /// How numbers become places, and where ticks stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// Ticks at round numbers.
+    /// A linear scale with ticks at round numbers.
     Linear,
-    /// Linear, ticks at whole numbers.
+    /// A linear scale with ticks at whole numbers.
     Count,
-    /// Logarithmic, ticks at powers of ten, or at round numbers where there are few.
+    /// A logarithmic scale with ticks at powers of ten, or at round numbers where there are few.
     Log,
-    /// Logarithmic, ticks at the sizes that occur: 4, 8, 16, …
+    /// A logarithmic scale with ticks at the sizes that occur: 4, 8, 16, …
     Sizes,
 }
 
@@ -86,39 +86,39 @@ impl Look {
 /// A set of points and what was fitted to them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// In the legend.
+    /// The entry of the series in the legend.
     pub label: String,
-    /// Colour and shape.
+    /// Colour of everything, shape of the points.
     pub look: Look,
-    /// The points.
+    /// The measured points, from left to right.
     pub points: Vec<Mark>,
     /// Whether a line joins the points.
     pub joined: bool,
-    /// A fitted curve.
+    /// The fitted curve from left to right, or none.
     pub curve: Vec<(f64, f64)>,
-    /// x, lower and upper end of a band.
+    /// A band by x and its lower and upper end there, or none.
     pub band: Vec<(f64, f64, f64)>,
     /// A horizontal dotted line, e.g. a plateau.
     pub level: Option<f64>,
 }
 
-/// A point.
+/// A measured point with its error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mark {
-    /// Across.
+    /// Where it stands across, in the axis's unit.
     pub x: f64,
-    /// Up.
+    /// Where it stands upwards, in the axis's unit.
     pub y: f64,
-    /// Standard error.
+    /// The standard error of y, drawn as a bar.
     pub error: Option<f64>,
 }
 
-/// A curve to compare with.
+/// A curve to compare with, e.g. the slope of theory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guide {
-    /// In the legend.
+    /// The entry of the guide in the legend.
     pub label: String,
-    /// From left to right.
+    /// Points of the curve from left to right.
     pub curve: Vec<(f64, f64)>,
 }
 

@@ -13,13 +13,13 @@ use super::colours::Colour;
 use super::drawing::{Anchor, Drawing, INDEX, Item, Paint, Place, Step, Text};
 use super::font::Font;
 
-/// Points a pixel.
+/// PDF points in a pixel.
 const POINT: f64 = 0.75;
 /// Identity-H: two bytes a letter, the number of its glyph.
 const GLYPHS: SystemInfo =
     SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
 
-/// A file of one page.
+/// The drawing as a PDF file of one page.
 pub fn file(drawing: &Drawing) -> Vec<u8> {
     let mut page = Page {
         content: Content::new(),
@@ -110,7 +110,7 @@ struct Page {
     /// Width and height in pixels.
     size: (f64, f64),
     margin: f64,
-    /// Regular and semibold.
+    /// The fonts, regular and semibold.
     fonts: [Font; 2],
     /// Each has a graphics state of its own.
     opacities: Vec<f64>,

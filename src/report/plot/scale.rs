@@ -5,9 +5,9 @@ use crate::report::text::{measured, power_of_ten};
 
 /// Ticks on an axis: the number and its label; minor ticks have none.
 pub struct Ticks {
-    /// With labels.
+    /// Numbers with the labels that stand beside them.
     pub major: Vec<(f64, String)>,
-    /// Without.
+    /// Numbers with a short stroke only.
     pub minor: Vec<f64>,
 }
 

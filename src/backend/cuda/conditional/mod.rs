@@ -1,7 +1,7 @@
 //! The conditional engine on a device: what all members that are in flight remember.
 //!
 //! The formulas are those of [`crate::backend::plain::conditional`]. A sweep through all layers of all
-//! members is one cooperative launch (`kernels/conditional.cu`); U is never kept, as on the processor: h_0
+//! members is one cooperative launch (`kernels/conditional/sweep.cu`); U is never kept, as on the processor: h_0
 //! of all samples follows its own update. Small matrices stay on the device, and nothing comes back before
 //! a pass is done. No number of a member depends on how many others are in flight.
 //!

@@ -1,4 +1,4 @@
-//! How rows, sums and blocks are shared out: as `kernels/conditional.cu` has it.
+//! How rows, sums and blocks are shared out: as `kernels/conditional/sweep.cu` has it.
 
 use super::super::device::Number;
 

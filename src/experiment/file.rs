@@ -9,21 +9,21 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Value;
 
-use super::raw;
+use super::TypedExperiment;
 use crate::error::{Error, Place, Result};
 
 /// Nobody writes an experiment this long; it bounds memory on a wrong file name.
 const LONGEST: u64 = 1 << 20;
 
-/// An experiment file's text and the fields set on the command line.
+/// The text of an experiment file and the fields set on the command line.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ExperimentFile {
     file: PathBuf,
     text: String,
     overrides: Vec<(String, Value)>,
 }
 
-impl Source {
+impl ExperimentFile {
     /// Reads `file`; each of `overrides` is `field=value`, the value JSON or else a bare word.
     ///
     /// # Errors
@@ -33,15 +33,15 @@ impl Source {
         let mut text = String::new();
         let opened = std::fs::File::open(file).map_err(io)?;
         opened.take(LONGEST + 1).read_to_string(&mut text).map_err(io)?;
-        Source::new(file, text, overrides)
+        ExperimentFile::new(file, text, overrides)
     }
 
     /// The same from text already in memory.
     ///
     /// # Errors
-    /// As [`Source::read`].
+    /// As [`ExperimentFile::read`].
     pub fn new(file: &Path, text: String, overrides: &[String]) -> Result<Self> {
-        let mut source = Source { file: file.to_owned(), text, overrides: Vec::new() };
+        let mut source = ExperimentFile { file: file.to_owned(), text, overrides: Vec::new() };
         if source.text.len() as u64 > LONGEST {
             let problem = format!("longer than {LONGEST} bytes");
             return Err(source.error("", &problem, "is this an experiment file?"));
@@ -62,11 +62,11 @@ impl Source {
         Ok(source)
     }
 
-    /// Syntax, overrides, types.
+    /// Reads the text, replaces the fields set on the command line, and takes all for what it is.
     ///
     /// # Errors
     /// Located: bad JSON, a key twice, an unknown key, a wrong type.
-    pub fn parse(&self) -> Result<raw::Experiment> {
+    pub fn parse(&self) -> Result<TypedExperiment> {
         let mut value: Value = serde_json::from_str(&self.text).map_err(|error| {
             let (line, column) = (error.line(), error.column().max(1));
             // serde_json repeats the position in its message.
@@ -130,7 +130,11 @@ impl Source {
                 let field = join(path, missing);
                 self.error(&field, "is required", "add it")
             }
-            _ => self.error(path, message, "see the README for the experiment file's fields"),
+            _ => self.error(
+                path,
+                message,
+                "see docs/experiment.md for the fields of an experiment file",
+            ),
         }
     }
 

@@ -1,0 +1,161 @@
+//! The section `data`: which samples an experiment asks for.
+
+use std::path::PathBuf;
+
+use super::check::Check;
+use super::section::{Range, section};
+use crate::data::Source::{Cifar10, Csv, Digits, Idx, Npy, Synthetic, Toy};
+use crate::data::selection::Selection;
+use crate::data::{Labels, Request, Source};
+use crate::error::Result;
+
+const MOST_SAMPLES: usize = 1 << 20;
+/// Inputs of synthetic samples, 1 GB of them.
+const MOST_NUMBERS: usize = 1 << 27;
+
+section! {
+    /// The samples: inputs x of dimension d and labels y with an entry for every output. Nothing is ever
+    /// fetched.
+    "data": TypedData {
+        /// Where samples come from: bundled sets, files of yours, or random directions.
+        source: Source => Source { example: Source::Digits, }
+        /// Number P of training samples: the first so many that fit. Default: 8 (toy: 2); required for
+        /// csv and npy.
+        samples: Option<usize> => usize { range: Range::Within(1.0, MOST_SAMPLES as f64), example: 16, }
+        /// Number of test samples, on which networks are evaluated only: those of the set's own test
+        /// part (idx, cifar10), else those that follow the training samples.
+        test_samples: Option<usize> => usize {
+            default: 0,
+            range: Range::Within(0.0, MOST_SAMPLES as f64),
+            example: 100,
+        }
+        /// Classes that are taken, in the order of their labels: 0 to 9 (digits, cifar10), 0 to 255
+        /// (others). Default: 0 and 1 where the source has classes, none for csv and npy, whose labels
+        /// then are numbers.
+        classes: Option<Vec<u8>> => Option<Vec<u8>> { range: Range::Within(0.0, 255.0), example: [3, 5], }
+        /// How labels y are made. Default: sign for two classes, one-hot for other numbers of classes,
+        /// values without classes.
+        labels: Option<Labels> => Labels { example: Labels::OneHot, }
+        /// How many samples of each class are taken.
+        selection: Option<Selection> => Selection {
+            default: Selection::First,
+            example: Selection::Stratified,
+        }
+        /// Seed of a random order in which samples are taken. Default: the order of the file.
+        split_seed: Option<u64> => Option<u64> { example: 1, }
+        /// Shift and scale every coordinate of the inputs to mean 0 and variance 1 over the training
+        /// samples, before they are normalised.
+        standardize: Option<bool> => bool { default: false, example: true, }
+        /// Scale every input to the norm ‖x‖ = √d. Default: false for csv, npy and toy, else true.
+        normalize: Option<bool> => bool { example: false, }
+        /// The file (csv; npy: of the inputs) or the folder (idx, cifar10) of the samples. Default: none;
+        /// required for these four sources.
+        path: Option<PathBuf> => Option<PathBuf> { example: "samples.csv", }
+        /// Source npy only, and required there: the file of the labels.
+        label_path: Option<PathBuf> => Option<PathBuf> { example: "labels.npy", }
+        /// Source synthetic only: the dimension d of the inputs. Default: 16.
+        dimension: Option<usize> => Option<usize> {
+            range: Range::Within(1.0, MOST_NUMBERS as f64),
+            example: 64,
+        }
+        /// Source synthetic only: the seed of inputs and labels, not of the networks. Default: 0.
+        seed: Option<u64> => Option<u64> { example: 1, }
+    }
+}
+
+impl TypedData {
+    /// Fills in the defaults, and refuses what the source does not have.
+    ///
+    /// # Errors
+    /// At the offending field.
+    pub fn resolve(self, check: &Check) -> Result<Request> {
+        self.check_ranges(check)?;
+        let source = self.source;
+        let has_classes = matches!(source, Digits | Idx | Cifar10);
+        let is_table = matches!(source, Csv | Npy);
+        if !has_classes && !is_table {
+            check.unused("data.classes", &self.classes, source)?;
+            check.unused("data.split_seed", &self.split_seed, source)?;
+        }
+        if !(has_classes || is_table && self.classes.is_some()) {
+            check.unused("data.selection", &self.selection, source)?;
+        }
+        if matches!(source, Digits | Toy | Synthetic) {
+            check.unused("data.path", &self.path, source)?;
+        }
+        if source != Npy {
+            check.unused("data.label_path", &self.label_path, source)?;
+        }
+        if source != Synthetic {
+            check.unused("data.dimension", &self.dimension, source)?;
+            check.unused("data.seed", &self.seed, source)?;
+        }
+        let (test_samples, selection, standardize) =
+            (self.test_samples(), self.selection(), self.standardize());
+        let classes = self.classes.or_else(|| has_classes.then(|| vec![0, 1]));
+        if let Some(classes) = &classes {
+            check.distinct("data.classes", classes)?;
+            let most = if matches!(source, Digits | Cifar10) { 9 } else { 255 };
+            for (i, &class) in classes.iter().enumerate() {
+                check.within(&format!("data.classes[{i}]"), class, 0, most)?;
+            }
+        }
+        let two = classes.as_ref().is_some_and(|classes| classes.len() == 2);
+        let labels = self.labels.unwrap_or(match (&classes, two) {
+            (None, _) => Labels::Values,
+            (Some(_), true) => Labels::Sign,
+            (Some(_), false) => Labels::OneHot,
+        });
+        match labels {
+            Labels::Sign if !two => {
+                let help = "select two classes, or take labels one-hot";
+                return check.fail("data.labels", "sign needs exactly two classes", help);
+            }
+            Labels::OneHot if classes.is_none() => {
+                let problem = format!("source {} has no classes", source.name());
+                return check.fail("data.labels", problem, "take labels values");
+            }
+            _ => {}
+        }
+        let required = |field: &str, help: &str| {
+            let problem = format!("is required with source {}", source.name());
+            check.fail(field, problem, help)
+        };
+        match source {
+            Csv | Npy if self.path.is_none() => return required("data.path", "name the file"),
+            Idx | Cifar10 if self.path.is_none() => {
+                return required("data.path", "name the folder");
+            }
+            Npy if self.label_path.is_none() => {
+                return required("data.label_path", "name the file of labels");
+            }
+            _ => {}
+        }
+        let samples = match (self.samples, source) {
+            (Some(samples), _) => samples,
+            (None, Toy) => 2,
+            (None, Digits | Synthetic | Idx | Cifar10) => 8,
+            (None, Csv | Npy) => return required("data.samples", "add it"),
+        };
+        let dimension = (source == Synthetic).then(|| self.dimension.unwrap_or(16));
+        if let Some(dimension) = dimension {
+            let all = samples.saturating_add(test_samples).max(1);
+            check.within("data.dimension", dimension, 1, MOST_NUMBERS / all)?;
+        }
+        Ok(Request {
+            source,
+            samples,
+            test_samples,
+            classes,
+            labels,
+            selection,
+            split_seed: self.split_seed,
+            standardize,
+            normalize: self.normalize.unwrap_or(has_classes || source == Synthetic),
+            path: self.path,
+            label_path: self.label_path,
+            dimension,
+            seed: (source == Synthetic).then(|| self.seed.unwrap_or(0)),
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! The section `ensemble`: the grid of runs.
+
+use super::check::Check;
+use super::grid::LearningRate;
+use super::section::{Range, section};
+use super::{FINEST, WIDEST};
+use crate::error::Result;
+use crate::model::{Closure, Parametrization};
+
+const MOST_SEEDS: u64 = 1 << 20;
+
+section! {
+    /// The grid of runs: every closure at every width, depth and seed (and parametrization and learning
+    /// rate, where several are named).
+    "ensemble": TypedEnsemble => Ensemble {
+        /// Widths n of the hidden layers, in any order.
+        widths: Vec<usize> => Vec<usize> {
+            range: Range::Within(1.0, WIDEST as f64),
+            example: [1024, 4096],
+        }
+        /// Depths L, numbers of residual blocks. Depths that divide one another share a noise grid.
+        depths: Vec<usize> => Vec<usize> {
+            range: Range::Within(1.0, FINEST as f64),
+            example: [4, 8, 16, 32],
+        }
+        /// Number of seeds of weights and noise: 0, 1, … up to one less; intervals need at least 4.
+        seeds: u64 => u64 { range: Range::Within(1.0, MOST_SEEDS as f64), example: 8, }
+        /// Closures that are run: the finite network itself, and what replaces its backward pass.
+        closures: Option<Vec<Closure>> => Vec<Closure> {
+            default: Closure::ALL.to_vec(),
+            example: [Closure::Exact, Closure::Gia],
+        }
+        /// Several parametrizations in one run, in place of model.parametrization. Default:
+        /// model.parametrization alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parametrizations: Option<Vec<Parametrization>> => Option<Vec<Parametrization>> {
+            example: [Parametrization::DepthMup, Parametrization::Mup],
+        }
+        /// Several learning rates η in one run, in place of training.learning_rate, which is then the
+        /// least of them; at the others the rates of all groups keep their proportions. Default:
+        /// training.learning_rate alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        learning_rates: Option<Vec<f64>> => Option<Vec<f64>> {
+            range: Range::Positive,
+            example: [0.25, 0.5, 1.0],
+        }
+    }
+}
+
+impl TypedEnsemble {
+    /// Fills in the defaults and puts lists in order.
+    ///
+    /// # Errors
+    /// At the offending field.
+    pub fn resolve(self, check: &Check) -> Result<Ensemble> {
+        self.check_ranges(check)?;
+        let closures = check.sorted("ensemble.closures", self.closures())?;
+        let parametrizations = match self.parametrizations {
+            None => None,
+            Some(several) => Some(check.sorted("ensemble.parametrizations", several)?),
+        };
+        let learning_rates = match self.learning_rates {
+            None => None,
+            Some(several) => {
+                let rates = several.into_iter().map(LearningRate::new).collect();
+                let rates = check.sorted("ensemble.learning_rates", rates)?;
+                Some(rates.into_iter().map(LearningRate::value).collect())
+            }
+        };
+        Ok(Ensemble {
+            parametrizations,
+            learning_rates,
+            widths: check.sorted("ensemble.widths", self.widths)?,
+            depths: check.sorted("ensemble.depths", self.depths)?,
+            seeds: self.seeds,
+            closures,
+        })
+    }
+}

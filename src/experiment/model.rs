@@ -1,0 +1,172 @@
+//! The section `model`: the network, and what goes with which form of a residual branch.
+
+use super::check::Check;
+use super::section::{Range, section};
+use super::{Backend, Engine, Storage};
+use super::{Ensemble, TypedExperiment};
+use crate::choice::choice;
+use crate::error::Result;
+use crate::model::{Activation, Block, Closure, Exponents, Groups, Parametrization, ScaleLaw};
+
+choice! {
+    /// A group of weights that is trained or kept at its initial values.
+    pub enum Group {
+        /// The input weights U, n×d.
+        Input = "input",
+        /// The hidden weights W_1 … W_L, n×n each (two-layer blocks: both matrices).
+        Hidden = "hidden",
+        /// The readout weights V, n×O.
+        Readout = "readout",
+    }
+}
+
+section! {
+    /// The network: h_0 = U x/√d, L residual blocks of width n, output f = Vᵀ h_L with the factors of its
+    /// parametrization.
+    "model": TypedModel (Default) => Model {
+        /// Powers of the width n and the depth L in the branches, the output and the learning rates.
+        /// Default: depth-mup, or the first of ensemble.parametrizations.
+        parametrization: Option<Parametrization> => Parametrization { example: Parametrization::Mup, }
+        /// Exponents of the depth in place of the parametrization's own. Default: branch 0.5 (mup and
+        /// vanilla: 0), rate 0.
+        exponents: Option<Exponents> => Exponents { example: Exponents { branch: 0.75, rate: 0.0 }, }
+        /// Form of a residual branch: one weight matrix, or two.
+        block: Option<Block> => Block { default: Block::OneLayer, example: Block::TwoLayer, }
+        /// Activation φ, applied entrywise to the features h.
+        activation: Option<Activation> => Activation {
+            default: Activation::Tanh,
+            example: Activation::Relu,
+        }
+        /// Horizon T: branches have the factor √T, so that depth time t = l T/L runs from 0 to T.
+        horizon: Option<f64> => f64 { default: 1.0, range: Range::Positive, example: 2.0, }
+        /// Output divisor γ of feature learning: f is divided by γ, all learning rates are multiplied
+        /// by γ².
+        gamma: Option<f64> => f64 { default: 1.0, range: Range::Positive, example: 0.5, }
+        /// Groups of weights that are trained; the others keep their initial values.
+        train: Option<Vec<Group>> => Vec<Group> {
+            default: vec![Group::Hidden],
+            example: [Group::Input, Group::Hidden, Group::Readout],
+        }
+    }
+}
+
+impl TypedModel {
+    /// Fills in the defaults, for the parametrizations of the grid.
+    ///
+    /// # Errors
+    /// At the offending field.
+    pub fn resolve(self, ensemble: &Ensemble, check: &Check) -> Result<Model> {
+        self.check_ranges(check)?;
+        let first = ensemble.parametrizations.as_ref().map(|several| several[0]);
+        let parametrization = self.parametrization.or(first).unwrap_or(Parametrization::DepthMup);
+        if first.is_some_and(|first| first != parametrization) {
+            let problem = "is not the first of ensemble.parametrizations";
+            return check.fail("model.parametrization", problem, "remove it");
+        }
+        if first.is_some() && self.exponents.is_some_and(|own| own != parametrization.exponents()) {
+            let problem = "each of ensemble.parametrizations has exponents of its own";
+            return check.fail("model.exponents", problem, "remove them");
+        }
+        let exponents = self.exponents.unwrap_or_else(|| parametrization.exponents());
+        for (field, value) in [("branch", exponents.branch), ("rate", exponents.rate)] {
+            check.within(&format!("model.exponents.{field}"), value, -10.0, 10.0)?;
+        }
+        if parametrization == Parametrization::Vanilla && exponents.branch != 0.0 {
+            let help = "remove it: vanilla's multiplier is the activation's own σ";
+            return check.fail("model.exponents.branch", "vanilla has no branch exponent", help);
+        }
+        let names: Vec<&str> = self.train().iter().map(|group| group.name()).collect();
+        check.distinct("model.train", &names)?;
+        Ok(Model {
+            parametrization,
+            exponents,
+            block: self.block(),
+            activation: self.activation(),
+            horizon: self.horizon(),
+            gamma: self.gamma(),
+            train: self.train(),
+        })
+    }
+}
+
+impl Model {
+    /// The scales of the network at any width and depth.
+    pub fn scale_law(&self) -> ScaleLaw {
+        ScaleLaw {
+            parametrization: self.parametrization,
+            exponents: self.exponents,
+            block: self.block,
+            activation: self.activation,
+            horizon: self.horizon,
+            gamma: self.gamma,
+        }
+    }
+
+    /// The trained groups of weights as flags.
+    pub fn groups(&self) -> Groups {
+        let has = |group| self.train.contains(&group);
+        Groups {
+            input: has(Group::Input),
+            hidden: has(Group::Hidden),
+            readout: has(Group::Readout),
+        }
+    }
+}
+
+/// Whether blocks with an inner matrix were typed.
+pub fn has_two_layer_blocks(typed: &TypedExperiment) -> bool {
+    typed.model.as_ref().and_then(|model| model.block) == Some(Block::TwoLayer)
+}
+
+/// Refuses what the blocks of `model` cannot have; `backend` is the typed one, None where it is open.
+///
+/// Two-layer blocks are dense networks on the processor: conditioning on the answers of two matrices
+/// a layer, and kernels for them on a device, are not there.
+pub fn check_blocks(
+    engine: Engine,
+    model: &Model,
+    ensemble: &Ensemble,
+    backend: Option<Backend>,
+    storage: Storage,
+    check: &Check,
+) -> Result<()> {
+    let (field, all) = match &ensemble.parametrizations {
+        Some(several) => ("ensemble.parametrizations", several.clone()),
+        None => ("model.parametrization", vec![model.parametrization]),
+    };
+    if model.block == Block::OneLayer {
+        if all.contains(&Parametrization::DepthMupCorrected) {
+            return check.fail(
+                field,
+                "depth-mup-corrected corrects the rate of an inner matrix, which one-layer blocks lack",
+                "take block two-layer, or parametrization depth-mup",
+            );
+        }
+        return Ok(());
+    }
+    let help = "take engine dense, and closures exact and gia";
+    if engine == Engine::Conditional {
+        let problem = "engine conditional has no two-layer blocks";
+        return check.fail("model.block", problem, help);
+    }
+    if ensemble.closures.contains(&Closure::Nfd) {
+        let problem = "closure nfd has no two-layer blocks: it has no dense network";
+        return check.fail("model.block", problem, help);
+    }
+    if all.contains(&Parametrization::Vanilla) {
+        return check.fail(
+            field,
+            "two-layer blocks have a skip connection, vanilla has none",
+            "take another parametrization, or block one-layer",
+        );
+    }
+    if backend == Some(Backend::Cuda) {
+        let problem = "two-layer blocks run on the processor";
+        return check.fail("backend", problem, "take backend cpu or plain, or leave it out");
+    }
+    if storage == Storage::Bf16 {
+        let problem = "two-layer blocks keep all their numbers";
+        return check.fail("storage", problem, "take storage full, or leave it out");
+    }
+    Ok(())
+}
