@@ -27,7 +27,7 @@ impl Queries {
         queries.push(query);
     }
 
-    /// The last query of layer − 1 = `index`.
+    /// The coefficients of the last query of layer − 1 = `index`, r×P.
     pub fn last(&self, index: usize) -> Option<&DMatrix<f64>> {
         self.layers[index].last()
     }
@@ -43,7 +43,7 @@ impl Queries {
     }
 }
 
-/// Those of all queries so far, `(forward, backward)`, at the probed layers.
+/// Covariances of all queries so far, `(forward, backward)`, at the probed layers.
 pub fn covariances(
     probe: &Probe,
     (forward, backward): (&Queries, &Queries),
@@ -65,7 +65,7 @@ pub fn kernel((forward, backward): (&Queries, &Queries), width: usize) -> Option
     parts.reduce(|sum, part| sum + part)
 }
 
-/// \[along; fresh\]
+/// The coefficients \[along; fresh\] as one matrix, (r+r')×P.
 pub fn stacked(along: &DMatrix<f64>, fresh: &DMatrix<f64>) -> DMatrix<f64> {
     let (r, s) = (along.nrows(), fresh.nrows());
     let mut all = along.clone().resize_vertically(r + s, 0.0);
@@ -92,9 +92,9 @@ pub fn covariance(blocks: &[DMatrix<f64>], width: usize) -> DMatrix<f64> {
 /// decay are exact.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
-    /// M
+    /// M, in the coefficients of QB and QF.
     matrix: DMatrix<f64>,
-    /// N; empty while there is no momentum.
+    /// N, in the same coefficients; empty while there is no momentum.
     velocity: DMatrix<f64>,
     /// a
     kept: f64,
@@ -103,13 +103,13 @@ pub struct Drift {
 }
 
 impl Drift {
-    /// Nothing trained yet.
+    /// The drift of a matrix that was not trained yet.
     pub fn new() -> Self {
         let none = DMatrix::zeros(0, 0);
         Drift { matrix: none.clone(), velocity: none, kept: 1.0, fading: 0.0 }
     }
 
-    /// a: the factor on every answer of W⁽⁰⁾; 1 without weight decay.
+    /// The factor a on every answer of W⁽⁰⁾; 1 without weight decay.
     pub fn kept(&self) -> f64 {
         self.kept
     }
@@ -180,17 +180,17 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Nothing trained yet.
+    /// The shares of a matrix that was not trained yet: W = W⁽⁰⁾, v = 0.
     pub fn new() -> Self {
         Shares { initial: (1.0, 0.0), updates: Vec::new() }
     }
 
-    /// a
+    /// The share a of the initial weights in W; 1 without weight decay.
     pub fn kept(&self) -> f64 {
         self.initial.0
     }
 
-    /// α of every update.
+    /// The share α_k of every update in W, in the order of the updates.
     pub fn of_updates(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
         self.updates.iter().map(|(alpha, _)| *alpha)
     }

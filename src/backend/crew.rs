@@ -6,31 +6,31 @@ use std::convert::Infallible;
 use super::{BackwardSweep, Covariances, Divergence, ForwardSweep, Set, Sweeps, Update};
 use crate::model::Loss;
 
-/// A pass that nobody looks at.
+/// A pass that is not recorded, and its update.
 #[derive(Clone, Copy, Debug)]
 pub struct Unseen<'a> {
-    /// Updates done.
+    /// Number of updates that were done before the pass.
     pub step: u32,
-    /// Positions of the samples of each member.
+    /// Positions of each member's samples among the training samples, B a member.
     pub batches: &'a [Vec<usize>],
-    /// Their labels, B×O a member.
+    /// Labels of these samples, B×O a member with the output index fastest.
     pub labels: &'a [Vec<f64>],
-    /// What is descended.
+    /// The loss whose derivative by f is the signal χ.
     pub loss: Loss,
-    /// The update after it.
+    /// The update that follows the pass.
     pub update: Update,
 }
 
 /// Members in step. What is said of one network in [`Sweeps`] holds for each; results are in the order
 /// of the members.
 pub trait Crew {
-    /// What can go wrong beside the mathematics.
+    /// What can go wrong beside the mathematics: what a device refuses, or nothing.
     type Fault;
 
-    /// How many there are.
+    /// The number of networks in the crew.
     fn members(&self) -> usize;
 
-    /// See [`Sweeps::forward`].
+    /// The forward pass `step` of every member through its samples; see [`Sweeps::forward`].
     ///
     /// # Errors
     /// What the machine refuses; the members are lost then.
@@ -41,13 +41,13 @@ pub trait Crew {
         record: bool,
     ) -> Result<Vec<ForwardSweep>, Self::Fault>;
 
-    /// See [`Sweeps::evaluate`].
+    /// Outputs of every member at all samples of `set`; see [`Sweeps::evaluate`].
     ///
     /// # Errors
     /// As of [`Crew::forward`].
     fn evaluate(&mut self, step: u32, set: Set) -> Result<Vec<Vec<f64>>, Self::Fault>;
 
-    /// See [`Sweeps::backward`].
+    /// The backward pass of every member, with its χ, and the update; see [`Sweeps::backward`].
     ///
     /// # Errors
     /// As of [`Crew::forward`].
@@ -58,30 +58,30 @@ pub trait Crew {
         update: Option<&Update>,
     ) -> Result<Vec<BackwardSweep>, Self::Fault>;
 
-    /// A pass and its update, of which nothing is kept but where it left the finite numbers.
+    /// Makes a pass and its update, of which nothing is kept but where it left the finite numbers.
     ///
     /// # Errors
     /// As of [`Crew::forward`]; possibly only by a later call.
     fn pass(&mut self, pass: &Unseen) -> Result<(), Self::Fault>;
 
-    /// Where the unseen passes so far left the finite numbers.
+    /// Where the unrecorded passes so far left the finite numbers, member by member.
     ///
     /// # Errors
     /// As of [`Crew::forward`].
     fn divergences(&mut self) -> Result<Vec<Option<Divergence>>, Self::Fault>;
 
-    /// See [`Sweeps::covariances`].
+    /// Covariances of every member over the passes so far; see [`Sweeps::covariances`].
     fn covariances(&self) -> Vec<Option<Vec<Covariances>>>;
 }
 
-/// A crew of one.
+/// A crew of one network, on any backend that has [`Sweeps`].
 pub struct Single<'a> {
     network: &'a mut dyn Sweeps,
     divergence: Option<Divergence>,
 }
 
 impl<'a> Single<'a> {
-    /// A network at initialisation.
+    /// The crew of a network that is at its initialisation.
     pub fn new(network: &'a mut dyn Sweeps) -> Self {
         Single { network, divergence: None }
     }

@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// For `#[serde(with)]`.
+/// Writes a matrix that may be missing, for `#[serde(with)]`.
 ///
 /// # Errors
 /// The serializer's.
@@ -16,7 +16,7 @@ pub fn serialize<S: Serializer>(
     matrix.as_ref().map(|matrix| (matrix.nrows(), matrix.as_slice())).serialize(serializer)
 }
 
-/// For `#[serde(with)]`.
+/// Reads a matrix that may be missing, for `#[serde(with)]`.
 ///
 /// # Errors
 /// The deserializer's; a number of entries that is no multiple of the rows.

@@ -26,20 +26,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Activation, Closure, Rates, Scales};
 
-/// One network: what a backend needs besides samples and noise.
+/// One network: what a backend has to know besides samples and noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// n
+    /// Width n of the hidden layers.
     pub width: usize,
-    /// L
+    /// Depth L: the number of residual blocks.
     pub depth: usize,
-    /// O
+    /// Number O of outputs.
     pub outputs: usize,
-    /// φ
+    /// The activation φ of the hidden layers.
     pub activation: Activation,
-    /// What backward queries condition on.
+    /// What backward queries condition on in the conditional engine; the dense engine has `gia`
+    /// too.
     pub closure: Closure,
-    /// Every power of n and L.
+    /// The factors with every power of n and L, of forward passes and updates.
     pub scales: Scales,
     /// Conditional engine: a query column whose residual is below this fraction of its norm counts
     /// as being in the span already.
@@ -81,9 +82,9 @@ pub const COVARIANCE_COLUMNS: usize = 128;
 /// What is kept of the vectors of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Layers (0..=L, ascending) at which features and gradients are looked at.
+    /// Layers (0..=L, ascending) at which features and gradients are recorded.
     pub layers: Vec<usize>,
-    /// The number of leading rows kept there for strong errors.
+    /// Number of leading rows kept there for strong errors.
     pub rows: usize,
     /// Covariances over steps and samples are kept while they have at most this many columns.
     pub covariance_columns: usize,
@@ -105,7 +106,7 @@ impl Probe {
             && self.follows_covariances(1, batch)
     }
 
-    /// Whether the covariances over this many passes of this many samples are kept.
+    /// Whether covariances over so many passes of so many samples are kept.
     pub fn follows_covariances(&self, passes: usize, samples: usize) -> bool {
         passes * samples <= self.covariance_columns
     }
@@ -126,31 +127,32 @@ pub struct Snapshot {
 /// and samples (docs/theory.md, section 3, coupling in full).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ForwardCoupling {
-    /// Of one layer's contribution to h, averaged over layers.
+    /// Mean square of one layer's contribution to h, averaged over layers.
     pub layer: f64,
-    /// Of the sum of the contributions over layers.
+    /// Mean square of the sum of the contributions over layers.
     pub accumulated: f64,
 }
 
-/// The same for the backward answers, split by when the forward columns were appended.
+/// Mean squares of the part of the backward answers that the forward queries have fixed, split by
+/// when the forward columns were appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BackwardCoupling {
-    /// Per layer, columns of earlier steps.
+    /// Mean square of a layer's contribution by columns of earlier steps, averaged over layers.
     pub layer_past: f64,
-    /// Per layer, columns appended in this step.
+    /// Mean square of a layer's contribution by columns of this step, averaged over layers.
     pub layer_same: f64,
-    /// Accumulated over layers, columns of earlier steps.
+    /// Mean square of the sum over layers of contributions by columns of earlier steps.
     pub accumulated_past: f64,
-    /// Accumulated over layers, columns appended in this step.
+    /// Mean square of the sum over layers of contributions by columns of this step.
     pub accumulated_same: f64,
 }
 
-/// What a forward sweep returns.
+/// What a forward sweep through all layers returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForwardSweep {
-    /// Outputs of the batch, B×O with the output index fastest.
+    /// Outputs f of the batch, B×O with the output index fastest.
     pub f: Vec<f64>,
-    /// h_l at the probed layers; empty when the pass is not recorded.
+    /// Snapshots of h_l at the probed layers; empty when the pass is not recorded.
     pub features: Vec<Snapshot>,
     /// Mean square of n^{-1/2} (W − W⁽⁰⁾) φ(h), over rows, samples and layers; 0 when the pass is
     /// not recorded. In two-layer blocks W is the inner matrix W1.
@@ -159,28 +161,30 @@ pub struct ForwardSweep {
     /// since step 0, over rows, samples and layers. None for other blocks, when the pass is not
     /// recorded, and with minibatches, whose passes are of different samples.
     pub inner_movement: Option<f64>,
-    /// Stored forward columns of each layer; empty in the dense engine.
+    /// Number of stored forward columns of each layer; empty in the dense engine.
     pub ranks: Vec<usize>,
-    /// None in the dense engine, which never sees the split, and when the pass is not recorded.
+    /// How much of the forward answers was fixed by backward queries; None in the dense engine,
+    /// which never sees the split, and when the pass is not recorded.
     pub coupling: Option<ForwardCoupling>,
-    /// The first layer whose features are not all finite.
+    /// The first layer whose features are not all finite; None where all are.
     pub nonfinite: Option<usize>,
 }
 
-/// What a backward sweep returns.
+/// What a backward sweep through all layers returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackwardSweep {
-    /// g_l (δ_l when O > 1) at the probed layers; empty when the pass is not recorded.
+    /// Snapshots of g_l (δ_l when O > 1) at the probed layers; empty when the pass is not recorded.
     pub gradients: Vec<Snapshot>,
-    /// Stored backward columns of each layer; empty in the dense engine.
+    /// Number of stored backward columns of each layer; empty in the dense engine.
     pub ranks: Vec<usize>,
-    /// None in the dense engine, and when the pass is not recorded.
+    /// How much of the backward answers was fixed by forward queries; None in the dense engine, and
+    /// when the pass is not recorded.
     pub coupling: Option<BackwardCoupling>,
     /// Σ_l C_φ ∘ C_g over layers, C_φ = n^{-1} φ(h_{l−1})ᵀφ(h_{l−1}) and C_g = n^{-1} g_lᵀ g_l: P×P,
     /// the tangent kernel of the hidden weights but for its factor. None where [`Probe::has_kernel`]
     /// says so, when the pass is not recorded, and on a device.
     pub kernel: Option<DMatrix<f64>>,
-    /// The first layer met, from above, whose gradients are not all finite.
+    /// The first layer met, from above, whose gradients are not all finite; None where all are.
     pub nonfinite: Option<usize>,
 }
 
@@ -188,20 +192,20 @@ pub struct BackwardSweep {
 /// (step k, sample p) and (step k', sample p') is at (kP+p, k'P+p').
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Covariances {
-    /// n^{-1} φ(h_l)ᵀφ(h_l); None at l = L, which no layer reads.
+    /// The covariance n^{-1} φ(h_l)ᵀφ(h_l); None at l = L, which no layer reads.
     #[serde(with = "matrix")]
     pub features: Option<DMatrix<f64>>,
-    /// n^{-1} g_lᵀ g_l; None at l = 0.
+    /// The covariance n^{-1} g_lᵀ g_l; None at l = 0.
     #[serde(with = "matrix")]
     pub gradients: Option<DMatrix<f64>>,
 }
 
-/// What samples are evaluated without being trained on.
+/// A set of samples that is evaluated without being trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Set {
     /// All training samples, beside those of a minibatch.
     Train,
-    /// The test samples.
+    /// The test samples of the data set.
     Test,
 }
 
@@ -219,18 +223,18 @@ pub const EVALUATED_AT_ONCE: usize = 256;
 /// is frozen: it does not decay either.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Update {
-    /// η of each group, the schedule's factor included.
+    /// Learning rate η of each group, the schedule's factor included.
     pub rates: Rates,
-    /// μ
+    /// Momentum μ: the share of the velocity that stays from update to update.
     pub momentum: f64,
-    /// λ
+    /// Weight decay λ: the share of a weight in its own direction of descent.
     pub weight_decay: f64,
 }
 
-/// Where a run left the finite numbers.
+/// Where a run left the finite numbers: its step and layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
-    /// Updates done.
+    /// Number of updates that were done before.
     pub step: u32,
     /// First layer, in the direction of the sweep, with a non-finite entry; None when only the
     /// outputs or the statistics overflowed.

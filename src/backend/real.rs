@@ -23,28 +23,28 @@ pub trait Real:
     + Sub<Output = Self>
     + 'static
 {
-    /// 0
+    /// The number 0 in this format.
     const ZERO: Self;
-    /// 1
+    /// The number 1 in this format.
     const ONE: Self;
     /// Inner products of columns that count as orthonormal are off by at most this: twice the rounding
     /// of the coefficients that made them, and of their sums.
     const ORTHONORMAL: f64;
 
-    /// Memory of networks that are done.
+    /// Slabs of stored columns that networks have left, for the next networks of this process.
     fn spare() -> &'static Mutex<Vec<Vec<Self>>>;
-    /// The nearest number of the format.
+    /// The number of this format that is nearest to `x`.
     fn of(x: f64) -> Self;
-    /// Exactly.
+    /// The same number as binary64, exactly.
     fn widen(self) -> f64;
-    /// To the nearest binary32.
+    /// The nearest number of binary32.
     fn narrow(self) -> f32;
-    /// Rows of a column of Gaussians, from `first` on.
+    /// Draws rows of a column of Gaussians, from row `first` on.
     fn draw(noise: &dyn Noise, entry: Entry, first: usize, out: &mut [Self]);
     /// self · a + b: with one rounding if `FUSED`, which must not be asked of a processor without
     /// the instruction (it would be a library call), else with two.
     fn mul_add<const FUSED: bool>(self, a: Self, b: Self) -> Self;
-    /// |self|
+    /// The absolute value of a number.
     fn abs(self) -> Self;
 }
 

@@ -8,13 +8,13 @@ use nalgebra::DMatrix;
 
 use crate::backend::real::Real;
 
-/// Rows of a block.
+/// Rows of a block of vectors: as many as columns of a block of weights.
 pub const ROWS: usize = 32;
 
-/// A block of one vector.
+/// The 32 rows of one block of one vector.
 pub type Piece<T> = [T; ROWS];
 
-/// n×P.
+/// Vectors of several samples at one layer, n×P.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Vectors<T> {
     rows: usize,
@@ -23,13 +23,13 @@ pub struct Vectors<T> {
 }
 
 impl<T: Real> Vectors<T> {
-    /// n×P zeros.
+    /// Vectors of n rows and P samples whose entries are all zero.
     pub fn zeros(rows: usize, samples: usize) -> Self {
         let pieces = vec![[T::ZERO; ROWS]; rows.div_ceil(ROWS) * samples];
         Vectors { rows, samples, pieces }
     }
 
-    /// Entry (i, p) is `entry(i, p)`.
+    /// Vectors whose entry of row i and sample p is `entry(i, p)`.
     pub fn from_fn(rows: usize, samples: usize, entry: impl Fn(usize, usize) -> T) -> Self {
         let mut vectors = Vectors::zeros(rows, samples);
         for i in 0..rows {
@@ -40,17 +40,17 @@ impl<T: Real> Vectors<T> {
         vectors
     }
 
-    /// n
+    /// The number n of rows of a vector.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// P
+    /// The number P of samples.
     pub fn samples(&self) -> usize {
         self.samples
     }
 
-    /// All pieces: block by block, in a block sample by sample.
+    /// All pieces, to be read: block by block, in a block sample by sample.
     pub fn pieces(&self) -> &[Piece<T>] {
         &self.pieces
     }
@@ -60,23 +60,23 @@ impl<T: Real> Vectors<T> {
         &mut self.pieces
     }
 
-    /// Entry (i, p).
+    /// The entry of row i of sample p.
     pub fn at(&self, i: usize, p: usize) -> T {
         self.pieces[i / ROWS * self.samples + p][i % ROWS]
     }
 
-    /// As a matrix in f64, for covariances and tests.
+    /// The vectors as a matrix n×P in f64, for covariances and tests.
     pub fn to_matrix(&self) -> DMatrix<f64> {
         DMatrix::from_fn(self.rows, self.samples, |i, p| self.at(i, p).widen())
     }
 
-    /// Column `p`, without the rows beyond n.
+    /// The vector of sample `p`, without the rows beyond n.
     pub fn column(&self, p: usize) -> impl Iterator<Item = T> + '_ {
         let blocks = self.pieces.iter().skip(p).step_by(self.samples.max(1));
         blocks.flatten().copied().take(self.rows)
     }
 
-    /// Zeroes the rows beyond n.
+    /// Sets the rows beyond n to zero.
     pub fn clear_padding(&mut self) {
         let there = self.rows % ROWS;
         if there > 0 {

@@ -12,11 +12,11 @@ use crate::rng::philox::Philox;
 /// samples that remain are left out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batches {
-    /// P
+    /// Number P of training samples.
     pub samples: usize,
-    /// B, at least 1 and at most P.
+    /// Number B of samples of an update, at least 1 and at most P.
     pub size: usize,
-    /// The seed of the network.
+    /// Seed of the network, which its batches are drawn by.
     pub seed: u64,
 }
 

@@ -23,30 +23,30 @@ use crate::model::loss::accuracy;
 use crate::model::{Loss, Rates, Schedule};
 use batches::Batches;
 
-/// What is trained towards, and how long.
+/// What one network is trained towards, and how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
-    /// The loss.
+    /// The loss that updates descend.
     pub loss: Loss,
-    /// Number of updates.
+    /// Number of updates; there is one pass more, which updates nothing.
     pub steps: u32,
-    /// Samples of each update.
+    /// Which samples each update uses.
     pub batches: Batches,
     /// Learning rates before the schedule; zero for frozen groups.
     pub rates: Rates,
-    /// The factor on them, update by update.
+    /// The factor on all learning rates, update by update.
     pub schedule: Schedule,
-    /// μ
+    /// Momentum μ of every group of weights.
     pub momentum: f64,
-    /// λ
+    /// Weight decay λ of every group of weights.
     pub weight_decay: f64,
     /// Updates between recorded passes; the first and the last are always recorded.
     pub record: u32,
-    /// Training labels, P×O.
+    /// Labels of the training samples, P×O with the output index fastest.
     pub labels: Vec<f64>,
     /// Test labels; empty when there are no test samples.
     pub test_labels: Vec<f64>,
-    /// O
+    /// Number O of outputs of the network.
     pub outputs: usize,
 }
 
@@ -91,20 +91,20 @@ impl Training {
     }
 }
 
-/// Everything kept of one pass.
+/// Everything that is kept of one recorded pass.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pass {
-    /// Updates done.
+    /// Number of updates that were done before the pass.
     pub step: u32,
-    /// Of all training samples: P×O, output fastest.
+    /// Outputs f at all training samples, P×O with the output index fastest.
     pub f: Vec<f64>,
-    /// Training loss, of all samples.
+    /// Training loss over all training samples.
     pub loss: f64,
-    /// Test loss.
+    /// Loss over all test samples; None where there are none.
     pub test_loss: Option<f64>,
-    /// Share of test samples whose class is named.
+    /// Share of test samples whose class has the largest output; None where there are no classes.
     pub test_accuracy: Option<f64>,
-    /// h at the probed layers, of the batch.
+    /// Snapshots of h at the probed layers, of the samples of the pass.
     pub features: Vec<Snapshot>,
     /// g (δ when O > 1) at the probed layers, of the batch.
     pub gradients: Vec<Snapshot>,
@@ -113,19 +113,20 @@ pub struct Pass {
     /// Two-layer blocks without minibatches: mean square of the change of the inner pre-activation
     /// since step 0.
     pub inner_movement: Option<f64>,
-    /// Conditional engine: stored forward columns, mean over layers.
+    /// Stored forward columns of a layer, mean over layers; None in the dense engine.
     pub feature_rank: Option<f64>,
-    /// Conditional engine: stored backward columns, mean over layers.
+    /// Stored backward columns of a layer, mean over layers; None in the dense engine.
     pub gradient_rank: Option<f64>,
-    /// Conditional engine only.
+    /// Couplings of the forward answers; None in the dense engine.
     pub forward_coupling: Option<ForwardCoupling>,
-    /// Conditional engine only.
+    /// Couplings of the backward answers; None in the dense engine.
     pub backward_coupling: Option<BackwardCoupling>,
-    /// See [`BackwardSweep::kernel`].
+    /// Tangent kernel of the hidden weights, P×P, but for its factor; None where
+    /// [`BackwardSweep::kernel`] is.
     pub kernel: Option<Vec<f64>>,
 }
 
-/// One training run.
+/// What one training run has shown: its recorded passes, and where it diverged if it did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trajectory {
     /// The recorded passes with finite results, from step 0.

@@ -3,25 +3,25 @@
 
 use std::cmp::Ordering;
 
-/// Those of a network of some depth.
+/// The places of a pass of a network of some depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// L
+    /// Depth L: the number of residual blocks.
     pub depth: usize,
 }
 
 impl Places {
-    /// How many a pass has.
+    /// The number of places of a pass.
     pub fn count(self) -> u32 {
         2 * self.depth as u32 + 3
     }
 
-    /// That of f; h_l has place l.
+    /// The place of the outputs f; h_l has place l.
     pub fn of_outputs(self) -> u32 {
         self.depth as u32 + 1
     }
 
-    /// That of g_l.
+    /// The place of the gradients g_l.
     pub fn of_signal(self, l: usize) -> u32 {
         self.of_outputs() + 1 + (self.depth - l) as u32
     }

@@ -44,7 +44,7 @@ pub struct Conditional {
 }
 
 impl Conditional {
-    /// A network at initialisation.
+    /// A network at its initialisation.
     pub fn new(
         network: Network,
         noise: Box<dyn Noise>,
@@ -89,7 +89,7 @@ impl Conditional {
         &self.signals
     }
 
-    /// U and V.
+    /// The input and readout weights U and V as they are now.
     pub fn ends(&self) -> &Ends {
         &self.ends
     }

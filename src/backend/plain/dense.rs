@@ -18,9 +18,10 @@ use crate::rng::noise::{Direction, Entry, Noise};
 /// gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// L matrices, n×n.
+    /// The matrices of forward passes, L of them, n×n.
     pub forward: Vec<DMatrix<f64>>,
-    /// L matrices, or none: then the forward ones serve.
+    /// The matrices whose transposes carry gradients in `gia`, L of them, n×n; none: the forward
+    /// ones serve.
     pub backward: Vec<DMatrix<f64>>,
 }
 
@@ -123,7 +124,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A network at initialisation.
+    /// A network at its initialisation.
     pub fn new(
         network: Network,
         noise: &dyn Noise,
@@ -184,7 +185,7 @@ impl Dense {
         &self.outer.weights
     }
 
-    /// The W1 of two-layer blocks.
+    /// The inner matrices W1 of two-layer blocks; None where blocks have one layer.
     pub fn inner_weights(&self) -> Option<&Weights> {
         self.inner.as_ref().map(|inner| &inner.weights)
     }
@@ -204,7 +205,7 @@ impl Dense {
         &self.signals
     }
 
-    /// U and V as they are now.
+    /// The input and readout weights U and V as they are now.
     pub fn ends(&self) -> &Ends {
         &self.ends
     }

@@ -8,12 +8,12 @@ use crate::backend::Update;
 use crate::model::Scales;
 use crate::rng::noise::{Entry, Noise};
 
-/// U and V.
+/// The input weights U and the readout weights V of a network, and their training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ends {
-    /// n×d
+    /// The input weights U, n×d.
     pub u: DMatrix<f64>,
-    /// n×O
+    /// The readout weights V, n×O.
     pub v: DMatrix<f64>,
     /// Of U and V, once there are some.
     velocities: [Option<DMatrix<f64>>; 2],
@@ -25,19 +25,19 @@ pub struct Ends {
 /// With one output G = V for every sample and the factor is χ_p; with more, G = V χᵀ, the factor 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signal {
-    /// g_L or δ_L
+    /// The signal g_L (δ_L when O > 1) that enters the last layer, n×P.
     pub g: DMatrix<f64>,
-    /// One a sample.
+    /// Factors with which the columns of g enter updates, one a sample.
     pub weights: Vec<f64>,
 }
 
 impl Ends {
-    /// Given weights, at rest.
+    /// The ends of a network with given weights, not trained yet.
     pub fn new(u: DMatrix<f64>, v: DMatrix<f64>) -> Self {
         Ends { u, v, velocities: [None, None] }
     }
 
-    /// Initial weights.
+    /// The ends of a network at initialisation.
     pub fn sample(noise: &dyn Noise, width: usize, dimension: usize, outputs: usize) -> Self {
         let mut u = DMatrix::zeros(width, dimension);
         for (j, column) in u.as_mut_slice().chunks_mut(width).enumerate() {
@@ -50,7 +50,7 @@ impl Ends {
         Ends::new(u, v)
     }
 
-    /// h_0 = U x / √d.
+    /// The input features h_0 = U x / √d, n×P.
     pub fn embed(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
         &self.u * x / (x.nrows() as f64).sqrt()
     }

@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::backend::coefficients::stacked;
 
-/// X = [basis, new] [along; fresh].
+/// A block of queries X in coefficients: X = \[basis, new\] \[along; fresh\].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expansion {
     /// C: coefficients along the basis, r×P.
@@ -18,7 +18,7 @@ pub struct Expansion {
 }
 
 impl Expansion {
-    /// [C; S], (r+r')×P.
+    /// The coefficients \[C; S\] of X, (r+r')×P.
     pub fn coefficients(&self) -> DMatrix<f64> {
         stacked(&self.along, &self.fresh)
     }

@@ -20,9 +20,9 @@ use crate::model::Closure;
 /// The queries of one direction, orthonormalised, and the answers to them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Side {
-    /// QF (or QB), n×r.
+    /// Orthonormal queries QF (or QB) that were asked so far, n×r.
     pub basis: DMatrix<f64>,
-    /// AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), n×r.
+    /// Their answers AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), n×r.
     pub answers: DMatrix<f64>,
     /// Θ: the part of the answers that lay along the other side's basis when they were drawn, as
     /// coefficients; r_other×r.
@@ -33,13 +33,13 @@ pub struct Side {
 /// The answer to one query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The query in coefficients.
+    /// The query X, along the stored columns and the new ones.
     pub expansion: Expansion,
-    /// A_new (or B_new), n×r'.
+    /// Answers A_new (or B_new) to the new columns, n×r'.
     pub fresh: DMatrix<f64>,
     /// Its conditioned part along the other side's basis, r_other×r'.
     pub overlap: DMatrix<f64>,
-    /// W⁽⁰⁾Φ (or W⁽⁰⁾ᵀG), n×P.
+    /// The whole answer W⁽⁰⁾Φ (or W⁽⁰⁾ᵀG), n×P.
     pub value: DMatrix<f64>,
     /// t: the conditioned part of `value`, along the other side's basis, r_other×P.
     pub coupling: DMatrix<f64>,
@@ -51,7 +51,7 @@ impl Side {
         Side { basis: empty.clone(), answers: empty, overlap: DMatrix::zeros(0, 0), tolerance }
     }
 
-    /// The number of stored columns.
+    /// The number r of stored columns.
     pub fn rank(&self) -> usize {
         self.basis.ncols()
     }
@@ -95,18 +95,18 @@ fn append_columns(matrix: &mut DMatrix<f64>, new: &DMatrix<f64>) {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
     closure: Closure,
-    /// QF, AF, Θ_F.
+    /// The forward side: queries QF, answers AF and overlap Θ_F.
     pub forward: Side,
-    /// QB, BB, Θ_B.
+    /// The backward side: queries QB, answers BB and overlap Θ_B.
     pub backward: Side,
-    /// What training has made of W⁽⁰⁾.
+    /// What training has made of W⁽⁰⁾, in coefficients.
     pub drift: Drift,
-    /// Forward columns that were there before this step.
+    /// Number of forward columns that were there before this step.
     pub earlier: usize,
 }
 
 impl Memory {
-    /// A matrix that nobody has asked anything yet.
+    /// The memory of a matrix that nobody has asked anything yet.
     pub fn new(width: usize, closure: Closure, drop_tolerance: f64) -> Self {
         Memory {
             closure,
@@ -117,7 +117,8 @@ impl Memory {
         }
     }
 
-    /// W⁽⁰⁾Φ, Φ n×P. Remembered only by [`Memory::remember_forward`].
+    /// Asks for W⁽⁰⁾Φ of n×P features Φ; the answer is remembered only by
+    /// [`Memory::remember_forward`].
     pub fn ask_forward(
         &self,
         phi: &DMatrix<f64>,
@@ -127,7 +128,8 @@ impl Memory {
         self.forward.ask(&self.backward, used, phi, draw)
     }
 
-    /// W⁽⁰⁾ᵀG, G n×P. Remembered only by [`Memory::remember_backward`].
+    /// Asks for W⁽⁰⁾ᵀG of n×P gradients G; the answer is remembered only by
+    /// [`Memory::remember_backward`].
     pub fn ask_backward(
         &self,
         g: &DMatrix<f64>,
@@ -143,7 +145,7 @@ impl Memory {
         self.forward.append(&mut self.backward, answer);
     }
 
-    /// Appends the columns of a backward answer.
+    /// Appends the columns of a backward answer to the memory.
     pub fn remember_backward(&mut self, answer: &Answer) {
         self.backward.append(&mut self.forward, answer);
     }

@@ -11,7 +11,7 @@ use crate::backend::real::Real;
 /// Bytes of a slab, if a panel is not larger. Pages that are never written take no memory.
 pub const SLAB: usize = 32 << 20;
 
-/// A chunk of some columns, wherever they lie.
+/// One chunk of each of some columns, wherever they lie in memory.
 pub type Columns<'a, T> = SmallVec<[&'a Column<T>; 64]>;
 
 /// The stored columns of one network, all of n rows.
@@ -28,7 +28,7 @@ struct Slab<T> {
     used: usize,
 }
 
-/// A panel of an arena: n×c.
+/// Where a panel of an arena lies: n×c entries of one slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     slab: usize,
@@ -43,7 +43,7 @@ pub struct Stack {
     columns: usize,
 }
 
-/// How far an arena was filled.
+/// How far an arena was filled at some time; see [`Arena::forget`].
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     slabs: usize,
@@ -51,12 +51,12 @@ pub struct Mark {
 }
 
 impl<T: Real> Arena<T> {
-    /// Of columns of n rows; empty.
+    /// An empty arena of columns of n rows.
     pub fn new(rows: usize) -> Self {
         Arena { rows, slabs: Vec::new() }
     }
 
-    /// n
+    /// The number n of rows of every column.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -103,7 +103,7 @@ impl<T: Real> Arena<T> {
         self.append(&mut forgotten, columns, write)
     }
 
-    /// All columns, to be read.
+    /// All columns that are stored, to be read.
     pub fn stored(&self) -> Stored<'_, T> {
         match self.slabs.split_last() {
             Some((last, full)) => Stored { full, last: &chunks(&last.entries)[..last.used] },
@@ -111,12 +111,12 @@ impl<T: Real> Arena<T> {
         }
     }
 
-    /// How far it is filled.
+    /// How far the arena is filled now.
     pub fn mark(&self) -> Mark {
         Mark { slabs: self.slabs.len(), used: self.slabs.last().map_or(0, |slab| slab.used) }
     }
 
-    /// Forgets everything since `mark`.
+    /// Forgets all columns that were appended since `mark`.
     pub fn forget(&mut self, mark: Mark) {
         self.slabs.truncate(mark.slabs);
         if let Some(last) = self.slabs.last_mut() {
@@ -144,7 +144,7 @@ fn take<T: Real>(length: usize) -> Vec<T> {
     spare.unwrap_or_else(|| zeros(usual))
 }
 
-/// Columns of an arena while they are read.
+/// The columns of an arena while they are read.
 #[derive(Clone, Copy)]
 pub struct Stored<'a, T> {
     full: &'a [Slab<T>],
@@ -152,7 +152,7 @@ pub struct Stored<'a, T> {
 }
 
 impl<'a, T: Real> Stored<'a, T> {
-    /// A chunk of every column of `stack`.
+    /// Chunk `chunk` of every column of `stack`.
     pub fn chunk(self, stack: &Stack, chunk: usize) -> impl Iterator<Item = &'a Column<T>> {
         stack.panels.iter().flat_map(move |place| self.panel_chunk(place, chunk))
     }
@@ -167,7 +167,7 @@ impl<'a, T: Real> Stored<'a, T> {
         stack.panels.iter().map(move |place| self.panel_chunk(place, chunk))
     }
 
-    /// The columns of `stack` as they are, for tests.
+    /// The columns of `stack` in f64, entry by entry, for tests.
     pub fn dense(self, stack: &Stack, rows: usize) -> Vec<Vec<f64>> {
         let mut columns = vec![Vec::new(); stack.columns];
         for chunk in 0..chunks_in(rows) {
@@ -181,17 +181,17 @@ impl<'a, T: Real> Stored<'a, T> {
 }
 
 impl Stack {
-    /// r
+    /// The number r of columns in the stack.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Columns of each panel.
+    /// The number of columns of each panel of the stack.
     pub fn widths(&self) -> impl Iterator<Item = usize> + '_ {
         self.panels.iter().map(|place| place.columns)
     }
 
-    /// Appends the columns of `other`.
+    /// Appends the columns of the stack `other`.
     pub fn join(&mut self, other: &Stack) {
         self.panels.extend(&other.panels);
         self.columns += other.columns;

@@ -7,10 +7,10 @@ use nalgebra::DMatrix;
 /// margin of a thousand.
 const RESOLUTION: f64 = 1e-13;
 
-/// R = S over the kept columns, from the leading columns of the residual X: X ≈ Q S.
+/// The factor S of a residual X ≈ Q S over its kept columns, from its Gram matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factor {
-    /// Columns that bring something new, ascending.
+    /// Columns of X that bring something new, ascending.
     pub kept: Vec<usize>,
     /// S, kept × settled: upper echelon with positive pivots.
     pub rows: DMatrix<f64>,

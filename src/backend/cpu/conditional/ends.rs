@@ -15,9 +15,9 @@ use crate::data::Samples;
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// Columns that follow their gradients.
+/// Columns that follow their gradients: V, or h_0 in the place of U.
 pub struct Trained<T> {
-    /// Those of now.
+    /// The columns as they are now, n rows each.
     pub columns: Panel<T>,
     /// Once there is momentum.
     velocity: Option<Panel<T>>,
@@ -28,7 +28,7 @@ impl<T: Format> Trained<T> {
         Trained { columns, velocity: None }
     }
 
-    /// V, n×O.
+    /// The readout weights V at initialisation, n×O.
     pub fn readout(noise: &dyn Noise, width: usize, outputs: usize) -> Self {
         let mut v = Panel::zeros(width, outputs);
         tiles::sum_with(v.tiles_mut(), 0, |tile, mut v, _| {
@@ -89,12 +89,11 @@ impl<T: Format> Trained<T> {
     }
 }
 
-/// All samples of one set and their h_0 = U x d^{-1/2}, n×P. It is linear in U, so that it has an
-/// update and a velocity of its own.
+/// The lower end of the network: a set of samples and h_0 of each.
 pub struct Inputs<T> {
-    /// The set.
+    /// The samples of the set.
     pub samples: Samples,
-    /// h_0
+    /// The input features h_0 of all of them, n×P.
     pub h: Trained<T>,
 }
 

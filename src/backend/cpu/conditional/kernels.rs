@@ -36,11 +36,11 @@ kernel! {
     combine(q: Near<T>, k: &[T], start: Start<T>, y: &mut [Column<T>]) = combine_body
 }
 kernel! {
-    /// x ← φ(x)
+    /// Applies the activation in place: x ← φ(x).
     value(activation: Activation, x: &mut [Column<T>]) = value_body
 }
 kernel! {
-    /// x ← φ'(x)
+    /// Applies its derivative in place: x ← φ'(x).
     slope(activation: Activation, x: &mut [Column<T>]) = slope_body
 }
 kernel! {
@@ -48,11 +48,11 @@ kernel! {
     add_product(a: &[Column<T>], x: &[Column<T>], y: &mut [Column<T>]) -> f64 = add_product_body
 }
 kernel! {
-    /// The sum of (x − y)², in f64.
+    /// The sum of (x − y)² over all entries, in f64.
     squared_distance(x: &[Column<T>], y: &[Column<T>]) -> f64 = squared_distance_body
 }
 kernel! {
-    /// Whether all entries are finite.
+    /// Whether all entries of some columns are finite.
     all_finite(x: &[Column<T>]) -> bool = all_finite_body
 }
 

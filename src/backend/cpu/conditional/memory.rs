@@ -21,9 +21,9 @@ const DRAWN: usize = 128;
 /// The queries of one direction, orthonormalised, and the answers to them.
 #[derive(Clone, Debug)]
 pub struct Side {
-    /// QF (or QB), n×r.
+    /// Orthonormal queries QF (or QB) that were asked so far, n×r.
     pub basis: Stack,
-    /// AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), n×r.
+    /// Their answers AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), n×r.
     pub answers: Stack,
     /// Θ: the part of the answers along the other side's basis, r_other×r.
     pub overlap: DMatrix<f64>,
@@ -49,7 +49,7 @@ impl Side {
         Side { basis: Stack::default(), answers: Stack::default(), overlap }
     }
 
-    /// r
+    /// The number r of stored columns.
     pub fn rank(&self) -> usize {
         self.basis.columns()
     }
@@ -143,18 +143,18 @@ impl Side {
 #[derive(Clone, Debug)]
 pub struct Memory {
     closure: Closure,
-    /// QF, AF, Θ_F.
+    /// The forward side: queries QF, answers AF and overlap Θ_F.
     pub forward: Side,
-    /// QB, BB, Θ_B.
+    /// The backward side: queries QB, answers BB and overlap Θ_B.
     pub backward: Side,
-    /// What training has made of W⁽⁰⁾.
+    /// What training has made of W⁽⁰⁾, in coefficients.
     pub drift: Drift,
-    /// Forward columns that were there before this step.
+    /// Number of forward columns that were there before this step.
     pub earlier: usize,
 }
 
 impl Memory {
-    /// A matrix that nobody has asked anything yet.
+    /// The memory of a matrix that nobody has asked anything yet.
     pub fn new(closure: Closure) -> Self {
         let (forward, backward) = (Side::new(), Side::new());
         Memory { closure, forward, backward, drift: Drift::new(), earlier: 0 }
@@ -189,7 +189,7 @@ impl Memory {
         self.forward.append(&mut self.backward, answer);
     }
 
-    /// Appends the columns of a backward answer.
+    /// Appends the columns of a backward answer to the memory.
     pub fn remember_backward(&mut self, answer: &Answer) {
         self.backward.append(&mut self.forward, answer);
     }
@@ -229,7 +229,7 @@ impl<T: Format> Image<T> {
         }
     }
 
-    /// The number of new columns.
+    /// The number r' of new columns of the answer.
     pub fn fresh(&self) -> usize {
         self.fresh
     }

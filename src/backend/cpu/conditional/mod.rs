@@ -77,7 +77,7 @@ pub struct Conditional<T: Format> {
 }
 
 impl<T: Format> Conditional<T> {
-    /// A network at initialisation, computed with `set`.
+    /// A network at its initialisation, computed with the instruction set `set`.
     pub fn new(
         network: Network,
         noise: Box<dyn Noise>,
@@ -128,7 +128,7 @@ impl<T: Format> Conditional<T> {
         &self.signal
     }
 
-    /// Where the columns of [`Conditional::layers`] are.
+    /// The arena that holds the columns of [`Conditional::layers`].
     pub fn arena(&self) -> &Arena<T> {
         &self.arena
     }

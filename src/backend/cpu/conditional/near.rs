@@ -10,27 +10,27 @@ use super::panel::Column;
 /// lies. So every product of a pass asks for its share of the pass's next chunk.
 #[derive(Clone, Copy)]
 pub struct Near<'a, T> {
-    /// The chunk.
+    /// The chunk of the columns that are read.
     pub here: &'a [&'a Column<T>],
-    /// What will be needed.
+    /// Chunks of columns that will be needed next, to be fetched meanwhile.
     pub ahead: &'a [&'a Column<T>],
 }
 
 impl<'a, T> Near<'a, T> {
-    /// Columns that are in the cache already.
+    /// Columns that are in the cache already; nothing is fetched.
     pub fn only(here: &'a [&'a Column<T>]) -> Self {
         Near { here, ahead: &[] }
     }
 }
 
-/// What will be needed, dealt out to the products of a pass.
+/// Columns that will be needed next, dealt out to the products of a pass.
 pub struct Ahead<'a, T> {
     columns: &'a [&'a Column<T>],
     products: usize,
 }
 
 impl<'a, T> Ahead<'a, T> {
-    /// `columns`, while `products` products are done.
+    /// Deals `columns` out to the next `products` products.
     pub fn new(columns: &'a [&'a Column<T>], products: usize) -> Self {
         Ahead { columns, products }
     }
@@ -47,13 +47,13 @@ impl<'a, T> Ahead<'a, T> {
     }
 }
 
-/// What a combination is added to.
+/// What a combination of columns is added to.
 #[derive(Clone, Copy)]
 pub enum Start<'a, T> {
-    /// Nothing.
+    /// Nothing: the result is overwritten.
     Zero,
-    /// What is there.
+    /// The columns that are in the result's place already.
     Here,
-    /// These columns.
+    /// These columns, as many as the result has.
     From(&'a [Column<T>]),
 }

@@ -29,7 +29,7 @@ use crate::rng::normal::Instructions;
 /// is taken off once more.
 const LEAST_NEWS: f64 = 0.5;
 
-/// X = \[Q, new\] \[along; fresh\].
+/// A block of queries X in coefficients: X = \[Q, new\] \[along; fresh\].
 #[derive(Clone, Debug)]
 pub struct Expansion {
     /// Coefficients along the stored columns, r×P.
@@ -38,12 +38,12 @@ pub struct Expansion {
     pub fresh: DMatrix<f64>,
     /// The new orthonormal columns, r' of them.
     pub new: Stack,
-    /// Which columns of X brought them, ascending.
+    /// Which columns of X brought the new ones, ascending.
     pub kept: Vec<usize>,
 }
 
 impl Expansion {
-    /// \[along; fresh\]
+    /// The coefficients \[along; fresh\] of X, (r+r')×P.
     pub fn coefficients(&self) -> DMatrix<f64> {
         stacked(&self.along, &self.fresh)
     }

@@ -7,20 +7,20 @@
 use crate::backend::cpu::simd::hints::prefer_huge_pages;
 use crate::backend::real::Real;
 
-/// Rows of a chunk.
+/// Rows of a chunk: what is worked on at a time in the first-level cache.
 pub const CHUNK: usize = 512;
-/// Chunks of a tile.
+/// Chunks of a tile, which one thread works on.
 pub const TILE: usize = 8;
 
-/// A chunk of one column.
+/// The 512 rows of one chunk of one column.
 pub type Column<T> = [T; CHUNK];
 
-/// Chunks of a column of n rows.
+/// The number of chunks of a column of n rows.
 pub fn chunks_in(rows: usize) -> usize {
     rows.div_ceil(CHUNK)
 }
 
-/// The number of tiles of n rows.
+/// The number of tiles of a column of n rows.
 pub fn tiles_in(rows: usize) -> usize {
     rows.div_ceil(CHUNK * TILE)
 }
@@ -30,7 +30,7 @@ pub fn chunks_of(tile: usize, rows: usize) -> std::ops::Range<usize> {
     tile * TILE..((tile + 1) * TILE).min(chunks_in(rows))
 }
 
-/// Zeroes the rows beyond n of a chunk.
+/// Sets the rows of chunk `chunk` beyond n to zero.
 pub fn clear_padding<T: Real>(columns: &mut [Column<T>], chunk: usize, rows: usize) {
     let there = rows - chunk * CHUNK;
     if there < CHUNK {
@@ -52,17 +52,17 @@ impl<T: Real> Panel<T> {
         Panel { rows, columns, entries: zeros(chunks_in(rows) * columns) }
     }
 
-    /// n
+    /// The number n of rows of every column.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// c
+    /// The entries of column `column`, without the rows beyond n.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// One chunk, column by column.
+    /// Chunk `chunk` of all columns, column by column.
     pub fn chunk(&self, chunk: usize) -> &[Column<T>] {
         &chunks(&self.entries)[chunk * self.columns..(chunk + 1) * self.columns]
     }
@@ -79,14 +79,14 @@ impl<T: Real> Panel<T> {
     }
 }
 
-/// One tile of a panel.
+/// One tile of a panel, to be written to by one thread.
 pub struct TileMut<'a, T> {
     columns: usize,
     chunks: &'a mut [Column<T>],
 }
 
 impl<T> TileMut<'_, T> {
-    /// A chunk by its place in the tile.
+    /// Chunk number `place` of this tile, column by column.
     pub fn chunk(&mut self, place: usize) -> &mut [Column<T>] {
         &mut self.chunks[place * self.columns..(place + 1) * self.columns]
     }

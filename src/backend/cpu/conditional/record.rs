@@ -15,12 +15,13 @@ pub struct Recorder<T> {
 }
 
 impl<T: Format> Recorder<T> {
-    /// Nothing seen yet.
+    /// The recorder of a network of which nothing was recorded yet.
     pub fn new(probe: &Probe) -> Self {
         Recorder { initial: vec![None; probe.layers.len()] }
     }
 
-    /// Looks at the vectors of `layer` if it is probed; the first look sets the reference.
+    /// A snapshot of the vectors of `layer` if it is probed; the first one sets the reference of
+    /// movements.
     pub fn look(
         &mut self,
         set: Instructions,

@@ -30,12 +30,12 @@ pub fn add_combination<T: Format>(
     });
 }
 
-/// Whether there is anything but zeros.
+/// Whether a matrix has any entry that is not zero.
 pub fn nonzero(matrix: &DMatrix<f64>) -> bool {
     matrix.iter().any(|x| *x != 0.0)
 }
 
-/// All rows zero.
+/// Sets all rows of a panel to zero.
 pub fn clear<T: Format>(panel: &mut Panel<T>) {
     let rows = panel.rows();
     tiles::sum_with(panel.tiles_mut(), 0, |tile, mut panel, _| {
@@ -45,11 +45,11 @@ pub fn clear<T: Format>(panel: &mut Panel<T>) {
     });
 }
 
-/// What one forward layer gives besides its rows.
+/// What one forward layer gives besides its rows of h.
 pub struct Ascent {
-    /// Whether all of h is.
+    /// Whether all entries of h are finite.
     pub finite: bool,
-    /// Sum of squares of the rows of `moved`; 0 without.
+    /// Sum of squares of the rows that were only looked at, (W − W⁽⁰⁾)φ; 0 without them.
     pub moved: f64,
 }
 
@@ -115,13 +115,13 @@ fn optional_tiles<T: Format>(
     }
 }
 
-/// What one backward layer gives besides its rows.
+/// What one backward layer gives besides its rows of g.
 pub struct Descent {
-    /// Sum of squares of the coupling with columns of earlier steps.
+    /// Sum of squares of the coupling with forward columns of earlier steps.
     pub past: f64,
-    /// With those of this step.
+    /// Sum of squares of the coupling with forward columns of this step.
     pub same: f64,
-    /// Whether all of g is.
+    /// Whether all entries of g are finite.
     pub finite: bool,
 }
 
@@ -187,7 +187,7 @@ pub fn descend<T: Format>(
     Descent { past: sums[1], same: sums[2], finite: sums[0] == 0.0 }
 }
 
-/// The sum of squares of all entries.
+/// The sum of squares of all entries of a panel.
 pub fn squares<T: Format>(set: Instructions, x: &Panel<T>) -> f64 {
     let n = x.rows();
     let zero = vec![[T::ZERO; CHUNK]; x.columns()];
@@ -199,7 +199,7 @@ pub fn squares<T: Format>(set: Instructions, x: &Panel<T>) -> f64 {
     sums[0]
 }
 
-/// Whether every entry is finite.
+/// Whether every entry of a panel is finite.
 pub fn finite<T: Format>(set: Instructions, x: &Panel<T>) -> bool {
     let n = x.rows();
     let sums = tiles::sum(n, 1, |tile, out| {

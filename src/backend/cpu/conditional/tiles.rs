@@ -11,7 +11,7 @@ pub fn sum(rows: usize, length: usize, work: impl Fn(usize, &mut [f64]) + Sync) 
     sum_with(tiles, length, |tile, (), out| work(tile, out))
 }
 
-/// The same, each tile with something of its own to work on.
+/// The same sum, where each tile has something of its own to work on.
 pub fn sum_with<I: Send>(
     tiles: Vec<I>,
     length: usize,

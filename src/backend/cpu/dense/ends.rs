@@ -13,7 +13,7 @@ use crate::model::Scales;
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// U and V.
+/// The input weights U and the readout weights V of a network, and their training.
 pub struct Ends<T> {
     set: Instructions,
     /// U, n×d.
@@ -39,7 +39,7 @@ pub fn step_of<T: Real>(update: &Update, rate: f64) -> (Step<T>, f64) {
 }
 
 impl<T: Format> Ends<T> {
-    /// Initial weights.
+    /// The ends of a network at initialisation.
     pub fn sample(
         set: Instructions,
         noise: &dyn Noise,
@@ -59,12 +59,12 @@ impl<T: Format> Ends<T> {
         Ends { set, input: Trained::new(input), readout, velocity: None, x }
     }
 
-    /// h_0 = U x / √d of samples that [`Ends::update`] will train on.
+    /// Writes h_0 = U x / √d of samples that [`Ends::update`] will train on.
     pub fn embed_batch(&mut self, samples: &Samples, h: &mut Vectors<T>) {
         self.x = self.embed(samples, h);
     }
 
-    /// h_0 = U x / √d; X.
+    /// Writes h_0 = U x / √d of some samples, and returns their inputs X, d×P.
     pub fn embed(&self, samples: &Samples, h: &mut Vectors<T>) -> Vectors<T> {
         let d = samples.dimension;
         let entry = |j, p: usize| T::of(samples.inputs[p * d + j]);
@@ -158,12 +158,12 @@ impl<T: Format> Ends<T> {
         }
     }
 
-    /// U, for tests.
+    /// The input weights U, n×d, for tests.
     pub fn input(&self) -> &Weights<T> {
         &self.input.weights
     }
 
-    /// V, for tests.
+    /// The readout weights V, n×O, for tests.
     pub fn readout(&self) -> &Vectors<T> {
         &self.readout
     }

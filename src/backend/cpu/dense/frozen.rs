@@ -21,7 +21,7 @@ use crate::backend::{Network, Update};
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// W_l.
+/// The matrix W_l of one layer, frozen in bf16, with what training adds to it in factors.
 pub struct Frozen<T> {
     set: Instructions,
     /// W⁽⁰⁾

@@ -17,7 +17,8 @@ use crate::backend::real::Real;
 use crate::backend::vectors::{Piece, ROWS};
 
 kernel! {
-    /// [`super::products::forward`] of a matrix in bf16.
+    /// The rows of W X that belong to some tiles of a matrix W in bf16; see
+    /// [`super::products::forward`].
     forward_half(w: &[Block<bf16>], x: &[Piece<T>], y: &mut [Piece<T>]) = forward_half_body
 }
 kernel! {

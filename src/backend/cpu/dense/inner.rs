@@ -13,7 +13,7 @@ use crate::model::{self, Activation};
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 
-/// W1_l and the pre-activation that it makes.
+/// The inner matrix W1_l of a two-layer block, and the pre-activation z_l that it makes.
 pub struct Inner<T> {
     set: Instructions,
     activation: Activation,
@@ -52,12 +52,12 @@ impl<T: Format> Inner<T> {
         })
     }
 
-    /// The vectors of a batch that are to have room.
+    /// The vectors z and φ(z) of a batch, which the caller gives their size.
     pub fn vectors_mut(&mut self) -> [&mut Vectors<T>; 2] {
         [&mut self.z, &mut self.value]
     }
 
-    /// φ(z), which W2 reads.
+    /// φ(z_l) of the last batch, which W2 reads.
     pub fn value(&self) -> &Vectors<T> {
         &self.value
     }
@@ -70,7 +70,7 @@ impl<T: Format> Inner<T> {
         finite
     }
 
-    /// The same of samples of which nothing is kept.
+    /// Writes z and φ(z) of samples of which nothing is kept; whether z is finite.
     pub fn answer(
         &self,
         phi: &Vectors<T>,
@@ -86,7 +86,7 @@ impl<T: Format> Inner<T> {
         finite
     }
 
-    /// Mean square over rows and samples of z − z⁽⁰⁾; the first look sets the reference.
+    /// Mean square over rows and samples of z − z⁽⁰⁾; the first call sets the reference z⁽⁰⁾.
     pub fn movement(&mut self) -> f64 {
         let initial = self.initial.get_or_insert_with(|| self.z.clone());
         let difference = |(z, initial): (&T, &T)| (z.widen() - initial.widen()).powi(2);
@@ -111,7 +111,7 @@ impl<T: Format> Inner<T> {
         T::of(self.scales.forward)
     }
 
-    /// W1, for tests.
+    /// The inner matrix W1_l with its training, for tests.
     pub fn matrix(&self) -> &Explicit<T> {
         &self.matrix
     }

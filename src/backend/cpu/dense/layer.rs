@@ -16,14 +16,14 @@ use crate::rng::normal::Instructions;
 /// W_l (W2 of a two-layer block, whose W1 is an [`super::inner::Inner`]), all its numbers in T or the
 /// initial ones frozen in bf16.
 pub enum Layer<T> {
-    /// In T.
+    /// All numbers of the matrix, in T.
     Explicit(Explicit<T>),
-    /// In bf16, and a drift.
+    /// The initial numbers in bf16, and a low-rank drift in T.
     Frozen(Frozen<T>),
 }
 
 impl<T: Format> Layer<T> {
-    /// W φ; with `moved`, what becomes (W − W⁽⁰⁾) φ.
+    /// Writes W φ to `y`; with `moved`, (W − W⁽⁰⁾) φ to it.
     pub fn forward(&self, phi: &Vectors<T>, y: &mut Vectors<T>, moved: Option<&mut Vectors<T>>) {
         match self {
             Layer::Explicit(layer) => layer.forward(phi, y, moved),
@@ -46,7 +46,7 @@ impl<T: Format> Layer<T> {
     }
 }
 
-/// A matrix with all its numbers.
+/// A matrix that is kept with all its numbers in T.
 pub struct Explicit<T> {
     set: Instructions,
     weights: Trained<T>,
@@ -114,12 +114,12 @@ impl<T: Format> Explicit<T> {
         }
     }
 
-    /// W
+    /// The weights W that forward passes use.
     pub fn weights(&self) -> &Weights<T> {
         &self.weights.weights
     }
 
-    /// W̃ of closure `gia`.
+    /// The independent weights W̃ that carry gradients in closure `gia`; None elsewhere.
     pub fn backward_weights(&self) -> Option<&Weights<T>> {
         self.backward.as_ref().map(|backward| &backward.weights)
     }

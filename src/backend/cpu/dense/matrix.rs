@@ -11,7 +11,7 @@ use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::{Piece, Vectors};
 use crate::rng::normal::Instructions;
 
-/// Y = W X; with `moved`, W⁽⁰⁾ and what becomes (W − W⁽⁰⁾) X.
+/// Writes Y = W X; with `moved`, which holds W⁽⁰⁾, also (W − W⁽⁰⁾) X.
 pub fn multiply<T: Format>(
     set: Instructions,
     w: &Weights<T>,
@@ -38,7 +38,7 @@ pub fn multiply<T: Format>(
     }
 }
 
-/// Y = W X of a matrix in bf16.
+/// Writes Y = W X of a matrix W in bf16.
 pub fn multiply_half<T: Format>(
     set: Instructions,
     w: &Weights<bf16>,
@@ -53,7 +53,7 @@ pub fn multiply_half<T: Format>(
     }
 }
 
-/// Y = Wᵀ G of a matrix in bf16.
+/// Writes Y = Wᵀ G of a matrix W in bf16.
 pub fn multiply_transposed_half<T: Format>(
     set: Instructions,
     w: &Weights<bf16>,
@@ -74,22 +74,22 @@ pub fn multiply_transposed_half<T: Format>(
     }
 }
 
-/// A matrix that can be trained.
+/// A weight matrix that is trained, with its velocity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained<T> {
-    /// W
+    /// The weights W as they are now.
     pub weights: Weights<T>,
     /// v, once there is momentum.
     velocity: Option<Weights<T>>,
 }
 
 impl<T: Format> Trained<T> {
-    /// At rest.
+    /// A matrix that was not trained yet.
     pub fn new(weights: Weights<T>) -> Self {
         Trained { weights, velocity: None }
     }
 
-    /// Y = WᵀG (unless None), then the `step` of W by D = Σ_p g_p s_pᵀ.
+    /// Writes Y = WᵀG (unless None), then makes the `step` of W by D = Σ_p g_p s_pᵀ.
     pub fn descend(
         &mut self,
         set: Instructions,

@@ -37,7 +37,7 @@ use frozen::Frozen;
 use inner::Inner;
 use layer::{Explicit, Layer};
 
-/// One run of the dense engine, weights in `T`.
+/// One run of the dense engine, with weights in `T`.
 pub struct Dense<T> {
     network: Network,
     probe: Probe,
@@ -66,7 +66,7 @@ pub struct Dense<T> {
 }
 
 impl<T: Format> Dense<T> {
-    /// A network at initialisation, computed with `set`.
+    /// A network at its initialisation, computed with the instruction set `set`.
     pub fn new(
         network: Network,
         noise: &dyn Noise,
@@ -84,8 +84,8 @@ impl<T: Format> Dense<T> {
         Dense::of(layers, network, noise, probe, samples, set)
     }
 
-    /// The same with its initial hidden weights rounded to bf16, where they stay; of one-layer
-    /// blocks only.
+    /// A network at its initialisation whose initial hidden weights are rounded to bf16, where they
+    /// stay; of one-layer blocks only.
     pub fn frozen(
         network: Network,
         noise: &dyn Noise,
@@ -130,17 +130,17 @@ impl<T: Format> Dense<T> {
         }
     }
 
-    /// Layers 1..=L, for tests.
+    /// The matrices of layers 1..=L that write the residual stream, for tests.
     pub fn layers(&self) -> &[Layer<T>] {
         &self.layers
     }
 
-    /// Those of two-layer blocks, for tests.
+    /// The inner matrices of two-layer blocks, for tests; none where blocks have one layer.
     pub fn inner(&self) -> &[Inner<T>] {
         &self.inner
     }
 
-    /// U and V, for tests.
+    /// The input and readout weights U and V, for tests.
     pub fn ends(&self) -> &Ends<T> {
         &self.ends
     }

@@ -9,21 +9,23 @@ use crate::backend::vectors::{Piece, ROWS};
 use crate::model::Activation;
 
 kernel! {
-    /// y ← φ(x)
+    /// Writes y ← φ(x), entry by entry.
     value(activation: Activation, x: &[Piece<T>], y: &mut [Piece<T>]) = value_body
 }
 kernel! {
-    /// y ← carry · x + scale · y; whether all of it is finite.
+    /// Adds a branch to the residual stream, y ← carry · x + scale · y; whether all of it is
+    /// finite.
     advance(x: &[Piece<T>], y: &mut [Piece<T>], carry: T, scale: T) -> bool = advance_body
 }
 kernel! {
-    /// g ← carry · g + scale · φ'(h) ∘ y; whether all of it is finite.
+    /// Carries gradients through an activation, g ← carry · g + scale · φ'(h) ∘ y; whether all of
+    /// it is finite.
     descend(
         activation: Activation, h: &[Piece<T>], y: &[Piece<T>], g: &mut [Piece<T>], carry: T, scale: T
     ) -> bool = descend_body
 }
 kernel! {
-    /// y_p ← k_p x_p for every sample p.
+    /// Scales the vector of every sample p by its own factor, y_p ← k_p x_p.
     scale(k: &[T], x: &[Piece<T>], y: &mut [Piece<T>]) = scale_body
 }
 

@@ -24,13 +24,13 @@ use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
 use crate::backend::vectors::{Piece, ROWS};
 
-/// Tiles of a block of rows.
+/// Tiles of four rows in a block of 32 rows.
 pub const TILES: usize = ROWS / TILE;
 
 /// What becomes of W once it has been read: of the sum D = Σ_p g_p s_pᵀ over samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step<T> {
-    /// Nothing.
+    /// Nothing: W stays as it is.
     Keep,
     /// W ← W − η λ W + D
     Plain {
@@ -48,11 +48,11 @@ pub enum Step<T> {
     },
 }
 
-/// Some rows of (W − W⁽⁰⁾) X.
+/// Some rows of (W − W⁽⁰⁾) X, to be written beside those of W X.
 pub struct Moved<'a, T> {
-    /// Their tiles of W⁽⁰⁾.
+    /// Tiles of W⁽⁰⁾ that belong to these rows.
     pub initial: &'a [Block<T>],
-    /// What they become.
+    /// The rows of (W − W⁽⁰⁾) X, to be written to.
     pub y: &'a mut [Piece<T>],
 }
 
@@ -171,7 +171,7 @@ fn tile<R: Register, W, const P: usize, const N: usize>(
     four
 }
 
-/// Registers of a row that are walked together.
+/// Registers of a row of weights that are walked together.
 pub(super) const REGISTERS: usize = 2;
 
 /// Tiles that are done to a block of columns before the next: what is added to in Y stays near.
@@ -208,7 +208,7 @@ fn backward_body<R: Register, const C: usize, const FUSED: bool>(
     }
 }
 
-/// Asks for a block.
+/// Asks the cache for a block of weights.
 #[inline(always)]
 pub(super) fn prefetch<T>(block: &Block<T>) {
     block.iter().for_each(|row| prefetch_rows(row, 0..ROWS));
@@ -273,7 +273,7 @@ fn block<R: Register>(
     }
 }
 
-/// y_p += rowsᵀ g_p
+/// Adds rowsᵀ g_p to every y_p.
 #[inline(always)]
 pub(super) fn add_transposed<R: Register>(
     rows: &[[R; REGISTERS]; TILE],

@@ -10,13 +10,13 @@ use crate::backend::real::Real;
 use crate::backend::vectors::ROWS;
 use crate::rng::noise::{Entry, Noise};
 
-/// Rows that are walked together.
+/// Rows of a weight matrix that are walked together.
 pub const TILE: usize = 4;
 
-/// 32 columns of four rows.
+/// 32 columns of the four rows of a tile.
 pub type Block<W> = [[W; ROWS]; TILE];
 
-/// A matrix, m×n.
+/// A weight matrix with m rows and n columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights<W> {
     rows: usize,
@@ -25,7 +25,7 @@ pub struct Weights<W> {
 }
 
 impl<W: Copy + Default + Send + Sync> Weights<W> {
-    /// m×n zeros.
+    /// A matrix with m rows and n columns of zeros.
     pub fn zeros(rows: usize, columns: usize) -> Self {
         let blocks = rows.div_ceil(TILE) * columns.div_ceil(ROWS);
         let mut blocks = vec![[[W::default(); ROWS]; TILE]; blocks];
@@ -33,42 +33,42 @@ impl<W: Copy + Default + Send + Sync> Weights<W> {
         Weights { rows, columns, blocks }
     }
 
-    /// m
+    /// The number m of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// n
+    /// The number n of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Blocks of a tile of rows.
+    /// The number of blocks in a tile of rows.
     pub fn width(&self) -> usize {
         self.columns.div_ceil(ROWS)
     }
 
-    /// Tiles of rows.
+    /// The number of tiles of rows.
     pub fn tiles(&self) -> usize {
         self.rows.div_ceil(TILE)
     }
 
-    /// All blocks, tile by tile.
+    /// All blocks of the matrix, tile by tile.
     pub fn blocks(&self) -> &[Block<W>] {
         &self.blocks
     }
 
-    /// All blocks; what is beyond m and n has to stay zero.
+    /// All blocks of the matrix, to be written to; what is beyond m and n has to stay zero.
     pub fn blocks_mut(&mut self) -> &mut [Block<W>] {
         &mut self.blocks
     }
 
-    /// Entry (i, j).
+    /// The entry of row i and column j.
     pub fn at(&self, i: usize, j: usize) -> W {
         self.blocks[i / TILE * self.width() + j / ROWS][i % TILE][j % ROWS]
     }
 
-    /// m×n, of columns drawn by `draw` as T and stored by `store`.
+    /// A matrix with m rows and n columns, its columns drawn by `draw` as T and stored by `store`.
     pub fn draw<T: Real>(
         rows: usize,
         columns: usize,
@@ -98,7 +98,7 @@ impl<W: Copy + Default + Send + Sync> Weights<W> {
     }
 }
 
-/// The columns of a weight matrix, in order, as `draw` of [`Weights::draw`] wants them.
+/// Draws the columns of a weight matrix, in order, as `draw` of [`Weights::draw`] wants them.
 pub fn gaussians<'a, T: Real>(
     noise: &'a dyn Noise,
     entry: impl Fn(u32) -> Entry + Sync + 'a,
@@ -106,7 +106,7 @@ pub fn gaussians<'a, T: Real>(
     move |j, column| T::draw(noise, entry(j as u32), 0, column)
 }
 
-/// n×n Gaussians, column j those of `entry(j)`, stored by `store`.
+/// An n×n matrix of Gaussians, its column j those of `entry(j)`, stored by `store`.
 pub fn draw_weights<T: Real, W: Copy + Default + Send + Sync>(
     noise: &dyn Noise,
     width: usize,

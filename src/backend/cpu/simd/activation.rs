@@ -12,7 +12,8 @@ pub use tables::Tables;
 
 use crate::model::Activation;
 
-/// x ← φ(x). `FUSED` as in [`crate::backend::real::Real::mul_add`].
+/// Applies the activation in place, x ← φ(x); `FUSED` as in
+/// [`crate::backend::real::Real::mul_add`].
 #[inline(always)]
 pub fn value<T: Tables, const FUSED: bool, const N: usize>(activation: Activation, x: &mut [T; N]) {
     match activation {
@@ -25,7 +26,8 @@ pub fn value<T: Tables, const FUSED: bool, const N: usize>(activation: Activatio
     }
 }
 
-/// x ← φ'(x). `FUSED` as in [`crate::backend::real::Real::mul_add`].
+/// Applies its derivative in place, x ← φ'(x); `FUSED` as in
+/// [`crate::backend::real::Real::mul_add`].
 #[inline(always)]
 pub fn slope<T: Tables, const FUSED: bool, const N: usize>(activation: Activation, x: &mut [T; N]) {
     match activation {

@@ -5,12 +5,12 @@ use super::lanes::{self, Array, Register};
 
 /// A format with everything that kernels are made of.
 pub trait Format: Tables {
-    /// What any processor of the target has registers for.
+    /// Registers that any processor of the target has.
     type Portable: Register<Real = Self>;
-    /// AVX2 registers.
+    /// The registers of the AVX2 instructions.
     #[cfg(target_arch = "x86_64")]
     type Avx2: Register<Real = Self>;
-    /// AVX-512 registers.
+    /// The registers of the AVX-512 instructions.
     #[cfg(target_arch = "x86_64")]
     type Avx512: Register<Real = Self>;
 }

@@ -1,6 +1,6 @@
 //! Hints to the memory system: lines that are about to be read, and huge pages.
 
-/// Asks for the line that holds row `row` of `column`.
+/// Asks the cache for the line that holds row `row` of `column`.
 #[inline(always)]
 pub fn prefetch<T>(column: &[T], row: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -14,7 +14,7 @@ pub fn prefetch<T>(column: &[T], row: usize) {
     let _ = (column, row);
 }
 
-/// Asks for the lines that hold some rows of `column`.
+/// Asks the cache for the lines that hold some rows of `column`.
 #[inline(always)]
 pub fn prefetch_rows<T>(column: &[T], rows: std::ops::Range<usize>) {
     let line = 64 / size_of::<T>();

@@ -13,12 +13,12 @@ use super::activation::Tables;
 pub trait Register: Copy {
     /// The format.
     type Real: Tables;
-    /// As wide a register of binary64.
+    /// A register of binary64 with as many bits.
     type Wide: Register<Real = f64>;
     /// Numbers in it.
     const LANES: usize;
 
-    /// All lanes the same.
+    /// A register whose lanes are all `x`.
     fn splat(x: Self::Real) -> Self;
     /// The `at`-th register of some rows of a column.
     fn load(column: &[Self::Real], at: usize) -> Self;
@@ -26,9 +26,9 @@ pub trait Register: Copy {
     fn load_wide(column: &[Self::Real], at: usize) -> Self::Wide;
     /// The `at`-th register of some rows of a column in bf16, exactly.
     fn load_half(column: &[bf16], at: usize) -> Self;
-    /// Writes the `at`-th register of a column.
+    /// Writes to the place of the `at`-th register of a column.
     fn store(self, column: &mut [Self::Real], at: usize);
-    /// self · a + b
+    /// The product and sum self · a + b, lane by lane.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// Halves added to each other, until one number is left.
     fn sum(self) -> f64;

@@ -5,24 +5,25 @@ use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
 use super::Size;
 
-/// \[layer\]\[member\]; side 0 has the forward queries, side 1 the backward ones.
+/// What networks remember: stored columns of all layers and members, and the small matrices beside
+/// them, \[layer\]\[member\]; side 0 has the forward queries, side 1 the backward ones.
 pub struct Columns<T> {
-    /// QF, QB
+    /// Orthonormal queries QF and QB that were asked so far.
     pub basis: [Buffer<T>; 2],
-    /// AF, BB
+    /// Their answers AF and BB by the initial weights.
     pub answers: [Buffer<T>; 2],
-    /// Θ_F, Θ_B
+    /// Overlaps Θ_F and Θ_B of one side's answers with the other side's queries.
     pub overlap: [Buffer<f64>; 2],
-    /// M
+    /// What training has made of the initial weights: M, in the coefficients of QB and QF.
     pub drift: Buffer<f64>,
-    /// N, once there is momentum.
+    /// Velocity N of M; None while there is no momentum.
     pub velocity: Option<Buffer<f64>>,
-    /// Ranks and factors.
+    /// Ranks of both sides and factors of each matrix.
     pub states: Buffer<LayerState>,
 }
 
 impl<T: Number> Columns<T> {
-    /// Of matrices that nobody has asked anything yet.
+    /// Empty columns, of matrices that nobody has asked anything yet.
     pub fn new(device: &Device, size: Size) -> Result<Self, Fault> {
         let columns = || device.zeros(size.matrices() * size.capacity * size.ld);
         let square = || device.zeros(size.matrices() * size.square());
@@ -37,7 +38,7 @@ impl<T: Number> Columns<T> {
         })
     }
 
-    /// Gives M a velocity.
+    /// Gives M a velocity, where it has none yet.
     pub fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
         if self.velocity.is_none() {
             self.velocity = Some(device.zeros(size.matrices() * size.square())?);

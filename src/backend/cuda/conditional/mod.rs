@@ -36,34 +36,34 @@ use workspace::Room;
 /// Numbers of a column are padded to a multiple of this.
 pub const PADDING: usize = 32;
 
-/// Sizes of all arrays.
+/// The sizes that all arrays of a crew follow from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Networks.
+    /// Number of networks in flight.
     pub members: usize,
-    /// n
+    /// Width n of the hidden layers.
     pub width: usize,
-    /// L
+    /// Depth L: the number of residual blocks.
     pub depth: usize,
-    /// d
+    /// Dimension d of the inputs.
     pub dimension: usize,
-    /// O
+    /// Number O of outputs.
     pub outputs: usize,
-    /// Training and test samples together.
+    /// Number of training and test samples together.
     pub all: usize,
-    /// n, padded.
+    /// Width n, padded: numbers from one column to the next.
     pub ld: usize,
     /// The most columns that a side of a layer can have.
     pub capacity: usize,
 }
 
 impl Size {
-    /// Weight matrices of all members.
+    /// Number of weight matrices of all members.
     pub fn matrices(&self) -> usize {
         self.members * self.depth
     }
 
-    /// Numbers of a matrix in coefficients.
+    /// Numbers of a matrix in coefficients, of which there is room for.
     pub fn square(&self) -> usize {
         self.capacity * self.capacity
     }
@@ -75,28 +75,28 @@ pub fn capacity(width: usize, passes: usize, batch: usize) -> usize {
     (passes * batch).min(width)
 }
 
-/// What a crew is made of.
+/// Networks of one shape that are to go step by step together.
 #[derive(Clone, Debug)]
 pub struct Ensemble<'a> {
-    /// Every member.
+    /// The shape that all of them have.
     pub network: Network,
-    /// Of each member.
+    /// Seed of the noise of each network.
     pub seeds: &'a [u64],
-    /// How each reads its noise.
+    /// How each network reads its noise.
     pub noise: BrownianPath,
-    /// What is kept.
+    /// What is kept of recorded passes.
     pub probe: Probe,
-    /// Training and test samples.
+    /// Training samples and test samples.
     pub samples: (Samples, Samples),
-    /// Samples of an update.
+    /// Number B of samples of an update.
     pub batch: usize,
-    /// Passes of the whole training, the last one included.
+    /// Number of passes of the whole training, the last one included.
     pub passes: usize,
 }
 
 /// Columns that follow their gradients, of all members.
 pub struct Trained<T> {
-    /// Those of now.
+    /// The columns as they are now, of all members.
     pub values: Buffer<T>,
     velocity: Option<Buffer<T>>,
 }
@@ -119,19 +119,19 @@ impl<T: Number> Trained<T> {
     }
 }
 
-/// What a pass sends back down.
+/// What a pass of all members sends back down.
 pub struct Signal {
-    /// P×O a member
+    /// Signal χ at the outputs, P×O a member.
     pub chi: Buffer<f64>,
-    /// P×O a member
+    /// Labels of the samples, P×O a member.
     pub labels: Buffer<f64>,
-    /// P factors a member with which g enters updates.
+    /// Factors with which columns of g enter updates, P a member.
     pub k: Buffer<f64>,
-    /// What g_0 of each sample does to h_0 of all: P × all a member.
+    /// Inner products of inputs, by which g_0 of each sample moves h_0 of all: P × all a member.
     pub products: Buffer<f64>,
 }
 
-/// Networks in flight.
+/// Networks of the conditional engine that are in flight on one device.
 pub struct Conditional<T: Number> {
     device: Arc<Device>,
     launcher: Launcher,
@@ -157,7 +157,7 @@ pub struct Conditional<T: Number> {
 }
 
 impl<T: Number> Conditional<T> {
-    /// Networks at initialisation.
+    /// Networks at their initialisation.
     ///
     /// # Errors
     /// When the device has not enough memory, or fails.

@@ -24,7 +24,7 @@ pub struct Recorder<T> {
 }
 
 impl<T: Number> Recorder<T> {
-    /// Nothing seen yet of passes of `samples` samples.
+    /// The recorder of passes of `samples` samples, of which none was recorded yet.
     pub fn new(device: &Device, size: Size, probe: &Probe, samples: usize) -> Result<Self, Fault> {
         let (probes, count) = (probe.layers.len(), probe.rows.min(size.width));
         Ok(Recorder {
@@ -37,7 +37,8 @@ impl<T: Number> Recorder<T> {
         })
     }
 
-    /// Looks at `vectors` of the probed layers, each of which begins where `first` says.
+    /// Snapshots of `vectors` at the probed layers, each of which begins where `first` says; the
+    /// first ones set the reference of movements.
     pub fn look(
         &mut self,
         device: &Device,
@@ -88,12 +89,13 @@ impl<T: Number> Recorder<T> {
     }
 }
 
-/// What a layer's last query left of one member.
+/// Sums that a layer's last query left of one member.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerSums {
-    /// Squares of couplings along the other side's columns, and of M C.
+    /// Sums of squares of the couplings along the other side's columns, and of M C.
     pub along: [f64; 2],
-    /// Of rows: couplings past and same, or (going up, the second) what has moved where weights decay.
+    /// Sums of squares of rows: couplings past and same, or (going up, the second) what has moved
+    /// where weights decay.
     pub rows: [f64; 2],
 }
 

@@ -12,24 +12,24 @@ const FEW: usize = 32;
 /// Rows of a vector that one block sums by itself.
 const SUMMED: usize = 1 << 14;
 
-/// Blocks that sum up a vector of so many numbers.
+/// Number of blocks that sum up a vector of so many numbers.
 pub fn summands(numbers: usize) -> usize {
     numbers.div_ceil(SUMMED).min(PARTS)
 }
 
-/// What follows from n and P.
+/// How the rows of columns are shared out, by their length and the number of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// S: samples of a thread, by which kernels are named.
+    /// Samples that one thread works on, by which kernels are named.
     pub samples_of_thread: usize,
-    /// Rows of a part.
+    /// Rows of one part of a column.
     pub height: usize,
-    /// Parts
+    /// Number of parts of a column.
     pub parts: usize,
 }
 
 impl Shape {
-    /// For columns of `ld` numbers and `samples` samples.
+    /// The shape for columns of `ld` numbers and `samples` samples.
     pub fn new<T: Number>(ld: usize, samples: usize) -> Shape {
         let samples_of_thread = if samples <= 8 { 2 } else { 8 };
         let groups = samples.div_ceil(samples_of_thread).next_power_of_two().min(4);
@@ -39,26 +39,27 @@ impl Shape {
         Shape { samples_of_thread, height, parts: ld.div_ceil(height) }
     }
 
-    /// Teams, and blocks of each, of `members` networks on a device that holds `resident` blocks.
+    /// Number of teams, and of thread blocks in each, of `members` networks on a device that holds
+    /// `resident` blocks.
     pub fn teams(self, members: usize, resident: usize) -> (usize, usize) {
         let blocks = (resident / members).clamp(1, self.parts);
         (members.min(resident / blocks), blocks)
     }
 }
 
-/// Numbers of the small matrices of a team that asks about `samples` samples.
+/// Numbers in the small matrices of a team that asks about `samples` samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Small {
-    /// Sums in parts.
+    /// Numbers for sums in parts, in f64.
     pub partials: usize,
-    /// Everything else, in f64.
+    /// Numbers for all other small matrices, in f64.
     pub scratch: usize,
-    /// Columns that are kept, and what was decided.
+    /// Numbers for the columns that are kept, and for what was decided.
     pub choices: usize,
 }
 
 impl Small {
-    /// With up to `capacity` stored columns.
+    /// The numbers with up to `capacity` stored columns.
     pub fn new(shape: Shape, capacity: usize, samples: usize) -> Small {
         let tall = (capacity + samples) * samples;
         Small {
@@ -68,7 +69,7 @@ impl Small {
         }
     }
 
-    /// Enough for any of these numbers of samples: fewer may take more parts.
+    /// Enough numbers for any of these numbers of samples: fewer may take more parts.
     pub fn most<T: Number>(ld: usize, capacity: usize, numbers: &[usize]) -> Small {
         let of = |&samples: &usize| Small::new(Shape::new::<T>(ld, samples), capacity, samples);
         let none = Small { partials: 0, scratch: 0, choices: 0 };

@@ -13,26 +13,26 @@ use crate::data::Samples;
 use crate::model::{Closure, Loss};
 use crate::rng::noise::{BrownianPath, Direction, Entry, Purpose, Query};
 
-/// What stays the same for all passes of a network.
+/// What stays the same for all passes of a crew, and launches them.
 pub struct Launcher {
-    /// Of all arrays.
+    /// The sizes of all arrays.
     pub size: Size,
-    /// Every member.
+    /// The shape of every member.
     pub network: Network,
-    /// How each reads its noise.
+    /// How each member reads its noise.
     pub noise: BrownianPath,
-    /// Of each member.
+    /// Seed of the noise of each member.
     pub seeds: Buffer<u64>,
     /// Inputs of all samples, d numbers each.
     pub inputs: Buffer<f64>,
-    /// What changes from step to step.
+    /// What changes from step to step: the step, rates, momentum and weight decay.
     pub parameters: Buffer<StepParameters>,
-    /// Where each member left the finite numbers first.
+    /// Where each member left the finite numbers first, counted through all steps.
     pub first_nonfinite: Buffer<u64>,
 }
 
 impl Launcher {
-    /// Of a pass.
+    /// The order in which a pass comes by its places.
     pub fn places(&self) -> Places {
         Places { depth: self.size.depth }
     }
@@ -62,7 +62,7 @@ impl Launcher {
         }
     }
 
-    /// h_0 of all samples at initialisation.
+    /// Computes h_0 of all samples at initialisation.
     pub fn embed<T: Number>(&self, device: &Device, h: &Trained<T>) -> Result<(), Fault> {
         device.inputs::<T>(&self.lower_end(h), self.members())
     }
@@ -93,7 +93,7 @@ impl Launcher {
         device.read::<T>(&ends, self.members())
     }
 
-    /// g_L … g_0 of the signal that is there.
+    /// Computes g_L … g_0 of the signal that is in the workspace.
     pub fn backward<T: Number>(
         &self,
         device: &Device,
@@ -230,7 +230,7 @@ impl Launcher {
         }
     }
 
-    /// χ of f and the labels.
+    /// Computes the signal χ at the outputs from f and the labels.
     pub fn loss<T: Number>(
         &self,
         device: &Device,
@@ -243,7 +243,7 @@ impl Launcher {
         device.loss(&ends, self.members())
     }
 
-    /// g_L of χ.
+    /// Computes the signal g_L that enters the last layer from χ.
     pub fn signal<T: Number>(
         &self,
         device: &Device,
@@ -254,7 +254,7 @@ impl Launcher {
         device.signal::<T>(&self.upper_end_of_training(room, v, signal), self.members())
     }
 
-    /// All updates of a pass.
+    /// Makes all updates of a pass: of M, h_0 and V.
     pub fn update<T: Number>(
         &self,
         device: &Device,
@@ -291,7 +291,7 @@ impl Launcher {
     }
 }
 
-/// The samples of training and test, one after the other.
+/// Inputs of the samples of training and test, one after the other.
 pub fn joined(train: &Samples, test: &Samples) -> Vec<f64> {
     [&train.inputs[..], &test.inputs].concat()
 }

@@ -5,76 +5,77 @@ use super::super::device::{Address, Buffer, Device, Number};
 use super::Size;
 use super::shape::{Shape, Small, summands};
 
-/// Vectors \[level\]\[member\]\[sample\]\[row\], padded to a multiple of 32 rows.
+/// Memory for a pass of some samples of every member; vectors lie
+/// \[level\]\[member\]\[sample\]\[row\], padded to a multiple of 32 rows.
 pub struct Room<T> {
-    /// What follows from P, now.
+    /// The number of samples at present, and what follows from it.
     pub now: Turn,
     turns: Vec<Turn>,
-    /// Positions among all samples, P a member or P for all, and in the data set.
+    /// Positions of the samples among all samples, P a member or P for all.
     pub positions: Buffer<u32>,
-    /// Positions in the data set.
+    /// Positions of the samples in the data set.
     pub indices: Buffer<u32>,
-    /// h by level.
+    /// Features h of the levels that are kept.
     pub hidden: Buffer<T>,
-    /// The level of h_0 … h_L.
+    /// The level that h_0 … h_L have each.
     pub levels: Buffer<u32>,
-    /// What is left of a query.
+    /// What is left of a query after its projection.
     pub residual: Buffer<T>,
-    /// \[C; S\] of the last query.
+    /// Coefficients \[C; S\] of the last query of each direction.
     pub coefficients: [Buffer<f64>; 2],
-    /// Two numbers a member and layer.
+    /// Sums of squares in coefficients, two a member and layer.
     pub squares: Buffer<f64>,
-    /// Two a member, layer and part.
+    /// Sums of squares of rows, two a member, layer and part.
     pub row_squares: Buffer<f64>,
-    /// P×O a member
+    /// Outputs f, P×O a member.
     pub f: Buffer<f64>,
-    /// The same in parts of rows.
+    /// Outputs f in parts of rows, to be added up.
     pub f_parts: Buffer<f64>,
-    /// A counter a team.
+    /// Counters at which the blocks of a team wait for each other.
     pub arrivals: Buffer<u32>,
-    /// Of each team.
+    /// How much of the small matrices each team has.
     pub small: Small,
-    /// Sums in parts.
+    /// Sums in parts, team by team.
     pub partials: Buffer<f64>,
-    /// Small matrices.
+    /// Small matrices in f64, team by team.
     pub scratch: Buffer<f64>,
-    /// Choices
+    /// Columns that are kept and what was decided, team by team.
     pub choices: Buffer<u32>,
-    /// Of samples that are remembered, or only evaluated.
+    /// Whether the samples are remembered, or only evaluated.
     pub kind: Kind<T>,
     levels_of: Vec<usize>,
     size: Size,
 }
 
-/// What follows from a number of samples.
+/// A number of samples, and what follows from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
-    /// P
+    /// Number P of samples.
     pub samples: usize,
-    /// Of its sweeps.
+    /// How the rows of a sweep are shared out.
     pub shape: Shape,
-    /// Teams, and blocks of each.
+    /// Number of teams, and of thread blocks in each.
     pub teams: (usize, usize),
 }
 
-/// What samples leave behind.
+/// What samples leave behind, and the memory for it.
 pub enum Kind<T> {
-    /// Trained on: signals and sums of couplings.
+    /// Samples that are trained on, with signals and sums of couplings.
     Remembered {
-        /// g by slot.
+        /// Gradients g by slot.
         signal: Buffer<T>,
-        /// The slot of g_0 … g_L.
+        /// The slot that g_0 … g_L have each.
         slots: Buffer<u32>,
-        /// The same on the host.
+        /// The same slots on the host.
         slots_of: Vec<usize>,
-        /// Couplings added up over layers.
+        /// Couplings added up over layers, by when columns were appended.
         accumulated: [Buffer<T>; 2],
     },
-    /// Nothing: new columns and their answers live for a layer.
+    /// Samples that are only evaluated: new columns and their answers live for a layer.
     Forgotten {
-        /// N
+        /// New columns of the layer at hand.
         news: Buffer<T>,
-        /// A_new
+        /// Their answers by the initial weights.
         fresh: Buffer<T>,
     },
 }
@@ -151,7 +152,7 @@ impl<T: Number> Room<T> {
         })
     }
 
-    /// Whether it has room for so many samples.
+    /// Whether there is memory for so many samples.
     pub fn is_for(&self, samples: usize) -> bool {
         self.turns.iter().any(|turn| turn.samples == samples)
     }
@@ -162,12 +163,12 @@ impl<T: Number> Room<T> {
         self.now = *turn.unwrap_or(&self.now);
     }
 
-    /// Numbers of a vector of all members.
+    /// Numbers of one level of all members.
     pub fn vectors(&self) -> usize {
         self.size.members * self.now.samples * self.size.ld
     }
 
-    /// Rows of a layer's coefficients.
+    /// Rows of the coefficients of a layer.
     pub fn rows(&self) -> usize {
         match self.kind {
             Kind::Remembered { .. } => self.size.capacity,
@@ -175,12 +176,12 @@ impl<T: Number> Room<T> {
         }
     }
 
-    /// h_l
+    /// Where h_l of all members begins.
     pub fn hidden(&self, l: usize) -> Address {
         self.hidden.at(self.levels_of[l] * self.vectors())
     }
 
-    /// g_l, where they are remembered.
+    /// Where g_l of all members begins; null where samples are only evaluated.
     pub fn signal(&self, l: usize) -> Address {
         match &self.kind {
             Kind::Remembered { signal, slots_of, .. } => signal.at(slots_of[l] * self.vectors()),

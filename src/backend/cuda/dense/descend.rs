@@ -12,20 +12,20 @@ use crate::model::Loss;
 
 /// What training needs beside the forward pass of a batch.
 pub struct Descent<T> {
-    /// g of the layer in hand, of all members.
+    /// Gradients g of the layer at hand, of all members.
     pub g: Buffer<T>,
-    /// P factors a member with which g enters updates.
+    /// Factors with which columns of g enter updates, P a member.
     pub k: Buffer<f64>,
-    /// P×O a member
+    /// Signal χ at the outputs, P×O a member.
     pub chi: Buffer<f64>,
-    /// P×O a member
+    /// Labels of the samples, P×O a member.
     pub labels: Buffer<f64>,
-    /// A product that is added to another, or looked at.
+    /// A product that is added to another, or recorded.
     pub product: Buffer<T>,
 }
 
 impl<T: Number> Descent<T> {
-    /// For `samples` samples.
+    /// Memory for passes of `samples` samples.
     pub fn new(device: &Device, size: Size, samples: usize) -> Result<Self, Fault> {
         let vectors = size.members * samples * size.ld;
         let outputs = size.members * samples * size.outputs;
@@ -54,7 +54,7 @@ impl Sweep {
         }
     }
 
-    /// χ of f and the labels.
+    /// Computes the signal χ at the outputs from f and the labels.
     pub fn loss<T: Number>(
         &self,
         device: &Device,
@@ -70,7 +70,7 @@ impl Sweep {
         device.loss(&ends, self.size.members as u32)
     }
 
-    /// g_L of χ.
+    /// Computes the signal g_L that enters the last layer from χ.
     pub fn signal<T: Number>(
         &self,
         device: &Device,
@@ -81,7 +81,7 @@ impl Sweep {
         device.signal::<T>(&ends, self.size.members as u32)
     }
 
-    /// g_{l−1} of g_l, and the step of W_l if `moves`.
+    /// Computes g_{l−1} of g_l, and makes the step of W_l if `moves`.
     pub fn descend<T: Number>(
         &self,
         device: &Device,
@@ -213,7 +213,7 @@ impl Sweep {
         device.append::<T>(&s, self.size.members as u32)
     }
 
-    /// The steps of U and V.
+    /// Makes the steps of U and V.
     pub fn step_ends<T: Number>(
         &self,
         device: &Device,

@@ -14,19 +14,19 @@ use super::Size;
 use crate::backend::Update;
 use crate::backend::coefficients::Shares;
 
-/// Of all members and layers.
+/// The drift of all hidden matrices of all members, in factors.
 pub struct Drift<T> {
-    /// G: \[layer\]\[member\]\[row\]\[column\].
+    /// Factor G of gradients, \[layer\]\[member\]\[row\]\[column\].
     pub g: Buffer<T>,
-    /// S
+    /// Factor S of features, laid out as G.
     pub s: Buffer<T>,
-    /// α, on the device.
+    /// Share α of every update in the weights, on the device.
     pub alpha: Buffer<f64>,
     shares: Shares,
 }
 
 impl<T: Number> Drift<T> {
-    /// Room for so many updates.
+    /// A drift of nothing, with room for so many updates.
     pub fn new(device: &Device, size: Size, updates: usize) -> Result<Self, Fault> {
         let count = size.depth * size.members * size.drift();
         Ok(Drift {
@@ -37,17 +37,17 @@ impl<T: Number> Drift<T> {
         })
     }
 
-    /// Updates so far.
+    /// Number of updates so far.
     pub fn updates(&self) -> usize {
         self.shares.of_updates().len()
     }
 
-    /// a
+    /// The share a of the initial weights in W; 1 without weight decay.
     pub fn kept(&self) -> f64 {
         self.shares.kept()
     }
 
-    /// The step after the factors of an update were appended.
+    /// Makes the step after the factors of an update were appended.
     pub fn step(&mut self, device: &Device, update: &Update) -> Result<(), Fault> {
         self.shares.update(update);
         let alpha: Vec<f64> = self.shares.of_updates().collect();

@@ -37,36 +37,36 @@ use workspace::Room;
 /// Numbers of a row are padded to a multiple of this.
 pub const PADDING: usize = 32;
 
-/// Sizes of all arrays.
+/// The sizes that all arrays of a crew follow from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Networks.
+    /// Number of networks in flight.
     pub members: usize,
-    /// n
+    /// Width n of the hidden layers.
     pub width: usize,
-    /// L
+    /// Depth L: the number of residual blocks.
     pub depth: usize,
-    /// d
+    /// Dimension d of the inputs.
     pub dimension: usize,
-    /// O
+    /// Number O of outputs.
     pub outputs: usize,
-    /// B: samples of an update.
+    /// Number B of samples of an update.
     pub batch: usize,
-    /// n, padded.
+    /// Width n, padded: numbers from one row to the next.
     pub ld: usize,
-    /// d, padded.
+    /// Dimension d, padded: numbers from one row of U to the next.
     pub ld_input: usize,
-    /// Columns of a drift, padded; 0 where there is none.
+    /// Columns of a factor of the drift, padded; 0 where there is none.
     pub ld_drift: usize,
 }
 
 impl Size {
-    /// Numbers of a hidden matrix.
+    /// Numbers of one hidden matrix.
     pub fn matrix(&self) -> usize {
         self.width * self.ld
     }
 
-    /// Numbers of a layer of all members.
+    /// Numbers of one layer's matrices of all members.
     pub fn layer(&self) -> usize {
         self.members * self.matrix()
     }
@@ -77,26 +77,27 @@ impl Size {
     }
 }
 
-/// What a crew is made of.
+/// Networks of one shape that are to go step by step together.
 #[derive(Clone, Debug)]
 pub struct Ensemble<'a> {
-    /// Every member.
+    /// The shape that all of them have.
     pub network: Network,
-    /// Of each member.
+    /// Seed of the noise of each network.
     pub seeds: &'a [u64],
-    /// How each reads its noise.
+    /// How each network reads its noise.
     pub noise: BrownianPath,
-    /// What is kept.
+    /// What is kept of recorded passes.
     pub probe: Probe,
-    /// Training and test samples.
+    /// Training samples and test samples.
     pub samples: (Samples, Samples),
-    /// Samples of an update.
+    /// Number B of samples of an update.
     pub batch: usize,
-    /// Initial hidden weights frozen in bf16, for so many updates at most.
+    /// Number of updates, at most, where initial hidden weights are frozen in bf16; None where
+    /// weights are kept in full.
     pub frozen: Option<usize>,
 }
 
-/// Networks in flight.
+/// Networks of the dense engine that are in flight on one device.
 pub struct Dense<T: Number> {
     device: Arc<Device>,
     network: Network,
@@ -122,7 +123,7 @@ pub struct Dense<T: Number> {
 }
 
 impl<T: Number> Dense<T> {
-    /// Networks at initialisation.
+    /// Networks at their initialisation.
     ///
     /// # Errors
     /// When the device has not enough memory, or fails.
@@ -171,7 +172,7 @@ impl<T: Number> Dense<T> {
         })
     }
 
-    /// Entry (i, j) of W_l of a member, by row and column; for tests.
+    /// The entries (i, j) of W_l of a member, by row and column; for tests.
     ///
     /// # Errors
     /// As of [`crate::backend::crew::Crew::forward`].

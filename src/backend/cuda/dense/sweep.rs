@@ -13,15 +13,15 @@ use super::weights::{Hidden, Weights};
 use super::workspace::Room;
 use crate::model::{Activation, Scales};
 
-/// What stays the same for all passes of a network.
+/// What stays the same for all passes of a crew, and launches them.
 pub struct Sweep {
-    /// Of all arrays.
+    /// The sizes of all arrays.
     pub size: Size,
-    /// φ
+    /// The activation φ of the hidden layers.
     pub activation: Activation,
-    /// Powers of n and L.
+    /// The factors with every power of n and L.
     pub scales: Scales,
-    /// What changes from step to step.
+    /// What changes from step to step: the step, rates, momentum and weight decay.
     pub parameters: Buffer<StepParameters>,
     /// Of every member, the first place of a pass where a number was not finite, counted through all
     /// steps; the largest u64 before there is one.
@@ -29,7 +29,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Of a pass.
+    /// The order in which a pass comes by its places.
     pub fn places(&self) -> Places {
         Places { depth: self.size.depth }
     }
@@ -234,7 +234,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// What the kernels of the upper end take.
+    /// The arguments of the kernels of the output layer.
     pub fn ends<T: Number>(&self, weights: &Weights<T>, room: &Room<T>) -> OutputLayer {
         OutputLayer {
             v: weights.readout.weights.at(0),

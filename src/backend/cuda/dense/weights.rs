@@ -13,7 +13,7 @@ use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
 /// Explicit matrices and, once there is momentum, their velocities.
 pub struct Trained<T> {
-    /// Of all members.
+    /// The weights as they are now, of all members.
     pub weights: Buffer<T>,
     /// Laid out as the weights.
     pub velocity: Option<Buffer<T>>,
@@ -38,22 +38,22 @@ impl<T: Number> Trained<T> {
     }
 }
 
-/// W_1 … W_L: \[layer\]\[member\]\[row\]\[column\].
+/// The hidden weights W_1 … W_L, \[layer\]\[member\]\[row\]\[column\].
 pub enum Hidden<T> {
-    /// All numbers in T.
+    /// All numbers of the weights, in T.
     Full {
-        /// W
+        /// The weights W of forward passes.
         forward: Trained<T>,
-        /// W̃ of closure `gia`
+        /// The independent weights W̃ that carry gradients in closure `gia`; None elsewhere.
         backward: Option<Trained<T>>,
     },
-    /// The initial ones in bf16, and a drift.
+    /// The initial numbers in bf16, and a drift.
     Frozen {
-        /// W⁽⁰⁾
+        /// The initial weights W⁽⁰⁾ of forward passes.
         forward: Buffer<u16>,
-        /// W̃⁽⁰⁾ of closure `gia`
+        /// The initial weights W̃⁽⁰⁾ that carry gradients in closure `gia`; None elsewhere.
         backward: Option<Buffer<u16>>,
-        /// W − W⁽⁰⁾
+        /// What training adds to them, W − W⁽⁰⁾ without weight decay.
         drift: Drift<T>,
     },
 }
@@ -65,21 +65,22 @@ struct Source {
     noise: BrownianPath,
 }
 
-/// All weights.
+/// All weights of all members, and the noise that they were drawn from.
 pub struct Weights<T> {
     source: Source,
-    /// U: \[member\]\[row\]\[coordinate\].
+    /// Input weights U: \[member\]\[row\]\[coordinate\].
     pub input: Trained<T>,
-    /// The hidden ones.
+    /// The hidden weights of all layers.
     pub hidden: Hidden<T>,
-    /// V: \[member\]\[output\]\[row\].
+    /// Readout weights V: \[member\]\[output\]\[row\].
     pub readout: Trained<T>,
     /// W − W⁽⁰⁾ of one layer, once it was asked for.
     moved: Option<Buffer<T>>,
 }
 
 impl<T: Number> Weights<T> {
-    /// Draws those of seeds `seeds`, whose noise is read as `noise`, that of any of them.
+    /// Draws the weights of the networks of `seeds`, whose noise is read as `noise`, that of any of
+    /// them.
     pub fn draw(
         device: &Device,
         size: Size,
@@ -127,7 +128,7 @@ impl<T: Number> Weights<T> {
         Ok(Weights { source, input, hidden, readout, moved: None })
     }
 
-    /// W_l − W_l⁽⁰⁾ of all members, the second drawn again.
+    /// Writes W_l − W_l⁽⁰⁾ of all members, the second drawn again, and returns where it begins.
     pub fn moved(&mut self, device: &Device, size: Size, l: usize) -> Result<Address, Fault> {
         if self.moved.is_none() {
             self.moved = Some(device.zeros(size.layer())?);

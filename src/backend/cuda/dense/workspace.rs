@@ -7,31 +7,31 @@ use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::{FEW_SAMPLES, parts};
 use super::Size;
 
-/// What one forward pass of some samples fills.
+/// Memory for a forward pass of some samples of every member.
 pub struct Room<T> {
-    /// P
+    /// Number P of samples at present.
     pub samples: usize,
-    /// The most that there is room for.
+    /// The largest number of samples that there is memory for.
     pub most: usize,
     /// Layers that are kept: all of them, or two by turns.
     levels: usize,
-    /// P positions a member, or P for all.
+    /// Positions of the samples, P a member, or P for all.
     pub positions: Buffer<u32>,
-    /// X, each member's.
+    /// Inputs X of the samples of each member.
     pub x: Buffer<T>,
     hidden: Buffer<T>,
     values: Buffer<T>,
-    /// Products in parts.
+    /// Products in parts, to be added up.
     pub parts: Buffer<T>,
-    /// Coefficients along a drift.
+    /// Coefficients along a drift; None where there is none.
     pub along: Option<Buffer<T>>,
-    /// P×O a member.
+    /// Outputs f, P×O a member.
     pub f: Buffer<f64>,
     size: Size,
 }
 
 impl<T: Number> Room<T> {
-    /// For `samples` samples, which keeps every layer or only the last two.
+    /// Memory for `samples` samples, which keeps every layer or only the last two.
     pub fn new(device: &Device, size: Size, samples: usize, every: bool) -> Result<Self, Fault> {
         let levels = if every { size.depth + 1 } else { 2 };
         let vectors = size.members * samples * size.ld;
@@ -56,7 +56,7 @@ impl<T: Number> Room<T> {
         })
     }
 
-    /// Turns to so many samples, at most as many as there is room for.
+    /// Turns to so many samples, at most as many as there is memory for.
     pub fn turn_to(&mut self, device: &Device, samples: usize) -> Result<(), Fault> {
         if samples != self.samples {
             self.samples = samples;
@@ -78,23 +78,23 @@ impl<T: Number> Room<T> {
         l % self.levels * self.size.members * self.stride()
     }
 
-    /// h_l
+    /// Where h_l of all members begins.
     pub fn hidden(&self, l: usize) -> Address {
         self.hidden.at(self.layer(l))
     }
 
-    /// φ(h_l)
+    /// Where φ(h_l) of all members begins.
     pub fn values(&self, l: usize) -> Address {
         self.values.at(self.layer(l))
     }
 
-    /// h_l of all members, on the host.
+    /// Copies h_l of all members to the host.
     pub fn hidden_on_host(&self, device: &Device, l: usize) -> Result<Vec<T>, Fault> {
         let first = self.layer(l);
         device.read_back(&self.hidden, first..first + self.size.members * self.stride())
     }
 
-    /// φ(h_l) of all members, on the host.
+    /// Copies φ(h_l) of all members to the host.
     pub fn values_on_host(&self, device: &Device, l: usize) -> Result<Vec<T>, Fault> {
         let first = self.layer(l);
         device.read_back(&self.values, first..first + self.size.members * self.stride())
@@ -109,7 +109,7 @@ pub fn most_parts(rows: usize, samples: usize) -> usize {
 }
 
 impl Size {
-    /// Parts of a product with n rows.
+    /// Number of parts of a product with n rows and so many samples.
     pub fn parts(&self, samples: usize) -> usize {
         parts(self.width as u32, samples as u32) as usize
     }

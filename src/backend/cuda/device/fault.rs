@@ -9,7 +9,7 @@ use super::image::ImageError;
 /// Why a device cannot go on.
 #[derive(Debug, Error)]
 pub enum Fault {
-    /// No driver library.
+    /// There is no library of the driver on this machine.
     #[error("no NVIDIA driver: its library libcuda.so.1 is not on this machine's loader path")]
     NoDriver,
     /// The driver has fewer devices, or hides them.
@@ -17,37 +17,37 @@ pub enum Fault {
         "no CUDA device {ordinal}: the driver shows {count} (CUDA_VISIBLE_DEVICES may hide some)"
     )]
     NoDevice {
-        /// Asked for.
+        /// Number of the device that was asked for.
         ordinal: usize,
-        /// There are so many.
+        /// Number of devices that the driver shows.
         count: usize,
     },
-    /// The kernels cannot be run on it.
+    /// No kernels could be loaded into the device.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// Its memory is used up.
+    /// The memory of the device is used up.
     #[error("the device is out of memory: {bytes} more bytes were asked for")]
     OutOfMemory {
-        /// Bytes
+        /// Number of bytes that were asked for in vain.
         bytes: usize,
     },
-    /// Anything else the driver says.
+    /// Another call of the driver, or a kernel, has failed.
     #[error("the device failed at {at}: {source}")]
     Driver {
-        /// A kernel, or what was done.
+        /// Name of the kernel, or what was being done.
         at: String,
-        /// The driver's error.
+        /// The error that the driver reports.
         source: DriverError,
     },
 }
 
 impl Fault {
-    /// Of a call that asks for no memory.
+    /// The fault of a call that asks for no memory.
     pub fn of(source: DriverError, at: &str) -> Fault {
         Fault::Driver { at: at.to_owned(), source }
     }
 
-    /// Of a call that asks for memory.
+    /// The fault of a call that asks for memory.
     pub fn of_allocation(source: DriverError, bytes: usize) -> Fault {
         match source.0 {
             CUresult::CUDA_ERROR_OUT_OF_MEMORY => Fault::OutOfMemory { bytes },

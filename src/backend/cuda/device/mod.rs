@@ -36,9 +36,9 @@ pub fn speeds(number: usize) -> Speeds {
     })
 }
 
-/// A format of the device's numbers.
+/// A format of numbers that kernels exist for: f32 or f64.
 pub trait Number: Real + DeviceRepr + ValidAsZeroBits {
-    /// As kernels are named.
+    /// The format in the names of kernels.
     const NAME: &'static str;
 }
 
@@ -62,14 +62,14 @@ pub struct Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// Of number `index`.
+    /// The address of number `index` of the buffer.
     pub fn at(&self, index: usize) -> Address {
         debug_assert!(index < self.slice.len());
         Address(self.address + (index * size_of::<T>()) as u64)
     }
 }
 
-/// A device with the kernels loaded.
+/// A device that is open, with its kernels loaded.
 pub struct Device {
     stream: Arc<CudaStream>,
     functions: HashMap<String, CudaFunction>,
@@ -78,7 +78,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// The device of this number, as the driver counts them.
+    /// Opens the device of this number, as the driver counts them.
     ///
     /// # Errors
     /// Without driver, device or kernels for it.
@@ -97,7 +97,7 @@ impl Device {
         Ok(Device { stream, functions, path })
     }
 
-    /// How many there are.
+    /// The number of devices that the driver shows.
     ///
     /// # Errors
     /// Without driver.
@@ -115,7 +115,7 @@ impl Device {
         }
     }
 
-    /// What it is called.
+    /// The name that the driver gives the device.
     ///
     /// # Errors
     /// When the driver cannot tell.
@@ -124,12 +124,12 @@ impl Device {
         name.map_err(|error| Fault::of(error, "asking for its name"))
     }
 
-    /// Its number, as the driver counts those that this process sees.
+    /// The number of the device, as the driver counts those that this process sees.
     pub fn ordinal(&self) -> usize {
         self.stream.context().ordinal()
     }
 
-    /// Bytes that are free.
+    /// The number of bytes that are free on the device.
     ///
     /// # Errors
     /// When the driver cannot tell.
@@ -140,7 +140,7 @@ impl Device {
         free.map(|(free, _)| free).map_err(|error| Fault::of(error, "asking for free memory"))
     }
 
-    /// What the numbers depend on: the architecture that the kernels were compiled for.
+    /// What its results depend on: the architecture that the kernels were compiled for.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -154,7 +154,7 @@ impl Device {
         self.functions.get(name).ok_or_else(|| missing().into())
     }
 
-    /// Zeros.
+    /// Allocates `count` numbers, all zero.
     pub(in crate::backend::cuda) fn zeros<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         count: usize,
@@ -166,7 +166,7 @@ impl Device {
         Ok(self.buffer(slice))
     }
 
-    /// A copy of host memory.
+    /// Allocates a copy of host memory.
     pub(in crate::backend::cuda) fn copied<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         from: &[T],
@@ -198,7 +198,7 @@ impl Device {
         self.stream.memcpy_htod(from, &mut to).map_err(|error| Fault::of(error, "a copy to it"))
     }
 
-    /// Numbers of a buffer, once all work is done.
+    /// Copies numbers of a buffer to the host, once all work is done.
     pub(in crate::backend::cuda) fn read_back<T: DeviceRepr + Default + Clone>(
         &self,
         from: &Buffer<T>,
@@ -211,7 +211,7 @@ impl Device {
         Ok(to)
     }
 
-    /// A copy of numbers of a buffer, on the device.
+    /// Allocates a copy of numbers of a buffer, on the device.
     pub(in crate::backend::cuda) fn copy_of<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         from: &Buffer<T>,
@@ -223,7 +223,7 @@ impl Device {
         Ok(to)
     }
 
-    /// Zeros again.
+    /// Sets all numbers of a buffer to zero.
     pub(in crate::backend::cuda) fn clear<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         buffer: &mut Buffer<T>,
@@ -232,12 +232,12 @@ impl Device {
         cleared.map_err(|error| Fault::of(error, "clearing memory"))
     }
 
-    /// Until all work is done.
+    /// Waits until all work is done.
     pub(in crate::backend::cuda) fn wait(&self) -> Result<(), Fault> {
         self.stream.synchronize().map_err(|error| Fault::of(error, "a kernel before"))
     }
 
-    /// What `work` launches, to be launched at once and again; it is not started.
+    /// Captures what `work` launches, to be launched at once and again; it is not started.
     pub(in crate::backend::cuda) fn capture(
         &self,
         work: impl FnOnce() -> Result<(), Fault>,
