@@ -26,8 +26,10 @@ fn main() {
         let noise = Box::new(BrownianPath::new(seed, depth as u32, depth as u32));
         let (probe, no_tests) = (Probe::nothing(), train.select([]));
         let mut network = Conditional::new(network, noise, probe, train.clone(), no_tests);
-        let run = engine::train(&mut network, &training, &AtomicBool::new(false));
-        let passes = run.expect("nobody stops it").passes;
+        let Some(run) = engine::train(&mut network, &training, &AtomicBool::new(false)) else {
+            panic!("a run that nobody stops ends");
+        };
+        let passes = run.passes;
         let chi = passes[0].f[0] - 1.0;
         // f after the step less f before, in units of −η χ.
         (passes[1].f[0] - passes[0].f[0]) / (-rate * chi)

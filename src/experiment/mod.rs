@@ -4,7 +4,7 @@
 //! type that is typed and the type that it resolves to, its default, range and example. From these come
 //! what was typed (a `Typed…`, every default absent), the resolved section (nothing left open), the JSON
 //! schema and `docs/experiment.md` ([`manual`]). A resolved experiment is itself a valid experiment file,
-//! and resolving it again changes nothing. [`file`] knows where in the text a field stands.
+//! and resolving it again changes nothing. [`file`](mod@file) knows where in the text a field stands.
 
 mod check;
 mod data;

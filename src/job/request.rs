@@ -23,7 +23,7 @@ pub struct Request {
     /// --markdown`) lists all fields.
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     set: Vec<String>,
-    /// The run directory [default: runs/<name>].
+    /// The run directory [default: `runs/<name>`].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// What carries out the sweeps, instead of the experiment's choice.

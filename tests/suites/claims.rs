@@ -25,8 +25,11 @@ fn experiment(overrides: &[&str]) -> Experiment {
     resolve(source.parse().unwrap(), &source).unwrap().experiment
 }
 
-/// What one seed shows at width n and depth L: observable and sample, depth time, value.
-type Law<'a> = &'a dyn Fn(f64, f64) -> Vec<((Observable, Option<u32>), Option<f64>, f64)>;
+/// An observable with its sample, its depth time, and its value.
+type Value = ((Observable, Option<u32>), Option<f64>, f64);
+
+/// What one seed shows at width n and depth L.
+type Law<'a> = &'a dyn Fn(f64, f64) -> Vec<Value>;
 
 /// Rows of all closures after one update; seeds differ by a few percent.
 fn plant(experiment: &Experiment, law: Law) -> Vec<Row> {
@@ -57,7 +60,7 @@ fn plant(experiment: &Experiment, law: Law) -> Vec<Row> {
     rows
 }
 
-fn laws(n: f64, depth: f64) -> Vec<((Observable, Option<u32>), Option<f64>, f64)> {
+fn laws(n: f64, depth: f64) -> Vec<Value> {
     vec![
         (
             (Observable::ForwardCoupling, None),

@@ -21,9 +21,12 @@ const SMALLER: [&str; 10] = [
     "training.steps=45",
 ];
 
-/// Rows and final files of the smaller job, run once on one thread.
-fn whole() -> &'static (Vec<Row>, BTreeMap<String, Vec<u8>>) {
-    static WHOLE: OnceLock<(Vec<Row>, BTreeMap<String, Vec<u8>>)> = OnceLock::new();
+/// Rows and final files of a run.
+type Run = (Vec<Row>, BTreeMap<String, Vec<u8>>);
+
+/// The smaller job, run once on one thread.
+fn whole() -> &'static Run {
+    static WHOLE: OnceLock<Run> = OnceLock::new();
     WHOLE.get_or_init(|| {
         let (_guard, run) = run_job(JOB, &[&SMALLER[..], &["--threads", "1"]].concat());
         (rows(&run), final_files(&run))
