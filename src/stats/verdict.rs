@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::jackknife::Estimate;
+use crate::numbers::measured;
 
 /// Half the distance between neighbouring half-integer exponents: an interval within it of the
 /// expected exponent tells that exponent from its neighbours.
@@ -115,7 +116,11 @@ pub fn judge(
                 return (
                     Verdict::Contradicted,
                     format!(
-                        "tends to {value:.2e} [{low:.2e}, {high:.2e}], not to 0; last {last:.2e}"
+                        "tends to {} [{}, {}], not to 0; last {}",
+                        measured(value),
+                        measured(low),
+                        measured(high),
+                        measured(last)
                     ),
                 );
             }
@@ -143,7 +148,7 @@ pub fn judge(
                 return (Verdict::Inconclusive, "no interval for the plateau".to_owned());
             };
             let least = STAYS * last;
-            let half = format!("{STAYS} of the last value, {least:.2e}");
+            let half = format!("{STAYS} of the last value, {}", measured(least));
             if low > least {
                 (Verdict::Supported, format!("the interval lies above {half}"))
             } else if high < least {
