@@ -35,7 +35,7 @@
 //! From an experiment file: [`experiment::file::ExperimentFile`] reads it, [`experiment::resolve::resolve`] fills
 //! in its defaults, and [`ensemble`] trains its tasks.
 //!
-//! # The map of the house
+//! # The modules
 //!
 //! Imports go down this list only:
 //!
@@ -52,7 +52,7 @@
 //! * [`store`]: the run directory;
 //! * [`experiment`]: what the user asked for: the experiment file, resolved, and its grid of tasks;
 //! * [`backend`]: how one sweep over the layers is carried out, and what it costs;
-//! * [`data`]: samples: bundled sets, CSV, synthetic;
+//! * [`data`]: samples: bundled sets, files, synthetic;
 //! * [`model`]: activations, parametrizations, losses, closures: each one table;
 //! * [`rng`]: Philox, normals, noise addresses;
 //! * `choice`: enums of words with their names and meanings, one list each;

@@ -49,7 +49,7 @@ section! {
         /// Scale every input to the norm ‖x‖ = √d. Default: false for csv, npy and toy, else true.
         normalize: Option<bool> => bool { example: false, }
         /// The file (csv; npy: of the inputs) or the folder (idx, cifar10) of the samples. Default: none;
-        /// required for these four sources.
+        /// required for csv, npy, idx and cifar10.
         path: Option<PathBuf> => Option<PathBuf> { example: "samples.csv", }
         /// Source npy only, and required there: the file of the labels.
         label_path: Option<PathBuf> => Option<PathBuf> { example: "labels.npy", }

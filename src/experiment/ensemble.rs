@@ -18,7 +18,8 @@ section! {
             range: Range::Within(1.0, WIDEST as f64),
             example: [1024, 4096],
         }
-        /// Depths L, numbers of residual blocks. Depths that divide one another share a noise grid.
+        /// Depths L, numbers of residual blocks. Those that are compared share a noise grid, smallest
+        /// where they divide one another.
         depths: Vec<usize> => Vec<usize> {
             range: Range::Within(1.0, FINEST as f64),
             example: [4, 8, 16, 32],

@@ -11,7 +11,8 @@ choice! {
         /// The finite network itself: backward queries condition on all forward columns so far.
         Exact = "exact",
         /// Backward queries condition on the forward columns of earlier steps only, which drops the
-        /// equal-time part of the backward response; the name does not claim the limit of the source.
+        /// equal-time part of the backward response; the name does not say that this is the limit
+        /// of arXiv 2512.21075.
         Nfd = "nfd",
         /// Gradient-independence assumption: backward weights independent of the forward ones, which
         /// receive the same updates.
