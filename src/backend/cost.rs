@@ -5,7 +5,7 @@
 //! engine computes whatever the backend is here: [`Work::of_dense`], [`Work::of_conditional`].
 
 use super::{EVALUATED_AT_ONCE, Network, Probe};
-use crate::model::{Closure, Groups};
+use crate::model::Groups;
 
 /// What the costs of a run depend on beside its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +108,7 @@ impl Work {
         let (n, passes, batch) = (network.width as f64, run.passes as f64, run.batch as f64);
         let (recorded, fine) = (run.recorded as f64, run.finest as f64);
         let layers = network.matrices_of_a_block();
-        let matrices = if network.closure == Closure::Gia { 2.0 } else { 1.0 };
+        let matrices = network.matrices_of_a_weight();
         let weights = layers * network.depth as f64 * n * n;
         // Read forward, read and written backward, and W⁽⁰⁾ for the own movement; in bf16 read twice.
         let (held, traffic) = match run.frozen {

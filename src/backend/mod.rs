@@ -59,13 +59,16 @@ impl Network {
     /// Whether gradients pass through weights W̃ of their own, in the dense engine.
     ///
     /// # Panics
-    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    /// With a closure that has no dense network: experiments are validated before.
     pub fn own_backward_weights(&self) -> bool {
-        match self.closure {
-            Closure::Exact => false,
-            Closure::Gia => true,
-            Closure::Nfd => panic!("nfd is defined by conditioning: no dense network has its law"),
-        }
+        let name = self.closure.name();
+        assert!(self.closure.has_dense_network(), "no dense network has the law of {name}");
+        self.closure.has_independent_backward_weights()
+    }
+
+    /// Matrices of a weight in the dense engine: W, and W̃ where gradients have weights of their own.
+    pub fn matrices_of_a_weight(&self) -> f64 {
+        if self.closure.has_independent_backward_weights() { 2.0 } else { 1.0 }
     }
 }
 
@@ -104,7 +107,7 @@ impl Probe {
     /// samples.
     pub fn has_kernel(&self, network: &Network, batch: usize) -> bool {
         network.outputs == 1
-            && network.closure != Closure::Gia
+            && !network.closure.has_independent_backward_weights()
             && network.scales.inner.is_none()
             && self.follows_covariances(1, batch)
     }

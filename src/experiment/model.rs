@@ -6,7 +6,7 @@ use super::{Backend, Engine, Storage};
 use super::{Ensemble, TypedExperiment};
 use crate::choice::choice;
 use crate::error::Result;
-use crate::model::{Activation, Block, Closure, Exponents, Groups, Parametrization, ScaleLaw};
+use crate::model::{Activation, Block, Exponents, Groups, Parametrization, ScaleLaw};
 
 choice! {
     /// A group of weights that is trained or kept at its initial values.
@@ -149,8 +149,9 @@ pub fn check_blocks(
         let problem = "engine conditional has no two-layer blocks";
         return check.fail("model.block", problem, help);
     }
-    if ensemble.closures.contains(&Closure::Nfd) {
-        let problem = "closure nfd has no two-layer blocks: it has no dense network";
+    if let Some(closure) = ensemble.closures.iter().find(|closure| !closure.has_dense_network()) {
+        let name = closure.name();
+        let problem = format!("closure {name} has no two-layer blocks: it has no dense network");
         return check.fail("model.block", problem, help);
     }
     if all.contains(&Parametrization::Vanilla) {

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::data::{Labels, Request};
 use crate::error::Result;
-use crate::model::Closure;
 
 const MOST_TASKS: usize = 1 << 20;
 
@@ -82,10 +81,14 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
     let model = typed.model.unwrap_or_default().resolve(&ensemble, &check)?;
     let training = typed.training.resolve(&ensemble, &data, &check)?;
     check_blocks(engine, &model, &ensemble, backend, storage, &check)?;
-    if engine == Engine::Dense && ensemble.closures.contains(&Closure::Nfd) {
+    let no_dense = ensemble.closures.iter().find(|closure| !closure.has_dense_network());
+    if let (Engine::Dense, Some(closure)) = (engine, no_dense) {
+        let name = closure.name();
         return check.fail(
             "ensemble.closures",
-            "closure nfd has no dense network: no single matrix satisfies its two conditions",
+            format!(
+                "closure {name} has no dense network: no single matrix satisfies its two conditions"
+            ),
             "take engine conditional, or closures exact and gia",
         );
     }

@@ -21,6 +21,22 @@ choice! {
 }
 
 impl Closure {
+    /// Whether backward weights are independent of the forward ones, and receive the same updates.
+    pub fn has_independent_backward_weights(self) -> bool {
+        match self {
+            Closure::Exact | Closure::Nfd => false,
+            Closure::Gia => true,
+        }
+    }
+
+    /// Whether a dense network has the law of this closure; if not, it is defined by conditioning alone.
+    pub fn has_dense_network(self) -> bool {
+        match self {
+            Closure::Exact | Closure::Gia => true,
+            Closure::Nfd => false,
+        }
+    }
+
     /// Whether forward queries condition on the backward columns.
     pub fn forward_conditions(self) -> bool {
         self != Closure::Gia

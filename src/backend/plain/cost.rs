@@ -2,7 +2,6 @@
 
 use crate::backend::Network;
 use crate::backend::cost::{Costs, Footprint, RunShape, Speeds, Work};
-use crate::model::Closure;
 
 /// The costs of the conditional engine.
 pub const CONDITIONAL: Costs = Costs {
@@ -33,7 +32,7 @@ fn footprint_of_conditional(network: &Network, run: &RunShape) -> Footprint {
 fn footprint_of_dense(network: &Network, run: &RunShape) -> Footprint {
     let (n, depth) = (network.width as f64, network.depth as f64);
     // W and its initial value; the drift of one layer; W̃ in gia.
-    let matrices = 1.0 + f64::from(u8::from(network.closure == Closure::Gia));
+    let matrices = network.matrices_of_a_weight();
     let layers = network.matrices_of_a_block();
     let weights = n * n * ((layers * matrices * run.copies() + 1.0) * depth + 2.0);
     footprint(network, run, weights, 4.0)

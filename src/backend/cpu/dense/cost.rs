@@ -2,7 +2,6 @@
 
 use crate::backend::cost::{Costs, Footprint, OVERHEAD, RunShape, Speeds, Work};
 use crate::backend::{COVARIANCE_COLUMNS, Network};
-use crate::model::Closure;
 
 /// The costs of this engine. Threads meet after every layer: each has rows of a weight matrix that take
 /// long beside the meeting.
@@ -27,7 +26,7 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let inner = layers - 1.0;
     // z of step 0, where steps are of the same samples.
     let followed = if run.minibatches() { 0.0 } else { inner };
-    let matrices = 1.0 + f64::from(u8::from(network.closure == Closure::Gia));
+    let matrices = network.matrices_of_a_weight();
     let weights = match run.frozen {
         // W, W̃ of gia and their velocities, W⁽⁰⁾ of what reads h; one more while a matrix is drawn.
         false => n * n * ((layers * matrices * trained + 1.0) * depth + 1.0) * size,

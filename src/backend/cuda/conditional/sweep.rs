@@ -11,7 +11,7 @@ use super::workspace::{Kind, Workspace};
 use super::{OutputSignal, Size};
 use crate::backend::Network;
 use crate::data::Samples;
-use crate::model::{Closure, Loss};
+use crate::model::Loss;
 use crate::rng::noise::{BrownianPath, Direction, Entry, Purpose, Query};
 
 /// What all members are at some step.
@@ -170,11 +170,7 @@ impl Launcher {
             ld: ld as u32,
             samples: workspace.now.samples as u32,
             activation: activation as u32,
-            closure: match closure {
-                Closure::Exact => 0,
-                Closure::Nfd => 1,
-                Closure::Gia => 2,
-            },
+            closure: closure as u32,
             skip: u32::from(scales.skip),
             blocks: workspace.now.teams.1 as u32,
             height: workspace.now.shape.height as u32,

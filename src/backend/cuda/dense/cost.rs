@@ -5,7 +5,6 @@ use super::workspace::most_parts;
 use crate::backend::Network;
 use crate::backend::cost::{Costs, Footprint, RunShape, Work};
 use crate::backend::cuda::device::{ALIGNMENT, speeds};
-use crate::model::Closure;
 
 /// The costs of this engine.
 pub const COSTS: Costs = Costs { work: Work::of_dense, footprint, speeds, rows_of_a_thread: None };
@@ -28,7 +27,7 @@ fn device_bytes(network: &Network, run: &RunShape) -> f64 {
     let outputs = network.outputs as f64;
     let (passes, batch) = (run.passes as f64, run.batch as f64);
     let (trained, size) = (run.copies(), run.number as f64);
-    let matrices = if network.closure == Closure::Gia { 2.0 } else { 1.0 };
+    let matrices = network.matrices_of_a_weight();
     let (weights, ld_drift) = match run.frozen {
         // W − W⁽⁰⁾ of one layer too.
         false => (n * ld * (matrices * trained * depth + 1.0) * size, 0.0),
