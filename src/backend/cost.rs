@@ -16,7 +16,7 @@ pub struct RunShape {
     pub test: usize,
     /// Dimension d of the inputs.
     pub dimension: usize,
-    /// Samples P of a pass: all training samples, or those of a minibatch.
+    /// Samples B of a pass: all training samples, or those of a minibatch.
     pub batch: usize,
     /// Number of passes, the last one, which updates nothing, included.
     pub passes: usize,

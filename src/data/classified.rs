@@ -18,7 +18,7 @@ pub trait Classified {
     /// What it is called in errors.
     fn name(&self) -> String;
 
-    /// d
+    /// Dimension d of an input.
     fn dimension(&self) -> usize;
 
     /// The class of every record.

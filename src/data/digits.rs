@@ -7,7 +7,7 @@ use flate2::read::GzDecoder;
 use super::classified::{Classified, Part};
 use crate::error::{Error, Result};
 
-/// toy.csv
+/// The two samples of the toy set, as a CSV file.
 pub const TOY: &[u8] = include_bytes!("bundled/toy.csv");
 const DIGITS: &[u8] = include_bytes!("bundled/digits.csv.gz");
 const PIXELS: usize = 64;

@@ -61,18 +61,18 @@ choice! {
 /// A resolved wish for data; every field that a source does not use is None.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
-    /// Where from.
+    /// Where the samples come from.
     pub source: Source,
     /// Training samples: the first so many that fit.
     pub samples: usize,
     /// Test samples: of the set's own, or those that follow.
     pub test_samples: usize,
-    /// Which classes, in the order of their labels; None for a table whose labels are numbers.
+    /// Which classes are taken, in the order of their labels; None for a table whose labels are numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<u8>>,
     /// How labels are made.
     pub labels: Labels,
-    /// How many of each class.
+    /// How many samples of each class are taken.
     #[serde(skip_serializing_if = "as_they_come")]
     pub selection: Selection,
     /// Takes samples in a random order instead of that of the file.
@@ -83,16 +83,16 @@ pub struct Request {
     pub standardize: bool,
     /// Scale every input to ‖x‖ = √d.
     pub normalize: bool,
-    /// The file, or the folder.
+    /// The file or folder that has the samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// NPY: the file of labels.
+    /// The file of labels, of NPY data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_path: Option<PathBuf>,
-    /// Synthetic: d.
+    /// Dimension d of the inputs, of synthetic data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimension: Option<usize>,
-    /// Synthetic: the seed of inputs and labels, not of the networks.
+    /// Of synthetic data, the seed of inputs and labels, not of the networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }
@@ -101,23 +101,23 @@ fn as_they_come(selection: &Selection) -> bool {
     *selection == Selection::First
 }
 
-/// Labelled samples.
+/// Samples with their labels, of a training or a test set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples {
-    /// d
+    /// Dimension d of the inputs.
     pub dimension: usize,
-    /// O
+    /// Number O of outputs of a sample.
     pub outputs: usize,
-    /// P×d, one sample after the other.
+    /// Inputs, P×d, one sample after the other.
     pub inputs: Vec<f64>,
-    /// P×O, one sample after the other.
+    /// Labels, P×O, one sample after the other.
     pub labels: Vec<f64>,
     /// Positions in the data set: what noise is addressed by.
     pub indices: Vec<u32>,
 }
 
 impl Samples {
-    /// P
+    /// The number P of samples.
     pub fn len(&self) -> usize {
         self.indices.len()
     }

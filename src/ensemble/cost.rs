@@ -6,12 +6,12 @@ use crate::data::DataSet;
 use crate::experiment::grid::Task;
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Experiment, ReferenceKind};
-use crate::observables::{OUTPUTS_COMPARED, OUTPUTS_SHOWN, Observable};
+use crate::observables::{Against, OUTPUTS_COMPARED, OUTPUTS_SHOWN, Observable};
 
 /// The work and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
-    /// What is computed.
+    /// What the task computes: operations, normals, bytes.
     pub work: Work,
     /// Bytes of memory that the task takes while it runs.
     pub bytes: f64,
@@ -39,7 +39,9 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         _ => outputs.min(OUTPUTS_COMPARED as f64),
     };
     let count = |along_depth: bool| {
-        let single = Observable::ALL.iter().filter(|o| !o.has_outputs());
+        // What is formed from rows is in no row itself.
+        let written = |o: &&Observable| !o.has_outputs() && o.entry().against != Against::Rows;
+        let single = Observable::ALL.iter().filter(written);
         single.filter(|o| o.has_depth_time() == along_depth).count() as f64
     };
     let covariance = match run.minibatches() {

@@ -38,8 +38,12 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for OrAuto<T> {
         }
         let value = T::deserialize(StrDeserializer::<D::Error>::new(&word));
         value.map(OrAuto::Fixed).map_err(|error| {
-            // The value's own message, which lists its names, with one more.
-            D::Error::custom(error.to_string().replacen("expected ", "expected `auto`, ", 1))
+            // The value's own message, which ends with a list of its names, with one more.
+            let message = error.to_string();
+            D::Error::custom(match message.rsplit_once("expected ") {
+                Some((wrong, names)) => format!("{wrong}expected `auto`, {names}"),
+                None => message,
+            })
         })
     }
 }

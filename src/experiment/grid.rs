@@ -17,7 +17,7 @@ impl LearningRate {
         LearningRate(rate.to_bits())
     }
 
-    /// The number.
+    /// The learning rate as a number.
     pub fn value(self) -> f64 {
         f64::from_bits(self.0)
     }
@@ -29,20 +29,20 @@ impl fmt::Debug for LearningRate {
     }
 }
 
-/// One training run.
+/// One training run of the grid: a network and its seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Task {
-    /// Closure
+    /// Closure that the run is of.
     pub closure: Closure,
-    /// Powers of width and depth.
+    /// Parametrization: the powers of width and depth.
     pub parametrization: Parametrization,
-    /// n
+    /// Width n of the hidden layers.
     pub width: usize,
-    /// L
+    /// Depth L, the number of residual blocks.
     pub depth: usize,
-    /// η
+    /// Learning rate η of the hidden weights.
     pub learning_rate: LearningRate,
-    /// Seed of the noise.
+    /// Seed of the noise that its weights are drawn from.
     pub seed: u64,
 }
 

@@ -1,7 +1,7 @@
 //! A job: how the processes ("ranks") of a run prepare one experiment, agree on it, share its tasks and
 //! close it together.
 //!
-//! It has five phases, and nobody communicates within one. A process that is alone goes the same way.
+//! It has five phases, and nobody communicates while tasks are trained. A process that is alone goes the same way.
 //!
 //! 1. *Call*: rank 0 prepares the experiment and tells the others what it is to do ([`messages::Call`]).
 //! 2. *Answer*: every rank prepares the same and answers whether it can ([`messages::RankAnswer`]).

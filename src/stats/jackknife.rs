@@ -1,7 +1,7 @@
 //! Delete-one jackknife with Student's t: an interval from few seeds that covers.
 //!
-//! Percentile bootstrap over few seeds does not: 51 % at two seeds, 80 % at four (docs/theory.md,
-//! section 5).
+//! Percentile bootstrap over few seeds does not: its interval holds the truth half the time at two seeds
+//! (docs/theory.md, section 5).
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 

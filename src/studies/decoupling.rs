@@ -63,7 +63,7 @@ const fn coupling(observable: Observable, statement: &'static str, axis: SizeAxi
     }
 }
 
-/// What the source takes to be harmless, in depth-μP.
+/// Which closures keep a gap to the exact network, in depth-μP.
 pub fn findings(results: &Results) -> Vec<String> {
     let sentence = |closure: Closure| {
         let claims = results.claims.iter().filter(|claim| {
@@ -76,8 +76,7 @@ pub fn findings(results: &Results) -> Vec<String> {
         let last = claim.curve.last()?;
         let said = match closure {
             Gia => {
-                "The source takes independent backward weights to be harmless at infinite depth; here \
-                 they are not"
+                "Independent backward weights that receive the same updates do not give the network's f"
             }
             Exact | Nfd => "Decoupling within a pass leaves a small gap too",
         };

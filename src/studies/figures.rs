@@ -73,7 +73,6 @@ pub const LINES: Figure = Figure {
 pub const COMMON: &[Figure] = &[
     Figure {
         by: By::Depth,
-        caption: "Under depth-μP the curves approach a limit.",
         ..of_closures("loss-by-depth", "Training loss by depth", &[(TrainingLoss, "")])
     },
     of_closures("loss-by-closure", "Training loss by closure", &[(TrainingLoss, "")]),

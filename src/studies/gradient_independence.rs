@@ -1,6 +1,6 @@
 //! What independent backward weights change in training (arXiv 2512.21075, figure 2).
 //!
-//! What the source takes to vanish is declared as what theory says of it. Where networks without depth
+//! What is declared is what theory says of the gap. Where networks without depth
 //! scaling are compared too, the gap may grow: a trend that does not fall is claimed of all, a plateau
 //! of depth-μP.
 
@@ -77,8 +77,8 @@ const fn by_depth(
         across: Across::Depth,
         by: By::Parametrization,
         closure: Some(Gia),
-        caption: "A gap that falls with L would make independent backward weights harmless in the \
-                  limit. Bars of one standard error.",
+        caption: "A gap that falls to zero with L would leave the limit as it is. Bars of one standard \
+                  error.",
         ..LINES
     }
 }

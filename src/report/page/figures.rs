@@ -150,8 +150,12 @@ fn variants(experiment: &Experiment, figure: &Figure, by: By, held: Held) -> Vec
         |(i, (label, held)): (usize, (String, Held))| Variant { label, look: Look::Kind(i), held };
     match by {
         By::Depth => {
-            let depths = six(&ensemble.depths).into_iter();
-            let of = depths.map(|depth| (depth.to_string(), Held { depth, ..held }));
+            // A curve a depth over the learning rates is what transfer is judged by: all are drawn.
+            let depths = match figure.across {
+                Across::LearningRate => ensemble.depths.clone(),
+                _ => six(&ensemble.depths),
+            };
+            let of = depths.into_iter().map(|depth| (depth.to_string(), Held { depth, ..held }));
             of.enumerate().map(ranked).collect()
         }
         By::Step => {
@@ -221,13 +225,14 @@ fn note(figure: &Figure, held: Held, width: usize, of: &str) -> String {
 }
 
 /// Logarithmic beside a logarithmic axis, for spectra, and where all is positive and spreads far;
-/// never where numbers have a sign.
+/// never where numbers have a sign, are shares, or have a band of deviations that may reach below zero.
 fn vertical(series: &[Series], x: Scale, observable: Observable) -> Scale {
     let values = || series.iter().flat_map(|s| &s.points).map(|mark| mark.y);
     let (low, high) = values().fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));
     let wide = low > 0.0 && high > 20.0 * low;
     match observable.entry().unit {
-        Unit::Output | Unit::Difference => Scale::Linear,
+        Unit::Output | Unit::Difference | Unit::Share => Scale::Linear,
+        _ if series.iter().any(|s| !s.band.is_empty()) => Scale::Linear,
         Unit::Eigenvalue if high > 0.0 => Scale::Log,
         _ if wide || x.is_log() => Scale::Log,
         _ => Scale::Linear,

@@ -27,9 +27,9 @@ impl Font {
     /// The glyphs of `text`, which count as shown from now on; a question mark where there is none.
     pub fn show(&mut self, text: &str) -> Vec<u16> {
         let glyph = |letter: char| {
-            let found = [letter, '?'].into_iter().find_map(|c| self.face.glyph_index(c));
-            let glyph = found.unwrap_or_default().0;
-            self.shown.insert(glyph, letter);
+            let of = |c| Some((c, self.face.glyph_index(c)?.0));
+            let (shown, glyph) = [letter, '?'].into_iter().find_map(of).unwrap_or((letter, 0));
+            self.shown.insert(glyph, shown);
             glyph
         };
         text.chars().map(glyph).collect()
