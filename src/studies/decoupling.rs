@@ -78,7 +78,7 @@ pub fn findings(results: &Results) -> Vec<String> {
             Gia => {
                 "Independent backward weights that receive the same updates do not give the network's f"
             }
-            Exact | Nfd => "Decoupling within a pass leaves a small gap too",
+            _ => "Decoupling within a pass leaves a small gap too",
         };
         Some(format!(
             "{said}: f of {} stays away from that of the exact network, by {} in mean square at \
