@@ -102,11 +102,11 @@ fn kernels() {
     );
     let _ = writeln!(
         table,
-        "/// Headers of the kernels: their names in `#include`, and their texts.\npub const HEADERS: &[(&str, &str)] = &{};",
+        "/// Headers of the kernels: their names in `#include`, and their texts.\npub static HEADERS: &[(&str, &str)] = &{};",
         included(&headers)
     );
     let _ =
-        writeln!(table, "/// All files of kernels.\npub const KERNEL_FILES: &[KernelFile] = &[");
+        writeln!(table, "/// All files of kernels.\npub static KERNEL_FILES: &[KernelFile] = &[");
     let images = match &compiler {
         Some((version, nvrtc)) => compile(nvrtc, *version, &out, (&programs, &headers)),
         None => Vec::new(),
