@@ -4,9 +4,10 @@
 //! relative error. In a claim of decay p is what is claimed, and the constant that the data still
 //! allow is told with the verdict. In a claim that something stays, p is 1.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
 use super::curve::Curve;
+use super::dot;
 use super::jackknife::Estimate;
 
 /// A constant in the units of the curve, as one or several fits see it.
@@ -53,21 +54,17 @@ impl Constant {
 
 /// c of the last `count` sizes.
 fn fit(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<Estimate> {
-    let first = curve.points.len().checked_sub(count)?;
-    let sizes = &curve.sizes()[first..];
-    curve.estimate(|values| Some(coefficients(curve, sizes, &values[first..], p, corrected)?[0]))
+    let weights = weights(curve, count, p, corrected)?;
+    curve.estimate(|values| Some(dot(&weights[0], values)))
 }
 
-/// c, a and ab (0 without the correction).
-fn coefficients(
-    curve: &Curve,
-    sizes: &[f64],
-    values: &[f64],
-    p: f64,
-    corrected: bool,
-) -> Option<[f64; 3]> {
+/// The weights that make c, a and ab out of values: those of least squares, in which every size counts
+/// by the inverse of its value. Nothing but zeros for ab without the correction.
+fn weights(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<[Vec<f64>; 3]> {
+    let (sizes, values) = (curve.sizes(), curve.values()?);
+    let first = sizes.len().checked_sub(count)?;
     let columns = if corrected { 3 } else { 2 };
-    if sizes.len() < columns || values.iter().any(|y| !y.is_finite() || *y == 0.0) {
+    if count < columns || values.contains(&0.0) {
         return None;
     }
     let basis = |x: f64, j: usize| match j {
@@ -75,22 +72,25 @@ fn coefficients(
         1 => curve.reference.fall(x, p),
         _ => curve.reference.fall(x, p) / x,
     };
-    let mut design = DMatrix::from_fn(sizes.len(), columns, |i, j| basis(sizes[i], j) / values[i]);
-    // Columns differ by powers of x: normalised before the solve.
+    let mut design =
+        DMatrix::from_fn(count, columns, |i, j| basis(sizes[first + i], j) / values[first + i]);
+    // Columns differ by powers of x: normalised before they are inverted.
     let norms: Vec<f64> = design.column_iter().map(|column| column.norm()).collect();
     design.column_iter_mut().zip(&norms).for_each(|(mut column, norm)| column /= *norm);
-    let target = DVector::from_element(sizes.len(), 1.0);
-    let solution = design.svd(true, true).solve(&target, 1e-14).ok()?;
-    let at = |j: usize| if j < columns { solution[j] / norms[j] } else { 0.0 };
-    let found = [at(0), at(1), at(2)];
-    found.iter().all(|c| c.is_finite()).then_some(found)
+    let inverse = design.pseudo_inverse(1e-14).ok()?;
+    let weight = |i: usize, j: usize| match i.checked_sub(first) {
+        Some(row) if j < columns => inverse[(j, row)] / norms[j] / values[i],
+        _ => 0.0,
+    };
+    let found = [0, 1, 2].map(|j| (0..sizes.len()).map(|i| weight(i, j)).collect::<Vec<f64>>());
+    found.iter().flatten().all(|weight| weight.is_finite()).then_some(found)
 }
 
 /// The fitted curve of all sizes at each of `grid`, with its jackknife error.
 pub fn fitted(curve: &Curve, grid: &[f64]) -> Option<Vec<Estimate>> {
-    let sizes = curve.sizes();
+    let weights = weights(curve, curve.points.len(), 1.0, true)?;
     curve.estimates(|values| {
-        let [c, a, ab] = coefficients(curve, &sizes, values, 1.0, true)?;
+        let [c, a, ab] = weights.each_ref().map(|weights| dot(weights, values));
         let value = |x: &f64| c + curve.reference.fall(*x, 1.0) * (a + ab / x);
         Some(grid.iter().map(value).collect())
     })

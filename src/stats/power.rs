@@ -21,6 +21,7 @@
 use nalgebra::DMatrix;
 
 use super::curve::{Curve, Reference};
+use super::dot;
 use super::jackknife::Estimate;
 
 /// Fewer sizes do not tell an exponent from its corrections.
@@ -62,21 +63,21 @@ impl Exponent {
         if sizes.len() < LEAST_SIZES {
             return None;
         }
-        let slope = |weights: Vec<f64>| {
-            curve.estimate(|values| exponent(&weights, &sizes, values, curve.reference))
-        };
-        let fits = [
-            slope(weights(&sizes, sizes.len(), &FIRST, 1))?,
-            slope(weights(&sizes, 4, &FIRST, 1))?,
-            slope(weights(&sizes, sizes.len(), &SECOND, 1))?,
+        let slopes = [
+            weights(&sizes, sizes.len(), &FIRST, 1),
+            weights(&sizes, 4, &FIRST, 1),
+            weights(&sizes, sizes.len(), &SECOND, 1),
         ];
         let bend = weights(&sizes, 4, &[f64::ln, |x| x.ln().powi(2)], 2);
-        let p = fits[1].value;
-        let drift = curve.estimate(|values| {
-            let logs = logs(&sizes, values, curve.reference, p)?;
-            Some(-2.0 * std::f64::consts::LN_2 * dot(&bend, &logs))
+        let found = curve.estimates(|values| {
+            let p = |slope: &Vec<f64>| exponent(slope, &sizes, values, curve.reference);
+            let [all, four, second] = [p(&slopes[0])?, p(&slopes[1])?, p(&slopes[2])?];
+            let logs = logs(&sizes, values, curve.reference, four)?;
+            let drift = -2.0 * std::f64::consts::LN_2 * dot(&bend, &logs);
+            Some(vec![all, four, second, drift])
         })?;
-        Some(Exponent { fits, drift })
+        let [all, four, second, drift] = found.try_into().ok()?;
+        Some(Exponent { fits: [all, four, second], drift })
     }
 
     /// The middle one of the three fits.
@@ -135,10 +136,6 @@ fn design(sizes: &[f64], terms: &[Term]) -> DMatrix<f64> {
         0 => 1.0,
         j => terms[j - 1](sizes[i]),
     })
-}
-
-fn dot(weights: &[f64], values: &[f64]) -> f64 {
-    weights.iter().zip(values).map(|(w, v)| w * v).sum()
 }
 
 /// Logarithms of values, without what a finite reference does to a power x^{−p}.

@@ -181,11 +181,17 @@ fn refusal(rule: Rule, curve: &Curve, size: &str) -> Option<(String, String)> {
         let reason = format!("needs at least {least} sizes {size}, has {sizes}");
         return Some((reason, format!("take {} or more", least + 1)));
     }
+    let positive = |values: &Option<Vec<f64>>| {
+        values.as_ref().is_some_and(|values| values.iter().all(|value| *value > 0.0))
+    };
+    if positive(&curve.values()) && curve.values_without().iter().all(positive) {
+        return None;
+    }
     let first = |without| {
-        let positive = |point: &&super::curve::Point| {
+        let hidden = |point: &&super::curve::Point| {
             curve.value(point, without).is_none_or(|value| value <= 0.0)
         };
-        curve.points.iter().find(positive)
+        curve.points.iter().find(hidden)
     };
     let hidden = std::iter::once(None).chain((0..curve.seeds).map(Some)).find_map(first)?;
     let reason = format!("the value at {size} = {} is zero within its noise", hidden.x);
