@@ -95,7 +95,8 @@ fn sections() -> Vec<(String, Vec<Law>, Vec<Design>)> {
         let share = 0.5;
         let mut designs = all(&plain, &[Noise::Normal, Noise::Common]);
         designs.iter_mut().for_each(|design| design.floor = Some(Floor { ratio, share }));
-        let title = format!("A floor of half the last value, two widths, one {ratio} times the other");
+        let title =
+            format!("A floor of half the last value, two widths, one {ratio} times the other");
         let some = ["L^-2", "L^-2 (1 + 4/L)", "L^-1", "L^-1.5", "L^-2 + 30 %"];
         sections.push((title, named(&some), designs));
     }

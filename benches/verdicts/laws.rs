@@ -150,6 +150,8 @@ fn slow() -> Vec<Law> {
     vec![
         power("L^-0.9", 0.9, |x| x.powf(-0.9), NOT_ONE),
         power("L^-0.9 (1 + 4/L)", 0.9, |x| x.powf(-0.9) * (1.0 + 4.0 / x), NOT_ONE),
+        power("L^-0.9 + 4 L^-1.4", 0.9, |x| x.powf(-0.9) + 4.0 * x.powf(-1.4), NOT_ONE),
+        power("L^-0.8 (1 + 64/L)", 0.8, |x| x.powf(-0.8) * (1.0 + 64.0 / x), NOT_ONE),
         power("L^-0.8", 0.8, |x| x.powf(-0.8), half),
         power("L^-0.8 (1 + 4/L)", 0.8, |x| x.powf(-0.8) * (1.0 + 4.0 / x), NOT_ONE),
         power("L^-0.8 (1 − 2/L)", 0.8, |x| x.powf(-0.8) * (1.0 - 2.0 / x), NOT_ONE),

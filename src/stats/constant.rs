@@ -8,26 +8,44 @@ use nalgebra::DMatrix;
 
 use super::curve::Curve;
 use super::dot;
-use super::jackknife::Estimate;
+use super::jackknife::{Estimate, hull};
 
 /// A constant in the units of the curve, as one or several fits see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constant {
-    /// The fit of all sizes with the correction b/x, and where a plateau is claimed that of the last
-    /// four without it.
+    /// Beside a claimed decay the one fit of all sizes with the correction b/x; of a curve that is
+    /// claimed to stay three.
     pub fits: Vec<Estimate>,
+    /// The same as shares of the last value; what seeds have in common cancels.
+    pub shares: Vec<Estimate>,
 }
 
 impl Constant {
-    /// The constant beside a law x^{−p} that is claimed.
+    /// The constant beside a law x^{−p}.
     pub fn beside(curve: &Curve, p: f64) -> Option<Constant> {
-        Some(Constant { fits: vec![fit(curve, curve.points.len(), p, true)?] })
+        Constant::by(curve, &[(curve.points.len(), p, true)])
     }
 
-    /// The constant of a curve that is claimed to stay.
+    /// The constant of a curve that is claimed to stay: by all sizes with 1/x and 1/x², by the last four
+    /// with 1/x, and by all with x^{−1/2} and x^{−3/2}, since it may be approached slowly.
     pub fn of(curve: &Curve) -> Option<Constant> {
-        let all = fit(curve, curve.points.len(), 1.0, true)?;
-        Some(Constant { fits: vec![all, fit(curve, 4, 1.0, false)?] })
+        let all = curve.points.len();
+        Constant::by(curve, &[(all, 1.0, true), (4, 1.0, false), (all, 0.5, true)])
+    }
+
+    fn by(curve: &Curve, fits: &[(usize, f64, bool)]) -> Option<Constant> {
+        let weights: Option<Vec<Vec<f64>>> = fits
+            .iter()
+            .map(|&(count, p, b)| Some(weights(curve, count, p, b)?[0].clone()))
+            .collect();
+        let weights = weights?;
+        let mut found = curve.estimates(|values| {
+            let constants = weights.iter().map(|weights| dot(weights, values));
+            let last = values.last()?;
+            Some(constants.clone().chain(constants.map(|c| c / last)).collect())
+        })?;
+        let shares = found.split_off(weights.len());
+        Some(Constant { fits: found, shares })
     }
 
     /// The constant by all sizes.
@@ -37,25 +55,15 @@ impl Constant {
 
     /// The hull of the intervals, each of which misses the constant with probability `alpha`.
     pub fn interval(&self, alpha: f64) -> Option<[f64; 2]> {
-        let mut hull = [f64::INFINITY, f64::NEG_INFINITY];
-        for fit in &self.fits {
-            let [low, high] = fit.interval(alpha)?;
-            hull = [hull[0].min(low), hull[1].max(high)];
-        }
-        Some(hull)
+        hull(&self.fits, alpha)
     }
 
-    /// The largest constant that the data allow: it is exceeded with probability `alpha`.
-    pub fn upper(&self, alpha: f64) -> Option<f64> {
-        let uppers: Option<Vec<f64>> = self.fits.iter().map(|fit| fit.upper(alpha)).collect();
-        Some(uppers?.into_iter().fold(0.0, f64::max))
+    /// The largest constant that the data allow, which is exceeded with probability `alpha`, and the
+    /// largest share of the last value.
+    pub fn upper(&self, alpha: f64) -> Option<(f64, f64)> {
+        let upper = |fits: &[Estimate]| Some(hull(fits, 2.0 * alpha)?[1].max(0.0));
+        Some((upper(&self.fits)?, upper(&self.shares)?))
     }
-}
-
-/// c of the last `count` sizes.
-fn fit(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<Estimate> {
-    let weights = weights(curve, count, p, corrected)?;
-    curve.estimate(|values| Some(dot(&weights[0], values)))
 }
 
 /// The weights that make c, a and ab out of values: those of least squares, in which every size counts

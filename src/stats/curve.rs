@@ -79,7 +79,9 @@ impl Curve {
         let outputs = means.len() as f64;
         let value = match self.reduction {
             Reduction::Mean => means.sum::<f64>() / outputs,
-            Reduction::RootMeanSquareOfMeans => (means.map(|m| m * m).sum::<f64>() / outputs).sqrt(),
+            Reduction::RootMeanSquareOfMeans => {
+                (means.map(|m| m * m).sum::<f64>() / outputs).sqrt()
+            }
         };
         value.is_finite().then_some(value)
     }
@@ -100,11 +102,13 @@ impl Curve {
             self.points.iter().map(|point| point.values.iter().map(sums).collect()).collect();
         let without = |seed: usize| {
             let value = |(point, sums): (&Point, &Vec<(f64, usize)>)| {
-                let mean = |(seeds, (sum, count)): (&Vec<Option<f64>>, &(f64, usize))| {
-                    match seeds.get(seed).copied().flatten() {
-                        Some(value) => (sum - value) / (count - 1) as f64,
-                        None => sum / *count as f64,
-                    }
+                let mean = |(seeds, (sum, count)): (&Vec<Option<f64>>, &(f64, usize))| match seeds
+                    .get(seed)
+                    .copied()
+                    .flatten()
+                {
+                    Some(value) => (sum - value) / (count - 1) as f64,
+                    None => sum / *count as f64,
                 };
                 self.reduced(point.values.iter().zip(sums).map(mean))
             };

@@ -22,19 +22,19 @@ use nalgebra::DMatrix;
 
 use super::curve::{Curve, Reference};
 use super::dot;
-use super::jackknife::Estimate;
+use super::jackknife::{Estimate, hull};
 
 /// Fewer sizes do not tell an exponent from its corrections.
 pub const LEAST_SIZES: usize = 5;
 /// An end of the interval is moved by so many doublings of the present drift, on the side where it
 /// spares a claim; 1/(x + 40) between 4 and 64 asks for 2.2.
-const SPARING: f64 = 3.0;
+const SPARING: f64 = 3.5;
 /// The same on the side where it costs a claim its support; 1/x + 16/x² between 4 and 64 asks for 1.
 const COSTLY: f64 = 1.25;
 /// A drift moves the sparing end as far as it exceeds so many of its standard errors, …
-const SPARING_NOISE: f64 = 1.0;
+const SPARING_NOISE: f64 = 0.5;
 /// … and the costly end as far as it exceeds so many.
-const COSTLY_NOISE: f64 = 1.5;
+const COSTLY_NOISE: f64 = 1.75;
 
 /// Which end of an interval of p spares a claim that would be contradicted beyond it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,12 +104,7 @@ impl Exponent {
 
     /// The hull of the three intervals, without what the drift adds.
     pub fn hull(&self, alpha: f64) -> Option<[f64; 2]> {
-        let mut hull = [f64::INFINITY, f64::NEG_INFINITY];
-        for fit in &self.fits {
-            let [low, high] = fit.interval(alpha)?;
-            hull = [hull[0].min(low), hull[1].max(high)];
-        }
-        Some(hull)
+        hull(&self.fits, alpha)
     }
 }
 

@@ -255,9 +255,8 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
             Some("take more seeds".to_owned()),
         );
     };
-    let last = curve.points.last().and_then(|p| curve.value(p, None)).unwrap_or(f64::NAN);
     let constant = match rule {
-        Rule::Falls { exponent } => Constant::beside(curve, exponent),
+        Rule::Falls { exponent } => Constant::beside(curve, steepest(&found, exponent, alpha)),
         _ => Constant::of(curve),
     };
     let value = found.value();
@@ -267,10 +266,10 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
         interval: Some(ends),
         constant: constant.as_ref().map(Constant::value),
         constant_interval: constant.as_ref().and_then(|c| c.interval(alpha)),
-        constant_upper: upper,
+        constant_upper: upper.map(|(upper, _)| upper),
         ..Judgement::inconclusive(String::new(), None)
     };
-    let share = upper.map(|upper| upper / last);
+    let share = upper.map(|(_, share)| share);
     let next = || next_step(&found, curve, size, alpha, ends);
     let [low, high] = ends;
     let (verdict, reason, next) = match rule {
@@ -359,6 +358,14 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
         }
     };
     Judgement { verdict, reason, next, ..judged }
+}
+
+/// The exponent beside which a constant is sought: the claimed one, or more by as many whole steps as
+/// the fits still allow. The correction b/x covers what lies between two steps, and a law that falls
+/// faster than claimed is not taken for a slower one that could hide a constant.
+fn steepest(found: &Exponent, claimed: f64, alpha: f64) -> f64 {
+    let steps = found.hull(alpha).map_or(0.0, |[_, high]| (high - claimed).floor());
+    claimed + steps.max(0.0)
 }
 
 /// "4 %".
