@@ -2,7 +2,7 @@
 
 use super::Results;
 use crate::claims::declaration::{INPUT, falls, stays};
-use crate::claims::{Declaration, Family, SizeAxis};
+use crate::claims::{Declaration, SizeAxis};
 use crate::model::Closure::{self, Exact, Gia, Nfd};
 use crate::model::Parametrization;
 use crate::numbers::measured;
@@ -10,56 +10,66 @@ use crate::observables::Observable;
 use crate::stats::verdict::Verdict;
 
 /// The forward coupling of a layer falls with depth.
-pub const FORWARD: Declaration = coupling(
-    Observable::ForwardCoupling,
-    "forward coupling per layer falls at least like 1/L²",
-    SizeAxis::Depth,
-);
+pub const FORWARD: Declaration = Declaration {
+    primary: Some(Exact),
+    ..coupling(
+        Observable::ForwardCoupling,
+        "forward coupling per layer falls at least like 1/L² at infinite width",
+    )
+};
 /// The backward coupling of a layer falls with depth.
 pub const BACKWARD: Declaration = coupling(
     Observable::BackwardCoupling,
-    "backward coupling per layer falls at least like 1/L²",
-    SizeAxis::Depth,
+    "backward coupling per layer falls at least like 1/L² at infinite width",
 );
-/// The forward coupling of a layer, at all widths together.
-pub const FORWARD_OF_ALL: Declaration = Declaration { axis: SizeAxis::DepthOfAll, ..FORWARD };
-/// The backward coupling of a layer, at all widths together.
-pub const BACKWARD_OF_ALL: Declaration = Declaration { axis: SizeAxis::DepthOfAll, ..BACKWARD };
 /// The forward coupling, summed along depth, stays.
-pub const FORWARD_STAYS: Declaration = stays(
-    Observable::ForwardCouplingAccumulated,
-    "forward coupling accumulated over layers does not vanish with L",
-    &[Exact, Nfd],
-    None,
-);
+pub const FORWARD_STAYS: Declaration = Declaration {
+    of_infinite_width: true,
+    ..stays(
+        Observable::ForwardCouplingAccumulated,
+        "forward coupling accumulated over layers does not vanish with L",
+        &[Exact, Nfd],
+        None,
+    )
+};
 /// The backward coupling, summed along depth, stays.
-pub const BACKWARD_STAYS: Declaration = stays(
-    Observable::BackwardCouplingAccumulated,
-    "backward coupling accumulated over layers does not vanish with L",
-    &[Exact, Nfd],
-    None,
-);
+pub const BACKWARD_STAYS: Declaration = Declaration {
+    of_infinite_width: true,
+    ..stays(
+        Observable::BackwardCouplingAccumulated,
+        "backward coupling accumulated over layers does not vanish with L",
+        &[Exact, Nfd],
+        None,
+    )
+};
 /// The gap of the output to the exact network stays.
-pub const GAP_OF_F: Declaration = stays(
-    Observable::OutputGap,
-    "mean-square gap of f to the exact network of this width does not vanish with L",
-    &[Nfd, Gia],
-    None,
-);
+pub const GAP_OF_F: Declaration = Declaration {
+    of_infinite_width: true,
+    primary: Some(Gia),
+    ..stays(
+        Observable::OutputGap,
+        "mean-square gap of f to the exact network does not vanish with L",
+        &[Nfd, Gia],
+        None,
+    )
+};
 /// The gap of the first backward features to the exact network stays.
-pub const GAP_OF_G: Declaration = stays(
-    Observable::GradientGap,
-    "mean-square gap of g_0 to the exact network of this width does not vanish with L",
-    &[Nfd, Gia],
-    INPUT,
-);
+pub const GAP_OF_G: Declaration = Declaration {
+    of_infinite_width: true,
+    ..stays(
+        Observable::GradientGap,
+        "mean-square gap of g_0 to the exact network does not vanish with L",
+        &[Nfd, Gia],
+        INPUT,
+    )
+};
 
-const fn coupling(observable: Observable, statement: &'static str, axis: SizeAxis) -> Declaration {
+const fn coupling(observable: Observable, statement: &'static str) -> Declaration {
     Declaration {
         closures: &[Exact, Nfd],
-        family: Family::PowerAndFloor,
         expected: Some(2.0),
-        ..falls(observable, statement, axis, 1, None)
+        of_infinite_width: true,
+        ..falls(observable, statement, SizeAxis::Depth, 1, None)
     }
 }
 

@@ -47,10 +47,11 @@ const fn sum(
 ) -> Declaration {
     let expected = match axis {
         SizeAxis::Depth | SizeAxis::DepthOfAll => in_depth.exponent,
-        SizeAxis::Width | SizeAxis::WidthOfAll => 1.0,
+        SizeAxis::Width | SizeAxis::WidthOfAll | SizeAxis::Passes => 1.0,
     };
     Declaration {
         family: Family::Sum,
+        primary: Some(Exact),
         expected: Some(expected),
         in_depth,
         ..falls(observable, statement, axis, 0, place)

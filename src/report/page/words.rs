@@ -45,6 +45,11 @@ pub fn tally<C: Borrow<Claim>>(claims: &[C], verdict: Verdict) -> usize {
     claims.iter().filter(|claim| (*claim).borrow().verdict == verdict).count()
 }
 
+/// The study's primary claims.
+pub fn primary<'a>(report: &Report<'a>) -> Vec<&'a Claim> {
+    report.claims.iter().filter(|claim| claim.primary).collect()
+}
+
 /// A number of training runs in words: "one run", "3 runs".
 pub fn runs(number: usize) -> String {
     count(number as u64, "run")
