@@ -14,7 +14,7 @@ use crate::stats::verdict::Rule;
 pub struct Asked<'a> {
     /// What is claimed of it.
     pub declaration: &'a Declaration,
-    /// What it is about; of a curve along the passes at the last of them.
+    /// What it is about.
     pub subject: Subject,
     /// The size that all points share, if they share one.
     pub held: Option<usize>,
@@ -35,9 +35,9 @@ pub fn asked<'a>(
     let mut all = Vec::new();
     let recorded: Vec<u32> = experiment.training.recorded_steps().collect();
     let last = recorded.last().copied().unwrap_or(0);
-    let steps: Vec<u32> = match (declaration.axis, declaration.first_step) {
-        (SizeAxis::Passes, _) | (_, LAST) => vec![last],
-        (_, first) => recorded.iter().copied().filter(|&step| step >= first).collect(),
+    let steps: Vec<u32> = match declaration.first_step {
+        LAST => vec![last],
+        first => recorded.iter().copied().filter(|&step| step >= first).collect(),
     };
     let chosen = match steps.contains(&primary_step) {
         true => Some(primary_step),
@@ -67,24 +67,7 @@ pub fn asked<'a>(
                     let (x, z) = coordinates(declaration, (width, depth));
                     Place { subject, width, depth, narrower: sizes.narrower, x, z }
                 };
-                let places = match (declaration.axis, sizes.points.first()) {
-                    (SizeAxis::Passes, Some(&(width, depth))) => {
-                        let first = match declaration.first_step {
-                            LAST => 0,
-                            first => first,
-                        };
-                        let at = |&step: &u32| Place {
-                            subject: Subject { step, ..subject },
-                            width,
-                            depth,
-                            narrower: None,
-                            x: f64::from(step) + 1.0,
-                            z: 0.0,
-                        };
-                        recorded.iter().filter(|&&step| step >= first).map(at).collect()
-                    }
-                    _ => sizes.points.iter().map(place).collect(),
-                };
+                let places = sizes.points.iter().map(place).collect();
                 let primary = declaration.primary == Some(closure)
                     && parametrization == main
                     && Some(sizes.held) == widest
@@ -182,12 +165,6 @@ fn curves(experiment: &Experiment, declaration: &Declaration) -> Vec<Sizes> {
             let points = widths.iter().flat_map(|&n| at_width(n)).collect();
             vec![Sizes { held: None, narrower: None, points }]
         }
-        SizeAxis::Passes => match (widths.last(), depths.last()) {
-            (Some(&width), Some(&depth)) => {
-                vec![Sizes { held: Some(width), narrower: None, points: vec![(width, depth)] }]
-            }
-            _ => vec![],
-        },
         _ => Vec::new(),
     }
 }

@@ -123,7 +123,6 @@ pub fn id(
         (SizeAxis::Depth, Some(n), None) => format!("n={n}"),
         (SizeAxis::Width, Some(depth), _) => format!("L={depth}"),
         (SizeAxis::WidthOfAll, ..) => "all L".to_owned(),
-        (SizeAxis::Passes, ..) => "all k".to_owned(),
         _ => "all n".to_owned(),
     };
     let Subject { closure, parametrization, step, observable, .. } = subject;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::model::{Closure, Parametrization};
 use crate::observables::Observable;
 
-/// How an observable should depend on depth, width or the number of passes.
+/// How an observable should depend on depth or width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
@@ -34,8 +34,6 @@ pub enum SizeAxis {
     DepthOfAll,
     /// The width n at all depths together, which share all parameters.
     WidthOfAll,
-    /// The number of passes so far, k + 1, at the greatest width and depth.
-    Passes,
 }
 
 impl SizeAxis {
@@ -44,7 +42,6 @@ impl SizeAxis {
         match self {
             SizeAxis::Depth | SizeAxis::DepthOfAll => "L",
             SizeAxis::Width | SizeAxis::WidthOfAll => "n",
-            SizeAxis::Passes => "(k+1)",
         }
     }
 

@@ -14,7 +14,7 @@ pub fn bands(curve: &Curve, rule: Rule, axis: SizeAxis, points: &[Point]) -> Vec
     let other = |point: &Point| match axis {
         SizeAxis::DepthOfAll => Some(point.width),
         SizeAxis::WidthOfAll => Some(point.depth),
-        SizeAxis::Depth | SizeAxis::Width | SizeAxis::Passes => None,
+        SizeAxis::Depth | SizeAxis::Width => None,
     };
     let mut others: Vec<_> = points.iter().map(other).collect();
     others.sort_unstable();

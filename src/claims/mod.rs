@@ -109,7 +109,7 @@ impl<'a> Question<'a> {
         let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, p.value)).collect();
         let together = matches!(axis, SizeAxis::DepthOfAll | SizeAxis::WidthOfAll);
         let last = places.last();
-        let at_start = last.filter(|_| subject.step > 0 && axis != SizeAxis::Passes);
+        let at_start = last.filter(|_| subject.step > 0);
         let at_start = at_start.and_then(|place| {
             let at_start = Place { subject: Subject { step: 0, ..place.subject }, ..*place };
             index.curve(&[at_start], Reference::Limit).0.values(None)?.first().copied()
@@ -169,9 +169,9 @@ fn at_one_width(judged: Judgement, places: &[Place]) -> Judgement {
     let width = places.first().map_or(0, |place| place.width);
     let reason = match judged.exponent {
         Some(_) => format!(
-            "at n = {width} it {}; one width does not tell the law of infinite width from its floor \
+            "at n = {width} alone {}; one width does not tell the law of infinite width from a floor \
              in 1/n",
-            judged.reason.trim_start_matches("it ")
+            judged.reason
         ),
         None => judged.reason,
     };

@@ -18,14 +18,13 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
         let runs = count(report.diverged.len() as u64, "run");
         paragraphs.push(format!("{runs} of {} diverged and count nowhere.", report.tasks));
     }
-    let list = |claims: Vec<String>| claims.join("; ");
-    let named = |verdict, primary| list(of_verdict(report, verdict, primary));
+    let list = |verdict, primary| of_verdict(report, verdict, primary).join("; ");
     for (word, said) in [
-        ("Contradicted", named(Verdict::Contradicted, true)),
-        ("Contradicted beside the primary claims", named(Verdict::Contradicted, false)),
+        ("Contradicted", list(Verdict::Contradicted, true)),
+        ("Contradicted beside the primary claims", list(Verdict::Contradicted, false)),
         ("", own.join(" ")),
-        ("Supported", named(Verdict::Supported, true)),
-        ("Inconclusive", named(Verdict::Inconclusive, true)),
+        ("Supported", list(Verdict::Supported, true)),
+        ("Inconclusive", list(Verdict::Inconclusive, true)),
     ] {
         match (word, said.as_str()) {
             (_, "") => {}
@@ -59,21 +58,24 @@ fn of_verdict(report: &Report, verdict: Verdict, primary: bool) -> Vec<String> {
         let sizes = match axis {
             SizeAxis::DepthOfAll => ", by depth at all widths together",
             SizeAxis::WidthOfAll => ", by width at all depths together",
-            SizeAxis::Depth | SizeAxis::Width | SizeAxis::Passes => "",
+            SizeAxis::Depth | SizeAxis::Width => "",
         };
         format!("{statement}{sizes} ({})", all.join("; "))
     };
     statements.into_iter().map(sentence).collect()
 }
 
-/// "exact, n = 8192, k = 1: falls like L^-0.96 [0.90, 1.02]".
+/// "exact, n = 8192, k = 1", and why where it is contradicted.
 fn said(claim: &Claim, several: bool) -> String {
     let whose = match several {
         true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
         false => claim.closure.name().to_owned(),
     };
-    let next = claim.next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
-    format!("{whose}, {}, k = {}: {}{next}", held(claim), claim.step, claim.reason)
+    let at = format!("{whose}, {}, k = {}", held(claim), claim.step);
+    match claim.verdict {
+        Verdict::Contradicted => format!("{at}: {}", claim.reason),
+        Verdict::Supported | Verdict::Inconclusive => at,
+    }
 }
 
 /// `text` in lines of at most 100 letters.

@@ -2,7 +2,8 @@
 //!
 //! Linear in c, a and ab, so there is one minimum and an exact jackknife; every size counts by its
 //! relative error. In a claim of decay p is what is claimed, and the constant that the data still
-//! allow is told with the verdict. In a claim that something stays, p is 1.
+//! allow is told with the verdict. In a claim that something stays, p is 1, or more where the curve falls
+//! faster than that.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -23,10 +24,10 @@ impl Constant {
         Some(Constant { fits: vec![fit(curve, curve.points.len(), p, true)?] })
     }
 
-    /// The constant of a curve that is claimed to stay.
-    pub fn of(curve: &Curve) -> Option<Constant> {
-        let all = fit(curve, curve.points.len(), 1.0, true)?;
-        Some(Constant { fits: vec![all, fit(curve, 4, 1.0, false)?] })
+    /// The constant of a curve that is claimed to stay, beside a part that falls like x^{−p}.
+    pub fn of(curve: &Curve, p: f64) -> Option<Constant> {
+        let all = fit(curve, curve.points.len(), p, true)?;
+        Some(Constant { fits: vec![all, fit(curve, 4, p, false)?] })
     }
 
     /// The constant by all sizes.

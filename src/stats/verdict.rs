@@ -252,7 +252,7 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
     let last = curve.points.last().and_then(|p| curve.value(p, None)).unwrap_or(f64::NAN);
     let constant = match rule {
         Rule::Falls { exponent } => Constant::beside(curve, exponent),
-        _ => Constant::of(curve),
+        _ => Constant::of(curve, ends[0].max(1.0)),
     };
     let value = found.value();
     let upper = constant.as_ref().and_then(|c| c.upper(alpha));
@@ -318,13 +318,13 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
         Rule::Stays => {
             let words = match (judged.constant, judged.constant_interval) {
                 (Some(c), Some([a, b])) if low <= 0.0 && high < LEVEL => format!(
-                    "at the largest {size} it goes like {}; tends to {} [{}, {}]",
+                    "goes like {} at the largest {size}; tends to {} [{}, {}]",
                     power(size, value, ends),
                     measured(c),
                     measured(a),
                     measured(b)
                 ),
-                _ => format!("at the largest {size} it goes like {}", power(size, value, ends)),
+                _ => format!("goes like {} at the largest {size}", power(size, value, ends)),
             };
             if low <= 0.0 && high < LEVEL {
                 (Verdict::Supported, words, None)
@@ -369,9 +369,7 @@ fn percent(share: f64) -> String {
 fn next_step(found: &Exponent, curve: &Curve, size: &str, alpha: f64, ends: [f64; 2]) -> String {
     let noise = found.fits.iter().filter_map(|fit| fit.interval(alpha)).map(|[a, b]| b - a);
     let noise = noise.fold(0.0, f64::max);
-    let sizes = curve.sizes();
-    let [before, last] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
-    let further = (last * last / before).round();
+    let further = 2.0 * curve.points.last().map_or(0.0, |point| point.x);
     if noise > 0.6 * (ends[1] - ends[0]) {
         format!("take {} seeds, or add {size} = {further}", 2 * curve.seeds)
     } else {

@@ -47,7 +47,7 @@ const fn sum(
 ) -> Declaration {
     let expected = match axis {
         SizeAxis::Depth | SizeAxis::DepthOfAll => in_depth.exponent,
-        SizeAxis::Width | SizeAxis::WidthOfAll | SizeAxis::Passes => 1.0,
+        SizeAxis::Width | SizeAxis::WidthOfAll => 1.0,
     };
     Declaration {
         family: Family::Sum,

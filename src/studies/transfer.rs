@@ -54,6 +54,8 @@ pub const DESIGN: Design = Design {
             )
         },
         Declaration {
+            parametrizations: &[DepthMup],
+            primary: Some(Closure::Exact),
             family: Family::Drift,
             expected: Some(0.0),
             ..falls(

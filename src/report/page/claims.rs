@@ -11,8 +11,6 @@ pub struct Group<'a> {
     pub id: String,
     /// What the claims state, with the parametrization where there are several.
     pub statement: String,
-    /// The exponent that theory gives, if it gives one.
-    pub expected: Option<f64>,
     /// Whether one of its claims is a primary claim of the study.
     pub primary: bool,
     /// All claims, in the order of summary.json.
@@ -63,7 +61,6 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
                     SizeAxis::Width => "width",
                     SizeAxis::DepthOfAll => "depth-all-widths",
                     SizeAxis::WidthOfAll => "width-all-depths",
-                    SizeAxis::Passes => "passes",
                 };
                 let observable: String = claim
                     .observable
@@ -81,7 +78,6 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
                 groups.push(Group {
                     id,
                     statement,
-                    expected: claim.expected,
                     primary: false,
                     claims: vec![claim],
                     shown: vec![],

@@ -281,7 +281,6 @@ pub fn claim_plot(id: &str, statement: &str, claims: &[&Claim]) -> Plot {
     let name = claims.first().map(|claim| claim.observable.label()).unwrap_or_default();
     let label = match claims.first().map(|claim| claim.axis) {
         Some(axis) if axis.is_width() => "width n",
-        Some(SizeAxis::Passes) => "passes k + 1",
         _ => "depth L",
     };
     let at =

@@ -67,7 +67,10 @@ pub fn step(step: u32) -> String {
 /// The size that a claim holds along its axis: "n = 4096".
 pub fn held(claim: &Claim) -> String {
     match (claim.axis, claim.held) {
-        (SizeAxis::Depth, Some(width)) => format!("n = {width}"),
+        (SizeAxis::Depth, Some(width)) => match claim.extrapolated_with {
+            None => format!("n = {width}"),
+            Some(narrower) => format!("n → ∞ from {narrower} and {width}"),
+        },
         (SizeAxis::Width, Some(depth)) => format!("L = {depth}"),
         (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
         _ => "all n".to_owned(),
