@@ -16,13 +16,15 @@
 mod ensembles;
 #[path = "verdicts/laws.rs"]
 mod laws;
+#[path = "verdicts/sums.rs"]
+mod sums;
 #[path = "verdicts/tally.rs"]
 mod tally;
 
 use ensembles::{Design, Floor, Noise, doubling};
 use laws::{Law, Sentence};
 use nfd::stats::curve::Reference;
-use nfd::stats::verdict::{Rule, Verdict};
+use nfd::stats::verdict::{Judgement, Rule, Verdict};
 use tally::{Cell, tally};
 
 fn main() {
@@ -44,6 +46,40 @@ fn main() {
         if !laws.is_empty() && title.contains(&section) {
             println!("\n### {title}\n");
             print(&laws, &tally(&laws, &designs, ensembles), every);
+        }
+    }
+    if "Sums".contains(&section) && wanted.is_empty() {
+        println!("\n### Sums of errors in width and depth\n");
+        print_sums(ensembles / 5);
+    }
+}
+
+/// Sums take a search over exponents each, so there are fewer of them.
+fn print_sums(ensembles: usize) {
+    println!("| sum | claim | true | wrong | held | decided right |");
+    println!("|---|---|---|---|---|---|");
+    for sum in &sums::SUMS {
+        let found: Vec<_> = (0..ensembles as u64).map(|trial| sum.judged(trial)).collect();
+        for (claim, (size, exponent)) in [("L", sum.depth), ("n", sum.width)].iter().enumerate() {
+            let Rule::FallsInSum { exponent: claimed, .. } = found[0][claim].0 else { continue };
+            // A constant beside both parts is no part of either.
+            let truth = *exponent >= claimed;
+            let share = |of: &dyn Fn(&Judgement) -> bool| {
+                let count = found.iter().filter(|found| of(&found[claim].1)).count();
+                percent(count as f64 / ensembles as f64)
+            };
+            let [supported, contradicted] = [Verdict::Supported, Verdict::Contradicted]
+                .map(|verdict| share(&|found| found.verdict == verdict));
+            let (right, wrong) =
+                if truth { (supported, contradicted) } else { (contradicted, supported) };
+            let held = share(&|found| {
+                found.interval.is_some_and(|[low, high]| low <= *exponent && *exponent <= high)
+            });
+            println!(
+                "| {} | 1/{size}^{claimed} | {} | {wrong} | {held} | {right} |",
+                sum.name,
+                if truth { "yes" } else { "no" }
+            );
         }
     }
 }

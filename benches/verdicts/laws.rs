@@ -99,7 +99,7 @@ fn beside(name: &'static str, share: f64, at: fn(f64) -> f64, claims: Claims) ->
 }
 
 const ONE: Claims = &[(falls(1.0), True)];
-const TWO: Claims = &[(falls(2.0), True), (falls(1.0), True)];
+const TWO: Claims = &[(falls(2.0), True), (falls(1.0), True), (STAYS, False)];
 const ONE_NOT_TWO: Claims = &[(falls(1.0), True), (falls(2.0), False)];
 const NOT_ONE: Claims = &[(falls(1.0), False)];
 

@@ -5,7 +5,7 @@ use super::grid::LearningRate;
 use super::section::{Range, section};
 use super::{FINEST, WIDEST};
 use crate::error::Result;
-use crate::model::{Closure, Parametrization};
+use crate::model::{Closure, Parametrization, TypedClosure};
 
 const MOST_SEEDS: u64 = 1 << 20;
 
@@ -26,9 +26,11 @@ section! {
         }
         /// Number of seeds of weights and noise: 0, 1, … up to one less; intervals need at least 4.
         seeds: u64 => u64 { range: Range::Within(1.0, MOST_SEEDS as f64), example: 8, }
-        /// Closures that are run: the finite network itself, and what replaces its backward pass.
-        closures: Option<Vec<Closure>> => Vec<Closure> {
-            default: Closure::ALL.to_vec(),
+        /// Closures that are run: the finite network itself, and what keeps fewer of the responses between
+        /// its passes. By name, or by what their queries know of the other direction, as in {"forward":
+        /// "all", "backward": "none"}.
+        closures: Option<Vec<TypedClosure>> => Vec<Closure> {
+            shown: Closure::DEFAULT,
             example: [Closure::Exact, Closure::Gia],
         }
         /// Several parametrizations in one run, in place of model.parametrization. Default:
@@ -55,7 +57,9 @@ impl TypedEnsemble {
     /// At the offending field.
     pub fn resolve(self, check: &Check) -> Result<Ensemble> {
         self.check_ranges(check)?;
-        let closures = check.sorted("ensemble.closures", self.closures())?;
+        let typed = self.closures.map(|typed| typed.into_iter().map(|TypedClosure(c)| c).collect());
+        let closures =
+            check.sorted("ensemble.closures", typed.unwrap_or(Closure::DEFAULT.to_vec()))?;
         let parametrizations = match self.parametrizations {
             None => None,
             Some(several) => Some(check.sorted("ensemble.parametrizations", several)?),

@@ -16,23 +16,18 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// What the claim is about: the plateau of a plateau, else the exponent; None if it was not fitted.
+    /// What the claim is about: the constant of what stays, else the exponent; None if it was not fitted.
     pub fn of(claim: &Claim) -> Option<Estimate> {
         match claim.family {
-            Family::Plateau => Estimate::plateau(claim),
+            Family::Stays => Estimate::plateau(claim),
             _ => Estimate::exponent(claim),
         }
-    }
-
-    /// The letter that stands for what the claim is about: c for a plateau, p for an exponent.
-    pub fn symbol(claim: &Claim) -> &'static str {
-        if claim.family == Family::Plateau { "c" } else { "p" }
     }
 
     /// The claim's exponent, whatever it is about.
     pub fn exponent(claim: &Claim) -> Option<Estimate> {
         let name = match claim.family {
-            Family::Growth | Family::Trend => "exponent of growth",
+            Family::Growth => "exponent of growth",
             Family::Drift => "exponent of drift",
             _ => "exponent",
         };
@@ -40,10 +35,10 @@ impl Estimate {
         claim.exponent.map(|value| Estimate { name, value: exponent(value), interval })
     }
 
-    /// The claim's plateau, whatever it is about.
+    /// The claim's constant, whatever it is about.
     pub fn plateau(claim: &Claim) -> Option<Estimate> {
         let interval = claim.plateau_ci95.map(|ends| ends.map(measured));
-        claim.plateau.map(|value| Estimate { name: "plateau", value: measured(value), interval })
+        claim.plateau.map(|value| Estimate { name: "constant", value: measured(value), interval })
     }
 }
 

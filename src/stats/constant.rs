@@ -1,8 +1,8 @@
 //! The constant to which a curve tends: y = c + a x^{−p} (1 + b/x) for a given exponent p.
 //!
 //! Linear in c, a and ab, so there is one minimum and an exact jackknife; every size counts by its
-//! relative error. In a claim of decay p is what is claimed, and the constant that the data still
-//! allow is told with the verdict. In a claim that something stays, p is 1.
+//! relative error. In a claim of decay p is what is claimed, in a claim that something stays 1, and more
+//! by whole steps where the curve falls faster than that (`verdict`).
 
 use nalgebra::DMatrix;
 
@@ -26,19 +26,19 @@ impl Constant {
         Constant::by(curve, &[(curve.points.len(), p, true)])
     }
 
-    /// The constant of a curve that is claimed to stay: by all sizes with 1/x and 1/x², by the last four
-    /// with 1/x, and by all with x^{−1/2} and x^{−3/2}, since it may be approached slowly.
-    pub fn of(curve: &Curve) -> Option<Constant> {
+    /// The constant of a curve that is claimed to stay: by all sizes with x^{−p} and x^{−p−1}, by the last
+    /// four with x^{−p}, and by all with half a power less, since it may be approached slowly.
+    pub fn of(curve: &Curve, p: f64) -> Option<Constant> {
         let all = curve.points.len();
-        Constant::by(curve, &[(all, 1.0, true), (4, 1.0, false), (all, 0.5, true)])
+        Constant::by(curve, &[(all, p, true), (4, p, false), (all, p - 0.5, true)])
     }
 
     fn by(curve: &Curve, fits: &[(usize, f64, bool)]) -> Option<Constant> {
-        let weights: Option<Vec<Vec<f64>>> = fits
-            .iter()
-            .map(|&(count, p, b)| Some(weights(curve, count, p, b)?[0].clone()))
-            .collect();
-        let weights = weights?;
+        let weights = |&(count, p, corrected): &(usize, f64, bool)| {
+            let [of_constant, ..] = weights(curve, count, p, corrected)?;
+            Some(of_constant)
+        };
+        let weights = fits.iter().map(weights).collect::<Option<Vec<Vec<f64>>>>()?;
         let mut found = curve.estimates(|values| {
             let constants = weights.iter().map(|weights| dot(weights, values));
             let last = values.last()?;
@@ -69,7 +69,7 @@ impl Constant {
 /// The weights that make c, a and ab out of values: those of least squares, in which every size counts
 /// by the inverse of its value. Nothing but zeros for ab without the correction.
 fn weights(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<[Vec<f64>; 3]> {
-    let (sizes, values) = (curve.sizes(), curve.values()?);
+    let (sizes, values) = (curve.sizes(), curve.values(None)?);
     let first = sizes.len().checked_sub(count)?;
     let columns = if corrected { 3 } else { 2 };
     if count < columns || values.contains(&0.0) {

@@ -86,9 +86,9 @@ impl Curve {
         value.is_finite().then_some(value)
     }
 
-    /// The values of all points.
-    pub fn values(&self) -> Option<Vec<f64>> {
-        self.points.iter().map(|point| self.value(point, None)).collect()
+    /// The values of all points, optionally without one seed.
+    pub fn values(&self, without: Option<usize>) -> Option<Vec<f64>> {
+        self.points.iter().map(|point| self.value(point, without)).collect()
     }
 
     /// The values of all points without each seed in turn, by seed: from the sums over seeds, since a
@@ -137,7 +137,7 @@ impl Curve {
 
     /// Several numbers that `of` makes of the points' values, each with its jackknife error.
     pub fn estimates(&self, of: impl Fn(&[f64]) -> Option<Vec<f64>>) -> Option<Vec<Estimate>> {
-        let whole = of(&self.values()?)?;
+        let whole = of(&self.values(None)?)?;
         let left_out: Vec<Option<Vec<f64>>> =
             self.values_without().into_iter().map(|values| of(&values?)).collect();
         let number = |i: usize| {

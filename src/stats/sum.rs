@@ -9,6 +9,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::curve::{Curve, Reference, distinct};
 use super::jackknife::{Estimate, hull};
+use super::mean;
 
 /// The exponent is searched for between these.
 pub const EXPONENTS: [f64; 2] = [0.05, 6.0];
@@ -40,8 +41,9 @@ impl SumExponent {
         let least =
             |of: fn(&(f64, f64)) -> f64| places(curve).iter().map(of).fold(f64::INFINITY, f64::min);
         let (x0, z0) = (least(|p| p.0), least(|p| p.1));
+        let errors = relative_errors(curve)?;
         let of = |kept: &dyn Fn(f64, f64) -> bool| {
-            curve.estimate(|values| Some(fit(curve, other, values, kept)?.exponent))
+            curve.estimate(|values| Some(fit(curve, other, (values, &errors), kept)?.exponent))
         };
         let mut fits = vec![of(&|_, _| true)?];
         let (xs, zs) =
@@ -66,8 +68,30 @@ impl SumExponent {
     }
 }
 
+/// Relative standard errors of the points, each shrunk towards that of all: a variance from few seeds
+/// is too uncertain to weigh with alone. The part of the width varies from seed to seed, that of the
+/// depth hardly, so points differ by their weights.
+fn relative_errors(curve: &Curve) -> Option<Vec<f64>> {
+    /// Prior degrees of freedom of the common relative variance.
+    const PRIOR: f64 = 8.0;
+    let errors: Option<Vec<f64>> = curve.standard_errors().into_iter().collect();
+    let values = curve.values(None)?;
+    let own: Vec<f64> = errors?.iter().zip(&values).map(|(e, y)| (e / y).powi(2)).collect();
+    let (common, freedom) = (mean(&own), curve.seeds as f64 - 1.0);
+    let shrunk = |own: &f64| ((PRIOR * common + freedom * own) / (PRIOR + freedom)).sqrt();
+    Some(own.iter().map(shrunk).collect())
+}
+
 fn places(curve: &Curve) -> Vec<(f64, f64)> {
     curve.points.iter().map(|point| (point.x, point.z)).collect()
+}
+
+/// A value to fit and its standard error.
+struct Weighed {
+    x: f64,
+    z: f64,
+    y: f64,
+    sigma: f64,
 }
 
 /// A sum that was fitted.
@@ -95,21 +119,22 @@ fn terms(other: Other, reference: Reference, p: f64, x: f64, z: f64) -> [f64; 3]
     [own, correction, of_z]
 }
 
-/// The least squares of relative residuals over the points that are kept; None where the data do not
+/// The least squares of residuals over their errors, over the points that are kept; None where the data do not
 /// determine the exponent within [`EXPONENTS`].
 fn fit(
     curve: &Curve,
     other: Other,
-    values: &[f64],
+    (values, errors): (&[f64], &[f64]),
     kept: &dyn Fn(f64, f64) -> bool,
 ) -> Option<Fit> {
-    let points: Vec<(f64, f64, f64)> = places(curve)
+    let points: Vec<Weighed> = places(curve)
         .into_iter()
-        .zip(values)
+        .zip(values.iter().zip(errors))
         .filter(|((x, z), _)| kept(*x, *z))
-        .map(|((x, z), y)| (x, z, *y))
+        .map(|((x, z), (&y, error))| Weighed { x, z, y, sigma: y * error })
         .collect();
-    if points.len() < 6 || points.iter().any(|(_, _, y)| !(*y > 0.0 && y.is_finite())) {
+    let usable = |p: &Weighed| p.y > 0.0 && p.sigma > 0.0 && p.sigma.is_finite();
+    if points.len() < 6 || !points.iter().all(usable) {
         return None;
     }
     let [low, high] = EXPONENTS;
@@ -146,19 +171,15 @@ fn minimum(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
 
 /// The best coefficients for given p with a and b not negative: the least of the solutions with b, and
 /// the correction, left out or not.
-fn linear(
-    (other, reference): (Other, Reference),
-    points: &[(f64, f64, f64)],
-    p: f64,
-) -> Option<Fit> {
+fn linear((other, reference): (Other, Reference), points: &[Weighed], p: f64) -> Option<Fit> {
     let solve = |columns: &[usize]| {
         let mut design = DMatrix::from_fn(points.len(), columns.len(), |i, j| {
-            let (x, z, y) = points[i];
-            terms(other, reference, p, x, z)[columns[j]] / y
+            let Weighed { x, z, sigma, .. } = points[i];
+            terms(other, reference, p, x, z)[columns[j]] / sigma
         });
         let norms: Vec<f64> = design.column_iter().map(|column| column.norm()).collect();
         design.column_iter_mut().zip(&norms).for_each(|(mut column, norm)| column /= *norm);
-        let target = DVector::from_element(points.len(), 1.0);
+        let target = DVector::from_iterator(points.len(), points.iter().map(|p| p.y / p.sigma));
         let solution = design.clone().svd(true, true).solve(&target, 1e-14).ok()?;
         let squares = (design * &solution - target).norm_squared();
         let mut coefficients = [0.0; 3];
@@ -174,8 +195,9 @@ fn linear(
 
 /// The fitted sum of all sizes at each (x, z) of `grid`, with its jackknife error.
 pub fn fitted(curve: &Curve, other: Other, grid: &[(f64, f64)]) -> Option<Vec<Estimate>> {
+    let errors = relative_errors(curve)?;
     curve.estimates(|values| {
-        let fit = fit(curve, other, values, &|_, _| true)?;
+        let fit = fit(curve, other, (values, &errors), &|_, _| true)?;
         Some(grid.iter().map(|&(x, z)| fit.at(x, z)).collect())
     })
 }

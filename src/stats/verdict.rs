@@ -184,7 +184,7 @@ fn refusal(rule: Rule, curve: &Curve, size: &str) -> Option<(String, String)> {
     let positive = |values: &Option<Vec<f64>>| {
         values.as_ref().is_some_and(|values| values.iter().all(|value| *value > 0.0))
     };
-    if positive(&curve.values()) && curve.values_without().iter().all(positive) {
+    if positive(&curve.values(None)) && curve.values_without().iter().all(positive) {
         return None;
     }
     let first = |without| {
@@ -257,10 +257,12 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
     };
     let constant = match rule {
         Rule::Falls { exponent } => Constant::beside(curve, steepest(&found, exponent, alpha)),
-        _ => Constant::of(curve),
+        _ => Constant::of(curve, steepest(&found, 1.0, alpha)),
     };
     let value = found.value();
-    let upper = constant.as_ref().and_then(|c| c.upper(alpha));
+    // Beside a decay a limit on one side; of a curve that stays the upper end of the interval.
+    let miss = if rule == Rule::Stays { alpha / 2.0 } else { alpha };
+    let upper = constant.as_ref().and_then(|c| c.upper(miss));
     let judged = Judgement {
         exponent: Some(value),
         interval: Some(ends),
@@ -323,13 +325,13 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
         Rule::Stays => {
             let words = match (judged.constant, judged.constant_interval) {
                 (Some(c), Some([a, b])) if low <= 0.0 && high < LEVEL => format!(
-                    "at the largest {size} it goes like {}; tends to {} [{}, {}]",
+                    "goes like {} at the largest {size}; tends to {} [{}, {}]",
                     power(size, value, ends),
                     measured(c),
                     measured(a),
                     measured(b)
                 ),
-                _ => format!("at the largest {size} it goes like {}", power(size, value, ends)),
+                _ => format!("goes like {} at the largest {size}", power(size, value, ends)),
             };
             if low <= 0.0 && high < LEVEL {
                 (Verdict::Supported, words, None)
@@ -382,9 +384,7 @@ fn percent(share: f64) -> String {
 fn next_step(found: &Exponent, curve: &Curve, size: &str, alpha: f64, ends: [f64; 2]) -> String {
     let noise = found.fits.iter().filter_map(|fit| fit.interval(alpha)).map(|[a, b]| b - a);
     let noise = noise.fold(0.0, f64::max);
-    let sizes = curve.sizes();
-    let [before, last] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
-    let further = (last * last / before).round();
+    let further = 2.0 * curve.points.last().map_or(0.0, |point| point.x);
     if noise > 0.6 * (ends[1] - ends[0]) {
         format!("take {} seeds, or add {size} = {further}", 2 * curve.seeds)
     } else {
