@@ -6,7 +6,7 @@ use nfd::stats::curve::{Curve, Point, Reduction, Reference};
 use nfd::stats::sum::Other;
 use nfd::stats::verdict::{ALPHA, Judgement, Rule, judge};
 
-use crate::ensembles::{Design, Noise};
+use super::ensembles::{Design, Noise};
 
 pub const DEPTHS: [f64; 5] = [2.0, 4.0, 8.0, 16.0, 32.0];
 const WIDTHS: [f64; 4] = [128.0, 512.0, 2048.0, 8192.0];

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use nfd::rng::philox::Philox;
-use nfd::stats::verdict::{ALPHA, Judgement, Rule, Verdict, judge};
+use nfd::stats::verdict::{Judgement, Rule, Verdict, judge};
 
-use crate::ensembles::Design;
-use crate::laws::{Law, Sentence};
+use super::ensembles::Design;
+use super::laws::{Law, Sentence};
 
 /// One claim of one law in one design.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ fn holds(law: &Law, rule: Rule, found: &Judgement) -> Option<bool> {
 }
 
 /// Cells by law and claim, of one design. All laws get the same errors.
-fn judged(laws: &[Law], design: &Design, ensembles: usize) -> Vec<Vec<Cell>> {
+fn judged(laws: &[Law], design: &Design, ensembles: usize, alpha: f64) -> Vec<Vec<Cell>> {
     let (verdicts, printed, held) = ([0; 3], 0, 0);
     let cell = Cell { design: design.clone(), ensembles, verdicts, printed, held };
     let mut cells: Vec<Vec<Cell>> =
@@ -86,7 +86,7 @@ fn judged(laws: &[Law], design: &Design, ensembles: usize) -> Vec<Vec<Cell>> {
         for ((law, values), cells) in laws.iter().zip(&values).zip(&mut cells) {
             let curve = design.ensemble(values, &factors);
             for (cell, (rule, _)) in cells.iter_mut().zip(&law.claims) {
-                let found = judge(*rule, &curve, "L", ALPHA);
+                let found = judge(*rule, &curve, "L", alpha);
                 let at = Verdict::ALL.iter().position(|v| *v == found.verdict).unwrap();
                 cell.verdicts[at] += 1;
                 if let Some(holds) = holds(law, *rule, &found) {
@@ -99,8 +99,13 @@ fn judged(laws: &[Law], design: &Design, ensembles: usize) -> Vec<Vec<Cell>> {
     cells
 }
 
-/// Cells by law, claim and design.
-pub fn tally(laws: &[Law], designs: &[Design], ensembles: usize) -> Vec<Vec<Vec<Cell>>> {
+/// Cells by law, claim and design, by intervals that miss with probability `alpha`.
+pub fn tally(
+    laws: &[Law],
+    designs: &[Design],
+    ensembles: usize,
+    alpha: f64,
+) -> Vec<Vec<Vec<Cell>>> {
     let (next, (send, receive)) = (AtomicUsize::new(0), mpsc::channel());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -110,7 +115,7 @@ pub fn tally(laws: &[Law], designs: &[Design], ensembles: usize) -> Vec<Vec<Vec<
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(design) = designs.get(at) else { break };
-                    send.send((at, judged(laws, design, ensembles))).unwrap();
+                    send.send((at, judged(laws, design, ensembles, alpha))).unwrap();
                 }
             });
         }
