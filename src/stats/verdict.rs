@@ -151,6 +151,20 @@ impl Judgement {
             next,
         }
     }
+
+    /// What may be said of a law of infinite width from one width: the numbers, and no verdict.
+    pub fn at_one_width(self, width: f64) -> Judgement {
+        let reason = match self.exponent {
+            Some(_) => format!(
+                "at n = {width} alone {}; one width does not tell the law of infinite width from a \
+                 floor in 1/n",
+                self.reason
+            ),
+            None => self.reason,
+        };
+        let next = Some(format!("add a second width, n = {} or more", 4.0 * width));
+        Judgement { verdict: Verdict::Inconclusive, reason, next, ..self }
+    }
 }
 
 /// What `rule` says of a curve along `size` ("L", "n"), by intervals that miss with probability
