@@ -28,6 +28,7 @@ mod examples;
 mod experiment;
 mod gpu_check;
 mod house;
+mod judge;
 mod kernels;
 mod law;
 mod limit;
