@@ -33,7 +33,7 @@ pub fn evaluate(
     rows: &[Row],
     diverged: &[Task],
 ) -> Vec<Claim> {
-    let index = Index::new(rows, experiment.ensemble.seeds);
+    let index = Index::new(rows, experiment.ensemble.all_seeds());
     let mut claims = Vec::new();
     for declaration in declarations {
         if declaration.family == Family::Drift {

@@ -45,6 +45,7 @@ mod resume;
 mod rng;
 mod run;
 mod schema;
+mod seeds;
 mod shards;
 mod stats;
 mod store;
