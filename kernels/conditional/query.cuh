@@ -95,7 +95,8 @@ struct Sweep {
     u32 samples;
     /// The activation phi, by its place in enum Activation.
     u32 activation;
-    /// The closure: 0 exact, 1 nfd, 2 gia.
+    /// The columns that queries know of the other direction: 4 where forward queries know all, else 0;
+    /// plus 0, 1 or 2 where backward queries know none, those of earlier passes, or all.
     u32 closure;
     /// 1 where h and g are carried on by a residual, else 0.
     u32 skip;
@@ -193,7 +194,9 @@ __device__ __noinline__ void turn_to(const Sweep& args, u32 member, u32 layer, Q
     q.rank = state.rank[q.own], q.other_rank = state.rank[q.other];
     q.earlier = state.earlier, q.kept = state.kept;
     q.drifted = state.drifted[q.own], q.other_drifted = state.drifted[q.other];
-    q.used = args.closure == 2 ? 0 : !forward && args.closure == 1 ? q.earlier : q.other_rank;
+    u32 backward_knows = args.closure & 3;
+    bool knows_all = forward ? args.closure & 4 : backward_knows == 2;
+    q.used = knows_all ? q.other_rank : !forward && backward_knows == 1 ? q.earlier : 0;
     q.basis = (Real*)args.basis[q.own] + columns, q.answers = (Real*)args.answers[q.own] + columns;
     q.other_basis = (const Real*)args.basis[q.other] + columns;
     q.other_answers = (const Real*)args.answers[q.other] + columns;

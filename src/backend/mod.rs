@@ -107,7 +107,7 @@ impl Probe {
     /// samples.
     pub fn has_kernel(&self, network: &Network, batch: usize) -> bool {
         network.outputs == 1
-            && !network.closure.has_independent_backward_weights()
+            && network.closure.forward_conditions()
             && network.scales.inner.is_none()
             && self.follows_covariances(1, batch)
     }

@@ -52,8 +52,16 @@ pub struct Claim {
     pub learning_rate: f64,
     /// The size along which it is claimed.
     pub axis: SizeAxis,
-    /// The width (axis depth) or depth (axis width) that is held.
+    /// The width (axis depth) or depth (axis width) that is held; of infinite width the larger of the
+    /// two widths.
     pub held: Option<usize>,
+    /// The smaller width of a pair from which the curve is extrapolated in 1/n, seed by seed.
+    pub extrapolated_with: Option<usize>,
+    /// Whether it is one of the study's primary claims.
+    pub primary: bool,
+    /// The number of primary claims whose intervals hold together with 95 %; None of another claim,
+    /// whose interval holds alone.
+    pub simultaneous: Option<usize>,
     /// What is claimed about.
     pub observable: Observable,
     /// Updates done before the pass.
@@ -62,18 +70,22 @@ pub struct Claim {
     pub depth_time: Option<f64>,
     /// The family of curves that it declares.
     pub family: Family,
-    /// Exponent p of the fitted power.
+    /// Exponent p of x^{−p}; of growth and drift that of x^{p}.
     pub exponent: Option<f64>,
-    /// Ends of the 95 % interval of the exponent.
+    /// Ends of the 95 % interval of the exponent, the model's error included.
     pub ci95: Option<[f64; 2]>,
-    /// Constant c of the fitted plateau.
+    /// The constant c beside what falls.
     pub plateau: Option<f64>,
-    /// Ends of the 95 % interval of the plateau.
+    /// Ends of the 95 % interval of the constant.
     pub plateau_ci95: Option<[f64; 2]>,
+    /// The largest constant that the data allow, at 95 %.
+    pub plateau_upper: Option<f64>,
+    /// The value before training at the largest size, of an observable that has one.
+    pub at_start: Option<f64>,
     /// The exponent that theory gives.
     pub expected: Option<f64>,
-    /// The reference network's own error by the fitted family, over the last value: by so much the
-    /// limit itself is uncertain. None against a network in proportion, or none.
+    /// The reference network's own error by the exponent that was found, over the last value: by so
+    /// much the limit itself is uncertain. None against a network in proportion, or none.
     pub reference_error: Option<f64>,
     /// The rule by which the verdict falls, declared before the data.
     pub rule: String,
@@ -81,9 +93,8 @@ pub struct Claim {
     pub verdict: Verdict,
     /// The verdict in words, with the numbers that decided it.
     pub reason: String,
-    /// Probability of residuals this large if the family holds and points were independent; points
-    /// of one ensemble share their noise, which makes it too large rather than too small.
-    pub goodness: Option<f64>,
+    /// What would decide an inconclusive claim.
+    pub next: Option<String>,
     /// The number of points on the curve.
     pub points: usize,
     /// Seeds that have a value at every point.
@@ -105,11 +116,13 @@ pub fn id(
     subject: Subject,
     axis: SizeAxis,
     held: Option<usize>,
+    extrapolated_with: Option<usize>,
 ) -> String {
-    let at = match (axis, held) {
-        (SizeAxis::Depth, Some(n)) => format!("n={n}"),
-        (SizeAxis::Width, Some(depth)) => format!("L={depth}"),
-        (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
+    let at = match (axis, held, extrapolated_with) {
+        (SizeAxis::Depth, Some(n), Some(narrower)) => format!("n={narrower},{n}"),
+        (SizeAxis::Depth, Some(n), None) => format!("n={n}"),
+        (SizeAxis::Width, Some(depth), _) => format!("L={depth}"),
+        (SizeAxis::WidthOfAll, ..) => "all L".to_owned(),
         _ => "all n".to_owned(),
     };
     let Subject { closure, parametrization, step, observable, .. } = subject;

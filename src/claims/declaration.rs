@@ -10,19 +10,15 @@ use crate::observables::Observable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Falls like a power: a x^{−p} (1 + b/x).
-    Power,
-    /// Falls like a power to a floor: a x^{−p} (1 + b/x) + e/(nL).
-    PowerAndFloor,
+    /// Falls at least like x^{−p}.
+    Falls,
     /// A sum of both sizes' errors, one exponent declared: a n^{−p} (1 + c/L) + b L^{−q}.
     Sum,
-    /// Grows like a power: a x^{p} (1 + b/x).
+    /// Grows at least like x^{p}.
     Growth,
-    /// Tends to a constant: c + a x^{−p}.
-    Plateau,
-    /// A line in logarithms: a x^{p}, p of either sign.
-    Trend,
-    /// An optimum that moves: a x^{p}, p of either sign.
+    /// Does not vanish: tends to a positive constant, or grows.
+    Stays,
+    /// An optimum that does not move.
     Drift,
 }
 
@@ -35,13 +31,20 @@ pub enum SizeAxis {
     /// The width n, at a fixed depth.
     Width,
     /// The depth L at all widths together, which share all parameters.
-    #[serde(rename = "both")]
     DepthOfAll,
     /// The width n at all depths together, which share all parameters.
     WidthOfAll,
 }
 
 impl SizeAxis {
+    /// The letter for what varies.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            SizeAxis::Depth | SizeAxis::DepthOfAll => "L",
+            SizeAxis::Width | SizeAxis::WidthOfAll => "n",
+        }
+    }
+
     /// Whether the width varies along it, not the depth.
     pub fn is_width(self) -> bool {
         matches!(self, SizeAxis::Width | SizeAxis::WidthOfAll)
@@ -66,8 +69,13 @@ pub struct Declaration {
     pub place: Option<usize>,
     /// The family of curves.
     pub family: Family,
-    /// The exponent p₀ that theory gives; None of a plateau.
+    /// The exponent p₀ that theory gives; None of what stays.
     pub expected: Option<f64>,
+    /// Whether it is claimed of infinite width: at finite width the observable has a term in 1/n that
+    /// is removed by a pair of widths, and one width says nothing.
+    pub of_infinite_width: bool,
+    /// The closure for which it is one of the study's primary claims, if it is one.
+    pub primary: Option<Closure>,
     /// Of a sum: its part in depth.
     pub in_depth: DepthError,
 }
@@ -106,13 +114,15 @@ pub const fn falls(
         axis,
         first_step,
         place,
-        family: Family::Power,
+        family: Family::Falls,
         expected: Some(1.0),
+        of_infinite_width: false,
+        primary: None,
         in_depth: DepthError { exponent: 1.0, aligned: false },
     }
 }
 
-/// Something that tends to a constant with depth, after the first update.
+/// Something that does not vanish with depth, after the first update.
 pub const fn stays(
     observable: Observable,
     statement: &'static str,
@@ -121,13 +131,8 @@ pub const fn stays(
 ) -> Declaration {
     Declaration {
         closures,
-        family: Family::Plateau,
+        family: Family::Stays,
         expected: None,
         ..falls(observable, statement, SizeAxis::Depth, 1, place)
     }
-}
-
-/// Something that does not fall along an axis.
-pub const fn does_not_fall(axis: SizeAxis, declaration: Declaration) -> Declaration {
-    Declaration { axis, family: Family::Trend, expected: Some(0.0), ..declaration }
 }

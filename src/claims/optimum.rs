@@ -11,10 +11,10 @@ use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
 use crate::observables::Observable;
-use crate::stats::fit::{self, Sample, local_exponents};
+use crate::stats::curve::local_exponents;
 use crate::stats::jackknife::{Estimate, jackknife};
 use crate::stats::mean;
-use crate::stats::verdict::{LEAST_SEEDS, Rule, Verdict, judge};
+use crate::stats::verdict::{ALPHA, LEAST_SEEDS, LEVEL, Rule, Verdict};
 
 /// Mean losses at one depth: rate, and by seed the loss after the last update; None where a run
 /// diverged.
@@ -83,27 +83,25 @@ fn claim(
         .collect();
     // Every depth counts alike.
     let slope = |without: Option<usize>| {
-        let sample = |(depth, losses): &&(usize, Losses)| {
-            let y = optimum(losses, without)?;
-            Some(Sample { x: *depth as f64, z: 0.0, y, sigma: y })
+        let log = |(depth, losses): &&(usize, Losses)| {
+            Some(((*depth as f64).ln(), optimum(losses, without)?.ln()))
         };
-        let samples: Option<Vec<Sample>> = bracketed.iter().map(sample).collect();
-        Some(fit::fit(fit::Form::Trend, fit::Reference::Limit, &samples?)?.exponent)
+        let logs: Option<Vec<(f64, f64)>> = bracketed.iter().map(log).collect();
+        Some(slope(&logs?))
     };
-    let least_depths = fit::Form::Trend.least_points();
-    let enough = seeds >= LEAST_SEEDS && bracketed.len() >= least_depths;
+    let enough = seeds >= LEAST_SEEDS && bracketed.len() >= LEAST_DEPTHS;
     let exponent: Option<Estimate> = if enough { jackknife(seeds, slope) } else { None };
     let (verdict, reason) = if seeds < LEAST_SEEDS {
         (Verdict::Inconclusive, format!("needs at least {LEAST_SEEDS} seeds, has {seeds}"))
-    } else if bracketed.len() < least_depths {
+    } else if bracketed.len() < LEAST_DEPTHS {
         let has = bracketed.len();
         let reason = format!(
-            "needs at least {least_depths} depths whose least loss lies between two rates that were \
+            "needs at least {LEAST_DEPTHS} depths whose least loss lies between two rates that were \
              tried, has {has}"
         );
         (Verdict::Inconclusive, reason)
     } else {
-        judge(Rule::Flat, exponent, None, 1.0)
+        drift(exponent)
     };
     // The slopes are of a growth: −(−p).
     let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, 1.0 / p.value)).collect();
@@ -113,6 +111,7 @@ fn claim(
             subject(rates[0], Observable::BestLearningRate),
             SizeAxis::Depth,
             Some(width),
+            None,
         ),
         statement: declaration.statement,
         closure,
@@ -120,26 +119,60 @@ fn claim(
         learning_rate: rates[0],
         axis: SizeAxis::Depth,
         held: Some(width),
+        extrapolated_with: None,
+        primary: false,
+        simultaneous: None,
         observable: declaration.observable,
         step,
         depth_time: None,
         family: declaration.family,
         exponent: exponent.map(|e| e.value),
-        ci95: exponent.and_then(|e| e.ci95),
+        ci95: exponent.and_then(|e| e.interval(ALPHA)),
         plateau: None,
         plateau_ci95: None,
+        plateau_upper: None,
+        at_start: None,
         expected: declaration.expected,
         reference_error: None,
         rule: Rule::Flat.to_string(),
         verdict,
         reason,
-        goodness: None,
+        next: None,
         points: points.len(),
         seeds: experiment.ensemble.seeds,
         diverged: 0,
         local_exponents: local_exponents(&pairs),
         fitted: vec![],
         curve: points,
+    }
+}
+
+/// Fewer depths do not show whether an optimum drifts.
+const LEAST_DEPTHS: usize = 4;
+
+/// The least-squares slope through points.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
+    let over = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+        points.iter().map(|(px, py)| of(px - x, py - y)).sum()
+    };
+    over(&|dx, dy| dx * dy) / over(&|dx, _| dx * dx)
+}
+
+/// What the interval of a drift says.
+fn drift(exponent: Option<Estimate>) -> (Verdict, String) {
+    let Some((value, [low, high])) = exponent.and_then(|e| Some((e.value, e.interval(ALPHA)?)))
+    else {
+        return (Verdict::Inconclusive, "no interval for the exponent".to_owned());
+    };
+    let words = format!("moves like L^{value:.2} [{low:.2}, {high:.2}]");
+    if low > 0.0 || high < 0.0 {
+        (Verdict::Contradicted, words)
+    } else if low > -LEVEL && high < LEVEL {
+        (Verdict::Supported, words)
+    } else {
+        (Verdict::Inconclusive, format!("{words}: the interval is not within ±{LEVEL}"))
     }
 }
 

@@ -6,8 +6,7 @@ use std::ops::Range;
 use crate::experiment::grid::{LearningRate, Task};
 use crate::model::{Closure, Parametrization};
 use crate::observables::{Observable, Row};
-use crate::stats::curve::{Curve, Point, Reduction, Values};
-use crate::stats::fit::Reference;
+use crate::stats::curve::{Curve, Point, Reduction, Reference, Values, without_floor};
 
 /// What identifies a number but for its seed: the task of seed 0, the step, the observable, the bits
 /// of the depth time, sample and output.
@@ -49,6 +48,23 @@ pub struct Subject {
     pub depth_time: Option<f64>,
 }
 
+/// A point of a curve: what is measured there, and where.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// What is measured, and after how many updates.
+    pub subject: Subject,
+    /// Width n of its networks.
+    pub width: usize,
+    /// Depth L of its networks.
+    pub depth: usize,
+    /// A smaller width, with which the point is extrapolated to infinite width.
+    pub narrower: Option<usize>,
+    /// What varies along the curve.
+    pub x: f64,
+    /// The other size of a sum.
+    pub z: f64,
+}
+
 impl Index {
     /// Over all rows of an experiment of these seeds.
     pub fn new(rows: &[Row], seeds: Range<u64>) -> Self {
@@ -71,28 +87,21 @@ impl Index {
         Index { first_seed, seeds, values, differences }
     }
 
-    /// The curve of `subject` over `sizes` (width, depth), with `xz` of each. Sizes without any number
-    /// are left out, then seeds that lack one at any of the others: every point is of the same
-    /// seeds, or survivors of the deepest networks would be compared with all of the shallow ones.
-    pub fn curve(
-        &self,
-        subject: Subject,
-        sizes: &[(usize, usize)],
-        xz: impl Fn((usize, usize)) -> (f64, f64),
-        reference: Reference,
-    ) -> (Curve, Vec<(usize, usize)>) {
-        let reduction = match subject.observable {
-            Observable::WeakError => Reduction::RootMeanSquareOfMeans,
+    /// The curve over `places`, and those of them that it has. Places without any number are left
+    /// out, then seeds that lack one at any of the others: every point is of the same seeds, or
+    /// survivors of the deepest networks would be compared with all of the shallow ones.
+    pub fn curve(&self, places: &[Place], reference: Reference) -> (Curve, Vec<Place>) {
+        let reduction = match places.first().map(|place| place.subject.observable) {
+            Some(Observable::WeakError) => Reduction::RootMeanSquareOfMeans,
             _ => Reduction::Mean,
         };
         let mut curve = Curve { points: Vec::new(), reduction, reference, seeds: self.seeds };
         let mut present = Vec::new();
-        for &(width, depth) in sizes {
-            let (x, z) = xz((width, depth));
-            let point = Point { x, z, values: self.values(subject, (width, depth)) };
+        for place in places {
+            let point = Point { x: place.x, z: place.z, values: self.at(place) };
             if curve.value(&point, None).is_some() {
                 curve.points.push(point);
-                present.push((width, depth));
+                present.push(*place);
             }
         }
         let whole = |seed: &usize| {
@@ -104,6 +113,18 @@ impl Index {
         }
         curve.seeds = kept.len();
         (curve, present)
+    }
+
+    /// The values at a place, by output and seed.
+    pub fn at(&self, place: &Place) -> Values {
+        let of = |width: usize| self.values(place.subject, (width, place.depth));
+        match place.narrower {
+            None => of(place.width),
+            Some(narrower) => without_floor([
+                (narrower as f64, &of(narrower)),
+                (place.width as f64, &of(place.width)),
+            ]),
+        }
     }
 
     /// The values of `subject` at (width, depth), by output and seed.

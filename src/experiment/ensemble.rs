@@ -7,7 +7,7 @@ use super::grid::LearningRate;
 use super::section::{Range, section};
 use super::{FINEST, WIDEST};
 use crate::error::Result;
-use crate::model::{Closure, Parametrization};
+use crate::model::{Closure, Parametrization, TypedClosure};
 
 const MOST_SEEDS: u64 = 1 << 20;
 /// A noise address holds seeds in 64 bits. No seed reaches 2^53, up to which JSON, notebooks and
@@ -38,9 +38,11 @@ section! {
             range: Range::Within(0.0, MOST_FIRST_SEED as f64),
             example: 8,
         }
-        /// Closures that are run: the finite network itself, and what replaces its backward pass.
-        closures: Option<Vec<Closure>> => Vec<Closure> {
-            default: Closure::ALL.to_vec(),
+        /// Closures that are run: the finite network itself, and what keeps fewer of the responses between
+        /// its passes. By name, or by what their queries know of the other direction, as in {"forward":
+        /// "all", "backward": "none"}.
+        closures: Option<Vec<TypedClosure>> => Vec<Closure> {
+            shown: Closure::DEFAULT,
             example: [Closure::Exact, Closure::Gia],
         }
         /// Several parametrizations in one run, in place of model.parametrization. Default:
@@ -68,7 +70,9 @@ impl TypedEnsemble {
     pub fn resolve(self, check: &Check) -> Result<Ensemble> {
         self.check_ranges(check)?;
         let first_seed = self.first_seed();
-        let closures = check.sorted("ensemble.closures", self.closures())?;
+        let typed = self.closures.map(|typed| typed.into_iter().map(|TypedClosure(c)| c).collect());
+        let closures =
+            check.sorted("ensemble.closures", typed.unwrap_or(Closure::DEFAULT.to_vec()))?;
         let parametrizations = match self.parametrizations {
             None => None,
             Some(several) => Some(check.sorted("ensemble.parametrizations", several)?),

@@ -56,14 +56,14 @@ section! {
         /// What finite networks are compared with. Default: network where a width or a depth is given,
         /// else doubling.
         kind: Option<ReferenceKind> => ReferenceKind { example: ReferenceKind::Network, }
-        /// Width n_ref of the reference network, at least 8 times the largest, or the only one there
+        /// Width n_ref of the reference network, at least 8 times the largest, or the largest that there
         /// is. Default: the only width there is.
         #[serde(skip_serializing_if = "Option::is_none")]
         width: Option<usize> => Option<usize> {
             range: Range::Within(1.0, WIDEST as f64),
             example: 65536,
         }
-        /// Depth L_ref of the reference network, at least 4 times the largest, or the only one there
+        /// Depth L_ref of the reference network, at least 4 times the largest, or the largest that there
         /// is. Default: the only depth there is.
         #[serde(skip_serializing_if = "Option::is_none")]
         depth: Option<usize> => Option<usize> {
@@ -116,7 +116,8 @@ impl TypedReference {
     }
 }
 
-/// A size of the reference network: the only size there is, or at least `factor` times the largest.
+/// A size of the reference network: the largest there is, so that rates at this size are of the other
+/// alone, or at least `factor` times as large.
 fn resolve_size(
     given: Option<usize>,
     sizes: &[usize],
@@ -129,7 +130,7 @@ fn resolve_size(
     match given {
         None if sizes.len() == 1 => Ok(largest),
         None => check.fail(field, "is required", &format!("take at least {least}")),
-        Some(size) if sizes == [size] || size >= least => Ok(size),
+        Some(size) if size == largest || size >= least => Ok(size),
         Some(size) => {
             let problem = format!("{size} is too close to {largest} to stand for the limit");
             check.fail(field, problem, &format!("take at least {least}"))

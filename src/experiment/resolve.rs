@@ -42,7 +42,8 @@ pub fn resolve(typed: TypedExperiment, file: &ExperimentFile) -> Result<Resolved
                     (if a <= b { conditional } else { dense }, reason)
                 }
                 (Ok(resolved), Err(_)) => {
-                    let what = "closure nfd or networks of different widths compared";
+                    let what =
+                        "closures but exact and gia, or networks of different widths compared";
                     (resolved, format!("no dense networks give {what}"))
                 }
                 (Err(_), Ok(resolved)) => (resolved, "the only one that can".to_owned()),

@@ -10,7 +10,7 @@ pub mod parametrization;
 pub mod schedule;
 
 pub use activation::Activation;
-pub use closure::Closure;
+pub use closure::{BackwardKnows, Closure, ForwardKnows, TypedClosure};
 pub use loss::Loss;
 pub use parametrization::{
     Block, Exponents, Groups, Inner, Parametrization, Rates, ScaleLaw, Scales,

@@ -76,9 +76,9 @@ impl InfiniteWidth {
         let count = self.features[0].nrows();
         let mut sum = DMatrix::zeros(count, count);
         for (kernel, gradient) in self.kernels.iter().zip(&self.gradients[1..]) {
-            sum += match closure.has_independent_backward_weights() {
-                true => kernel.clone(),
-                false => kernel.component_mul(gradient),
+            sum += match closure.forward_conditions() {
+                true => kernel.component_mul(gradient),
+                false => kernel.clone(),
             };
         }
         sum * factor

@@ -2,70 +2,79 @@
 //! numbers.
 
 use super::Report;
-use super::estimate::Estimate;
+use super::page::words::held;
 use crate::claims::{Claim, SizeAxis};
 use crate::numbers::count;
 use crate::stats::verdict::Verdict;
 use crate::studies::Results;
 
-/// What was found: what the study shows beside its claims, then the verdicts; none without a claim.
+/// What was found: contradictions first, then what the study shows beside its claims, then the other
+/// verdicts; none without a claim.
 pub fn paragraphs(report: &Report) -> Vec<String> {
     let Report { experiment, claims, rows, .. } = *report;
     let own = (experiment.study.design().findings)(&Results { experiment, claims, rows });
-    let mut paragraphs = vec![own.join(" ")];
-    for (verdict, word) in [
-        (Verdict::Supported, "Supported"),
-        (Verdict::Contradicted, "Contradicted"),
-        (Verdict::Inconclusive, "Inconclusive"),
-    ] {
-        paragraphs.extend(of_verdict(report, verdict).map(|list| format!("{word}: {list}.")));
-    }
+    let mut paragraphs = Vec::new();
     if !report.diverged.is_empty() {
         let runs = count(report.diverged.len() as u64, "run");
         paragraphs.push(format!("{runs} of {} diverged and count nowhere.", report.tasks));
     }
-    paragraphs.retain(|paragraph| !paragraph.is_empty());
+    let list = |verdict, primary| of_verdict(report, verdict, primary).join("; ");
+    for (word, said) in [
+        ("Contradicted", list(Verdict::Contradicted, true)),
+        ("Contradicted beside the primary claims", list(Verdict::Contradicted, false)),
+        ("", own.join(" ")),
+        ("Supported", list(Verdict::Supported, true)),
+        ("Inconclusive", list(Verdict::Inconclusive, true)),
+    ] {
+        match (word, said.as_str()) {
+            (_, "") => {}
+            ("", said) => paragraphs.push(said.to_owned()),
+            (word, said) => paragraphs.push(format!("{word}: {said}.")),
+        }
+    }
+    let together = claims.iter().find_map(|claim| claim.simultaneous);
+    if let Some(number) = together.filter(|number| *number > 1) {
+        paragraphs
+            .push(format!("The intervals of the {number} primary claims hold together with 95 %."));
+    }
     paragraphs
 }
 
-/// The claims of the last step at the largest size held, by statement, with the closures (and
-/// parametrizations) for which they have this verdict.
-fn of_verdict(report: &Report, verdict: Verdict) -> Option<String> {
+/// The claims with this verdict, those of one statement together, in words.
+fn of_verdict(report: &Report, verdict: Verdict, primary: bool) -> Vec<String> {
     let several = report.experiment.ensemble.parametrizations.is_some();
-    let of = |c: &Claim| (c.statement, c.axis);
-    let mut statements = Vec::new();
-    let mut seen = Vec::new();
-    for claim in report.claims {
-        if seen.contains(&of(claim)) {
-            continue;
+    let claims = report.claims.iter();
+    let claims = claims.filter(|claim| (claim.verdict, claim.primary) == (verdict, primary));
+    let mut statements: Vec<(&str, SizeAxis, Vec<String>)> = Vec::new();
+    for claim in claims {
+        let said = said(claim, several);
+        let of = (claim.statement, claim.axis);
+        match statements.iter_mut().find(|(statement, axis, _)| (*statement, *axis) == of) {
+            Some((_, _, all)) => all.push(said),
+            None => statements.push((claim.statement, claim.axis, vec![said])),
         }
-        seen.push(of(claim));
-        let same = || report.claims.iter().filter(|other| of(other) == of(claim));
-        let last = same().map(|claim| (claim.step, claim.held)).max();
-        let shown = same().filter(|c| Some((c.step, c.held)) == last && c.verdict == verdict);
-        let shown: Vec<String> = shown.map(|claim| estimate(claim, several)).collect();
-        if shown.is_empty() {
-            continue;
-        }
-        let sizes = match claim.axis {
-            SizeAxis::DepthOfAll => ", all widths together",
-            SizeAxis::WidthOfAll => ", by width",
+    }
+    let sentence = |(statement, axis, all): (&str, SizeAxis, Vec<String>)| {
+        let sizes = match axis {
+            SizeAxis::DepthOfAll => ", by depth at all widths together",
+            SizeAxis::WidthOfAll => ", by width at all depths together",
             SizeAxis::Depth | SizeAxis::Width => "",
         };
-        statements.push(format!("{}{sizes} ({})", claim.statement, shown.join(", ")));
-    }
-    (!statements.is_empty()).then(|| statements.join("; "))
+        format!("{statement}{sizes} ({})", all.join("; "))
+    };
+    statements.into_iter().map(sentence).collect()
 }
 
-/// "exact: exponent 1.96 [1.90, 2.02]", or why there is no such number.
-fn estimate(claim: &Claim, several: bool) -> String {
+/// "exact, n = 8192, k = 1", and why where it is contradicted.
+fn said(claim: &Claim, several: bool) -> String {
     let whose = match several {
         true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
         false => claim.closure.name().to_owned(),
     };
-    match Estimate::of(claim).filter(|estimate| estimate.interval.is_some()) {
-        Some(estimate) => format!("{whose}: {} {estimate}", estimate.name),
-        None => format!("{whose}: {}", claim.reason),
+    let at = format!("{whose}, {}, k = {}", held(claim), claim.step);
+    match claim.verdict {
+        Verdict::Contradicted => format!("{at}: {}", claim.reason),
+        Verdict::Supported | Verdict::Inconclusive => at,
     }
 }
 

@@ -1,72 +1,53 @@
-//! The summary table.
+//! Tables on the terminal: the primary claims, and how many there are beside them.
 
 use std::fmt::Write;
 
-use super::estimate::Estimate;
-use crate::claims::{Claim, Point, SizeAxis};
-use crate::numbers::{exponent, measured};
+use super::page::words::held;
+use crate::claims::{Claim, Point};
+use crate::numbers::{count, exponent, measured};
+use crate::stats::verdict::Verdict;
 
-/// The claims as a text table: one block a statement, one line a closure, size and step.
+/// The primary claims as a text table, then what the others say in numbers.
 pub fn summary(claims: &[Claim]) -> String {
     let mut out = String::new();
     let several = claims.iter().any(|claim| claim.parametrization != claims[0].parametrization);
-    let of = |claim: &Claim| (claim.statement, claim.axis, claim.parametrization);
-    for block in claims.chunk_by(|a, b| of(a) == of(b)) {
-        let name = match several {
-            true => format!(" ({})", block[0].parametrization.name()),
-            false => String::new(),
+    // Writing to a String cannot fail.
+    for claim in claims.iter().filter(|claim| claim.primary) {
+        let _ = writeln!(out, "{} [{}]", claim.statement, claim.observable.name());
+        let whose = match several {
+            true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
+            false => claim.closure.name().to_owned(),
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}{name} [{}]", block[0].statement, block[0].observable.name());
-        let header = [
-            "closure",
-            "size",
-            "step",
-            "verdict",
-            "estimate [95 %]",
-            "because",
-            "from",
-            "to",
-            "local exponents",
-        ];
-        let lines: Vec<_> =
-            std::iter::once(header.map(str::to_owned)).chain(block.iter().map(line)).collect();
-        let _ = writeln!(out, "{}", align(&lines));
+        let at = format!("{whose}, {}, k = {}", held(claim), claim.step);
+        let _ = writeln!(out, "  {}: {}", claim.verdict.name(), claim.reason);
+        if let Some(next) = &claim.next {
+            let _ = writeln!(out, "  next: {next}");
+        }
+        let local = claim.local_exponents.iter().map(|p| p.map_or("–".to_owned(), exponent));
+        let ends = [claim.curve.first(), claim.curve.last()].map(|point| end(claim, point));
+        let local = local.collect::<Vec<_>>().join(" ");
+        let local = match local.as_str() {
+            "" => String::new(),
+            local => format!("; local exponents {local}"),
+        };
+        let _ = writeln!(out, "  {at}: {}{local}\n", ends.join(" to "));
+    }
+    let others: Vec<&Claim> = claims.iter().filter(|claim| !claim.primary).collect();
+    if !others.is_empty() {
+        let of = |verdict: Verdict| {
+            let number = others.iter().filter(|claim| claim.verdict == verdict).count();
+            format!("{number} {}", verdict.name())
+        };
+        let tally = Verdict::ALL.map(of).join(", ");
+        let number = count(others.len() as u64, "claim");
+        let _ = writeln!(out, "beside these {number}, in report.html and summary.json: {tally}\n");
     }
     out
 }
 
-fn line(claim: &Claim) -> [String; 9] {
-    let (varied, size) = match (claim.axis, claim.held) {
-        (SizeAxis::Width, Some(depth)) => ("n", format!("L={depth}")),
-        (SizeAxis::Depth, Some(width)) => ("L", format!("n={width}")),
-        (SizeAxis::WidthOfAll, _) => ("n", "all L".to_owned()),
-        _ => ("L", "all n".to_owned()),
-    };
-    let end = |point: Option<&Point>| {
-        point.map(|p| format!("{} at {varied}={}", measured(p.value), p.x)).unwrap_or_default()
-    };
-    let estimate = Estimate::of(claim)
-        .map(|estimate| format!("{} = {estimate}", Estimate::symbol(claim)))
-        .unwrap_or_default();
-    let reference = claim.reference_error.map(|share| {
-        format!(
-            "; the reference's own error by the fit: {} % of the last value",
-            measured(100.0 * share)
-        )
-    });
-    let local = claim.local_exponents.iter().map(|p| p.map_or("–".to_owned(), exponent));
-    [
-        claim.closure.name().to_owned(),
-        size,
-        claim.step.to_string(),
-        claim.verdict.name().to_owned(),
-        estimate,
-        claim.reason.clone() + &reference.unwrap_or_default(),
-        end(claim.curve.first()),
-        end(claim.curve.last()),
-        local.collect::<Vec<_>>().join(" "),
-    ]
+fn end(claim: &Claim, point: Option<&Point>) -> String {
+    let symbol = claim.axis.symbol();
+    point.map(|p| format!("{} at {symbol} = {}", measured(p.value), p.x)).unwrap_or_default()
 }
 
 /// Columns as wide as their widest entry.

@@ -1,7 +1,6 @@
-//! An ensemble's curve: values over seeds at several sizes, reduced, weighted, fitted, with
-//! jackknife intervals of everything.
+//! An ensemble's curve: values over seeds at several sizes, reduced to one number a size, with
+//! jackknife errors of whatever is formed from those numbers.
 
-use super::fit::{Fit, Form, Reference, Sample, fit};
 use super::jackknife::{Estimate, jackknife};
 use super::mean;
 
@@ -18,12 +17,36 @@ pub enum Reduction {
     RootMeanSquareOfMeans,
 }
 
+/// What the values are differences to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reference {
+    /// The limit, or a partner in a fixed proportion, as L against 2L: the power stays itself.
+    Limit,
+    /// Size r, with errors that add up in mean square, as those of nested sums of independent parts,
+    /// or of a signed mean: x^{−p} − r^{−p}.
+    Added(f64),
+    /// Size r, in mean square of errors that are one direction times x^{−p/2}, as those of an Euler
+    /// scheme: (x^{−p/2} − r^{−p/2})².
+    Aligned(f64),
+}
+
+impl Reference {
+    /// What takes the place of x^{−p}.
+    pub fn fall(self, x: f64, p: f64) -> f64 {
+        match self {
+            Reference::Limit => x.powf(-p),
+            Reference::Added(r) => x.powf(-p) - r.powf(-p),
+            Reference::Aligned(r) => (x.powf(-p / 2.0) - r.powf(-p / 2.0)).powi(2),
+        }
+    }
+}
+
 /// A point of a curve before seeds and outputs are reduced to one value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// The depth or width on which the power acts.
+    /// The depth or width that varies.
     pub x: f64,
-    /// The variable of the floor, 1/(nL), or the other size of a sum.
+    /// The other size of a sum of errors in both; unused otherwise.
     pub z: f64,
     /// Values by output and seed.
     pub values: Values,
@@ -41,9 +64,6 @@ pub struct Curve {
     /// Number of seeds of the ensemble.
     pub seeds: usize,
 }
-
-/// Prior degrees of freedom of the common relative variance.
-const PRIOR: f64 = 8.0;
 
 impl Curve {
     /// The value of one point, optionally without one seed; None without any finite value.
@@ -65,6 +85,16 @@ impl Curve {
         value.is_finite().then_some(value)
     }
 
+    /// The values of all points, optionally without one seed.
+    pub fn values(&self, without: Option<usize>) -> Option<Vec<f64>> {
+        self.points.iter().map(|point| self.value(point, without)).collect()
+    }
+
+    /// The sizes of all points.
+    pub fn sizes(&self) -> Vec<f64> {
+        self.points.iter().map(|point| point.x).collect()
+    }
+
     /// Jackknife standard errors of the points; for means over seeds the usual ones.
     pub fn standard_errors(&self) -> Vec<Option<f64>> {
         let error = |point: &Point| {
@@ -73,51 +103,52 @@ impl Curve {
         self.points.iter().map(error).collect()
     }
 
-    /// The points as the fit sees them. σ is the relative error shrunk towards that of all points:
-    /// a variance from four seeds is too uncertain to weigh with alone.
-    fn samples(&self, without: Option<usize>) -> Option<Vec<Sample>> {
-        let errors: Option<Vec<f64>> = self.standard_errors().into_iter().collect();
-        let values: Option<Vec<f64>> = self.points.iter().map(|p| self.value(p, None)).collect();
-        let (errors, values) = (errors?, values?);
-        let relative: Vec<f64> = errors.iter().zip(&values).map(|(e, y)| (e / y).powi(2)).collect();
-        let (common, own) = (mean(&relative), self.seeds as f64 - 1.0);
-        self.points
-            .iter()
-            .zip(values.iter().zip(&relative))
-            .map(|(point, (y, relative))| {
-                let variance = (PRIOR * common + own * relative) / (PRIOR + own);
-                Some(Sample {
-                    x: point.x,
-                    z: point.z,
-                    y: self.value(point, without)?,
-                    sigma: y * variance.sqrt(),
-                })
-            })
-            .collect()
+    /// What `of` makes of the points' values, with its jackknife error.
+    pub fn estimate(&self, of: impl Fn(&[f64]) -> Option<f64>) -> Option<Estimate> {
+        self.estimates(|values| Some(vec![of(values)?]))?.pop()
     }
 
-    /// The fitted curve, optionally without one seed; weights are those of all seeds.
-    pub fn fit(&self, family: Form, without: Option<usize>) -> Option<Fit> {
-        fit(family, self.reference, &self.samples(without)?)
-    }
-
-    /// What `of` says of the fitted curve, with its jackknife interval.
-    pub fn estimate(&self, family: Form, of: impl Fn(&Fit) -> f64) -> Option<Estimate> {
-        self.estimates(family, |fit| vec![of(fit)])?.pop()
-    }
-
-    /// Several numbers that `of` says of the fitted curve, each with its jackknife interval, from the same
-    /// fits.
-    pub fn estimates(&self, family: Form, of: impl Fn(&Fit) -> Vec<f64>) -> Option<Vec<Estimate>> {
-        let whole = of(&self.fit(family, None)?);
-        let without: Vec<Option<Vec<f64>>> =
-            (0..self.seeds).map(|seed| self.fit(family, Some(seed)).map(|fit| of(&fit))).collect();
+    /// Several numbers that `of` makes of the points' values, each with its jackknife error.
+    pub fn estimates(&self, of: impl Fn(&[f64]) -> Option<Vec<f64>>) -> Option<Vec<Estimate>> {
+        let whole = of(&self.values(None)?)?;
+        let without = |seed: usize| of(&self.values(Some(seed))?);
+        let left_out: Vec<Option<Vec<f64>>> = (0..self.seeds).map(without).collect();
         let number = |i: usize| {
-            jackknife(self.seeds, |left_out| match left_out {
+            jackknife(self.seeds, |left| match left {
                 None => Some(whole[i]),
-                Some(seed) => without[seed].as_ref().map(|numbers| numbers[i]),
+                Some(seed) => left_out[seed].as_ref().map(|numbers| numbers[i]),
             })
         };
         (0..whole.len()).map(number).collect()
     }
+}
+
+/// Per-seed values at infinite width from those at widths n < n′ of one noise, if they differ by a term
+/// in 1/n: (n′ y′ − n y)/(n′ − n). None where a run of either diverged.
+pub fn without_floor([narrow, wide]: [(f64, &Values); 2]) -> Values {
+    let ((n, low), (m, high)) = (narrow, wide);
+    let seed =
+        |(low, high): (&Option<f64>, &Option<f64>)| Some((m * (*high)? - n * (*low)?) / (m - n));
+    let output = |(low, high): (&Vec<Option<f64>>, &Vec<Option<f64>>)| {
+        low.iter().zip(high).map(seed).collect()
+    };
+    low.iter().zip(high).map(output).collect()
+}
+
+/// Exponents between neighbouring points: −log(y'/y)/log(x'/x).
+pub fn local_exponents(points: &[(f64, f64)]) -> Vec<Option<f64>> {
+    let slope = |pair: &[(f64, f64)]| {
+        let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
+        let p = -(y1 / y0).abs().ln() / (x1 / x0).ln();
+        p.is_finite().then_some(p)
+    };
+    points.windows(2).map(slope).collect()
+}
+
+/// How many different numbers there are among some.
+pub fn distinct(numbers: impl Iterator<Item = f64>) -> usize {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.dedup();
+    sorted.len()
 }

@@ -5,21 +5,43 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// An estimate, its standard error and its 95 % interval.
+/// An estimate from an ensemble and its jackknife standard error over seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// The estimate from all seeds.
     pub value: f64,
-    /// Jackknife standard error; None for fewer than two seeds.
+    /// Jackknife standard error; None for fewer than two seeds, or where the estimate without one of
+    /// them does not exist.
     pub standard_error: Option<f64>,
-    /// 95 % interval: value ± t · standard error, with Student's t of seeds − 1 degrees of freedom.
-    pub ci95: Option<[f64; 2]>,
+    /// Number of seeds of the ensemble.
+    pub seeds: usize,
+}
+
+impl Estimate {
+    /// The interval value ± t · standard error that misses the truth with probability `alpha`, half of
+    /// it at each end; Student's t has seeds − 1 degrees of freedom.
+    pub fn interval(&self, alpha: f64) -> Option<[f64; 2]> {
+        let half = student(self.seeds, alpha / 2.0)? * self.standard_error?;
+        half.is_finite().then_some([self.value - half, self.value + half])
+    }
+
+    /// The limit that the truth exceeds with probability `alpha`.
+    pub fn upper(&self, alpha: f64) -> Option<f64> {
+        let upper = self.value + student(self.seeds, alpha)? * self.standard_error?;
+        upper.is_finite().then_some(upper)
+    }
+}
+
+/// Student's t of seeds − 1 degrees of freedom that is exceeded with probability `alpha`.
+fn student(seeds: usize, alpha: f64) -> Option<f64> {
+    let freedom = seeds.checked_sub(1).filter(|&freedom| freedom > 0)? as f64;
+    Some(StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(1.0 - alpha))
 }
 
 /// Estimates with every one of `seeds` seeds left out in turn. `estimate(None)` uses all of them,
 /// `estimate(Some(i))` all but the i-th.
 ///
-/// None when the estimate itself does not exist; no interval when one without a seed does not.
+/// None when the estimate itself does not exist; no standard error when one without a seed does not.
 pub fn jackknife(
     seeds: usize,
     estimate: impl Fn(Option<usize>) -> Option<f64>,
@@ -33,9 +55,5 @@ pub fn jackknife(
         let error = ((n - 1.0) / n * squares).sqrt();
         error.is_finite().then_some(error)
     });
-    let ci95 = standard_error.and_then(|error| {
-        let half = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975) * error;
-        half.is_finite().then_some([value - half, value + half])
-    });
-    Some(Estimate { value, standard_error, ci95 })
+    Some(Estimate { value, standard_error, seeds })
 }

@@ -1,9 +1,11 @@
-//! Numbers from ensembles: families of curves, intervals, verdicts. Pure; no files, no knowledge of
-//! networks.
+//! Numbers from ensembles: exponents and constants with intervals, verdicts. Pure; no files, no
+//! knowledge of networks.
 
+pub mod constant;
 pub mod curve;
-pub mod fit;
 pub mod jackknife;
+pub mod power;
+pub mod sum;
 pub mod verdict;
 
 /// The standard error of the mean; NaN for fewer than two values.

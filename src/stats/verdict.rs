@@ -1,42 +1,54 @@
-//! Rules, declared before the data, and what they say of an estimate.
+//! Rules, declared before the data, and what they say of a curve.
+//!
+//! A verdict comes from an interval that has the model's error in it. "Supported" needs two things: the
+//! interval holds what is claimed, and it excludes what would make the sentence false. "Contradicted"
+//! needs the whole interval on the wrong side. All else is inconclusive, with the next thing to do.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::jackknife::Estimate;
+use super::constant::Constant;
+use super::curve::{Curve, distinct};
+use super::power::{self, Exponent, Sparing};
+use super::sum::{self, Other, SumExponent};
 use crate::numbers::measured;
 
-/// Half the distance between neighbouring half-integer exponents: an interval within it of the
-/// expected exponent tells that exponent from its neighbours.
-pub const MARGIN: f64 = 0.25;
-/// The last value is called a plateau when more than this fraction of it stays. Smaller constants
-/// are not told from the power family's corrections: c + a x^{−p} through a x^{−1}(1 + b/x) has a
-/// small false c.
-pub const STAYS: f64 = 0.5;
-/// With a smaller probability of its residuals a family does not describe the points: its exponent then
-/// excludes nothing.
-pub const LEAST_GOODNESS: f64 = 1e-3;
+/// A claim to fall or grow at least like a power p₀ is supported above so much of p₀.
+pub const NEARLY: f64 = 0.85;
+/// The largest constant beside a claimed decay, as a share of the last value.
+pub const LARGEST_CONSTANT: f64 = 0.1;
+/// A curve that is claimed to stay falls with an exponent below this.
+pub const LEVEL: f64 = 0.1;
 /// Fewer seeds give no interval worth the name.
 pub const LEAST_SEEDS: usize = 4;
+/// What an interval misses the truth with, 95 % intervals.
+pub const ALPHA: f64 = 0.05;
 
 /// When a claim is supported and when contradicted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Falls at least like x^{−exponent}.
-    AtLeast {
-        /// The expected exponent p₀.
+    Falls {
+        /// The claimed exponent p₀.
         exponent: f64,
+    },
+    /// One of the two parts of a sum of errors in width and depth falls like x^{−exponent}.
+    FallsInSum {
+        /// The claimed exponent p₀.
+        exponent: f64,
+        /// The part of the other size.
+        other: Other,
     },
     /// Grows at least like x^{exponent}.
     Grows {
-        /// The expected exponent p₀.
+        /// The claimed exponent p₀.
         exponent: f64,
     },
-    /// Neither grows nor falls: the exponent is 0 within the margin.
+    /// Does not fall: tends to a positive constant, or grows.
+    Stays,
+    /// Neither grows nor falls.
     Flat,
-    /// Tends to a positive constant.
-    Plateau,
 }
 
 /// What a rule says of a claim.
@@ -69,104 +81,303 @@ impl Verdict {
 impl fmt::Display for Rule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Rule::AtLeast { exponent } => write!(
+            Rule::Falls { exponent } => write!(
                 out,
-                "supported if the 95 % interval of the exponent lies above {0:.2} (expected {exponent} \
-                 less {MARGIN}); contradicted if it lies below {0:.2} and the fit has a probability of at \
-                 least {LEAST_GOODNESS}, or if the 95 % interval of a fitted plateau lies above {STAYS} of \
-                 the last value; inconclusive otherwise",
-                exponent - MARGIN
+                "supported if the interval of the exponent reaches {exponent} and lies above {0:.2}, and \
+                 the largest constant that the data allow beside this law is below {LARGEST_CONSTANT} of \
+                 the last value; contradicted if the interval lies below {exponent}; inconclusive \
+                 otherwise",
+                NEARLY * exponent
+            ),
+            Rule::FallsInSum { exponent, .. } => write!(
+                out,
+                "supported if the interval of the exponent reaches {exponent} and lies above {0:.2}; \
+                 contradicted if it lies below {exponent}; inconclusive otherwise",
+                NEARLY * exponent
             ),
             Rule::Grows { exponent } => write!(
                 out,
-                "supported if the 95 % interval of the growth exponent lies above {0:.2} (expected \
-                 {exponent} less {MARGIN}); contradicted if it lies below; inconclusive otherwise",
-                exponent - MARGIN
+                "supported if the interval of the growth exponent reaches {exponent} and lies above \
+                 {0:.2}; contradicted if it lies below {exponent}; inconclusive otherwise",
+                NEARLY * exponent
+            ),
+            Rule::Stays => write!(
+                out,
+                "supported if the interval of the exponent of decay reaches down to 0 and lies below \
+                 {LEVEL}; contradicted if it lies above {LEVEL} and no constant above {LARGEST_CONSTANT} \
+                 of the last value fits; inconclusive otherwise"
             ),
             Rule::Flat => write!(
                 out,
-                "supported if the 95 % interval of the exponent lies within ±{MARGIN}; contradicted if \
-                 it lies outside; inconclusive otherwise"
-            ),
-            Rule::Plateau => write!(
-                out,
-                "supported if the 95 % interval of the plateau lies above {STAYS} of the last value; \
-                 contradicted if it lies below; inconclusive otherwise"
+                "supported if the interval of the exponent holds 0 and lies within ±{LEVEL}; \
+                 contradicted if it does not hold 0; inconclusive otherwise"
             ),
         }
     }
 }
 
-/// The verdict and what decided it. `last` is the value at the deepest (widest) point.
-///
-/// An estimate that is missing, or has no interval, is inconclusive.
-pub fn judge(
-    rule: Rule,
-    exponent: Option<Estimate>,
-    plateau: Option<Estimate>,
-    last: f64,
-) -> (Verdict, String) {
-    let interval = |estimate: Option<Estimate>| Some((estimate?.value, estimate?.ci95?));
+/// What is said of a curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// Exponent p of x^{−p}; of a rule of growth, that of x^{p}.
+    pub exponent: Option<f64>,
+    /// Ends of its interval, the model's error included.
+    pub interval: Option<[f64; 2]>,
+    /// The constant that fits best beside what falls.
+    pub constant: Option<f64>,
+    /// Ends of its interval.
+    pub constant_interval: Option<[f64; 2]>,
+    /// The largest constant that the data allow.
+    pub constant_upper: Option<f64>,
+    /// What the rule says.
+    pub verdict: Verdict,
+    /// The verdict in words, with the numbers that decided it.
+    pub reason: String,
+    /// What would decide an inconclusive claim, in words.
+    pub next: Option<String>,
+}
+
+impl Judgement {
+    /// Nothing but an inconclusive verdict.
+    pub fn inconclusive(reason: String, next: Option<String>) -> Judgement {
+        Judgement {
+            exponent: None,
+            interval: None,
+            constant: None,
+            constant_interval: None,
+            constant_upper: None,
+            verdict: Verdict::Inconclusive,
+            reason,
+            next,
+        }
+    }
+}
+
+/// What `rule` says of a curve along `size` ("L", "n"), by intervals that miss with probability
+/// `alpha`.
+pub fn judge(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
+    if let Some((reason, next)) = refusal(rule, curve, size) {
+        return Judgement::inconclusive(reason, Some(next));
+    }
     match rule {
-        Rule::AtLeast { exponent: expected } => {
-            let least = expected - MARGIN;
-            if let Some((value, [low, high])) = interval(plateau)
-                && low > STAYS * last
-            {
-                return (
-                    Verdict::Contradicted,
-                    format!(
-                        "tends to {} [{}, {}], not to 0; last {}",
-                        measured(value),
-                        measured(low),
-                        measured(high),
-                        measured(last)
-                    ),
-                );
-            }
-            let Some((_, [low, high])) = interval(exponent) else {
-                return (Verdict::Inconclusive, "no interval for the exponent".to_owned());
-            };
-            above([low, high], least)
-        }
-        Rule::Grows { exponent: expected } => match interval(exponent) {
-            Some((_, ends)) => above(ends, expected - MARGIN),
-            None => (Verdict::Inconclusive, "no interval for the exponent".to_owned()),
-        },
-        Rule::Flat => match interval(exponent) {
-            Some((_, [low, high])) if low > -MARGIN && high < MARGIN => {
-                (Verdict::Supported, format!("the interval lies within ±{MARGIN}"))
-            }
-            Some((_, [low, high])) if low > MARGIN || high < -MARGIN => {
-                (Verdict::Contradicted, format!("the interval lies outside of ±{MARGIN}"))
-            }
-            Some(_) => (Verdict::Inconclusive, format!("the interval crosses ±{MARGIN}")),
-            None => (Verdict::Inconclusive, "no interval for the exponent".to_owned()),
-        },
-        Rule::Plateau => {
-            let Some((_, [low, high])) = interval(plateau) else {
-                return (Verdict::Inconclusive, "no interval for the plateau".to_owned());
-            };
-            let least = STAYS * last;
-            let half = format!("{STAYS} of the last value, {}", measured(least));
-            if low > least {
-                (Verdict::Supported, format!("the interval lies above {half}"))
-            } else if high < least {
-                (Verdict::Contradicted, format!("the interval lies below {half}"))
-            } else {
-                (Verdict::Inconclusive, format!("the interval holds {half}"))
-            }
-        }
+        Rule::FallsInSum { exponent, other } => in_sum(exponent, other, curve, size, alpha),
+        _ => along(rule, curve, size, alpha),
     }
 }
 
-/// Whether an interval lies above `least`.
-fn above([low, high]: [f64; 2], least: f64) -> (Verdict, String) {
-    if low > least {
-        (Verdict::Supported, format!("the interval lies above {least:.2}"))
-    } else if high < least {
-        (Verdict::Contradicted, format!("the interval lies below {least:.2}"))
+/// Why a curve is not judged, and what to do: too few points or seeds, or a value that has no logarithm.
+fn refusal(rule: Rule, curve: &Curve, size: &str) -> Option<(String, String)> {
+    let sizes = distinct(curve.points.iter().map(|point| point.x));
+    let least = match rule {
+        Rule::FallsInSum { .. } => sum::LEAST_SIZES,
+        _ => power::LEAST_SIZES,
+    };
+    if curve.seeds < LEAST_SEEDS {
+        let reason =
+            format!("needs at least {LEAST_SEEDS} seeds at every point, has {}", curve.seeds);
+        return Some((reason, "take 8 seeds or more".to_owned()));
+    }
+    if sizes < least {
+        let reason = format!("needs at least {least} sizes {size}, has {sizes}");
+        return Some((reason, format!("take {} or more", least + 1)));
+    }
+    let first = |without| {
+        let positive = |point: &&super::curve::Point| {
+            curve.value(point, without).is_none_or(|value| value <= 0.0)
+        };
+        curve.points.iter().find(positive)
+    };
+    let hidden = std::iter::once(None).chain((0..curve.seeds).map(Some)).find_map(first)?;
+    let reason = format!("the value at {size} = {} is zero within its noise", hidden.x);
+    Some((reason, "take more seeds, or a larger width where a floor of 1/n covers it".to_owned()))
+}
+
+/// The part of a sum.
+fn in_sum(claimed: f64, other: Other, curve: &Curve, size: &str, alpha: f64) -> Judgement {
+    let found = SumExponent::of(curve, other);
+    let Some((value, ends)) = found.and_then(|e| Some((e.value(), e.interval(alpha)?))) else {
+        return Judgement::inconclusive(
+            format!("the data do not determine the exponent of {size}"),
+            Some(format!("take more sizes of {size}, or more seeds")),
+        );
+    };
+    let words = format!("this part falls like {}", power(size, value, ends));
+    let (verdict, reason, next) = at_least(claimed, ends, words, size, || {
+        format!("take more seeds, or a wider range of {size}")
+    });
+    let judged = Judgement::inconclusive(reason, next);
+    Judgement { exponent: Some(value), interval: Some(ends), verdict, ..judged }
+}
+
+/// "L^-1.96 [1.90, 2.02]" of what falls, "L^-p with p = -0.05 [-0.11, 0.01]" where the sign is open.
+fn power(size: &str, value: f64, [low, high]: [f64; 2]) -> String {
+    if low > 0.0 {
+        format!("{size}^-{value:.2} [{low:.2}, {high:.2}]")
     } else {
-        (Verdict::Inconclusive, format!("the interval holds {least:.2}"))
+        let [value, low, high] = [value, low, high].map(|p| if p.abs() < 0.005 { 0.0 } else { p });
+        format!("{size}^-p with p = {value:.2} [{low:.2}, {high:.2}]")
+    }
+}
+
+/// A claimed power: verdict, words and next step from an interval.
+fn at_least(
+    claimed: f64,
+    [low, high]: [f64; 2],
+    words: String,
+    size: &str,
+    next: impl Fn() -> String,
+) -> (Verdict, String, Option<String>) {
+    let law = if claimed == 1.0 { format!("1/{size}") } else { format!("1/{size}^{claimed}") };
+    if high < claimed {
+        (Verdict::Contradicted, format!("{words}, slower than {law}"), None)
+    } else if low > NEARLY * claimed {
+        (Verdict::Supported, words, None)
+    } else {
+        let least = NEARLY * claimed;
+        let reason = format!("{words}: the interval reaches below {least:.2}");
+        (Verdict::Inconclusive, reason, Some(next()))
+    }
+}
+
+/// Everything but a sum.
+fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
+    let sparing = match rule {
+        Rule::Falls { .. } => Sparing::Upper,
+        Rule::Grows { .. } | Rule::Stays => Sparing::Lower,
+        Rule::Flat | Rule::FallsInSum { .. } => Sparing::Both,
+    };
+    let found = Exponent::of(curve);
+    let Some((found, ends)) = found.and_then(|e| e.interval(alpha, sparing).map(|ends| (e, ends)))
+    else {
+        return Judgement::inconclusive(
+            "no interval for the exponent".to_owned(),
+            Some("take more seeds".to_owned()),
+        );
+    };
+    let last = curve.points.last().and_then(|p| curve.value(p, None)).unwrap_or(f64::NAN);
+    let constant = match rule {
+        Rule::Falls { exponent } => Constant::beside(curve, exponent),
+        _ => Constant::of(curve, ends[0].max(1.0)),
+    };
+    let value = found.value();
+    let upper = constant.as_ref().and_then(|c| c.upper(alpha));
+    let judged = Judgement {
+        exponent: Some(value),
+        interval: Some(ends),
+        constant: constant.as_ref().map(Constant::value),
+        constant_interval: constant.as_ref().and_then(|c| c.interval(alpha)),
+        constant_upper: upper,
+        ..Judgement::inconclusive(String::new(), None)
+    };
+    let share = upper.map(|upper| upper / last);
+    let next = || next_step(&found, curve, size, alpha, ends);
+    let [low, high] = ends;
+    let (verdict, reason, next) = match rule {
+        Rule::Falls { exponent } => {
+            let verb = if value > 0.0 { "falls" } else { "goes" };
+            let words = format!("{verb} like {}", power(size, value, ends));
+            let decided = at_least(exponent, ends, words, size, next);
+            match (decided, share) {
+                ((Verdict::Supported, words, _), Some(share)) => {
+                    let words = format!(
+                        "{words}; a constant beside it is at most {} of the last value",
+                        percent(share)
+                    );
+                    if share < LARGEST_CONSTANT {
+                        (Verdict::Supported, words, None)
+                    } else {
+                        (Verdict::Inconclusive, words, Some(next()))
+                    }
+                }
+                ((Verdict::Supported, words, _), None) => (
+                    Verdict::Inconclusive,
+                    format!("{words}; no limit for a constant beside it"),
+                    Some(next()),
+                ),
+                (decided, _) => decided,
+            }
+        }
+        Rule::Grows { exponent } => {
+            let (value, ends) = (-value, [-high, -low]);
+            let [low, high] = ends;
+            let words = format!("grows like {size}^{value:.2} [{low:.2}, {high:.2}]");
+            let decided = if high < exponent {
+                (Verdict::Contradicted, format!("{words}, slower than {size}^{exponent}"), None)
+            } else if low > NEARLY * exponent {
+                (Verdict::Supported, words, None)
+            } else {
+                let least = NEARLY * exponent;
+                let reason = format!("{words}: the interval reaches below {least:.2}");
+                (Verdict::Inconclusive, reason, Some(next()))
+            };
+            let (verdict, reason, next) = decided;
+            return Judgement {
+                exponent: Some(value),
+                interval: Some(ends),
+                verdict,
+                reason,
+                next,
+                ..judged
+            };
+        }
+        Rule::Stays => {
+            let words = match (judged.constant, judged.constant_interval) {
+                (Some(c), Some([a, b])) if low <= 0.0 && high < LEVEL => format!(
+                    "goes like {} at the largest {size}; tends to {} [{}, {}]",
+                    power(size, value, ends),
+                    measured(c),
+                    measured(a),
+                    measured(b)
+                ),
+                _ => format!("goes like {} at the largest {size}", power(size, value, ends)),
+            };
+            if low <= 0.0 && high < LEVEL {
+                (Verdict::Supported, words, None)
+            } else if low > LEVEL && share.is_some_and(|share| share < LARGEST_CONSTANT) {
+                (Verdict::Contradicted, format!("{words}, and no constant fits"), None)
+            } else if low > 0.0 {
+                let words = format!("{words}: it still falls, and a constant is not excluded");
+                (Verdict::Inconclusive, words, Some(next()))
+            } else {
+                let words = format!("{words}: the interval does not exclude a slow fall");
+                (Verdict::Inconclusive, words, Some(next()))
+            }
+        }
+        Rule::Flat | Rule::FallsInSum { .. } => {
+            let words = format!("goes like {}", power(size, value, ends));
+            if low > 0.0 {
+                (Verdict::Contradicted, format!("{words}: it falls"), None)
+            } else if high < 0.0 {
+                (Verdict::Contradicted, format!("{words}: it grows"), None)
+            } else if low > -LEVEL && high < LEVEL {
+                (Verdict::Supported, words, None)
+            } else {
+                let words = format!("{words}: the interval is not within ±{LEVEL}");
+                (Verdict::Inconclusive, words, Some(next()))
+            }
+        }
+    };
+    Judgement { verdict, reason, next, ..judged }
+}
+
+/// "4 %".
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        p if p < 0.05 => "0.1 %".to_owned(),
+        p if p < 1.0 => format!("{p:.1} %"),
+        p => format!("{p:.0} %"),
+    }
+}
+
+/// What narrows an interval most: more seeds where noise makes it wide, larger sizes where the fits
+/// disagree or the exponent still drifts.
+fn next_step(found: &Exponent, curve: &Curve, size: &str, alpha: f64, ends: [f64; 2]) -> String {
+    let noise = found.fits.iter().filter_map(|fit| fit.interval(alpha)).map(|[a, b]| b - a);
+    let noise = noise.fold(0.0, f64::max);
+    let further = 2.0 * curve.points.last().map_or(0.0, |point| point.x);
+    if noise > 0.6 * (ends[1] - ends[0]) {
+        format!("take {} seeds, or add {size} = {further}", 2 * curve.seeds)
+    } else {
+        format!("the exponent still changes between the sizes: add {size} = {further}")
     }
 }

@@ -8,13 +8,13 @@
 use std::fmt;
 
 use super::possible::{obstacle, possible};
-use crate::claims::{Declaration, SizeAxis};
+use crate::claims::Declaration;
 use crate::data::{DataSet, Samples};
 use crate::experiment::{Experiment, ReferenceKind};
 use crate::model::{Loss, Parametrization};
 use crate::numbers::{count, measured, plain};
+use crate::observables::Observable;
 use crate::observables::first_update::FirstUpdate;
-use crate::observables::{Against, Observable};
 
 /// Fewer seeds give no interval.
 const LEAST_SEEDS: u64 = 4;
@@ -30,8 +30,10 @@ const EVEN: f64 = 1.2;
 const INPUTS: [f64; 2] = [0.1, 10.0];
 /// With less of its distance from the labels f has not moved.
 const LEAST_MOVEMENT: f64 = 1e-3;
-/// A floor of more than this share of the law covers it.
+/// A floor of more than this share of the law covers it at one width.
 const MOST_FLOOR: f64 = 0.2;
+/// At two widths, whose difference removes the floor, its noise: about a tenth of it.
+const MOST_FLOOR_OF_PAIRS: f64 = 2.0;
 
 const DEPTHS: &str = "ensemble.depths";
 const WIDTHS: &str = "ensemble.widths";
@@ -92,31 +94,29 @@ pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
     said
 }
 
-/// Whether a study is about how things depend on depth, or on width; on both where it claims sums.
+/// Whether one of a study's primary claims is about how something depends on width, or on depth.
 fn is_about(declared: &[Declaration], width: bool) -> bool {
-    let of = |claim: &&Declaration| claim.axis.is_width() == width;
-    let sums = declared.iter().any(|claim| claim.axis == SizeAxis::WidthOfAll);
-    sums || 2 * declared.iter().filter(of).count() > declared.len()
+    declared.iter().any(|claim| claim.primary.is_some() && claim.axis.is_width() == width)
 }
 
-/// Most of what a study claims cannot be claimed.
+/// Primary claims that cannot be made.
 fn of_claims(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
-    let why: Vec<String> =
-        declared.iter().filter_map(|claim| obstacle(experiment, claim)).collect();
-    let (lost, all) = (why.len(), declared.len());
-    if 2 * lost <= all {
-        return Vec::new();
-    }
+    let primary = || declared.iter().filter(|claim| claim.primary.is_some());
     let mut reasons: Vec<String> = Vec::new();
-    for reason in why {
+    let mut lost = 0;
+    for reason in primary().filter_map(|claim| obstacle(experiment, claim)) {
+        lost += 1;
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
     }
-    let study = experiment.study.name();
+    if lost == 0 {
+        return Vec::new();
+    }
+    let (all, study) = (primary().count(), experiment.study.name());
     let problem =
-        format!("{lost} of {all} claims of {study} cannot be made: {}", reasons.join("; "));
-    let level = if 4 * lost > 3 * all { warning } else { note };
+        format!("{lost} of {all} primary claims of {study} cannot be made: {}", reasons.join("; "));
+    let level = if lost == all { warning } else { note };
     vec![level("study", problem, "change that, or take another study")]
 }
 
@@ -207,19 +207,14 @@ fn of_widths(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
         let main = is_about(declared, true);
         return if along { of_number(WIDTHS, "widths", widths.len(), main) } else { Vec::new() };
     };
-    let has_floor = |claim: &&Declaration| {
-        let observable = claim.observable;
-        let coupling =
-            matches!(observable, Observable::ForwardCoupling | Observable::BackwardCoupling);
-        coupling || observable.entry().against == Against::Exact
-    };
-    if !claims.iter().any(has_floor) {
+    if !claims.iter().any(|claim| claim.of_infinite_width) {
         return Vec::new();
     }
-    let problem = "at one width couplings per layer and gaps of closures are not told from what \
-                   vanishes with n: what is claimed of them is said of this width only"
-        .to_owned();
-    let pair = if n > 1 { [n / 2, n] } else { [n, 2 * n] };
+    let problem =
+        "one width does not tell laws of infinite width from a floor in 1/n: what is claimed \
+                   of couplings and gaps is said of this width only"
+            .to_owned();
+    let pair = if n >= 4 { [n / 4, n] } else { [n, 4 * n] };
     vec![note(WIDTHS, problem, format!("take two widths, as {pair:?}"))]
 }
 
@@ -309,7 +304,11 @@ fn of_floor(
          law at n = {width}, L = {depth}",
         measured(share)
     );
-    let wider = measured(*width as f64 * share / MOST_FLOOR);
+    let most = match experiment.ensemble.widths[..] {
+        [_] => MOST_FLOOR,
+        _ => MOST_FLOOR_OF_PAIRS,
+    };
+    let wider = measured(*width as f64 * share / most);
     let help = format!("take n ≥ {wider}, fewer samples, or rest on the forward couplings");
-    (share > MOST_FLOOR).then(|| note(WIDTHS, problem, help))
+    (share > most).then(|| note(WIDTHS, problem, help))
 }

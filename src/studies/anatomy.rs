@@ -3,6 +3,7 @@
 
 use super::figures::{Across, By, Figure, LINES};
 use super::{Design, decoupling};
+use crate::claims::Declaration;
 use crate::claims::declaration::stays;
 use crate::model::Closure::Exact;
 use crate::observables::Observable::{
@@ -16,16 +17,17 @@ pub const DESIGN: Design = Design {
     claims: &[
         decoupling::FORWARD,
         decoupling::BACKWARD,
-        decoupling::FORWARD_OF_ALL,
-        decoupling::BACKWARD_OF_ALL,
-        decoupling::FORWARD_STAYS,
+        Declaration { primary: Some(Exact), ..decoupling::FORWARD_STAYS },
         decoupling::BACKWARD_STAYS,
-        stays(
-            BackwardCouplingWithinAccumulated,
-            "backward coupling within a pass, accumulated over layers, does not vanish with L",
-            &[Exact],
-            None,
-        ),
+        Declaration {
+            of_infinite_width: true,
+            ..stays(
+                BackwardCouplingWithinAccumulated,
+                "backward coupling within a pass, accumulated over layers, does not vanish with L",
+                &[Exact],
+                None,
+            )
+        },
         decoupling::GAP_OF_F,
         decoupling::GAP_OF_G,
     ],

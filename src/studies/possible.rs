@@ -14,7 +14,9 @@ pub fn obstacle(experiment: &Experiment, claim: &Declaration) -> Option<String> 
     let there = experiment.parametrizations();
     let of_these = claim.parametrizations;
     let runs = |closures: &[Closure]| closures.iter().any(|c| ensemble.closures.contains(c));
-    let closures: Vec<&str> = claim.closures.iter().map(|closure| closure.name()).collect();
+    // A primary claim is about one closure.
+    let primary = claim.primary.as_ref().map_or(claim.closures, std::slice::from_ref);
+    let closures: Vec<_> = primary.iter().map(|closure| closure.name()).collect();
     let (one_depth, one_width) = (ensemble.depths.len() == 1, ensemble.widths.len() == 1);
     let compares = observable.compares_with_reference();
     let network = reference.kind == ReferenceKind::Network;
@@ -26,7 +28,7 @@ pub fn obstacle(experiment: &Experiment, claim: &Declaration) -> Option<String> 
     let coupling = entry.name.starts_with("coupling.");
     let place = claim.place.is_some_and(|i| !experiment.probed_quarters().contains(&i));
     [
-        said(!runs(claim.closures), &format!("closure {} is not run", closures.join(" or "))),
+        said(!runs(primary), &format!("closure {} is not run", closures.join(" or "))),
         said(entry.against == Against::Exact && !runs(&[Closure::Exact]), "exact is not run"),
         said(
             !of_these.is_empty() && !of_these.iter().any(|p| there.contains(p)),

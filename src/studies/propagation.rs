@@ -51,6 +51,7 @@ const fn sum(
     };
     Declaration {
         family: Family::Sum,
+        primary: Some(Exact),
         expected: Some(expected),
         in_depth,
         ..falls(observable, statement, axis, 0, place)

@@ -2,8 +2,10 @@
 //! theorem 5.5; docs/theory.md, section 5).
 
 use super::{Design, decoupling};
+use crate::claims::Declaration;
 use crate::claims::SizeAxis::{Depth, Width};
 use crate::claims::declaration::{END, INPUT, falls};
+use crate::model::Closure::Exact;
 use crate::observables::Observable::{FeatureError, GradientError, WeakError};
 
 pub const DESIGN: Design = Design {
@@ -11,14 +13,24 @@ pub const DESIGN: Design = Design {
     question: "How fast do residual networks become their infinite-depth limit while they train?",
     claims: &[
         falls(WeakError, "weak error of f falls at least like 1/L", Depth, 1, None),
-        falls(FeatureError, "mean-square error of h_L falls at least like 1/L", Depth, 1, END),
-        falls(GradientError, "mean-square error of g_0 falls at least like 1/L", Depth, 0, INPUT),
+        Declaration {
+            primary: Some(Exact),
+            ..falls(FeatureError, "mean-square error of h_L falls at least like 1/L", Depth, 1, END)
+        },
+        Declaration {
+            primary: Some(Exact),
+            ..falls(
+                GradientError,
+                "mean-square error of g_0 falls at least like 1/L",
+                Depth,
+                0,
+                INPUT,
+            )
+        },
         falls(FeatureError, "mean-square error of h_L falls at least like 1/n", Width, 1, END),
         falls(GradientError, "mean-square error of g_0 falls at least like 1/n", Width, 0, INPUT),
         decoupling::FORWARD,
         decoupling::BACKWARD,
-        decoupling::FORWARD_OF_ALL,
-        decoupling::BACKWARD_OF_ALL,
         decoupling::FORWARD_STAYS,
         decoupling::BACKWARD_STAYS,
         decoupling::GAP_OF_F,

@@ -98,9 +98,12 @@ fn f64_is_plain_over_a_covering_of_sizes_and_options() {
 fn f32_follows_plain_over_a_hundred_columns() {
     on_softcuda(module_path!(), "f32_follows_plain_over_a_hundred_columns", &[], || {
         let device = device();
-        for (closure, rate) in
-            [(Closure::Exact, 3.0), (Closure::Exact, 0.3), (Closure::Nfd, 3.0), (Closure::Gia, 1.0)]
-        {
+        for (closure, rate) in [
+            (Closure::Exact, 3.0),
+            (Closure::Exact, 0.3),
+            (Closure::Fresh, 3.0),
+            (Closure::Gia, 1.0),
+        ] {
             let reference = hundred_columns(closure, rate);
             let reference = Case {
                 network: crate::common::network(

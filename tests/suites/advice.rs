@@ -34,7 +34,7 @@ fn nothing_is_said_of_a_sound_design() {
 fn each_advice_is_given_where_it_holds_and_not_beside_it() {
     let (note, warning) = (Level::Note, Level::Warning);
     let none = "reference=\"none\"";
-    let cases: [(&[&str], Level, &str, &str, &[&str]); 21] = [
+    let cases: [(&[&str], Level, &str, &str, &[&str]); 23] = [
         (&["ensemble.seeds=3"], warning, "ensemble.seeds", "no interval", &["ensemble.seeds=4"]),
         (&["ensemble.seeds=4"], note, "ensemble.seeds", "wide", &["ensemble.seeds=8"]),
         (
@@ -104,7 +104,7 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
             &["study=\"nondegeneracy\"", "ensemble.widths=[512]"],
             warning,
             "study",
-            "2 of 2 claims of nondegeneracy cannot be made: there is one width",
+            "2 of 2 primary claims of nondegeneracy cannot be made: there is one width",
             &["study=\"nondegeneracy\"", "ensemble.widths=[512,1024]"],
         ),
         (
@@ -118,7 +118,7 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
             &["study=\"propagation\""],
             warning,
             "study",
-            "4 of 5 claims of propagation cannot be made: errors in width need a reference network",
+            "4 of 4 primary claims of propagation cannot be made: errors in width need a reference network",
             &["study=\"propagation\"", "reference={\"width\":640000,\"depth\":256}"],
         ),
         (
@@ -172,11 +172,25 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
             &["training.learning_rate=9", "training.momentum=0.2"],
         ),
         (
-            &["ensemble.widths=[5000,10000]"],
+            &["ensemble.widths=[5000]"],
             note,
             "ensemble.widths",
             "the floor e/(nL)",
-            &["ensemble.widths=[5000,10000]", "ensemble.depths=[1,2,4,8,16]"],
+            &["ensemble.widths=[1250,5000]"],
+        ),
+        (
+            &["ensemble.widths=[100,400]"],
+            note,
+            "ensemble.widths",
+            "the floor e/(nL)",
+            &["ensemble.widths=[100,400]", "ensemble.depths=[1,2,4,8,16]"],
+        ),
+        (
+            &["ensemble.closures=[\"exact\"]"],
+            note,
+            "study",
+            "1 of 4 primary claims of training-convergence cannot be made: closure gia is not run",
+            &["ensemble.closures=[\"exact\",\"gia\"]"],
         ),
     ];
     let mut wrong = Vec::new();

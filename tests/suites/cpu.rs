@@ -86,7 +86,7 @@ fn f32_follows_plain_over_a_hundred_columns() {
         (Closure::Exact, 3.0),
         (Closure::Exact, 0.3),
         (Closure::Exact, 1e-6),
-        (Closure::Nfd, 3.0),
+        (Closure::Fresh, 3.0),
         (Closure::Gia, 1.0),
     ] {
         let reference = hundred_columns(closure, rate);

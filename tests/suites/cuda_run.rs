@@ -82,7 +82,7 @@ fn the_device_gives_the_numbers_of_plain() {
 
 #[test]
 fn the_conditional_engine_too() {
-    let closures = r#"ensemble.closures=["exact","nfd","gia"]"#;
+    let closures = r#"ensemble.closures=["exact","fresh","gia"]"#;
     compare(&["--set", "engine=conditional", "--set", closures]);
 }
 

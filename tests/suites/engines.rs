@@ -112,7 +112,7 @@ fn exact_is_the_dense_network_pathwise_after_convergence() {
 fn pathwise_identity_fails_for_nfd() {
     let train = with_duplicate(1);
     let network =
-        network(Parametrization::DepthMup, Activation::Tanh, Closure::Nfd, (96, 3), &train);
+        network(Parametrization::DepthMup, Activation::Tanh, Closure::Fresh, (96, 3), &train);
     let gap = pathwise_gap(&network, &train, rates(0.1, ALL), 8);
     assert!(gap > 1e-2, "{gap:e}");
 }
@@ -340,7 +340,7 @@ fn gia_update_matches_central_differences_through_the_backward_weights() {
 fn covariances_from_coefficients_are_those_of_the_vectors() {
     let train = with_duplicate(1);
     let network =
-        network(Parametrization::DepthMup, Activation::Tanh, Closure::Nfd, (80, 4), &train);
+        network(Parametrization::DepthMup, Activation::Tanh, Closure::Fresh, (80, 4), &train);
     let mut run = conditional(&network, 5, &train);
     let mut features: Vec<Vec<DMatrix<f64>>> = vec![vec![]; 5];
     let mut gradients = features.clone();

@@ -122,7 +122,7 @@ fn conditional_and_dense_have_one_law_for_exact_and_gia() {
     let dense_gia = ensemble(Closure::Gia, true, 100_000);
     let conditional_exact = ensemble(Closure::Exact, false, 200_000);
     let conditional_gia = ensemble(Closure::Gia, false, 300_000);
-    let conditional_nfd = ensemble(Closure::Nfd, false, 400_000);
+    let conditional_nfd = ensemble(Closure::Fresh, false, 400_000);
     assert_same_law(&conditional_exact, &dense_exact);
     assert_same_law(&conditional_gia, &dense_gia);
     // Twins: the same-step conditioning left out (nfd for exact), all of it left out (gia for

@@ -133,7 +133,7 @@ fn recursions_have_their_closed_forms() {
                 .sum::<f64>()
         };
         for (closure, want) in
-            [(Closure::Exact, sum(true)), (Closure::Nfd, sum(true)), (Closure::Gia, sum(false))]
+            [(Closure::Exact, sum(true)), (Closure::Fresh, sum(true)), (Closure::Gia, sum(false))]
         {
             let kernel = identity.tangent_kernel(closure, &scales, 100);
             assert!(close(kernel[(0, 0)], want, 1e-13), "{closure:?}");

@@ -52,7 +52,7 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
         let run = train(&mut engine, &training, &AtomicBool::new(false)).unwrap();
         (Task { closure, width, depth, seed: 0, ..a_task() }, run)
     };
-    let (small, wide) = (run(Closure::Nfd, 5, 2), run(Closure::Nfd, 40, 8));
+    let (small, wide) = (run(Closure::Fresh, 5, 2), run(Closure::Fresh, 40, 8));
     let exact = run(Closure::Exact, 5, 2);
     // The narrow run keeps its 5 rows, the wide one 12.
     assert_eq!(small.1.passes[0].features[0].rows.len(), 2 * 5);

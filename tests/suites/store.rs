@@ -331,7 +331,7 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
         with(|e| e.ensemble.seeds = 9),
         with(|e| e.ensemble.widths = vec![6, 12]),
         with(|e| e.ensemble.depths = vec![1, 2, 4]),
-        with(|e| e.ensemble.closures = vec![Closure::Exact, Closure::Nfd]),
+        with(|e| e.ensemble.closures = vec![Closure::Exact, Closure::Fresh]),
         with(|e| e.reference.kind = ReferenceKind::None),
     ] {
         assert_eq!(same, ours);

@@ -97,7 +97,7 @@ fn propagation() {
 #[test]
 fn training_convergence() {
     let (_parent, _directory, summary) = study("theorem-small");
-    for closure in ["exact", "nfd"] {
+    for closure in ["exact", "fresh"] {
         let id = |observable, k| format!("{observable}/{closure}/n=2048/k={k}");
         holds(&summary, &id("weak.f", 1), 1.0, 0.6, 0.05);
         holds(&summary, &id("strong.g", 0), 1.0, 0.2, 0.05);
@@ -148,7 +148,7 @@ fn gradient_independence() {
 #[test]
 fn nondegeneracy() {
     let (_parent, _directory, summary) = study("figure3-small");
-    for closure in ["exact", "nfd", "gia"] {
+    for closure in ["exact", "fresh", "gia"] {
         for (observable, k) in [("eigmin.features", 0), ("eigmin.gradients", 0)] {
             holds(&summary, &format!("{observable}/{closure}/L=8/k={k}"), 0.0, 0.6, 0.1);
         }
@@ -187,7 +187,7 @@ fn duplicates_are_found_degenerate() {
 #[test]
 fn anatomy() {
     let (_parent, directory, summary) = study("anatomy-small");
-    for closure in ["exact", "nfd"] {
+    for closure in ["exact", "fresh"] {
         let id = format!("coupling.forward.layer/{closure}/n=2048/k=1");
         holds(&summary, &id, 2.0, 0.4, 0.05);
         verdict(&summary, &id, "supported");

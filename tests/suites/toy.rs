@@ -69,9 +69,16 @@ const TABLE: [Line; 16] = [
     ),
     ("gia", "closure_gap.f", 1, None, &[8.3e-3, 1.11e-2, 1.26e-2, 1.33e-2, 1.37e-2, 1.39e-2], 0.02),
     ("gia", "closure_gap.g", 3, Some(0.0), &[2.0e-3, 2.9e-3, 3.5e-3, 4.0e-3, 4.2e-3, 4.3e-3], 0.02),
-    ("nfd", "closure_gap.g", 1, Some(0.0), &[2.0e-4, 5.0e-4, 7.6e-4, 9.3e-4, 1.0e-3, 1.1e-3], 0.08),
-    ("nfd", "closure_gap.f", 1, None, &[5e-7, 8e-7, 1.1e-6, 1.2e-6, 1.2e-6, 1.3e-6], 0.40),
-    ("nfd", "closure_gap.f", 2, None, &[6e-7, 1.6e-6, 2.6e-6, 3.3e-6, 3.8e-6, 4.0e-6], 0.20),
+    (
+        "fresh",
+        "closure_gap.g",
+        1,
+        Some(0.0),
+        &[2.0e-4, 5.0e-4, 7.6e-4, 9.3e-4, 1.0e-3, 1.1e-3],
+        0.08,
+    ),
+    ("fresh", "closure_gap.f", 1, None, &[5e-7, 8e-7, 1.1e-6, 1.2e-6, 1.2e-6, 1.3e-6], 0.40),
+    ("fresh", "closure_gap.f", 2, None, &[6e-7, 1.6e-6, 2.6e-6, 3.3e-6, 3.8e-6, 4.0e-6], 0.20),
 ];
 
 /// Mean over samples of f_L − f_2L after one update, exact.
@@ -148,24 +155,24 @@ fn verdicts(directory: &std::path::Path) {
     // Observable, closure, steps, exponent by theory's own fits where it gives one.
     for (observable, closure, steps, exponent) in [
         ("weak.f", "exact", 1..=3, None),
-        ("weak.f", "nfd", 1..=2, None),
+        ("weak.f", "fresh", 1..=2, None),
         ("strong.g", "exact", 0..=0, Some(1.00)),
         ("strong.g", "exact", 1..=1, Some(1.07)),
-        ("strong.g", "nfd", 0..=3, None),
+        ("strong.g", "fresh", 0..=3, None),
         ("strong.g", "gia", 0..=3, None),
         ("strong.h", "exact", 1..=3, None),
         ("coupling.forward.layer", "exact", 1..=1, Some(1.99)),
         ("coupling.forward.layer", "exact", 2..=3, None),
-        ("coupling.forward.layer", "nfd", 1..=3, None),
+        ("coupling.forward.layer", "fresh", 1..=3, None),
         ("coupling.backward.layer.past", "exact", 1..=1, Some(2.00)),
         ("coupling.backward.layer.past", "exact", 2..=3, None),
-        ("coupling.backward.layer.past", "nfd", 1..=3, None),
+        ("coupling.backward.layer.past", "fresh", 1..=3, None),
         ("coupling.forward.accumulated", "exact", 1..=3, None),
         ("coupling.backward.accumulated.past", "exact", 1..=3, None),
         ("closure_gap.f", "gia", 1..=2, None),
         ("closure_gap.g", "gia", 1..=3, None),
-        ("closure_gap.g", "nfd", 1..=3, None),
-        ("closure_gap.f", "nfd", 2..=2, None), // the small true plateau
+        ("closure_gap.g", "fresh", 1..=3, None),
+        ("closure_gap.f", "fresh", 2..=2, None), // the small true plateau
     ] {
         for step in steps {
             let id = format!("{observable}/{closure}/n=20000/k={step}");

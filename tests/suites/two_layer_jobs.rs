@@ -24,7 +24,7 @@ fn source(pairs: &[&str]) -> ExperimentFile {
 
 #[test]
 fn what_two_layer_blocks_cannot_have_is_refused() {
-    let nfd = r#"ensemble.closures=["exact","nfd"]"#;
+    let nfd = r#"ensemble.closures=["exact","fresh"]"#;
     let one_layer = "model.block=one-layer";
     for (pairs, words) in [
         (

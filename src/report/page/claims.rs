@@ -2,7 +2,6 @@
 
 use super::figures::claim_plot;
 use crate::claims::{Claim, Family, SizeAxis};
-use crate::model::Closure;
 use crate::report::Report;
 use crate::report::plot::Plot;
 
@@ -12,22 +11,18 @@ pub struct Group<'a> {
     pub id: String,
     /// What the claims state, with the parametrization where there are several.
     pub statement: String,
-    /// The exponent that theory gives, if it gives one.
-    pub expected: Option<f64>,
+    /// Whether one of its claims is a primary claim of the study.
+    pub primary: bool,
     /// All claims, in the order of summary.json.
     pub claims: Vec<&'a Claim>,
-    /// The last step at the greatest size held: one claim a closure.
+    /// One claim a closure: at the step and size of the primary claim, else at the last step and the
+    /// greatest size held.
     pub shown: Vec<&'a Claim>,
     /// What the plot of these shows; None without a point.
     pub plot: Option<Plot>,
 }
 
 impl Group<'_> {
-    /// The claim of a closure at the last step and the greatest size.
-    pub fn of(&self, closure: Closure) -> Option<&Claim> {
-        self.shown.iter().find(|claim| claim.closure == closure).copied()
-    }
-
     /// The number of points that have no place in the plot.
     pub fn hidden(&self) -> u64 {
         self.plot.as_ref().map_or(0, |plot| plot.hidden() as u64)
@@ -35,7 +30,7 @@ impl Group<'_> {
 
     /// Whether the plot has a plateau.
     pub fn shows_plateau(&self) -> bool {
-        self.shown.iter().any(|c| c.family == Family::Plateau && c.plateau.is_some())
+        self.shown.iter().any(|c| c.family == Family::Stays && c.plateau.is_some())
     }
 
     /// Whether any claim has a plateau.
@@ -83,7 +78,7 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
                 groups.push(Group {
                     id,
                     statement,
-                    expected: claim.expected,
+                    primary: false,
                     claims: vec![claim],
                     shown: vec![],
                     plot: None,
@@ -93,9 +88,12 @@ pub fn groups<'a>(report: &Report<'a>) -> Vec<Group<'a>> {
     }
     for group in &mut groups {
         let held = group.claims.iter().map(|claim| claim.held).max();
-        let step = group.claims.iter().map(|claim| claim.step).max();
-        let last = |claim: &&&Claim| (Some(claim.held), Some(claim.step)) == (held, step);
-        group.shown = group.claims.iter().filter(last).copied().collect();
+        let last = group.claims.iter().map(|claim| claim.step).max();
+        let primary = group.claims.iter().find(|claim| claim.primary);
+        group.primary = primary.is_some();
+        let step = primary.map(|claim| claim.step).or(last);
+        let shown = |claim: &&&Claim| (Some(claim.held), Some(claim.step)) == (held, step);
+        group.shown = group.claims.iter().filter(shown).copied().collect();
         let plot = claim_plot(&group.id, &group.statement, &group.shown);
         group.plot = plot.has_points().then_some(plot);
     }

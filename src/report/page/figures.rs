@@ -279,8 +279,10 @@ fn line(label: String, look: Look, points: &[(f64, Vec<f64>)], has_band: bool) -
 /// One observable, one series a closure: points, fitted family with band, slope of theory.
 pub fn claim_plot(id: &str, statement: &str, claims: &[&Claim]) -> Plot {
     let name = claims.first().map(|claim| claim.observable.label()).unwrap_or_default();
-    let by_width = claims.first().is_some_and(|claim| claim.axis.is_width());
-    let label = if by_width { "width n" } else { "depth L" };
+    let label = match claims.first().map(|claim| claim.axis) {
+        Some(axis) if axis.is_width() => "width n",
+        _ => "depth L",
+    };
     let at =
         claims.first().map(|claim| format!("{}, {}", words::held(claim), words::step(claim.step)));
     let closures: Vec<&str> = claims.iter().map(|claim| claim.closure.name()).collect();
@@ -339,13 +341,13 @@ fn series(claim: &Claim) -> Series {
         joined: claim.fitted.is_empty(),
         curve: fitted().map(|p| (p.x, p.value)).collect(),
         band: fitted().filter_map(|p| p.ci95.map(|[low, high]| (p.x, low, high))).collect(),
-        level: claim.plateau.filter(|c| claim.family == Family::Plateau && *c > 0.0),
+        level: claim.plateau.filter(|c| claim.family == Family::Stays && *c > 0.0),
     }
 }
 
 /// The slope of theory, just below all points.
 fn theory(claims: &[&Claim]) -> Option<Guide> {
-    let growing = claims.iter().any(|claim| matches!(claim.family, Family::Growth | Family::Trend));
+    let growing = claims.iter().any(|claim| claim.family == Family::Growth);
     let p = claims.iter().find_map(|claim| claim.expected)? * if growing { -1.0 } else { 1.0 };
     let points = claims.iter().flat_map(|claim| &claim.curve);
     let mut ends = (f64::INFINITY, 0.0_f64);

@@ -4,7 +4,7 @@
 mod asked;
 mod claims;
 mod figures;
-mod words;
+pub mod words;
 
 use askama::Template;
 

@@ -8,7 +8,7 @@ use crate::model::{Activation, Closure, Parametrization};
 use crate::observables::Observable;
 use crate::report::Report;
 use crate::report::plot::KINDS;
-use crate::report::text::{capital, count, escape, exponent};
+use crate::report::text::{capital, count, escape, exponent, measured};
 use crate::stats::verdict::Verdict;
 
 /// What an activation is, as HTML within a sentence.
@@ -45,6 +45,16 @@ pub fn tally<C: Borrow<Claim>>(claims: &[C], verdict: Verdict) -> usize {
     claims.iter().filter(|claim| (*claim).borrow().verdict == verdict).count()
 }
 
+/// What a claim's last value was before training, if it was not zero.
+pub fn before_training(claim: &Claim) -> Option<String> {
+    claim.at_start.filter(|start| *start != 0.0).map(measured)
+}
+
+/// The study's primary claims.
+pub fn primary<'a>(report: &Report<'a>) -> Vec<&'a Claim> {
+    report.claims.iter().filter(|claim| claim.primary).collect()
+}
+
 /// A number of training runs in words: "one run", "3 runs".
 pub fn runs(number: usize) -> String {
     count(number as u64, "run")
@@ -62,7 +72,10 @@ pub fn step(step: u32) -> String {
 /// The size that a claim holds along its axis: "n = 4096".
 pub fn held(claim: &Claim) -> String {
     match (claim.axis, claim.held) {
-        (SizeAxis::Depth, Some(width)) => format!("n = {width}"),
+        (SizeAxis::Depth, Some(width)) => match claim.extrapolated_with {
+            None => format!("n = {width}"),
+            Some(narrower) => format!("n → ∞ from {narrower} and {width}"),
+        },
         (SizeAxis::Width, Some(depth)) => format!("L = {depth}"),
         (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
         _ => "all n".to_owned(),

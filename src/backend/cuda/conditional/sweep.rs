@@ -170,7 +170,7 @@ impl Launcher {
             ld: ld as u32,
             samples: workspace.now.samples as u32,
             activation: activation as u32,
-            closure: closure as u32,
+            closure: 4 * closure.forward() as u32 + closure.backward() as u32,
             skip: u32::from(scales.skip),
             blocks: workspace.now.teams.1 as u32,
             height: workspace.now.shape.height as u32,
