@@ -35,7 +35,7 @@ pub fn evaluate(
     rows: &[Row],
     diverged: &[Task],
 ) -> Vec<Claim> {
-    let index = Index::new(rows, experiment.ensemble.seeds);
+    let index = Index::new(rows, experiment.ensemble.all_seeds());
     let primary_step = asked::primary_step(experiment, &index);
     let asked = declarations.iter().filter(|declaration| declaration.family != Family::Drift);
     let asked = asked.flat_map(|declaration| asked::asked(experiment, declaration, primary_step));

@@ -37,8 +37,8 @@ fn plant(experiment: &Experiment, law: Law) -> Vec<Row> {
     for closure in Closure::ALL {
         for &width in &experiment.ensemble.widths {
             for &depth in &experiment.ensemble.depths {
-                for seed in 0..experiment.ensemble.seeds {
-                    let error: f64 = Philox::stream(seed, 7).random::<f64>() - 0.5;
+                for (i, seed) in experiment.ensemble.all_seeds().enumerate() {
+                    let error: f64 = Philox::stream(i as u64, 7).random::<f64>() - 0.5;
                     for ((observable, sample), depth_time, value) in law(width as f64, depth as f64)
                     {
                         let learning_rate = LearningRate::new(0.5);
@@ -143,6 +143,18 @@ fn too_little_is_refused_with_the_minimum() {
     let claims = evaluate(&few_seeds, &plant(&few_seeds, &laws), &[]);
     let claim = find(&claims, "strong.g/exact/n=20000/k=1");
     assert_eq!(claim.reason, "needs at least 4 seeds at every point, has 3");
+}
+
+/// Which seeds they are is no part of what the same numbers say.
+#[test]
+fn claims_are_the_same_wherever_the_seeds_begin() {
+    let at = |first: &str| {
+        let experiment = experiment(&[first]);
+        evaluate(&experiment, &plant(&experiment, &laws), &[])
+    };
+    let claims = at("ensemble.first_seed=1000");
+    assert!(claims.iter().any(|claim| claim.exponent.is_some()));
+    assert_eq!(claims, at("ensemble.first_seed=0"));
 }
 
 /// Seeds that some depth lost are left out at all of them: survivors are not compared with all.
