@@ -54,6 +54,16 @@ pub enum Error {
         /// What to do about it, in words.
         help: String,
     },
+    /// The experiment cannot show what its study asks, and strictness was asked for.
+    #[error(
+        "--strict: the experiment as designed cannot show what its study asks\n{}\n  \
+         mend this, or leave --strict out",
+        .warnings.join("\n")
+    )]
+    Design {
+        /// All warnings about the design, a line each.
+        warnings: Vec<String>,
+    },
     /// Data cannot be loaded or does not fit.
     #[error("{source_name}{}: {problem}\n  {help}", .row.map(|r| format!(", line {r}")).unwrap_or_default())]
     Data {

@@ -7,6 +7,7 @@
 
 mod asked;
 mod claim;
+pub mod curves;
 pub mod declaration;
 mod fitted;
 mod optimum;
@@ -16,7 +17,7 @@ use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::observables::Row;
 use crate::stats::curve::{Curve, Reference, local_exponents};
-use crate::stats::verdict::{ALPHA, Judgement, Rule, Verdict, judge};
+use crate::stats::verdict::{ALPHA, Rule, judge};
 use asked::Asked;
 use claim::id;
 pub use claim::{Claim, FittedPoint, Point};
@@ -34,7 +35,7 @@ pub fn evaluate(
     rows: &[Row],
     diverged: &[Task],
 ) -> Vec<Claim> {
-    let index = Index::new(rows, experiment.ensemble.seeds);
+    let index = Index::new(rows, experiment.ensemble.all_seeds());
     let primary_step = asked::primary_step(experiment, &index);
     let asked = declarations.iter().filter(|declaration| declaration.family != Family::Drift);
     let asked = asked.flat_map(|declaration| asked::asked(experiment, declaration, primary_step));
@@ -92,7 +93,7 @@ impl<'a> Question<'a> {
         let alpha = if asked.primary { ALPHA / primary as f64 } else { ALPHA };
         let judged = judge(*rule, curve, symbol, alpha);
         let judged = match declaration.of_infinite_width && narrower.is_none() {
-            true => at_one_width(judged, places),
+            true => judged.at_one_width(held.unwrap_or(0) as f64),
             false => judged,
         };
         let points: Vec<Point> = places
@@ -162,19 +163,4 @@ impl<'a> Question<'a> {
         let last = self.curve.points.last()?.x;
         Some(size.powf(-p) / self.curve.reference.fall(last, p))
     }
-}
-
-/// What may be said of a law of infinite width from one width: the numbers, and no verdict.
-fn at_one_width(judged: Judgement, places: &[Place]) -> Judgement {
-    let width = places.first().map_or(0, |place| place.width);
-    let reason = match judged.exponent {
-        Some(_) => format!(
-            "at n = {width} alone {}; one width does not tell the law of infinite width from a floor \
-             in 1/n",
-            judged.reason
-        ),
-        None => judged.reason,
-    };
-    let next = Some(format!("add a second width, n = {} or more", 4 * width));
-    Judgement { verdict: Verdict::Inconclusive, reason, next, ..judged }
 }

@@ -1,6 +1,7 @@
 //! results.csv by what identifies a number, and the curves that claims are made of.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::experiment::grid::{LearningRate, Task};
 use crate::model::{Closure, Parametrization};
@@ -23,6 +24,7 @@ type Output = (Option<u32>, Option<usize>);
 
 /// An index over rows.
 pub struct Index {
+    first_seed: u64,
     seeds: usize,
     values: HashMap<Key, Vec<(u64, f64)>>,
     /// The outputs that have a difference to the reference, in order.
@@ -64,8 +66,8 @@ pub struct Place {
 }
 
 impl Index {
-    /// Over all rows of an experiment with this many seeds.
-    pub fn new(rows: &[Row], seeds: u64) -> Self {
+    /// Over all rows of an experiment of these seeds.
+    pub fn new(rows: &[Row], seeds: Range<u64>) -> Self {
         let (mut values, mut differences) = (HashMap::new(), Vec::new());
         for row in rows {
             let output = (row.sample, row.output);
@@ -81,7 +83,8 @@ impl Index {
                 differences.push(output);
             }
         }
-        Index { seeds: seeds as usize, values, differences }
+        let (first_seed, seeds) = (seeds.start, (seeds.end - seeds.start) as usize);
+        Index { first_seed, seeds, values, differences }
     }
 
     /// The curve over `places`, and those of them that it has. Places without any number are left
@@ -138,7 +141,7 @@ impl Index {
             let mut values = vec![None; self.seeds];
             let key = Key { kind, step, observable, depth_time, output };
             for &(seed, value) in self.values.get(&key).into_iter().flatten() {
-                values[seed as usize] = Some(value);
+                values[(seed - self.first_seed) as usize] = Some(value);
             }
             values
         };

@@ -34,6 +34,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     for decision in &prepared.resolved.decisions {
         eprintln!("nfd: {decision}");
     }
+    for advice in prepared.advice(&arguments.request)? {
+        eprintln!("nfd: {advice}");
+    }
     // A cluster's login node has no GPU and plans for those that have one.
     let machine = match Machine::find(&prepared.resolved.experiment, local) {
         Err(error @ Error::Device { .. }) => {

@@ -173,7 +173,8 @@ pub fn order_parameters(
     let mut kinds: Vec<Task> = tasks(experiment).into_iter().map(Task::kind).collect();
     kinds.dedup();
     let load = |kind: Task| {
-        let runs = (0..experiment.ensemble.seeds).map(|seed| store.load(Task { seed, ..kind }));
+        let seeds = experiment.ensemble.all_seeds();
+        let runs = seeds.map(|seed| store.load(Task { seed, ..kind }));
         Ok(runs.collect::<Result<Vec<Option<Trajectory>>>>()?.into_iter().flatten().collect())
     };
     order_parameters::to_npz(experiment, data, &kinds, load)

@@ -1,5 +1,6 @@
 //! What an experiment will take, before it starts, and whether this machine has it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use sysinfo::{Disks, System};
@@ -116,8 +117,11 @@ impl Plan {
     pub fn bytes(&self) -> f64 {
         /// A line in memory, as text and in the arrays.
         const LINE: f64 = 400.0;
-        let of_a_seed = self.tasks.iter().filter(|(task, _)| task.seed == 0);
-        let of_a_seed: f64 = of_a_seed.map(|(_, cost)| cost.result_bytes).sum();
+        let mut of_seeds = BTreeMap::new();
+        for (task, cost) in &self.tasks {
+            *of_seeds.entry(task.seed).or_insert(0.0) += cost.result_bytes;
+        }
+        let of_a_seed = of_seeds.into_values().fold(0.0, f64::max);
         self.running_bytes().max(of_a_seed * self.workers() as f64 + LINE * self.rows())
     }
 

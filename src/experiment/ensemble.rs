@@ -1,5 +1,7 @@
 //! The section `ensemble`: the grid of runs.
 
+use std::ops::Range as Span;
+
 use super::check::Check;
 use super::grid::LearningRate;
 use super::section::{Range, section};
@@ -8,6 +10,9 @@ use crate::error::Result;
 use crate::model::{Closure, Parametrization, TypedClosure};
 
 const MOST_SEEDS: u64 = 1 << 20;
+/// A noise address holds seeds in 64 bits. No seed reaches 2^53, up to which JSON, notebooks and
+/// spreadsheets hold whole numbers exactly.
+const MOST_FIRST_SEED: u64 = 1 << 52;
 
 section! {
     /// The grid of runs: every closure at every width, depth and seed (and parametrization and learning
@@ -24,8 +29,15 @@ section! {
             range: Range::Within(1.0, FINEST as f64),
             example: [4, 8, 16, 32],
         }
-        /// Number of seeds of weights and noise: 0, 1, … up to one less; intervals need at least 4.
+        /// Number of seeds of weights and noise, counted from first_seed; intervals need at least 4.
         seeds: u64 => u64 { range: Range::Within(1.0, MOST_SEEDS as f64), example: 8, }
+        /// The first seed. A seed is the same noise wherever the count begins: seeds 8 to 15 repeat an
+        /// experiment of seeds 0 to 7 independently, and what both have is computed once.
+        first_seed: Option<u64> => u64 {
+            default: 0,
+            range: Range::Within(0.0, MOST_FIRST_SEED as f64),
+            example: 8,
+        }
         /// Closures that are run: the finite network itself, and what keeps fewer of the responses between
         /// its passes. By name, or by what their queries know of the other direction, as in {"forward":
         /// "all", "backward": "none"}.
@@ -57,6 +69,7 @@ impl TypedEnsemble {
     /// At the offending field.
     pub fn resolve(self, check: &Check) -> Result<Ensemble> {
         self.check_ranges(check)?;
+        let first_seed = self.first_seed();
         let typed = self.closures.map(|typed| typed.into_iter().map(|TypedClosure(c)| c).collect());
         let closures =
             check.sorted("ensemble.closures", typed.unwrap_or(Closure::DEFAULT.to_vec()))?;
@@ -78,7 +91,15 @@ impl TypedEnsemble {
             widths: check.sorted("ensemble.widths", self.widths)?,
             depths: check.sorted("ensemble.depths", self.depths)?,
             seeds: self.seeds,
+            first_seed,
             closures,
         })
+    }
+}
+
+impl Ensemble {
+    /// The seeds of every network of the grid, ascending.
+    pub fn all_seeds(&self) -> Span<u64> {
+        self.first_seed..self.first_seed + self.seeds
     }
 }

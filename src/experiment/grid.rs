@@ -47,7 +47,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// What all seeds of a kind share: the task of seed 0.
+    /// What all seeds of a kind share, written as the task of seed 0, whether or not that is run.
     pub fn kind(self) -> Task {
         Task { seed: 0, ..self }
     }
@@ -81,7 +81,7 @@ pub fn tasks(experiment: &Experiment) -> Vec<Task> {
                     let learning_rate = LearningRate::new(rate);
                     let of =
                         |seed| Task { closure, parametrization, width, depth, learning_rate, seed };
-                    tasks.extend((0..ensemble.seeds).map(of));
+                    tasks.extend(ensemble.all_seeds().map(of));
                 }
             }
         }

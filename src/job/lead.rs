@@ -55,6 +55,9 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
 /// What is to be done, before anybody else knows.
 fn call(job: &Job, comm: &dyn Comm) -> Result<Phase<Member, Call>> {
     let own = Member::prepare(job, comm.place())?;
+    for advice in own.prepared.advice(job.request)? {
+        eprintln!("nfd: {advice}");
+    }
     let message = own.call(job)?;
     Ok(Phase { own, message })
 }

@@ -20,6 +20,7 @@ use crate::store::journals::Journals;
 use crate::store::key::Keys;
 use crate::store::manifest::{self, Launch, Manifest};
 use crate::store::timings;
+use crate::studies::advice::{Advice, Level, advice};
 
 /// Everything that is known of a run before it starts.
 pub struct Prepared {
@@ -57,6 +58,21 @@ impl Prepared {
             None => prefer_gpu(&raw, &source, resolved, || machine::find_gpu(local))?,
         };
         load_and_plan(resolved, output, request.threads())
+    }
+
+    /// What the experiment cannot show as it is designed, a line each.
+    ///
+    /// # Errors
+    /// [`Error::Design`] with all warnings, where the request is strict and there are any.
+    pub fn advice(&self, request: &Request) -> Result<Vec<String>> {
+        let said = advice(&self.resolved.experiment, &self.data);
+        let line = |advice: &Advice| advice.to_string();
+        let warnings = said.iter().filter(|advice| advice.level == Level::Warning);
+        let warnings: Vec<String> = warnings.map(line).collect();
+        if request.is_strict() && !warnings.is_empty() {
+            return Err(Error::Design { warnings });
+        }
+        Ok(said.iter().map(line).collect())
     }
 
     /// Reads the journals of the run directory without touching it, and finds the tasks whose results

@@ -32,6 +32,9 @@ pub struct Request {
     /// Worker threads, of each rank [default: all cores given to it]. Results do not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Take warnings about the design of the experiment for errors: nothing is written then.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// The words that --backend takes, with their meanings.
@@ -79,6 +82,11 @@ impl Request {
     /// The number of worker threads that was typed; None where it is left to the machine.
     pub fn typed_threads(&self) -> Option<usize> {
         self.threads.map(NonZeroUsize::get)
+    }
+
+    /// Whether warnings about the design are errors.
+    pub fn is_strict(&self) -> bool {
+        self.strict
     }
 
     /// The same request with the shard's own run directory, unless one was typed.

@@ -26,7 +26,8 @@ pub struct InfiniteWidth {
     pub kernels: Vec<DMatrix<f64>>,
 }
 
-fn branch_squared(scales: &Scales, width: usize) -> f64 {
+/// The squared branch multiplier m², T/L in depth-μP.
+pub(super) fn branch_squared(scales: &Scales, width: usize) -> f64 {
     scales.forward.powi(2) * width as f64
 }
 

@@ -6,6 +6,7 @@
 
 pub mod arrays;
 mod compute;
+pub mod first_update;
 pub mod limit;
 pub mod order_parameters;
 mod record;

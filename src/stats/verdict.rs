@@ -151,6 +151,20 @@ impl Judgement {
             next,
         }
     }
+
+    /// What may be said of a law of infinite width from one width: the numbers, and no verdict.
+    pub fn at_one_width(self, width: f64) -> Judgement {
+        let reason = match self.exponent {
+            Some(_) => format!(
+                "at n = {width} alone {}; one width does not tell the law of infinite width from a \
+                 floor in 1/n",
+                self.reason
+            ),
+            None => self.reason,
+        };
+        let next = Some(format!("add a second width, n = {} or more", 4.0 * width));
+        Judgement { verdict: Verdict::Inconclusive, reason, next, ..self }
+    }
 }
 
 /// What `rule` says of a curve along `size` ("L", "n"), by intervals that miss with probability
@@ -215,9 +229,14 @@ fn in_sum(claimed: f64, other: Other, curve: &Curve, size: &str, alpha: f64) -> 
     Judgement { exponent: Some(value), interval: Some(ends), verdict, ..judged }
 }
 
-/// "L^-1.96 [1.90, 2.02]".
+/// "L^-1.96 [1.90, 2.02]" of what falls, "L^-p with p = -0.05 [-0.11, 0.01]" where the sign is open.
 fn power(size: &str, value: f64, [low, high]: [f64; 2]) -> String {
-    format!("{size}^-{value:.2} [{low:.2}, {high:.2}]").replace("^--", "^")
+    if low > 0.0 {
+        format!("{size}^-{value:.2} [{low:.2}, {high:.2}]")
+    } else {
+        let [value, low, high] = [value, low, high].map(|p| if p.abs() < 0.005 { 0.0 } else { p });
+        format!("{size}^-p with p = {value:.2} [{low:.2}, {high:.2}]")
+    }
 }
 
 /// A claimed power: verdict, words and next step from an interval.

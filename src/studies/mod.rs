@@ -4,11 +4,13 @@
 //! figures that it shows beside those of its claims, and what it finds in words. To add one is to add
 //! its name to [`Study`], its file, a line in [`Study::design`], and a job in `jobs/`.
 
+pub mod advice;
 mod anatomy;
 mod decoupling;
 pub mod figures;
 mod gradient_independence;
 mod nondegeneracy;
+mod possible;
 mod propagation;
 mod training_convergence;
 mod transfer;

@@ -48,7 +48,7 @@ pub fn empty() -> Made {
 /// With claims of every family and verdict, trajectories, and a diverged run.
 pub fn full() -> Made {
     let mut made = empty();
-    let closures = Closure::ALL;
+    let closures = Closure::DEFAULT;
     for (i, closure) in closures.into_iter().enumerate() {
         for step in 1..=3 {
             let verdict =
@@ -60,6 +60,11 @@ pub fn full() -> Made {
         }
     }
     made.claims.sort_by_key(|claim| claim.observable.name());
+    // One primary claim of each observable: exact, after the last update but one.
+    for claim in &mut made.claims {
+        claim.primary = (claim.closure, claim.step) == (Closure::Exact, 2);
+        claim.simultaneous = claim.primary.then_some(2);
+    }
     for closure in closures {
         for &depth in &made.experiment.ensemble.depths {
             for seed in 0..4 {
@@ -94,7 +99,7 @@ fn plateau(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim 
     let value = |x: f64| height * (1.0 - 1.5 / x);
     let statement = "gap of f to the exact network stays";
     let mut claim = claim(statement, Observable::OutputGap, closure, step, verdict);
-    claim.family = Family::Plateau;
+    claim.family = Family::Stays;
     claim.plateau = Some(height);
     claim.plateau_ci95 = Some([0.8 * height, 1.2 * height]);
     fill(&mut claim, value);
@@ -116,20 +121,25 @@ pub fn claim(
         learning_rate: 1.0,
         axis: SizeAxis::Depth,
         held: Some(4096),
+        extrapolated_with: None,
+        primary: false,
+        simultaneous: None,
         observable,
         step,
         depth_time: None,
-        family: Family::Power,
+        family: Family::Falls,
         exponent: None,
         ci95: None,
         plateau: None,
         plateau_ci95: None,
+        plateau_upper: None,
+        at_start: None,
         expected: None,
         reference_error: None,
         rule: "supported if the interval lies above 0.9".to_owned(),
         verdict,
         reason: format!("because of {} at step {step}", closure.name()),
-        goodness: Some(0.31),
+        next: (verdict == Verdict::Inconclusive).then(|| "take 8 seeds".to_owned()),
         fitted: vec![],
         points: 0,
         seeds: 4,

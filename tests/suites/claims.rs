@@ -37,8 +37,8 @@ fn plant(experiment: &Experiment, law: Law) -> Vec<Row> {
     for closure in Closure::ALL {
         for &width in &experiment.ensemble.widths {
             for &depth in &experiment.ensemble.depths {
-                for seed in 0..experiment.ensemble.seeds {
-                    let error: f64 = Philox::stream(seed, 7).random::<f64>() - 0.5;
+                for (i, seed) in experiment.ensemble.all_seeds().enumerate() {
+                    let error: f64 = Philox::stream(i as u64, 7).random::<f64>() - 0.5;
                     for ((observable, sample), depth_time, value) in law(width as f64, depth as f64)
                     {
                         let learning_rate = LearningRate::new(0.5);
@@ -90,23 +90,25 @@ fn planted_laws_get_their_verdicts() {
     let ids: BTreeSet<_> = claims.iter().map(|claim| &claim.id).collect();
     assert_eq!(ids.len(), claims.len(), "ids are not unique");
 
-    let coupling = find(&claims, "coupling.forward.layer/exact/n=20000/k=1");
-    assert_eq!((coupling.verdict, coupling.family), (Verdict::Supported, Family::PowerAndFloor));
-    assert!(close(coupling.exponent.unwrap(), 2.0, 1e-3), "{:?}", coupling.exponent);
+    // A floor in 1/n is removed by the pair of widths, seed by seed: what is left is the law.
+    let coupling = find(&claims, "coupling.forward.layer/exact/n=5000,20000/k=1");
+    assert_eq!((coupling.verdict, coupling.family), (Verdict::Supported, Family::Falls));
+    assert_eq!((coupling.held, coupling.extrapolated_with), (Some(20_000), Some(5000)));
+    let [low, high] = coupling.ci95.unwrap();
+    assert!(low <= 2.0 && 2.0 <= high && high - low < 0.4, "[{low}, {high}]");
     assert_eq!((coupling.points, coupling.curve.len(), coupling.fitted.len()), (6, 6, 41));
+    for point in &coupling.curve {
+        let x = point.x as f64;
+        let law = 0.02 / x.powi(2) * (1.0 - 1.4 / x);
+        assert!((point.value / law - 1.0).abs() <= 0.05, "{point:?} {law}");
+    }
     let (first, last) = (&coupling.fitted[0], &coupling.fitted[40]);
     assert!(close(first.x, 4.0, 1e-12) && close(last.x, 128.0, 1e-12));
     for (fitted, point) in [(first, &coupling.curve[0]), (last, &coupling.curve[5])] {
-        assert!((fitted.value / point.value - 1.0).abs() <= 1e-3, "{fitted:?} {point:?}");
+        assert!((fitted.value / point.value - 1.0).abs() <= 0.1, "{fitted:?} {point:?}");
         let [low, high] = fitted.ci95.unwrap();
         assert!(low < fitted.value && fitted.value < high);
     }
-
-    // Both widths together: one more claim for each closure, on all twelve points.
-    let both = find(&claims, "coupling.forward.layer/nfd/all n/k=1");
-    assert_eq!((both.axis, both.held, both.points), (SizeAxis::DepthOfAll, None, 12));
-    assert_eq!(both.verdict, Verdict::Supported);
-    assert!(close(both.exponent.unwrap(), 2.0, 1e-3));
 
     let weak = find(&claims, "weak.f/gia/n=5000/k=1");
     assert_eq!(weak.verdict, Verdict::Supported);
@@ -114,28 +116,87 @@ fn planted_laws_get_their_verdicts() {
     let expected = ((0.06_f64.powi(2) + 0.03_f64.powi(2)) / 2.0).sqrt() / 4.0;
     assert!((weak.curve[0].value / expected - 1.0).abs() <= 0.05);
 
-    let plateau = find(&claims, "coupling.forward.accumulated/exact/n=20000/k=1");
+    let plateau = find(&claims, "coupling.forward.accumulated/exact/n=5000,20000/k=1");
     assert_eq!((plateau.verdict, plateau.expected), (Verdict::Supported, None));
     assert!((plateau.plateau.unwrap() / 0.018 - 1.0).abs() <= 0.05);
 
-    // A plateau where a power is claimed is called one.
+    // A constant where a fall is claimed contradicts it, with the exponent that it shows.
     let stuck = find(&claims, "strong.h/exact/n=20000/k=1");
     assert_eq!(stuck.verdict, Verdict::Contradicted);
-    assert!(stuck.reason.contains("tends to"), "{}", stuck.reason);
+    assert!(stuck.reason.contains("slower than 1/L"), "{}", stuck.reason);
     // Observables that were not measured make no claim.
     assert!(!claims.iter().any(|claim| claim.observable.name().starts_with("closure_gap")));
+}
+
+/// One width says nothing of infinite width: the numbers stand there, and what to do.
+#[test]
+fn one_width_is_inconclusive_about_infinite_width() {
+    let one = experiment(&["ensemble.widths=[5000]"]);
+    let floor = |n: f64, depth: f64| {
+        vec![((Observable::ForwardCoupling, None), None, 0.7 / (n * depth))]
+    };
+    for law in [&laws as Law, &floor] {
+        let claims = evaluate(&one, &plant(&one, law), &[]);
+        let claim = find(&claims, "coupling.forward.layer/exact/n=5000/k=1");
+        assert_eq!(claim.verdict, Verdict::Inconclusive);
+        assert!(claim.exponent.is_some() && claim.reason.contains("one width does not tell"));
+        assert_eq!(claim.next.as_deref(), Some("add a second width, n = 20000 or more"));
+    }
+    // A floor and nothing else leaves noise around zero at two widths: no law, and no contradiction.
+    let two = experiment(&["ensemble.seeds=12"]);
+    let claims = evaluate(&two, &plant(&two, &floor), &[]);
+    let claim = find(&claims, "coupling.forward.layer/exact/n=5000,20000/k=1");
+    assert_eq!(claim.verdict, Verdict::Inconclusive, "{}", claim.reason);
+}
+
+/// A study's primary claims: of one closure, at the greatest width, at the last step at which 1 % of
+/// the first loss is left; their intervals are wide enough to hold together.
+#[test]
+fn primary_claims_are_chosen_before_the_data_and_hold_together() {
+    let experiment = experiment(&["training.steps=3", "ensemble.seeds=8"]);
+    let mut rows = Vec::new();
+    for (step, loss) in [(0, 0.5), (1, 0.1), (2, 0.0051), (3, 0.0049)] {
+        let law = |n: f64, depth: f64| {
+            let loss = ((Observable::TrainingLoss, None), None, loss);
+            laws(n, depth).into_iter().chain([loss]).collect()
+        };
+        rows.extend(plant(&experiment, &law).into_iter().map(|row| Row { step, ..row }));
+    }
+    let claims = evaluate(&experiment, &rows, &[]);
+    let primary: Vec<&Claim> = claims.iter().filter(|claim| claim.primary).collect();
+    let ids: Vec<&str> = primary.iter().map(|claim| claim.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "strong.h/exact/n=20000/k=2",
+            "strong.g/exact/n=20000/k=2",
+            "coupling.forward.layer/exact/n=5000,20000/k=2"
+        ]
+    );
+    assert!(primary.iter().all(|claim| claim.simultaneous == Some(3)));
+    assert!(claims.iter().all(|claim| claim.primary == claim.simultaneous.is_some()));
+    // The same numbers after one update: an interval that need hold alone is narrower.
+    let width = |claim: &Claim| claim.ci95.map(|[low, high]| high - low).unwrap();
+    let alone = find(&claims, "strong.g/exact/n=20000/k=1");
+    assert!(!alone.primary && width(primary[1]) > 1.1 * width(alone));
+    let [low, high] = primary[1].ci95.unwrap();
+    let value = primary[1].exponent.unwrap();
+    assert!(low < value && value < high);
+    // What the value was before training stands beside it.
+    let start = find(&claims, "strong.g/exact/n=20000/k=2").at_start.unwrap();
+    assert!((start / (0.04 / 128.0 * (1.0 + 3.0 / 128.0)) - 1.0).abs() < 0.05);
+    assert_eq!(find(&claims, "strong.g/exact/n=20000/k=0").at_start, None);
 }
 
 #[test]
 fn too_little_is_refused_with_the_minimum() {
     let few_depths = experiment(&["ensemble.depths=[4,8,16,32]"]);
     let claims = evaluate(&few_depths, &plant(&few_depths, &laws), &[]);
-    for (id, least) in [
-        ("strong.g/exact/n=20000/k=1", "needs at least 5 sizes, has 4"),
-        ("coupling.forward.layer/exact/n=20000/k=1", "needs at least 5 sizes, has 4"),
-    ] {
+    for id in ["strong.g/exact/n=20000/k=1", "coupling.forward.layer/exact/n=5000,20000/k=1"] {
         let claim = find(&claims, id);
-        assert_eq!((claim.verdict, claim.reason.as_str()), (Verdict::Inconclusive, least));
+        let reason = "needs at least 5 sizes L, has 4";
+        assert_eq!((claim.verdict, claim.reason.as_str()), (Verdict::Inconclusive, reason));
+        assert!(claim.next.is_some());
         assert!(claim.exponent.is_none() && claim.plateau.is_none() && claim.fitted.is_empty());
         assert_eq!(claim.curve.len(), 4, "what was measured is still shown");
     }
@@ -143,6 +204,18 @@ fn too_little_is_refused_with_the_minimum() {
     let claims = evaluate(&few_seeds, &plant(&few_seeds, &laws), &[]);
     let claim = find(&claims, "strong.g/exact/n=20000/k=1");
     assert_eq!(claim.reason, "needs at least 4 seeds at every point, has 3");
+}
+
+/// Which seeds they are is no part of what the same numbers say.
+#[test]
+fn claims_are_the_same_wherever_the_seeds_begin() {
+    let at = |first: &str| {
+        let experiment = experiment(&[first]);
+        evaluate(&experiment, &plant(&experiment, &laws), &[])
+    };
+    let claims = at("ensemble.first_seed=1000");
+    assert!(claims.iter().any(|claim| claim.exponent.is_some()));
+    assert_eq!(claims, at("ensemble.first_seed=0"));
 }
 
 /// Seeds that some depth lost are left out at all of them: survivors are not compared with all.
@@ -162,26 +235,16 @@ fn lost_runs_are_left_out_and_counted() {
     assert_eq!((claim.points, claim.seeds, claim.diverged), (5, 5, 7));
     assert_eq!(claim.curve.iter().map(|p| p.depth).collect::<Vec<_>>(), [4, 8, 16, 32, 128]);
     assert_eq!(claim.verdict, Verdict::Supported);
-    // Five points are too few for the family with a floor.
-    let coupling = find(&claims, "coupling.forward.layer/exact/n=20000/k=1");
-    assert_eq!(coupling.reason, "needs at least 6 points, has 5");
+    // Runs of both widths count, where both make the curve.
+    let coupling = find(&claims, "coupling.forward.layer/exact/n=5000,20000/k=1");
+    assert_eq!((coupling.points, coupling.seeds, coupling.diverged), (5, 5, 8));
 
     // Five of six seeds lost at the last depth: whatever the others say, nothing is claimed.
     let mut rows = plant(&experiment, &laws);
     rows.retain(|row| row.task.depth != 128 || row.task.seed == 0);
     let claims = evaluate(&experiment, &rows, &[]);
-    let claim = find(&claims, "coupling.forward.layer/exact/n=20000/k=1");
+    let claim = find(&claims, "coupling.forward.layer/exact/n=5000,20000/k=1");
     assert_eq!(claim.reason, "needs at least 4 seeds at every point, has 1");
-}
-
-/// Many widths do not make up for few depths: p and b are told apart by depth alone.
-#[test]
-fn widths_do_not_stand_in_for_depths() {
-    let experiment = experiment(&["ensemble.depths=[16,32]", "ensemble.widths=[1000,2000,4000]"]);
-    let claims = evaluate(&experiment, &plant(&experiment, &laws), &[]);
-    let claim = find(&claims, "coupling.forward.layer/exact/all n/k=1");
-    assert_eq!((claim.points, claim.exponent), (6, None));
-    assert_eq!(claim.reason, "needs at least 5 sizes, has 2");
 }
 
 /// Against one wide and deep network an error is a/n + b/L: no rate in L away from its width, and
@@ -205,10 +268,10 @@ fn one_reference_network_gives_rates_only_along_its_own_lines() {
 }
 
 /// The strong error of g_0 of jobs/theorem.json (exact, two updates, 16 seeds that err by half a
-/// percent): its higher corrections are outside of the family, whose best fit falls like x^-0.71 while
-/// all neighbours fall faster than 1/L. A family that does not describe the points excludes nothing.
+/// percent): all neighbours fall faster than 1/L, by exponents that still fall. A family with one correction
+/// once contradicted 1/L with an interval below 0.75.
 #[test]
-fn a_family_that_does_not_fit_contradicts_nothing() {
+fn exponents_that_still_fall_contradict_nothing() {
     let overrides = ["ensemble.widths=[16384]", "ensemble.seeds=40", "reference={\"depth\":512}"];
     let experiment = experiment(&overrides);
     let values = [6.14736e-02, 2.01203e-02, 7.03122e-03, 2.68902e-03, 1.08119e-03, 4.25240e-04];
@@ -218,9 +281,8 @@ fn a_family_that_does_not_fit_contradicts_nothing() {
     };
     let claims = evaluate(&experiment, &plant(&experiment, &law), &[]);
     let claim = find(&claims, "strong.g/exact/n=16384/k=1");
-    let [_, high] = claim.ci95.unwrap();
-    assert!(high < 0.75 && claim.goodness.unwrap() < 1e-3, "{claim:#?}");
     assert!(claim.local_exponents.iter().flatten().all(|&p| p > 1.2));
-    assert_eq!(claim.verdict, Verdict::Inconclusive);
-    assert!(claim.reason.contains("does not describe the points"), "{}", claim.reason);
+    assert_ne!(claim.verdict, Verdict::Contradicted, "{}", claim.reason);
+    let [low, high] = claim.ci95.unwrap();
+    assert!(low < 1.1 && high > 1.0, "[{low}, {high}]");
 }

@@ -8,6 +8,7 @@
 mod common;
 
 mod activation;
+mod advice;
 mod algebra;
 mod arrays;
 mod cite;
@@ -26,8 +27,10 @@ mod engines;
 mod evaluation;
 mod examples;
 mod experiment;
+mod first_update;
 mod gpu_check;
 mod house;
+mod judge;
 mod kernels;
 mod law;
 mod limit;
@@ -45,6 +48,7 @@ mod resume;
 mod rng;
 mod run;
 mod schema;
+mod seeds;
 mod shards;
 mod stats;
 mod store;

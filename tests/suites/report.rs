@@ -108,20 +108,31 @@ fn every_claim_stands_there_with_its_verdict() {
         };
         assert_eq!(points("band"), 3);
         assert_eq!(points("bar"), 18);
-        // The last step in words.
+        // The step of the primary claim in words.
         let words = text(article);
         assert!(words.contains("Supported if the interval lies above 0.9."), "{words}");
-        assert!(words.contains("Because of gia at step 3. one run of this closure diverged"));
+        assert!(words.contains("Because of gia at step 2. one run of this closure diverged"), "{words}");
+        // What is undecided says what would decide it.
+        let open = made.claims.iter().find(|claim| {
+            claim.observable.name() == observable
+                && claim.step == 2
+                && claim.verdict == Verdict::Inconclusive
+        });
+        assert!(open.is_none() || words.contains("Next: Take 8 seeds."), "{words}");
     }
     let words = text(with_id(&document, "weak-f-depth"));
-    assert!(words.contains("Exponent 0.95, 95 % interval 0.91 to 1.02. Theory: 1."), "{words}");
+    assert!(words.contains("Theory: exponent 1.") && words.contains("0.95 [0.91, 1.02]"), "{words}");
     assert!(words.contains("slope −1 (theory)"));
     let words = text(with_id(&document, "closure-gap-f-depth"));
-    assert!(words.contains("Plateau 1.00×10⁻³, 95 % interval 8.00×10⁻⁴ to 1.20×10⁻³."));
-    let tally = text(with_id(&document, "verdicts"));
-    for verdict in [Verdict::Supported, Verdict::Contradicted, Verdict::Inconclusive] {
-        assert!(tally.contains(word(verdict)));
+    assert!(words.contains("1.00×10⁻³ [8.00×10⁻⁴, 1.20×10⁻³]"), "{words}");
+    // The primary claims with their verdicts, and how many there are.
+    let verdicts = text(with_id(&document, "verdicts"));
+    for claim in made.claims.iter().filter(|claim| claim.primary) {
+        assert!(verdicts.contains(word(claim.verdict)));
+        let reason = nfd::report::text::sentence(&claim.reason);
+        assert!(verdicts.contains(&reason), "{verdicts}");
     }
+    assert!(verdicts.contains("Here they are 2") && verdicts.contains("(16 claims"), "{verdicts}");
     assert!(text(with_id(&document, "diverged")).contains("gia"));
     let data = text(with_id(&document, "data"));
     for name in ["pd.read_csv", "np.load", "jnp.asarray", "torch.from_numpy", "CC BY 4.0"] {
@@ -215,7 +226,8 @@ fn little_or_nothing_to_show_is_no_reason_to_fail() {
             claim.ci95 = None;
             claim.plateau = Some(f64::NAN);
             claim.plateau_ci95 = Some([f64::NEG_INFINITY, f64::NAN]);
-            claim.goodness = Some(f64::NAN);
+            claim.plateau_upper = Some(f64::NAN);
+            claim.at_start = Some(f64::NAN);
             claim.local_exponents = vec![None, Some(f64::NAN)];
             claim.fitted = vec![
                 fitted(0.0, f64::NAN, Some([f64::NAN, f64::NAN])),
@@ -238,12 +250,12 @@ fn what_is_unknown_is_left_out() {
     for claim in &mut made.claims {
         claim.rule.clear();
         claim.reason.clear();
-        claim.goodness = None;
+        claim.next = None;
         claim.fitted.clear();
     }
     let page = html(&made.report());
     check(&page);
     assert!(!page.contains("Rule, declared"));
-    assert!(!page.contains("fit probability"));
+    assert!(!page.contains("Next:"));
     assert!(!page.contains("class=\"band\""));
 }

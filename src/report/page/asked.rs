@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::words;
 use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
-use crate::experiment::{Batch, Block, Engine, Experiment, Group, ReferenceKind, Rows};
+use crate::experiment::{Batch, Block, Engine, Ensemble, Experiment, Group, ReferenceKind, Rows};
 use crate::model::{Closure, Decay, Loss, Parametrization, Schedule};
 use crate::report::Report;
 use crate::report::text::{count, escape, list, plain};
@@ -189,8 +189,18 @@ fn grid(experiment: &Experiment) -> String {
         "depths L = {}; widths n = {}; {} a point",
         numbers(&ensemble.depths),
         numbers(&ensemble.widths),
-        count(ensemble.seeds, "seed")
+        seeds(ensemble)
     )
+}
+
+/// How many seeds, and which where they do not begin at 0: "8 seeds (8 to 15)".
+fn seeds(ensemble: &Ensemble) -> String {
+    let number = count(ensemble.seeds, "seed");
+    match ensemble.first_seed {
+        0 => number,
+        first if ensemble.seeds == 1 => format!("{number} ({first})"),
+        first => format!("{number} ({first} to {})", ensemble.all_seeds().end - 1),
+    }
 }
 
 fn comparison(experiment: &Experiment) -> String {

@@ -8,7 +8,7 @@ use crate::model::{Activation, Closure, Parametrization};
 use crate::observables::Observable;
 use crate::report::Report;
 use crate::report::plot::KINDS;
-use crate::report::text::{capital, count, escape, exponent};
+use crate::report::text::{capital, count, escape, exponent, measured};
 use crate::stats::verdict::Verdict;
 
 /// What an activation is, as HTML within a sentence.
@@ -43,6 +43,11 @@ pub fn class(closure: Closure) -> String {
 /// How many claims have a verdict.
 pub fn tally<C: Borrow<Claim>>(claims: &[C], verdict: Verdict) -> usize {
     claims.iter().filter(|claim| (*claim).borrow().verdict == verdict).count()
+}
+
+/// What a claim's last value was before training, if it was not zero.
+pub fn before_training(claim: &Claim) -> Option<String> {
+    claim.at_start.filter(|start| *start != 0.0).map(measured)
 }
 
 /// The study's primary claims.
