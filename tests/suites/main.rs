@@ -49,6 +49,7 @@ mod run;
 mod schema;
 mod seeds;
 mod shards;
+mod stability;
 mod stats;
 mod store;
 mod studies;
