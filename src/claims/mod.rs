@@ -7,6 +7,7 @@
 
 mod asked;
 mod claim;
+pub mod curves;
 pub mod declaration;
 mod fitted;
 mod optimum;
@@ -17,7 +18,7 @@ use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::observables::Row;
 use crate::stats::curve::{Curve, Reference, local_exponents};
-use crate::stats::verdict::{ALPHA, Judgement, Rule, Verdict, judge};
+use crate::stats::verdict::{ALPHA, Rule, judge};
 use asked::Asked;
 use claim::id;
 pub use claim::{Claim, FittedPoint, Point};
@@ -93,7 +94,7 @@ impl<'a> Question<'a> {
         let alpha = if asked.primary { ALPHA / primary as f64 } else { ALPHA };
         let judged = judge(*rule, curve, symbol, alpha);
         let judged = match declaration.of_infinite_width && narrower.is_none() {
-            true => at_one_width(judged, places),
+            true => judged.at_one_width(held.unwrap_or(0) as f64),
             false => judged,
         };
         let points: Vec<Point> = places
@@ -163,19 +164,4 @@ impl<'a> Question<'a> {
         let last = self.curve.points.last()?.x;
         Some(size.powf(-p) / self.curve.reference.fall(last, p))
     }
-}
-
-/// What may be said of a law of infinite width from one width: the numbers, and no verdict.
-fn at_one_width(judged: Judgement, places: &[Place]) -> Judgement {
-    let width = places.first().map_or(0, |place| place.width);
-    let reason = match judged.exponent {
-        Some(_) => format!(
-            "at n = {width} alone {}; one width does not tell the law of infinite width from a floor \
-             in 1/n",
-            judged.reason
-        ),
-        None => judged.reason,
-    };
-    let next = Some(format!("add a second width, n = {} or more", 4 * width));
-    Judgement { verdict: Verdict::Inconclusive, reason, next, ..judged }
 }

@@ -2,6 +2,7 @@
 
 mod cite;
 mod doctor;
+mod judge;
 mod merge;
 mod plan;
 mod report;
@@ -42,6 +43,8 @@ enum Verb {
     Status(status::Arguments),
     /// Write the final files of a run directory again, from what is finished.
     Report(report::Arguments),
+    /// Say what a CSV file of anybody's values shows, by the rules and intervals of the studies.
+    Judge(judge::Arguments),
     /// Print BibTeX of what a run relied on.
     Cite(cite::Arguments),
     /// Say what this build and this machine have.
@@ -61,6 +64,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Verb::Merge(verb) => merge::run(&verb, &typed),
         Verb::Status(verb) => status::run(&verb),
         Verb::Report(verb) => report::run(&verb, &typed),
+        Verb::Judge(verb) => judge::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor => doctor::run(),
         Verb::Schema(verb) => schema::run(&verb),

@@ -4,6 +4,7 @@
 pub mod citations;
 mod estimate;
 pub mod findings;
+pub mod judged;
 pub mod page;
 pub mod plot;
 pub mod publish;

@@ -1,33 +1,51 @@
 //! The constant to which a curve tends: y = c + a x^{−p} (1 + b/x) for a given exponent p.
 //!
 //! Linear in c, a and ab, so there is one minimum and an exact jackknife; every size counts by its
-//! relative error. In a claim of decay p is what is claimed, and the constant that the data still
-//! allow is told with the verdict. In a claim that something stays, p is 1, or more where the curve falls
-//! faster than that.
+//! relative error. In a claim of decay p is what is claimed, in a claim that something stays 1, and more
+//! by whole steps where the curve falls faster than that (`verdict`).
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
 use super::curve::Curve;
-use super::jackknife::Estimate;
+use super::dot;
+use super::jackknife::{Estimate, hull};
 
 /// A constant in the units of the curve, as one or several fits see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constant {
-    /// The fit of all sizes with the correction b/x, and where a plateau is claimed that of the last
-    /// four without it.
+    /// Beside a claimed decay the one fit of all sizes with the correction b/x; of a curve that is
+    /// claimed to stay three.
     pub fits: Vec<Estimate>,
+    /// The same as shares of the last value; what seeds have in common cancels.
+    pub shares: Vec<Estimate>,
 }
 
 impl Constant {
-    /// The constant beside a law x^{−p} that is claimed.
+    /// The constant beside a law x^{−p}.
     pub fn beside(curve: &Curve, p: f64) -> Option<Constant> {
-        Some(Constant { fits: vec![fit(curve, curve.points.len(), p, true)?] })
+        Constant::by(curve, &[(curve.points.len(), p, true)])
     }
 
-    /// The constant of a curve that is claimed to stay, beside a part that falls like x^{−p}.
+    /// The constant of a curve that is claimed to stay: by all sizes with x^{−p} and x^{−p−1}, by the last
+    /// four with x^{−p}, and by all with half a power less, since it may be approached slowly.
     pub fn of(curve: &Curve, p: f64) -> Option<Constant> {
-        let all = fit(curve, curve.points.len(), p, true)?;
-        Some(Constant { fits: vec![all, fit(curve, 4, p, false)?] })
+        let all = curve.points.len();
+        Constant::by(curve, &[(all, p, true), (4, p, false), (all, p - 0.5, true)])
+    }
+
+    fn by(curve: &Curve, fits: &[(usize, f64, bool)]) -> Option<Constant> {
+        let weights = |&(count, p, corrected): &(usize, f64, bool)| {
+            let [of_constant, ..] = weights(curve, count, p, corrected)?;
+            Some(of_constant)
+        };
+        let weights = fits.iter().map(weights).collect::<Option<Vec<Vec<f64>>>>()?;
+        let mut found = curve.estimates(|values| {
+            let constants = weights.iter().map(|weights| dot(weights, values));
+            let last = values.last()?;
+            Some(constants.clone().chain(constants.map(|c| c / last)).collect())
+        })?;
+        let shares = found.split_off(weights.len());
+        Some(Constant { fits: found, shares })
     }
 
     /// The constant by all sizes.
@@ -37,38 +55,24 @@ impl Constant {
 
     /// The hull of the intervals, each of which misses the constant with probability `alpha`.
     pub fn interval(&self, alpha: f64) -> Option<[f64; 2]> {
-        let mut hull = [f64::INFINITY, f64::NEG_INFINITY];
-        for fit in &self.fits {
-            let [low, high] = fit.interval(alpha)?;
-            hull = [hull[0].min(low), hull[1].max(high)];
-        }
-        Some(hull)
+        hull(&self.fits, alpha)
     }
 
-    /// The largest constant that the data allow: it is exceeded with probability `alpha`.
-    pub fn upper(&self, alpha: f64) -> Option<f64> {
-        let uppers: Option<Vec<f64>> = self.fits.iter().map(|fit| fit.upper(alpha)).collect();
-        Some(uppers?.into_iter().fold(0.0, f64::max))
+    /// The largest constant that the data allow, which is exceeded with probability `alpha`, and the
+    /// largest share of the last value.
+    pub fn upper(&self, alpha: f64) -> Option<(f64, f64)> {
+        let upper = |fits: &[Estimate]| Some(hull(fits, 2.0 * alpha)?[1].max(0.0));
+        Some((upper(&self.fits)?, upper(&self.shares)?))
     }
 }
 
-/// c of the last `count` sizes.
-fn fit(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<Estimate> {
-    let first = curve.points.len().checked_sub(count)?;
-    let sizes = &curve.sizes()[first..];
-    curve.estimate(|values| Some(coefficients(curve, sizes, &values[first..], p, corrected)?[0]))
-}
-
-/// c, a and ab (0 without the correction).
-fn coefficients(
-    curve: &Curve,
-    sizes: &[f64],
-    values: &[f64],
-    p: f64,
-    corrected: bool,
-) -> Option<[f64; 3]> {
+/// The weights that make c, a and ab out of values: those of least squares, in which every size counts
+/// by the inverse of its value. Nothing but zeros for ab without the correction.
+fn weights(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<[Vec<f64>; 3]> {
+    let (sizes, values) = (curve.sizes(), curve.values(None)?);
+    let first = sizes.len().checked_sub(count)?;
     let columns = if corrected { 3 } else { 2 };
-    if sizes.len() < columns || values.iter().any(|y| !y.is_finite() || *y == 0.0) {
+    if count < columns || values.contains(&0.0) {
         return None;
     }
     let basis = |x: f64, j: usize| match j {
@@ -76,22 +80,25 @@ fn coefficients(
         1 => curve.reference.fall(x, p),
         _ => curve.reference.fall(x, p) / x,
     };
-    let mut design = DMatrix::from_fn(sizes.len(), columns, |i, j| basis(sizes[i], j) / values[i]);
-    // Columns differ by powers of x: normalised before the solve.
+    let mut design =
+        DMatrix::from_fn(count, columns, |i, j| basis(sizes[first + i], j) / values[first + i]);
+    // Columns differ by powers of x: normalised before they are inverted.
     let norms: Vec<f64> = design.column_iter().map(|column| column.norm()).collect();
     design.column_iter_mut().zip(&norms).for_each(|(mut column, norm)| column /= *norm);
-    let target = DVector::from_element(sizes.len(), 1.0);
-    let solution = design.svd(true, true).solve(&target, 1e-14).ok()?;
-    let at = |j: usize| if j < columns { solution[j] / norms[j] } else { 0.0 };
-    let found = [at(0), at(1), at(2)];
-    found.iter().all(|c| c.is_finite()).then_some(found)
+    let inverse = design.pseudo_inverse(1e-14).ok()?;
+    let weight = |i: usize, j: usize| match i.checked_sub(first) {
+        Some(row) if j < columns => inverse[(j, row)] / norms[j] / values[i],
+        _ => 0.0,
+    };
+    let found = [0, 1, 2].map(|j| (0..sizes.len()).map(|i| weight(i, j)).collect::<Vec<f64>>());
+    found.iter().flatten().all(|weight| weight.is_finite()).then_some(found)
 }
 
 /// The fitted curve of all sizes at each of `grid`, with its jackknife error.
 pub fn fitted(curve: &Curve, grid: &[f64]) -> Option<Vec<Estimate>> {
-    let sizes = curve.sizes();
+    let weights = weights(curve, curve.points.len(), 1.0, true)?;
     curve.estimates(|values| {
-        let [c, a, ab] = coefficients(curve, &sizes, values, 1.0, true)?;
+        let [c, a, ab] = weights.each_ref().map(|weights| dot(weights, values));
         let value = |x: &f64| c + curve.reference.fall(*x, 1.0) * (a + ab / x);
         Some(grid.iter().map(value).collect())
     })

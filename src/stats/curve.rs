@@ -68,18 +68,19 @@ pub struct Curve {
 impl Curve {
     /// The value of one point, optionally without one seed; None without any finite value.
     pub fn value(&self, point: &Point, without: Option<usize>) -> Option<f64> {
-        let means: Vec<f64> = point
-            .values
-            .iter()
-            .map(|seeds| {
-                let left = seeds.iter().enumerate().filter(|(seed, _)| Some(*seed) != without);
-                mean(&left.filter_map(|(_, value)| *value).collect::<Vec<_>>())
-            })
-            .collect();
+        self.reduced(point.values.iter().map(|seeds| {
+            let left = seeds.iter().enumerate().filter(|(seed, _)| Some(*seed) != without);
+            mean(&left.filter_map(|(_, value)| *value).collect::<Vec<_>>())
+        }))
+    }
+
+    /// One value from the means over seeds of every output.
+    fn reduced(&self, means: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
+        let outputs = means.len() as f64;
         let value = match self.reduction {
-            Reduction::Mean => mean(&means),
+            Reduction::Mean => means.sum::<f64>() / outputs,
             Reduction::RootMeanSquareOfMeans => {
-                mean(&means.iter().map(|m| m * m).collect::<Vec<_>>()).sqrt()
+                (means.map(|m| m * m).sum::<f64>() / outputs).sqrt()
             }
         };
         value.is_finite().then_some(value)
@@ -88,6 +89,32 @@ impl Curve {
     /// The values of all points, optionally without one seed.
     pub fn values(&self, without: Option<usize>) -> Option<Vec<f64>> {
         self.points.iter().map(|point| self.value(point, without)).collect()
+    }
+
+    /// The values of all points without each seed in turn, by seed: from the sums over seeds, since a
+    /// mean anew for every seed would take the square of their number.
+    pub fn values_without(&self) -> Vec<Option<Vec<f64>>> {
+        let sums = |seeds: &Vec<Option<f64>>| {
+            let finite = seeds.iter().flatten();
+            (finite.clone().sum::<f64>(), finite.count())
+        };
+        let sums: Vec<Vec<(f64, usize)>> =
+            self.points.iter().map(|point| point.values.iter().map(sums).collect()).collect();
+        let without = |seed: usize| {
+            let value = |(point, sums): (&Point, &Vec<(f64, usize)>)| {
+                let mean = |(seeds, (sum, count)): (&Vec<Option<f64>>, &(f64, usize))| match seeds
+                    .get(seed)
+                    .copied()
+                    .flatten()
+                {
+                    Some(value) => (sum - value) / (count - 1) as f64,
+                    None => sum / *count as f64,
+                };
+                self.reduced(point.values.iter().zip(sums).map(mean))
+            };
+            self.points.iter().zip(&sums).map(value).collect()
+        };
+        (0..self.seeds).map(without).collect()
     }
 
     /// The sizes of all points.
@@ -111,8 +138,8 @@ impl Curve {
     /// Several numbers that `of` makes of the points' values, each with its jackknife error.
     pub fn estimates(&self, of: impl Fn(&[f64]) -> Option<Vec<f64>>) -> Option<Vec<Estimate>> {
         let whole = of(&self.values(None)?)?;
-        let without = |seed: usize| of(&self.values(Some(seed))?);
-        let left_out: Vec<Option<Vec<f64>>> = (0..self.seeds).map(without).collect();
+        let left_out: Vec<Option<Vec<f64>>> =
+            self.values_without().into_iter().map(|values| of(&values?)).collect();
         let number = |i: usize| {
             jackknife(self.seeds, |left| match left {
                 None => Some(whole[i]),

@@ -24,12 +24,16 @@ impl Estimate {
         let half = student(self.seeds, alpha / 2.0)? * self.standard_error?;
         half.is_finite().then_some([self.value - half, self.value + half])
     }
+}
 
-    /// The limit that the truth exceeds with probability `alpha`.
-    pub fn upper(&self, alpha: f64) -> Option<f64> {
-        let upper = self.value + student(self.seeds, alpha)? * self.standard_error?;
-        upper.is_finite().then_some(upper)
+/// The hull of the intervals of several estimates of one number.
+pub fn hull(fits: &[Estimate], alpha: f64) -> Option<[f64; 2]> {
+    let mut hull = [f64::INFINITY, f64::NEG_INFINITY];
+    for fit in fits {
+        let [low, high] = fit.interval(alpha)?;
+        hull = [hull[0].min(low), hull[1].max(high)];
     }
+    Some(hull)
 }
 
 /// Student's t of seeds − 1 degrees of freedom that is exceeded with probability `alpha`.

@@ -21,19 +21,20 @@
 use nalgebra::DMatrix;
 
 use super::curve::{Curve, Reference};
-use super::jackknife::Estimate;
+use super::dot;
+use super::jackknife::{Estimate, hull};
 
 /// Fewer sizes do not tell an exponent from its corrections.
 pub const LEAST_SIZES: usize = 5;
 /// An end of the interval is moved by so many doublings of the present drift, on the side where it
 /// spares a claim; 1/(x + 40) between 4 and 64 asks for 2.2.
-const SPARING: f64 = 3.0;
+const SPARING: f64 = 3.5;
 /// The same on the side where it costs a claim its support; 1/x + 16/x² between 4 and 64 asks for 1.
 const COSTLY: f64 = 1.25;
 /// A drift moves the sparing end as far as it exceeds so many of its standard errors, …
-const SPARING_NOISE: f64 = 1.0;
+const SPARING_NOISE: f64 = 0.5;
 /// … and the costly end as far as it exceeds so many.
-const COSTLY_NOISE: f64 = 1.5;
+const COSTLY_NOISE: f64 = 1.75;
 
 /// Which end of an interval of p spares a claim that would be contradicted beyond it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,21 +63,21 @@ impl Exponent {
         if sizes.len() < LEAST_SIZES {
             return None;
         }
-        let slope = |weights: Vec<f64>| {
-            curve.estimate(|values| exponent(&weights, &sizes, values, curve.reference))
-        };
-        let fits = [
-            slope(weights(&sizes, sizes.len(), &FIRST, 1))?,
-            slope(weights(&sizes, 4, &FIRST, 1))?,
-            slope(weights(&sizes, sizes.len(), &SECOND, 1))?,
+        let slopes = [
+            weights(&sizes, sizes.len(), &FIRST, 1),
+            weights(&sizes, 4, &FIRST, 1),
+            weights(&sizes, sizes.len(), &SECOND, 1),
         ];
         let bend = weights(&sizes, 4, &[f64::ln, |x| x.ln().powi(2)], 2);
-        let p = fits[1].value;
-        let drift = curve.estimate(|values| {
-            let logs = logs(&sizes, values, curve.reference, p)?;
-            Some(-2.0 * std::f64::consts::LN_2 * dot(&bend, &logs))
+        let found = curve.estimates(|values| {
+            let p = |slope: &Vec<f64>| exponent(slope, &sizes, values, curve.reference);
+            let [all, four, second] = [p(&slopes[0])?, p(&slopes[1])?, p(&slopes[2])?];
+            let logs = logs(&sizes, values, curve.reference, four)?;
+            let drift = -2.0 * std::f64::consts::LN_2 * dot(&bend, &logs);
+            Some(vec![all, four, second, drift])
         })?;
-        Some(Exponent { fits, drift })
+        let [all, four, second, drift] = found.try_into().ok()?;
+        Some(Exponent { fits: [all, four, second], drift })
     }
 
     /// The middle one of the three fits.
@@ -103,12 +104,7 @@ impl Exponent {
 
     /// The hull of the three intervals, without what the drift adds.
     pub fn hull(&self, alpha: f64) -> Option<[f64; 2]> {
-        let mut hull = [f64::INFINITY, f64::NEG_INFINITY];
-        for fit in &self.fits {
-            let [low, high] = fit.interval(alpha)?;
-            hull = [hull[0].min(low), hull[1].max(high)];
-        }
-        Some(hull)
+        hull(&self.fits, alpha)
     }
 }
 
@@ -135,10 +131,6 @@ fn design(sizes: &[f64], terms: &[Term]) -> DMatrix<f64> {
         0 => 1.0,
         j => terms[j - 1](sizes[i]),
     })
-}
-
-fn dot(weights: &[f64], values: &[f64]) -> f64 {
-    weights.iter().zip(values).map(|(w, v)| w * v).sum()
 }
 
 /// Logarithms of values, without what a finite reference does to a power x^{−p}.

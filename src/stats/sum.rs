@@ -8,7 +8,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::curve::{Curve, Reference, distinct};
-use super::jackknife::Estimate;
+use super::jackknife::{Estimate, hull};
 use super::mean;
 
 /// The exponent is searched for between these.
@@ -64,12 +64,7 @@ impl SumExponent {
 
     /// The hull of the intervals, each of which misses with probability `alpha`.
     pub fn interval(&self, alpha: f64) -> Option<[f64; 2]> {
-        let mut hull = [f64::INFINITY, f64::NEG_INFINITY];
-        for fit in &self.fits {
-            let [low, high] = fit.interval(alpha)?;
-            hull = [hull[0].min(low), hull[1].max(high)];
-        }
-        Some(hull)
+        hull(&self.fits, alpha)
     }
 }
 

@@ -151,6 +151,20 @@ impl Judgement {
             next,
         }
     }
+
+    /// What may be said of a law of infinite width from one width: the numbers, and no verdict.
+    pub fn at_one_width(self, width: f64) -> Judgement {
+        let reason = match self.exponent {
+            Some(_) => format!(
+                "at n = {width} alone {}; one width does not tell the law of infinite width from a \
+                 floor in 1/n",
+                self.reason
+            ),
+            None => self.reason,
+        };
+        let next = Some(format!("add a second width, n = {} or more", 4.0 * width));
+        Judgement { verdict: Verdict::Inconclusive, reason, next, ..self }
+    }
 }
 
 /// What `rule` says of a curve along `size` ("L", "n"), by intervals that miss with probability
@@ -181,11 +195,17 @@ fn refusal(rule: Rule, curve: &Curve, size: &str) -> Option<(String, String)> {
         let reason = format!("needs at least {least} sizes {size}, has {sizes}");
         return Some((reason, format!("take {} or more", least + 1)));
     }
+    let positive = |values: &Option<Vec<f64>>| {
+        values.as_ref().is_some_and(|values| values.iter().all(|value| *value > 0.0))
+    };
+    if positive(&curve.values(None)) && curve.values_without().iter().all(positive) {
+        return None;
+    }
     let first = |without| {
-        let positive = |point: &&super::curve::Point| {
+        let hidden = |point: &&super::curve::Point| {
             curve.value(point, without).is_none_or(|value| value <= 0.0)
         };
-        curve.points.iter().find(positive)
+        curve.points.iter().find(hidden)
     };
     let hidden = std::iter::once(None).chain((0..curve.seeds).map(Some)).find_map(first)?;
     let reason = format!("the value at {size} = {} is zero within its noise", hidden.x);
@@ -254,22 +274,23 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
             Some("take more seeds".to_owned()),
         );
     };
-    let last = curve.points.last().and_then(|p| curve.value(p, None)).unwrap_or(f64::NAN);
     let constant = match rule {
-        Rule::Falls { exponent } => Constant::beside(curve, exponent),
-        _ => Constant::of(curve, ends[0].max(1.0)),
+        Rule::Falls { exponent } => Constant::beside(curve, steepest(&found, exponent, alpha)),
+        _ => Constant::of(curve, steepest(&found, 1.0, alpha)),
     };
     let value = found.value();
-    let upper = constant.as_ref().and_then(|c| c.upper(alpha));
+    // Beside a decay a limit on one side; of a curve that stays the upper end of the interval.
+    let miss = if rule == Rule::Stays { alpha / 2.0 } else { alpha };
+    let upper = constant.as_ref().and_then(|c| c.upper(miss));
     let judged = Judgement {
         exponent: Some(value),
         interval: Some(ends),
         constant: constant.as_ref().map(Constant::value),
         constant_interval: constant.as_ref().and_then(|c| c.interval(alpha)),
-        constant_upper: upper,
+        constant_upper: upper.map(|(upper, _)| upper),
         ..Judgement::inconclusive(String::new(), None)
     };
-    let share = upper.map(|upper| upper / last);
+    let share = upper.map(|(_, share)| share);
     let next = || next_step(&found, curve, size, alpha, ends);
     let [low, high] = ends;
     let (verdict, reason, next) = match rule {
@@ -358,6 +379,14 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
         }
     };
     Judgement { verdict, reason, next, ..judged }
+}
+
+/// The exponent beside which a constant is sought: the claimed one, or more by as many whole steps as
+/// the fits still allow. The correction b/x covers what lies between two steps, and a law that falls
+/// faster than claimed is not taken for a slower one that could hide a constant.
+fn steepest(found: &Exponent, claimed: f64, alpha: f64) -> f64 {
+    let steps = found.hull(alpha).map_or(0.0, |[_, high]| (high - claimed).floor());
+    claimed + steps.max(0.0)
 }
 
 /// "4 %".

@@ -30,6 +30,7 @@ mod experiment;
 mod first_update;
 mod gpu_check;
 mod house;
+mod judge;
 mod kernels;
 mod law;
 mod limit;
