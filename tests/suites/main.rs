@@ -37,6 +37,7 @@ mod limit;
 mod minibatch;
 mod modules;
 mod observables;
+mod optimum;
 mod order_parameters;
 mod pairs;
 mod plan;
