@@ -12,6 +12,7 @@ pub mod declaration;
 mod fitted;
 mod optimum;
 mod series;
+pub mod stability;
 
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
