@@ -9,6 +9,7 @@
 //! its 95 % interval covers at 90 % with 4 and 8 seeds and at 94 % with 16, that of the slopes at 95 to
 //! 96 %, with heavy tails and exploded seeds too (the tests below).
 
+use super::asked::settings;
 use super::claim::{Claim, Point, id};
 use super::declaration::{Declaration, SizeAxis};
 use super::series::{Index, Subject};
@@ -25,31 +26,52 @@ use crate::stats::{mean, standard_error};
 /// None where it is not finished.
 type Losses = Vec<(f64, Vec<Option<f64>>)>;
 
-/// A claim for each closure, parametrization and width of an experiment with several rates.
-pub fn claims(
-    experiment: &Experiment,
-    declaration: &Declaration,
-    index: &Index,
-    diverged: &[Task],
-) -> Vec<Claim> {
-    let mut claims = Vec::new();
+/// A declaration about the optimum of one closure, parametrization and width.
+pub struct Optimum<'a> {
+    declaration: &'a Declaration,
+    closure: Closure,
+    parametrization: Parametrization,
+    width: usize,
+    /// Whether it is one of the study's primary claims: that of the greatest width.
+    pub primary: bool,
+}
+
+/// All of an experiment with several rates.
+pub fn asked<'a>(experiment: &Experiment, declaration: &'a Declaration) -> Vec<Optimum<'a>> {
     if experiment.learning_rates().len() < 3 {
-        return claims;
+        return vec![];
     }
-    for &closure in &experiment.ensemble.closures {
-        for parametrization in experiment.parametrizations() {
-            for &width in &experiment.ensemble.widths {
-                let lost = diverged.iter().filter(|task| {
-                    (task.closure, task.parametrization, task.width)
-                        == (closure, parametrization, width)
-                });
-                let of = (closure, parametrization, width);
-                let claim = claim(experiment, declaration, index, of, diverged);
-                claims.push(Claim { diverged: lost.count(), ..claim });
-            }
-        }
+    let widths = &experiment.ensemble.widths;
+    let of = |(closure, parametrization)| {
+        widths.iter().map(move |&width| Optimum {
+            declaration,
+            closure,
+            parametrization,
+            width,
+            primary: declaration.primary == Some(closure) && Some(&width) == widths.last(),
+        })
+    };
+    settings(experiment, declaration).into_iter().flat_map(of).collect()
+}
+
+impl Optimum<'_> {
+    /// What is said of it, with an interval that is one of `primary` if it is a primary claim.
+    pub fn claim(
+        &self,
+        experiment: &Experiment,
+        index: &Index,
+        diverged: &[Task],
+        primary: usize,
+    ) -> Claim {
+        let of = (self.closure, self.parametrization, self.width);
+        let simultaneous = self.primary.then_some(primary);
+        let alpha = ALPHA / simultaneous.unwrap_or(1) as f64;
+        let lost =
+            diverged.iter().filter(|task| (task.closure, task.parametrization, task.width) == of);
+        let diverged_here = lost.count();
+        let claim = claim(experiment, self.declaration, index, of, (diverged, alpha));
+        Claim { primary: self.primary, simultaneous, diverged: diverged_here, ..claim }
     }
-    claims
 }
 
 fn claim(
@@ -57,7 +79,7 @@ fn claim(
     declaration: &Declaration,
     index: &Index,
     (closure, parametrization, width): (Closure, Parametrization, usize),
-    diverged: &[Task],
+    (diverged, alpha): (&[Task], f64),
 ) -> Claim {
     let step = experiment.training.steps;
     let subject = |learning_rate, observable| {
@@ -98,6 +120,14 @@ fn claim(
     let slopes = slopes(&bracketed, seeds);
     let enough = slopes.len() >= LEAST_SEEDS && bracketed.len() >= LEAST_DEPTHS;
     let exponent = enough.then(|| mean_slope(&slopes));
+    let falls = declaration.expected.is_some_and(|expected| expected < 0.0);
+    let rule = match falls {
+        false => Rule::Flat.to_string(),
+        true => format!(
+            "supported if the interval of the exponent lies below −{LEVEL}; contradicted if it lies above \
+             it; inconclusive otherwise"
+        ),
+    };
     let (verdict, reason) = if seeds < LEAST_SEEDS {
         (Verdict::Inconclusive, format!("needs at least {LEAST_SEEDS} seeds, has {seeds}"))
     } else if bracketed.len() < LEAST_DEPTHS {
@@ -115,7 +145,7 @@ fn claim(
         );
         (Verdict::Inconclusive, reason)
     } else {
-        drift(exponent)
+        drift(exponent, falls, alpha)
     };
     // The slopes are of a growth: −(−p).
     let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, 1.0 / p.value)).collect();
@@ -141,14 +171,14 @@ fn claim(
         depth_time: None,
         family: declaration.family,
         exponent: exponent.map(|e| e.value),
-        ci95: exponent.and_then(|e| e.interval(ALPHA)),
+        ci95: exponent.and_then(|e| e.interval(alpha)),
         plateau: None,
         plateau_ci95: None,
         plateau_upper: None,
         at_start: None,
         expected: declaration.expected,
         reference_error: None,
-        rule: Rule::Flat.to_string(),
+        rule,
         verdict,
         reason,
         next: None,
@@ -174,14 +204,20 @@ fn slope(points: &[(f64, f64)]) -> f64 {
     over(&|dx, dy| dx * dy) / over(&|dx, _| dx * dx)
 }
 
-/// What the interval of a drift says.
-fn drift(exponent: Option<Estimate>) -> (Verdict, String) {
-    let Some((value, [low, high])) = exponent.and_then(|e| Some((e.value, e.interval(ALPHA)?)))
+/// What the interval of a drift says of an optimum that is claimed to fall, or else to stay.
+fn drift(exponent: Option<Estimate>, falls: bool, alpha: f64) -> (Verdict, String) {
+    let Some((value, [low, high])) = exponent.and_then(|e| Some((e.value, e.interval(alpha)?)))
     else {
         return (Verdict::Inconclusive, "no interval for the exponent".to_owned());
     };
     let words = format!("moves like L^{value:.2} [{low:.2}, {high:.2}]");
-    if low > 0.0 || high < 0.0 {
+    if falls {
+        match () {
+            () if high < -LEVEL => (Verdict::Supported, words),
+            () if low > -LEVEL => (Verdict::Contradicted, words),
+            () => (Verdict::Inconclusive, format!("{words}: the interval holds −{LEVEL}")),
+        }
+    } else if low > 0.0 || high < 0.0 {
         (Verdict::Contradicted, words)
     } else if low > -LEVEL && high < LEVEL {
         (Verdict::Supported, words)

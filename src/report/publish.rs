@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::findings::{paragraphs, wrapped};
 use super::{Report, page, table};
 use crate::claims::stability::{Unstable, unstable};
-use crate::claims::{self, Claim};
+use crate::claims::{self, Claim, Lost};
 use crate::data::DataSet;
 use crate::engine::Divergence;
 use crate::ensemble::Outcome;
@@ -93,7 +93,12 @@ pub fn publish(
     let largest_label = data.train.labels.iter().fold(0.0, |most: f64, y| most.max(y.abs()));
     let unstable = unstable(experiment, &outcome.rows, largest_label, &lost);
     let declared = experiment.study.design().claims;
-    let claims = claims::evaluate(experiment, declared, &outcome.rows, &lost);
+    let claims = claims::evaluate(
+        experiment,
+        declared,
+        &outcome.rows,
+        Lost { diverged: &lost, unstable: &unstable },
+    );
     directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     let report = Report {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::common::close;
-use nfd::claims::{self, Claim};
+use nfd::claims::{self, Claim, Lost};
 use nfd::experiment::grid::{Task, tasks};
 use nfd::experiment::{Experiment, load};
 use nfd::observables::{Observable, Row};
@@ -44,7 +44,7 @@ fn rows(experiment: &Experiment, loss: impl Fn(Task, f64) -> Option<f64>) -> Vec
 
 fn claim(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Claim {
     let declared = experiment.study.design().claims;
-    let claims = claims::evaluate(experiment, declared, rows, diverged);
+    let claims = claims::evaluate(experiment, declared, rows, Lost { diverged, unstable: &[] });
     let is = |claim: &Claim| claim.observable == Observable::BestLearningRate;
     claims.into_iter().find(is).unwrap()
 }
