@@ -381,12 +381,14 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
     Judgement { verdict, reason, next, ..judged }
 }
 
-/// The exponent beside which a constant is sought: the claimed one, or more by as many whole steps as
-/// the fits still allow. The correction b/x covers what lies between two steps, and a law that falls
-/// faster than claimed is not taken for a slower one that could hide a constant.
+/// The exponent beside which a constant is sought: the claimed one; where the fits exclude it from below,
+/// more by as many whole steps as they allow. The correction b/x covers what lies between two steps, and
+/// a law that falls faster than claimed is not taken for a slower one that could hide a constant.
 fn steepest(found: &Exponent, claimed: f64, alpha: f64) -> f64 {
-    let steps = found.hull(alpha).map_or(0.0, |[_, high]| (high - claimed).floor());
-    claimed + steps.max(0.0)
+    match found.hull(alpha) {
+        Some([low, high]) if low > claimed => claimed + (high - claimed).floor(),
+        _ => claimed,
+    }
 }
 
 /// "4 %".
