@@ -107,7 +107,10 @@ pub fn primary_step(experiment: &Experiment, index: &Index) -> u32 {
 }
 
 /// The closures and parametrizations that a declaration is about.
-fn settings(experiment: &Experiment, declaration: &Declaration) -> Vec<(Closure, Parametrization)> {
+pub fn settings(
+    experiment: &Experiment,
+    declaration: &Declaration,
+) -> Vec<(Closure, Parametrization)> {
     let Declaration { closures, parametrizations, .. } = declaration;
     let there = experiment.parametrizations();
     let there =

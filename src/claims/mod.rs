@@ -12,20 +12,33 @@ pub mod declaration;
 mod fitted;
 mod optimum;
 mod series;
+pub mod stability;
 
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use crate::observables::Row;
+use crate::model::Closure;
+use crate::observables::{Against, Row};
 use crate::stats::curve::{Curve, Reference, local_exponents};
-use crate::stats::verdict::{ALPHA, Rule, judge};
+use crate::stats::verdict::{ALPHA, Judgement, Rule, judge};
 use asked::Asked;
 use claim::id;
 pub use claim::{Claim, FittedPoint, Point};
 pub use declaration::{Declaration, Family, SizeAxis};
 use fitted::bands;
+use optimum::Optimum;
 use series::{Index, Place, Subject};
+use stability::{Unstable, withheld};
 
-/// All claims that are declared, on the results of an experiment; `diverged` are the runs that did.
+/// The runs of an experiment about which no law can be claimed.
+#[derive(Clone, Copy, Default)]
+pub struct Lost<'a> {
+    /// Runs that left the finite numbers: their seeds are left out.
+    pub diverged: &'a [Task],
+    /// Runs that exploded and stayed finite: what is claimed of their settings is withheld.
+    pub unstable: &'a [Unstable],
+}
+
+/// All claims that are declared, on the results of an experiment.
 ///
 /// Of several learning rates they are about the least, where the laws of small steps hold; what is
 /// said of all of them together is their optimum.
@@ -33,7 +46,7 @@ pub fn evaluate(
     experiment: &Experiment,
     declarations: &[Declaration],
     rows: &[Row],
-    diverged: &[Task],
+    lost: Lost,
 ) -> Vec<Claim> {
     let index = Index::new(rows, experiment.ensemble.all_seeds());
     let primary_step = asked::primary_step(experiment, &index);
@@ -41,16 +54,17 @@ pub fn evaluate(
     let asked = asked.flat_map(|declaration| asked::asked(experiment, declaration, primary_step));
     let questions: Vec<Question> =
         asked.filter_map(|asked| Question::new(&index, experiment, asked)).collect();
-    let mut optima = Vec::new();
-    for declaration in declarations.iter().filter(|d| d.family == Family::Drift) {
-        optima.extend(optimum::claims(experiment, declaration, &index, diverged));
-    }
+    let drifts = declarations.iter().filter(|declaration| declaration.family == Family::Drift);
+    let optima: Vec<Optimum> =
+        drifts.flat_map(|declaration| optimum::asked(experiment, declaration)).collect();
     let primary = questions.iter().filter(|question| question.asked.primary).count()
-        + optima.iter().filter(|claim| claim.primary).count();
+        + optima.iter().filter(|optimum| optimum.primary).count();
     let claims = questions.iter().map(|question| {
-        let lost = diverged.iter().filter(|task| question.is_of(task)).count();
-        Claim { diverged: lost, ..question.claim(&index, experiment, primary) }
+        let diverged = lost.diverged.iter().filter(|task| question.is_of(task)).count();
+        Claim { diverged, ..question.claim(&index, experiment, primary, lost.unstable) }
     });
+    let optima =
+        optima.iter().map(|optimum| optimum.claim(experiment, &index, lost.diverged, primary));
     claims.chain(optima).collect()
 }
 
@@ -75,10 +89,13 @@ impl<'a> Question<'a> {
         Some(Question { asked, rule, curve, places, values })
     }
 
-    /// Whether a run is one of those that the curve is made of.
+    /// Whether a run is one of those that the curve is made of, or are compared with.
     fn is_of(&self, task: &Task) -> bool {
-        let Subject { closure, parametrization, learning_rate, .. } = self.asked.subject;
-        (task.closure, task.parametrization) == (closure, parametrization)
+        let Subject { closure, parametrization, learning_rate, observable, .. } =
+            self.asked.subject;
+        let compared = observable.entry().against == Against::Exact;
+        (task.closure == closure || compared && task.closure == Closure::Exact)
+            && task.parametrization == parametrization
             && task.learning_rate.value() == learning_rate
             && self.asked.places.iter().any(|place| {
                 let width = place.width == task.width || place.narrower == Some(task.width);
@@ -86,7 +103,13 @@ impl<'a> Question<'a> {
             })
     }
 
-    fn claim(&self, index: &Index, experiment: &Experiment, primary: usize) -> Claim {
+    fn claim(
+        &self,
+        index: &Index,
+        experiment: &Experiment,
+        primary: usize,
+        unstable: &[Unstable],
+    ) -> Claim {
         let Question { asked, rule, curve, places, values } = self;
         let Asked { declaration, subject, held, narrower, .. } = asked;
         let (axis, symbol) = (declaration.axis, declaration.axis.symbol());
@@ -95,6 +118,13 @@ impl<'a> Question<'a> {
         let judged = match declaration.of_infinite_width && narrower.is_none() {
             true => judged.at_one_width(held.unwrap_or(0) as f64),
             false => judged,
+        };
+        let judged = match withheld(experiment, unstable, |task| self.is_of(task)) {
+            Some(reason) => {
+                let next = "take a smaller learning rate".to_owned();
+                Judgement::inconclusive(reason, Some(next))
+            }
+            None => judged,
         };
         let points: Vec<Point> = places
             .iter()

@@ -3,20 +3,28 @@
 
 use super::Report;
 use super::page::words::held;
+use crate::claims::stability::name;
 use crate::claims::{Claim, SizeAxis};
 use crate::numbers::count;
 use crate::stats::verdict::Verdict;
 use crate::studies::Results;
 
-/// What was found: contradictions first, then what the study shows beside its claims, then the other
-/// verdicts; none without a claim.
+/// What was found: runs that did not train first, then contradictions, what the study shows beside its
+/// claims, and the other verdicts.
 pub fn paragraphs(report: &Report) -> Vec<String> {
     let Report { experiment, claims, rows, .. } = *report;
     let own = (experiment.study.design().findings)(&Results { experiment, claims, rows });
     let mut paragraphs = Vec::new();
+    paragraphs.extend(unstable(report));
     if !report.diverged.is_empty() {
         let runs = count(report.diverged.len() as u64, "run");
-        paragraphs.push(format!("{runs} of {} diverged and count nowhere.", report.tasks));
+        let counts = match experiment.ensemble.learning_rates {
+            Some(_) => {
+                "and count nowhere, but as infinite losses where learning rates are compared"
+            }
+            None => "and count nowhere",
+        };
+        paragraphs.push(format!("{runs} of {} diverged {counts}.", report.tasks));
     }
     let list = |verdict, primary| of_verdict(report, verdict, primary).join("; ");
     for (word, said) in [
@@ -38,6 +46,21 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
             .push(format!("The intervals of the {number} primary claims hold together with 95 %."));
     }
     paragraphs
+}
+
+/// The runs that did not train, the first of them by name.
+fn unstable(report: &Report) -> Option<String> {
+    const NAMED: usize = 3;
+    let named = report.unstable.iter().take(NAMED);
+    let named: Vec<String> =
+        named.map(|run| format!("{}: {}", name(report.experiment, &run.task), run.why)).collect();
+    let number = report.unstable.len();
+    let others = number.saturating_sub(NAMED) as u64;
+    let others =
+        if others > 0 { format!("; and {}", count(others, "other")) } else { String::new() };
+    let runs = count(number as u64, "run");
+    let words = format!("Unstable: {runs} of {} ({}{others}).", report.tasks, named.join("; "));
+    (number > 0).then_some(words)
 }
 
 /// The claims with this verdict, those of one statement together, in words.

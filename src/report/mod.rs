@@ -12,6 +12,7 @@ pub mod table;
 pub mod text;
 
 use crate::claims::Claim;
+use crate::claims::stability::Unstable;
 use crate::engine::Divergence;
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
@@ -25,6 +26,8 @@ pub struct Report<'a> {
     pub claims: &'a [Claim],
     /// The rows of results.csv, in its order.
     pub rows: &'a [Row],
+    /// Runs that finished and did not train.
+    pub unstable: &'a [Unstable],
     /// Runs that left the finite numbers.
     pub diverged: &'a [(Task, Divergence)],
     /// The number of training runs, diverged ones included.

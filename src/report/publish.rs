@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::findings::{paragraphs, wrapped};
 use super::{Report, page, table};
-use crate::claims::{self, Claim};
+use crate::claims::stability::{Unstable, unstable};
+use crate::claims::{self, Claim, Lost};
 use crate::data::DataSet;
 use crate::engine::Divergence;
 use crate::ensemble::Outcome;
@@ -28,9 +29,31 @@ struct Summary<'a> {
     findings: &'a [String],
     tasks: usize,
     finished: usize,
+    unstable: Vec<UnstableRun>,
     diverged: Vec<Diverged>,
     /// Depths at which it is affordable: few samples, moderate variances.
     infinite_width: Vec<InfiniteWidth>,
+}
+
+/// A task that finished and did not train.
+#[derive(Serialize)]
+struct UnstableRun {
+    closure: Closure,
+    parametrization: Parametrization,
+    width: usize,
+    depth: usize,
+    learning_rate: f64,
+    seed: u64,
+    step: u32,
+    why: String,
+}
+
+impl From<&Unstable> for UnstableRun {
+    fn from(Unstable { task, step, why }: &Unstable) -> UnstableRun {
+        let Task { closure, parametrization, width, depth, learning_rate, seed } = *task;
+        let (learning_rate, step, why) = (learning_rate.value(), *step, why.clone());
+        UnstableRun { closure, parametrization, width, depth, learning_rate, seed, step, why }
+    }
 }
 
 /// A task that left the finite numbers.
@@ -67,19 +90,27 @@ pub fn publish(
     directory: &RunDirectory,
 ) -> Result<String> {
     let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
+    let largest_label = data.train.labels.iter().fold(0.0, |most: f64, y| most.max(y.abs()));
+    let unstable = unstable(experiment, &outcome.rows, largest_label, &lost);
     let declared = experiment.study.design().claims;
-    let claims = claims::evaluate(experiment, declared, &outcome.rows, &lost);
+    let claims = claims::evaluate(
+        experiment,
+        declared,
+        &outcome.rows,
+        Lost { diverged: &lost, unstable: &unstable },
+    );
     directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     let report = Report {
         experiment,
         claims: &claims,
         rows: &outcome.rows,
+        unstable: &unstable,
         diverged: &outcome.diverged,
         tasks: outcome.tasks,
     };
     let found = paragraphs(&report);
-    let summary = summary(experiment, data, (&claims, &found), outcome);
+    let summary = summary(data, &report, &found, outcome);
     directory.write_json("summary.json", &summary)?;
     directory.write("report.html", page::html(&report).as_bytes())?;
     directory.write_plots(&page::plots(&report))?;
@@ -88,11 +119,12 @@ pub fn publish(
 }
 
 fn summary<'a>(
-    experiment: &'a Experiment,
     data: &DataSet,
-    (claims, findings): (&'a [Claim], &'a [String]),
+    report: &Report<'a>,
+    findings: &'a [String],
     outcome: &Outcome,
 ) -> Summary<'a> {
+    let Report { experiment, claims, unstable, .. } = *report;
     let diverged = |(task, at): &(Task, Divergence)| Diverged {
         closure: task.closure,
         width: task.width,
@@ -108,6 +140,7 @@ fn summary<'a>(
         findings,
         tasks: outcome.tasks,
         finished: outcome.finished,
+        unstable: unstable.iter().map(UnstableRun::from).collect(),
         diverged: outcome.diverged.iter().map(diverged).collect(),
         infinite_width: at_infinite_width(experiment, data),
     }

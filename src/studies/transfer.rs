@@ -53,19 +53,18 @@ pub const DESIGN: Design = Design {
                 None,
             )
         },
-        Declaration {
-            parametrizations: &[DepthMup],
-            primary: Some(Closure::Exact),
-            family: Family::Drift,
-            expected: Some(0.0),
-            ..falls(
-                BestLearningRate,
-                "the learning rate that trains best does not drift with depth",
-                Depth,
-                1,
-                None,
-            )
-        },
+        optimum(
+            "the learning rate that trains best does not drift with depth",
+            &[DepthMup],
+            0.0,
+            Some(Closure::Exact),
+        ),
+        optimum(
+            "with corrected rates the learning rate that trains best falls with depth",
+            &[DepthMupCorrected],
+            -0.5,
+            None,
+        ),
     ],
     figures: &[Figure {
         name: "loss-by-rate",
@@ -87,6 +86,21 @@ const fn moves(
     parametrizations: &'static [Parametrization],
 ) -> Declaration {
     Declaration { parametrizations, ..stays(observable, statement, &Closure::ALL, None) }
+}
+
+const fn optimum(
+    statement: &'static str,
+    parametrizations: &'static [Parametrization],
+    expected: f64,
+    primary: Option<Closure>,
+) -> Declaration {
+    Declaration {
+        parametrizations,
+        primary,
+        family: Family::Drift,
+        expected: Some(expected),
+        ..falls(BestLearningRate, statement, Depth, 1, None)
+    }
 }
 
 /// Where the best learning rates begin and end.

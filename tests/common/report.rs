@@ -1,5 +1,6 @@
 //! A report of made-up numbers in which every part of the page has something to show.
 
+use nfd::claims::stability::Unstable;
 use nfd::claims::{Claim, Family, FittedPoint, Point, SizeAxis};
 use nfd::engine::Divergence;
 use nfd::experiment::grid::{LearningRate, Task};
@@ -14,6 +15,7 @@ pub struct Made {
     pub experiment: Experiment,
     pub claims: Vec<Claim>,
     pub rows: Vec<Row>,
+    pub unstable: Vec<Unstable>,
     pub diverged: Vec<(Task, Divergence)>,
 }
 
@@ -23,6 +25,7 @@ impl Made {
             experiment: &self.experiment,
             claims: &self.claims,
             rows: &self.rows,
+            unstable: &self.unstable,
             diverged: &self.diverged,
             tasks: 72,
         }
@@ -41,8 +44,8 @@ pub fn empty() -> Made {
     let job = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/quickstart.json");
     let smaller = ["ensemble.widths=[4096]", "ensemble.seeds=4"].map(str::to_owned);
     let resolved = experiment::load(&job, &smaller).unwrap();
-    let (claims, rows, diverged) = (vec![], vec![], vec![]);
-    Made { experiment: resolved.experiment, claims, rows, diverged }
+    let (claims, rows, unstable, diverged) = (vec![], vec![], vec![], vec![]);
+    Made { experiment: resolved.experiment, claims, rows, unstable, diverged }
 }
 
 /// With claims of every family and verdict, trajectories, and a diverged run.
@@ -80,6 +83,8 @@ pub fn full() -> Made {
         learning_rate: LearningRate::new(3.0),
         seed: 3,
     };
+    let why = "loss 32.0 after 2 updates, 0.50 at the start".to_owned();
+    made.unstable.push(Unstable { task: Task { seed: 2, ..task }, step: 2, why });
     made.diverged.push((task, Divergence { step: 2, layer: Some(17) }));
     made
 }

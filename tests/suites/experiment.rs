@@ -148,9 +148,21 @@ fn mistakes_are_located() {
         ),
         (
             "[\"exact\"]\n  },\n  \"engine\": \"conditional\"",
-            "[\"nfd\"]\n  },\n  \"engine\": \"dense\"",
+            "[\"fresh\"]\n  },\n  \"engine\": \"dense\"",
             "e.json:10:5",
             &["ensemble.closures", "no dense network"],
+        ),
+        (
+            "[\"exact\"]",
+            "[\"nfd\"]",
+            "e.json:10:18",
+            &["ensemble.closures[0]", "now named `fresh`", "equal-time part", "is not the limit"],
+        ),
+        (
+            "[\"exact\"]",
+            "[{\"forward\": \"past\", \"backward\": \"all\"}]",
+            "e.json:10:18",
+            &["ensemble.closures[0]", "past"],
         ),
         ("\"seeds\": 4", "\"seeds\": 4, \"seeds\": 5", "e.json:9:17", &["seeds", "twice"]),
         ("\"name\": \"good\",\n", "", "e.json", &["name", "required"]),
@@ -370,9 +382,9 @@ fn engine_auto_takes_the_cheaper_one_and_says_why() {
     assert!(why.starts_with("engine conditional: ") && why.contains("core seconds"), "{why}");
     // Columns add up over steps.
     assert_eq!(choice(&["ensemble.widths=[4096]", "training.steps=1000"]).0, Engine::Dense);
-    let (engine, why) = choice(&["ensemble.widths=[64]", "ensemble.closures=[\"nfd\"]"]);
+    let (engine, why) = choice(&["ensemble.widths=[64]", "ensemble.closures=[\"fresh\"]"]);
     assert_eq!(engine, Engine::Conditional);
-    assert!(why.contains("nfd"), "{why}");
+    assert!(why.contains("exact and gia"), "{why}");
     let (engine, why) = choice(&["ensemble.widths=[64]", "reference={\"width\":512,\"depth\":64}"]);
     assert_eq!(engine, Engine::Conditional);
     assert!(why.contains("widths compared"), "{why}");
@@ -490,5 +502,22 @@ fn bad_experiments_exit_with_2_and_write_nothing() {
         assert!(stderr.contains(words), "{stderr}");
         assert!(done.stdout.is_empty());
         assert!(!output.exists(), "{words}: something was written");
+    }
+}
+
+/// A closure by its word and by what its queries know are the same.
+#[test]
+fn closures_are_typed_by_what_queries_know() {
+    let typed = r#"ensemble.closures=[{"forward":"all","backward":"none"},"exact",
+        {"forward":"none","backward":"past"},{"forward":"all","backward":"past"}]"#;
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/quickstart.json");
+    let resolved = nfd::experiment::load(Path::new(quickstart), &[typed.to_owned()]).unwrap();
+    let closures = resolved.experiment.ensemble.closures;
+    assert_eq!(
+        closures,
+        [Closure::Exact, Closure::Fresh, Closure::ForwardOnly, Closure::BackwardPast]
+    );
+    for closure in Closure::ALL {
+        assert_eq!(Closure::of(closure.forward(), closure.backward()), closure);
     }
 }

@@ -79,7 +79,8 @@ fn planted_curves_get_their_verdicts() {
     assert!(said["reason"].as_str().unwrap().contains("one width"), "{said:#}");
     assert_eq!(said["next"], "add a second width, n = 2048 or more");
     // An interval that is one of ten is wider.
-    let width = |said: &Value| said["ci95"][1].as_f64().unwrap() - said["ci95"][0].as_f64().unwrap();
+    let width =
+        |said: &Value| said["ci95"][1].as_f64().unwrap() - said["ci95"][0].as_f64().unwrap();
     assert!(width(&judged(&decay, &["--of", "10"])) > 1.2 * width(&judged(&decay, &[])));
 }
 
@@ -89,7 +90,8 @@ fn keys_plots_and_words() {
     let path = file(folder.path(), "decay.csv", &[512], |l, _| 3.0 / l);
     let plot = folder.path().join("curve.svg");
     let said = judged(&path, &["--plot", plot.to_str().unwrap()]);
-    for key in ["verdict", "exponent", "ci95", "plateau", "plateau_ci95", "plateau_upper", "reason"] {
+    for key in ["verdict", "exponent", "ci95", "plateau", "plateau_ci95", "plateau_upper", "reason"]
+    {
         assert!(!said[key].is_null(), "{key}: {said:#}");
     }
     assert_eq!(said["sizes"].as_array().unwrap().len(), 6);

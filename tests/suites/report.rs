@@ -111,7 +111,10 @@ fn every_claim_stands_there_with_its_verdict() {
         // The step of the primary claim in words.
         let words = text(article);
         assert!(words.contains("Supported if the interval lies above 0.9."), "{words}");
-        assert!(words.contains("Because of gia at step 2. one run of this closure diverged"), "{words}");
+        assert!(
+            words.contains("Because of gia at step 2. one run of this closure diverged"),
+            "{words}"
+        );
         // What is undecided says what would decide it.
         let open = made.claims.iter().find(|claim| {
             claim.observable.name() == observable
@@ -121,7 +124,10 @@ fn every_claim_stands_there_with_its_verdict() {
         assert!(open.is_none() || words.contains("Next: Take 8 seeds."), "{words}");
     }
     let words = text(with_id(&document, "weak-f-depth"));
-    assert!(words.contains("Theory: exponent 1.") && words.contains("0.95 [0.91, 1.02]"), "{words}");
+    assert!(
+        words.contains("Theory: exponent 1.") && words.contains("0.95 [0.91, 1.02]"),
+        "{words}"
+    );
     assert!(words.contains("slope −1 (theory)"));
     let words = text(with_id(&document, "closure-gap-f-depth"));
     assert!(words.contains("1.00×10⁻³ [8.00×10⁻⁴, 1.20×10⁻³]"), "{words}");

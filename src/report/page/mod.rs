@@ -15,9 +15,13 @@ use super::estimate::Estimate;
 use super::findings::paragraphs;
 use super::plot::{Plot, page_variables};
 use super::text;
+use crate::claims::stability;
 use crate::data::Source;
 use crate::experiment::{Block, Engine};
 use crate::stats::verdict::Verdict;
+
+/// Runs of each kind that the page lists: enough to see which they are.
+const MOST_RUNS: usize = 100;
 
 /// What the templates of the page read.
 #[derive(Template)]
@@ -50,7 +54,11 @@ pub fn html(report: &Report) -> String {
         ("asked", "What was asked", true),
         ("claims", "Claims one by one", !groups.is_empty()),
         ("trajectories", "Trajectories", !curves.is_empty()),
-        ("diverged", "Diverged runs", !report.diverged.is_empty()),
+        (
+            "diverged",
+            "Unstable and diverged runs",
+            !(report.diverged.is_empty() && report.unstable.is_empty()),
+        ),
         ("methods", "Methods", true),
         ("data", "The numbers", true),
     ];
