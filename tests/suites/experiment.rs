@@ -8,7 +8,7 @@ use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::tasks;
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::{Backend, Engine, Experiment, Precision, Resolved, load};
-use nfd::model::Parametrization;
+use nfd::model::{Closure, Parametrization};
 
 const GOOD: &str = r#"{
   "name": "good",
