@@ -161,7 +161,7 @@ fn mistakes_are_located() {
         (
             "[\"exact\"]",
             "[{\"forward\": \"past\", \"backward\": \"all\"}]",
-            "e.json:10:18",
+            "e.json:10:19",
             &["ensemble.closures[0]", "past"],
         ),
         ("\"seeds\": 4", "\"seeds\": 4, \"seeds\": 5", "e.json:9:17", &["seeds", "twice"]),

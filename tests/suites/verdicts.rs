@@ -106,7 +106,7 @@ fn explosions_get_no_verdict() {
     ];
     let (found, summary) = summary("jobs/quickstart.json", &wild);
     assert!(!summary["unstable"].as_array().unwrap().is_empty());
-    assert!(found.lines().next().unwrap().contains("unstable"), "{found}");
+    assert!(found.lines().next().unwrap().contains("Unstable"), "{found}");
     for claim in claims(&summary) {
         let reason = claim["reason"].as_str().unwrap();
         assert!(claim["verdict"] == "inconclusive" && reason.starts_with("withheld"), "{reason}");
