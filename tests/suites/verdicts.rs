@@ -45,9 +45,9 @@ fn sound_runs_are_not_contradicted() {
     let gelu = ["model.activation=gelu", "ensemble.widths=[1024]", "ensemble.seeds=8"];
     let (_, one) = summary("jobs/toy-small.json", &gelu);
     assert!(with_verdict(&one, "contradicted").is_empty());
-    let backward = claims(&one).iter().find(|claim| {
-        claim["observable"] == "coupling.backward.layer.past" && claim["step"] == 2
-    });
+    let backward = claims(&one)
+        .iter()
+        .find(|claim| claim["observable"] == "coupling.backward.layer.past" && claim["step"] == 2);
     assert!(backward.unwrap()["reason"].as_str().unwrap().contains("one width does not tell"));
 
     let deep = [
@@ -60,8 +60,7 @@ fn sound_runs_are_not_contradicted() {
     let (_, deep) = summary("jobs/toy-small.json", &deep);
     assert!(with_verdict(&deep, "contradicted").is_empty());
 
-    let many =
-        ["ensemble.widths=[512]", "ensemble.seeds=160", "ensemble.closures=[\"exact\"]"];
+    let many = ["ensemble.widths=[512]", "ensemble.seeds=160", "ensemble.closures=[\"exact\"]"];
     let (_, many) = summary("jobs/toy-small.json", &many);
     let h = claims(&many).iter().find(|c| c["observable"] == "strong.h" && c["step"] == 1).unwrap();
     let [low, high] = [0, 1].map(|i| h["ci95"][i].as_f64().unwrap());
