@@ -61,8 +61,11 @@ pub enum Along {
 pub struct CurveFile {
     name: String,
     has: [bool; 2],
-    values: BTreeMap<[Size; 2], BTreeMap<u64, (u64, Option<f64>)>>,
+    values: BTreeMap<[Size; 2], BySeed>,
 }
+
+/// The line of each seed's value, and the value if it is finite.
+type BySeed = BTreeMap<u64, (u64, Option<f64>)>;
 
 /// A size in order.
 #[derive(Clone, Copy, PartialEq)]
