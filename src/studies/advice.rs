@@ -22,7 +22,7 @@ const LEAST_SEEDS: u64 = 4;
 const LEAST: usize = 4;
 /// From so many seeds on an interval is hardly wider than its errors make it.
 const GOOD_SEEDS: u64 = 8;
-/// From so many sizes on a curve shows whether its family describes it.
+/// From so many sizes on a curve shows whether its exponent still changes.
 const GOOD_SIZES: usize = 5;
 /// Ratios of neighbouring depths that differ by more than this factor are no ladder.
 const EVEN: f64 = 1.2;

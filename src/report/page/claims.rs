@@ -28,12 +28,12 @@ impl Group<'_> {
         self.plot.as_ref().map_or(0, |plot| plot.hidden() as u64)
     }
 
-    /// Whether the plot has a plateau.
+    /// Whether the plot has a line at a constant.
     pub fn shows_plateau(&self) -> bool {
         self.shown.iter().any(|c| c.family == Family::Stays && c.plateau.is_some())
     }
 
-    /// Whether any claim has a plateau.
+    /// Whether any claim has a constant.
     pub fn has_plateaus(&self) -> bool {
         self.claims.iter().any(|claim| claim.plateau.is_some())
     }
