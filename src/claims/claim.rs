@@ -110,6 +110,21 @@ pub struct Claim {
     pub fitted: Vec<FittedPoint>,
 }
 
+impl Claim {
+    /// The size that it holds along its axis: "n = 4096".
+    pub fn at(&self) -> String {
+        match (self.axis, self.held) {
+            (SizeAxis::Depth, Some(width)) => match self.extrapolated_with {
+                None => format!("n\u{a0}=\u{a0}{width}"),
+                Some(narrower) => format!("n → ∞ from {narrower} and {width}"),
+            },
+            (SizeAxis::Width, Some(depth)) => format!("L\u{a0}=\u{a0}{depth}"),
+            (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
+            _ => "all n".to_owned(),
+        }
+    }
+}
+
 /// `observable/closure/sizes/k=step`, and what else there are several of.
 pub fn id(
     experiment: &Experiment,

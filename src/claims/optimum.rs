@@ -19,7 +19,7 @@ use crate::model::{Closure, Parametrization};
 use crate::observables::Observable;
 use crate::stats::curve::local_exponents;
 use crate::stats::jackknife::Estimate;
-use crate::stats::verdict::{ALPHA, LEAST_SEEDS, LEVEL, Rule, Verdict};
+use crate::stats::verdict::{ALPHA, LEAST_SEEDS, LEVEL, Verdict};
 use crate::stats::{mean, standard_error};
 
 /// Losses at one depth: rate, and by seed the loss after the last update, infinite where a run diverged;
@@ -122,7 +122,10 @@ fn claim(
     let exponent = enough.then(|| mean_slope(&slopes));
     let falls = declaration.expected.is_some_and(|expected| expected < 0.0);
     let rule = match falls {
-        false => Rule::Flat.to_string(),
+        false => format!(
+            "supported if the interval of the exponent lies within ±{LEVEL}; contradicted if it lies \
+             outside; inconclusive otherwise"
+        ),
         true => format!(
             "supported if the interval of the exponent lies below −{LEVEL}; contradicted if it lies above \
              it; inconclusive otherwise"
@@ -217,10 +220,10 @@ fn drift(exponent: Option<Estimate>, falls: bool, alpha: f64) -> (Verdict, Strin
             () if low > -LEVEL => (Verdict::Contradicted, words),
             () => (Verdict::Inconclusive, format!("{words}: the interval holds −{LEVEL}")),
         }
-    } else if low > 0.0 || high < 0.0 {
-        (Verdict::Contradicted, words)
     } else if low > -LEVEL && high < LEVEL {
         (Verdict::Supported, words)
+    } else if low > LEVEL || high < -LEVEL {
+        (Verdict::Contradicted, words)
     } else {
         (Verdict::Inconclusive, format!("{words}: the interval is not within ±{LEVEL}"))
     }

@@ -2,7 +2,6 @@
 //! numbers.
 
 use super::Report;
-use super::page::words::held;
 use crate::claims::stability::name;
 use crate::claims::{Claim, SizeAxis};
 use crate::numbers::count;
@@ -94,7 +93,7 @@ fn said(claim: &Claim, several: bool) -> String {
         true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
         false => claim.closure.name().to_owned(),
     };
-    let at = format!("{whose}, {}, k = {}", held(claim), claim.step);
+    let at = format!("{whose}, {}, k = {}", claim.at(), claim.step);
     match claim.verdict {
         Verdict::Contradicted => format!("{at}: {}", claim.reason),
         Verdict::Supported | Verdict::Inconclusive => at,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::page::words::held;
 use crate::claims::{Claim, Point};
 use crate::numbers::{count, exponent, measured};
 use crate::stats::verdict::Verdict;
@@ -18,7 +17,7 @@ pub fn summary(claims: &[Claim]) -> String {
             true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
             false => claim.closure.name().to_owned(),
         };
-        let at = format!("{whose}, {}, k = {}", held(claim), claim.step);
+        let at = format!("{whose}, {}, k = {}", claim.at(), claim.step);
         let _ = writeln!(out, "  {}: {}", claim.verdict.name(), claim.reason);
         if let Some(next) = &claim.next {
             let _ = writeln!(out, "  next: {next}");

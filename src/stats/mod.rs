@@ -5,6 +5,7 @@ pub mod constant;
 pub mod curve;
 pub mod jackknife;
 pub mod power;
+pub mod rule;
 pub mod sum;
 pub mod verdict;
 

@@ -1,55 +1,17 @@
-//! Rules, declared before the data, and what they say of a curve.
+//! What the rules of `rule` say of a curve.
 //!
 //! A verdict comes from an interval that has the model's error in it. "Supported" needs two things: the
 //! interval holds what is claimed, and it excludes what would make the sentence false. "Contradicted"
 //! needs the whole interval on the wrong side. All else is inconclusive, with the next thing to do.
-
-use std::fmt;
 
 use serde::Serialize;
 
 use super::constant::Constant;
 use super::curve::{Curve, distinct};
 use super::power::{self, Exponent, Sparing};
+pub use super::rule::{ALPHA, LARGEST_CONSTANT, LEAST_SEEDS, LEVEL, NEARLY, Rule};
 use super::sum::{self, Other, SumExponent};
 use crate::numbers::measured;
-
-/// A claim to fall or grow at least like a power p₀ is supported above so much of p₀.
-pub const NEARLY: f64 = 0.85;
-/// The largest constant beside a claimed decay, as a share of the last value.
-pub const LARGEST_CONSTANT: f64 = 0.1;
-/// A curve that is claimed to stay falls with an exponent below this.
-pub const LEVEL: f64 = 0.1;
-/// Fewer seeds give no interval worth the name.
-pub const LEAST_SEEDS: usize = 4;
-/// What an interval misses the truth with, 95 % intervals.
-pub const ALPHA: f64 = 0.05;
-
-/// When a claim is supported and when contradicted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
-    /// Falls at least like x^{−exponent}.
-    Falls {
-        /// The claimed exponent p₀.
-        exponent: f64,
-    },
-    /// One of the two parts of a sum of errors in width and depth falls like x^{−exponent}.
-    FallsInSum {
-        /// The claimed exponent p₀.
-        exponent: f64,
-        /// The part of the other size.
-        other: Other,
-    },
-    /// Grows at least like x^{exponent}.
-    Grows {
-        /// The claimed exponent p₀.
-        exponent: f64,
-    },
-    /// Does not fall: tends to a positive constant, or grows.
-    Stays,
-    /// Neither grows nor falls.
-    Flat,
-}
 
 /// What a rule says of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,44 +36,6 @@ impl Verdict {
             Verdict::Supported => "supported",
             Verdict::Contradicted => "contradicted",
             Verdict::Inconclusive => "inconclusive",
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rule::Falls { exponent } => write!(
-                out,
-                "supported if the interval of the exponent reaches {exponent} and lies above {0:.2}, and \
-                 the largest constant that the data allow beside this law is below {LARGEST_CONSTANT} of \
-                 the last value; contradicted if the interval lies below {exponent}; inconclusive \
-                 otherwise",
-                NEARLY * exponent
-            ),
-            Rule::FallsInSum { exponent, .. } => write!(
-                out,
-                "supported if the interval of the exponent reaches {exponent} and lies above {0:.2}; \
-                 contradicted if it lies below {exponent}; inconclusive otherwise",
-                NEARLY * exponent
-            ),
-            Rule::Grows { exponent } => write!(
-                out,
-                "supported if the interval of the growth exponent reaches {exponent} and lies above \
-                 {0:.2}; contradicted if it lies below {exponent}; inconclusive otherwise",
-                NEARLY * exponent
-            ),
-            Rule::Stays => write!(
-                out,
-                "supported if the interval of the exponent of decay reaches down to 0 and lies below \
-                 {LEVEL}; contradicted if it lies above {LEVEL} and no constant above {LARGEST_CONSTANT} \
-                 of the last value fits; inconclusive otherwise"
-            ),
-            Rule::Flat => write!(
-                out,
-                "supported if the interval of the exponent holds 0 and lies within ±{LEVEL}; \
-                 contradicted if it does not hold 0; inconclusive otherwise"
-            ),
         }
     }
 }

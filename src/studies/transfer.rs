@@ -54,7 +54,7 @@ pub const DESIGN: Design = Design {
             )
         },
         optimum(
-            "the learning rate that trains best does not drift with depth",
+            "the learning rate that trains best drifts with depth by less than L^±0.1",
             &[DepthMup],
             0.0,
             Some(Closure::Exact),

@@ -42,7 +42,14 @@ impl Made {
 /// The quickstart experiment without any result.
 pub fn empty() -> Made {
     let job = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/quickstart.json");
-    let smaller = ["ensemble.widths=[4096]", "ensemble.seeds=4"].map(str::to_owned);
+    let smaller = [
+        "ensemble.widths=[4096]",
+        "ensemble.depths=[4,8,16,32,64,128]",
+        "ensemble.seeds=4",
+        "ensemble.closures=[\"exact\",\"fresh\",\"gia\"]",
+        "training.steps=3",
+    ]
+    .map(str::to_owned);
     let resolved = experiment::load(&job, &smaller).unwrap();
     let (claims, rows, unstable, diverged) = (vec![], vec![], vec![], vec![]);
     Made { experiment: resolved.experiment, claims, rows, unstable, diverged }

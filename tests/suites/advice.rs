@@ -34,7 +34,9 @@ fn nothing_is_said_of_a_sound_design() {
 fn each_advice_is_given_where_it_holds_and_not_beside_it() {
     let (note, warning) = (Level::Note, Level::Warning);
     let none = "reference=\"none\"";
-    let cases: [(&[&str], Level, &str, &str, &[&str]); 23] = [
+    /// Changes of the job, the level, field and words of its advice, and changes that earn none.
+    type Case<'a> = (&'a [&'a str], Level, &'a str, &'a str, &'a [&'a str]);
+    let cases: [Case; 23] = [
         (&["ensemble.seeds=3"], warning, "ensemble.seeds", "no interval", &["ensemble.seeds=4"]),
         (&["ensemble.seeds=4"], note, "ensemble.seeds", "wide", &["ensemble.seeds=8"]),
         (

@@ -86,7 +86,7 @@ fn the_conditional_engine_too() {
     compare(&["--set", "engine=conditional", "--set", closures]);
 }
 
-/// The example of the README, end to end: the verdicts of the processor, and its exponents to three digits.
+/// A small job end to end, smaller still: the verdicts of the processor, and its exponents to three digits.
 #[test]
 fn verdicts_are_those_of_the_processor() {
     let Some(device) = softcuda::folder() else { return };
@@ -95,6 +95,10 @@ fn verdicts_are_those_of_the_processor() {
     let claims = |backend: &str| {
         let mut command = softcuda::command(env!("CARGO_BIN_EXE_nfd"), &device);
         command.arg("run").arg(&job).args(["--backend", backend, "--output", backend]);
+        for set in ["ensemble.widths=[128,512]", "ensemble.depths=[4,8,16,32,64]"] {
+            command.args(["--set", set]);
+        }
+        command.args(["--set", "ensemble.seeds=4"]);
         let ran = command.current_dir(folder.path()).output().unwrap();
         assert!(ran.status.success(), "{}", said(&ran));
         let summary = std::fs::read_to_string(folder.path().join(backend).join("summary.json"));

@@ -118,7 +118,7 @@ fn pathwise_identity_fails_for_nfd() {
 }
 
 /// QᵀQ = I and, for exact, QBᵀAF = BBᵀQF at every layer and step; the second fails by construction
-/// for nfd and gia.
+/// for the others.
 #[test]
 fn conditioning_invariants() {
     for closure in Closure::ALL {
@@ -142,6 +142,8 @@ fn conditioning_invariants() {
             }
             match closure {
                 Closure::Exact => assert!(mismatch <= 2e-12, "step {k}: {mismatch:e}"),
+                // In the first pass there are no backward columns that a forward query could know.
+                Closure::BackwardOnly if k == 0 => assert!(mismatch <= 2e-12, "{mismatch:e}"),
                 // A difference of independent N(0,1) entries.
                 _ => assert!(mismatch > 0.1, "{closure:?} step {k}: {mismatch:e}"),
             }

@@ -23,9 +23,9 @@ fn read_results_agrees_with_the_summary() {
     let done = read();
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    // Two closures, two updates, five depths that have a partner.
+    // Two closures, two widths, two updates, six depths that have a partner.
     let compared = said.lines().filter(|line| line.contains("in summary.json")).count();
-    assert_eq!(compared, 20, "{said}");
+    assert_eq!(compared, 48, "{said}");
     assert!(said.contains("training loss after 2 updates"), "{said}");
 
     // It notices a number that is not so.

@@ -8,7 +8,7 @@ use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::tasks;
 use nfd::experiment::resolve::resolve;
 use nfd::experiment::{Backend, Engine, Experiment, Precision, Resolved, load};
-use nfd::model::Parametrization;
+use nfd::model::{Closure, Parametrization};
 
 const GOOD: &str = r#"{
   "name": "good",
@@ -161,7 +161,7 @@ fn mistakes_are_located() {
         (
             "[\"exact\"]",
             "[{\"forward\": \"past\", \"backward\": \"all\"}]",
-            "e.json:10:18",
+            "e.json:10:19",
             &["ensemble.closures[0]", "past"],
         ),
         ("\"seeds\": 4", "\"seeds\": 4, \"seeds\": 5", "e.json:9:17", &["seeds", "twice"]),

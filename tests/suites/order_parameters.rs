@@ -148,7 +148,13 @@ fn one_small_update_moves_f_by_the_kernel() {
 /// On request, of a directory that is finished; kinds along the first axis, gia without a kernel.
 #[test]
 fn the_report_writes_them_on_request() {
-    let sizes = ["ensemble.widths=[64]", "ensemble.depths=[4,8]", "ensemble.seeds=2"];
+    let sizes = [
+        "ensemble.widths=[64]",
+        "ensemble.depths=[4,8]",
+        "ensemble.seeds=2",
+        "ensemble.closures=[\"exact\",\"fresh\",\"gia\"]",
+        "training.steps=3",
+    ];
     let extra: Vec<&str> = sizes.iter().flat_map(|set| ["--set", set]).collect();
     let (_parent, directory) = run_job("jobs/quickstart.json", &extra);
     let file = directory.join("order_parameters.npz");

@@ -27,7 +27,7 @@ fn the_two_commands_are_there_and_the_first_runs() {
 
     // What the README says the run prints and leaves.
     let table = String::from_utf8(done.stdout).unwrap();
-    for observable in ["weak.f", "strong.h", "coupling.forward.layer", "closure_gap.f"] {
+    for observable in ["strong.h", "strong.g", "coupling.forward.layer", "closure_gap.f"] {
         assert!(table.contains(observable), "{observable}");
     }
     for file in ["results.csv", "arrays.npz", "summary.json", "manifest.json", "report.html"] {
@@ -35,7 +35,18 @@ fn the_two_commands_are_there_and_the_first_runs() {
     }
     let tasks: std::collections::BTreeSet<_> =
         rows(&output).iter().map(|r| (r.closure.clone(), r.width, r.depth, r.seed)).collect();
-    assert!(README.contains(&format!("{} networks of width 8192", tasks.len())));
+    assert!(README.contains(&format!("{} networks of widths 2048 and 8192", tasks.len())));
+}
+
+/// The command on anybody's curve prints what the README shows of it.
+#[test]
+fn the_example_of_judge_prints_what_stands_there() {
+    let (_, section) = README.split_once("The same inference reads").unwrap();
+    let mut lines = section.lines().filter_map(|line| line.strip_prefix("    "));
+    let command = lines.next().unwrap().strip_prefix("nfd ").unwrap();
+    let done = nfd(&command.split(' ').collect::<Vec<_>>());
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(said.lines().next(), lines.next(), "{said}");
 }
 
 /// What `nfd judge` prints is what the README says it does.

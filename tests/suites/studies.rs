@@ -107,7 +107,7 @@ fn training_convergence() {
     let (_parent, _directory, summary) = study("theorem-small");
     for closure in ["exact", "fresh"] {
         let id = |observable, k| format!("{observable}/{closure}/n=2048/k={k}");
-        holds(&summary, &id("weak.f", 1), 1.0, 0.8, 0.05);
+        holds(&summary, &id("weak.f", 1), 1.0, 1.2, 0.05);
         holds(&summary, &id("strong.g", 0), 1.0, 0.4, 0.05);
         verdict(&summary, &id("strong.g", 0), "supported");
         let coupling = format!("coupling.forward.layer/{closure}/n=512,2048/k=1");

@@ -24,14 +24,14 @@ fn source(pairs: &[&str]) -> ExperimentFile {
 
 #[test]
 fn what_two_layer_blocks_cannot_have_is_refused() {
-    let nfd = r#"ensemble.closures=["exact","fresh"]"#;
+    let fresh = r#"ensemble.closures=["exact","fresh"]"#;
     let one_layer = "model.block=one-layer";
     for (pairs, words) in [
         (
             &["engine=conditional"][..],
             &["model.block", "engine conditional", "take engine dense", "exact and gia"][..],
         ),
-        (&[nfd], &["model.block", "closure nfd", "take engine dense", "exact and gia"]),
+        (&[fresh], &["model.block", "closure fresh", "take engine dense", "exact and gia"]),
         (
             &["model.parametrization=vanilla"],
             &["model.parametrization", "skip connection", "take another"],

@@ -29,7 +29,7 @@ impl Weights {
     /// Initial weights of `network`: W, in two-layer blocks W2.
     ///
     /// # Panics
-    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    /// With a closure for which no single matrix exists: experiments are validated before.
     pub fn sample(noise: &dyn Noise, network: &Network) -> Self {
         let entry = |direction, layer, column| Entry::Weight { direction, layer, column };
         Weights::draw(noise, network, entry)

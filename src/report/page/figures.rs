@@ -283,8 +283,7 @@ pub fn claim_plot(id: &str, statement: &str, claims: &[&Claim]) -> Plot {
         Some(axis) if axis.is_width() => "width n",
         _ => "depth L",
     };
-    let at =
-        claims.first().map(|claim| format!("{}, {}", words::held(claim), words::step(claim.step)));
+    let at = claims.first().map(|claim| format!("{}, {}", claim.at(), words::step(claim.step)));
     let closures: Vec<&str> = claims.iter().map(|claim| claim.closure.name()).collect();
     Plot {
         name: id.to_owned(),

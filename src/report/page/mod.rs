@@ -4,7 +4,7 @@
 mod asked;
 mod claims;
 mod figures;
-pub mod words;
+mod words;
 
 use askama::Template;
 

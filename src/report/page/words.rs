@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use crate::claims::{Claim, SizeAxis};
+use crate::claims::Claim;
 use crate::experiment::ReferenceKind;
 use crate::model::{Activation, Closure, Parametrization};
 use crate::observables::Observable;
@@ -66,19 +66,6 @@ pub fn step(step: u32) -> String {
         0 => "at initialisation".to_owned(),
         1 => "after one update".to_owned(),
         k => format!("after {k} updates"),
-    }
-}
-
-/// The size that a claim holds along its axis: "n = 4096".
-pub fn held(claim: &Claim) -> String {
-    match (claim.axis, claim.held) {
-        (SizeAxis::Depth, Some(width)) => match claim.extrapolated_with {
-            None => format!("n = {width}"),
-            Some(narrower) => format!("n → ∞ from {narrower} and {width}"),
-        },
-        (SizeAxis::Width, Some(depth)) => format!("L = {depth}"),
-        (SizeAxis::WidthOfAll, _) => "all L".to_owned(),
-        _ => "all n".to_owned(),
     }
 }
 

@@ -43,7 +43,7 @@ impl<T: Format> Frozen<T> {
     /// Layer `l` of `network`, at initialisation.
     ///
     /// # Panics
-    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    /// With a closure for which no single matrix exists: experiments are validated before.
     pub fn sample(set: Instructions, noise: &dyn Noise, network: &Network, l: usize) -> Self {
         let draw = |direction| {
             let store = |w: T| bf16::from_f32(w.narrow());

@@ -32,7 +32,7 @@ impl<T: Format> Inner<T> {
     /// That of layer `l` of `network`, at initialisation; None where blocks have one layer.
     ///
     /// # Panics
-    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    /// With a closure for which no single matrix exists: experiments are validated before.
     pub fn sample(
         set: Instructions,
         noise: &dyn Noise,

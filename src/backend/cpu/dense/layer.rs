@@ -62,7 +62,7 @@ impl<T: Format> Explicit<T> {
     /// `followed`, its movement can be asked about.
     ///
     /// # Panics
-    /// With closure `nfd`, for which no single matrix exists: experiments are validated before.
+    /// With a closure for which no single matrix exists: experiments are validated before.
     pub fn sample(
         set: Instructions,
         noise: &dyn Noise,

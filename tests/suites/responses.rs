@@ -1,0 +1,137 @@
+//! Closed forms of what responses do (docs/theory.md, section 2): a linear network, one sample with
+//! |h_0|²/n = 1, frozen input and readout, one small step.
+
+use std::sync::atomic::AtomicBool;
+
+use nfd::backend::plain::conditional::Conditional;
+use nfd::backend::{Network, Probe};
+use nfd::data::Samples;
+use nfd::engine::{self, Training};
+use nfd::model::{Activation, Closure, Parametrization, Rates, ScaleLaw};
+use nfd::rng::noise::BrownianPath;
+use nfd::stats::{mean, standard_error};
+
+const RATE: f64 = 1e-4;
+const SEEDS: u64 = 8;
+
+/// What one step does, in units of ηχ: the movement of f over −ηχ, and mean squares of the forward
+/// coupling over (ηχ)², a layer times L², and summed.
+struct Moved {
+    output: f64,
+    layer: f64,
+    accumulated: f64,
+}
+
+fn moved(closure: Closure, depth: usize, horizon: f64, width: usize, seed: u64) -> Moved {
+    let (inputs, labels) = (vec![1.0, -1.0, 1.0, 1.0], vec![1.0]);
+    let train = Samples { dimension: 4, outputs: 1, inputs, labels, indices: vec![0] };
+    let law =
+        ScaleLaw { horizon, ..ScaleLaw::named(Parametrization::DepthMup, Activation::Identity) };
+    let rates = Rates { input: 0.0, hidden: RATE, readout: 0.0 };
+    let training = Training::descent(&train, rates, 1);
+    let scales = law.at(width, depth, train.dimension);
+    let (activation, drop_tolerance) = (law.activation, 1e-10);
+    let network = Network { width, depth, outputs: 1, activation, closure, scales, drop_tolerance };
+    let noise = Box::new(BrownianPath::new(seed, depth as u32, depth as u32));
+    let no_tests = train.select([]);
+    let mut network = Conditional::new(network, noise, Probe::nothing(), train, no_tests);
+    let run = engine::train(&mut network, &training, &AtomicBool::new(false)).unwrap();
+    let chi = run.passes[0].f[0] - 1.0;
+    let coupling = run.passes[1].forward_coupling.unwrap();
+    let unit = (RATE * chi).powi(2);
+    Moved {
+        output: (run.passes[1].f[0] - run.passes[0].f[0]) / (-RATE * chi),
+        layer: coupling.layer / unit * (depth * depth) as f64,
+        accumulated: coupling.accumulated / unit,
+    }
+}
+
+/// The mean over seeds lies within four standard errors of what infinite width predicts (and what a
+/// step of finite size adds, of order η), and is known to a few percent.
+fn holds(of: impl Fn(u64) -> f64, predicted: f64, what: &str) {
+    let values: Vec<f64> = (0..SEEDS).map(of).collect();
+    let (found, error) = (mean(&values), standard_error(&values));
+    assert!(error <= 0.04 * predicted, "{what}: {found} ± {error} says little of {predicted}");
+    let bound = 4.0 * error + 10.0 * RATE * predicted;
+    assert!((found - predicted).abs() <= bound, "{what}: {found} ± {error}, not {predicted}");
+}
+
+/// r = 1 + T/L: |h_l|²/n = r^l and |g_l|²/n = r^{L−l}. With the forward response f moves by
+/// T r^{L−1}, without it by r^L − 1: T e^T against e^T − 1 at infinite depth.
+#[test]
+fn without_the_forward_response_f_moves_less() {
+    const WIDTH: usize = 3000;
+    for (depth, horizon) in [(16, 1.0), (64, 1.0), (16, 0.5), (16, 2.0)] {
+        let r = 1.0 + horizon / depth as f64;
+        let with = horizon * r.powi(depth as i32 - 1);
+        let without = r.powi(depth as i32) - 1.0;
+        for (closure, predicted) in [
+            (Closure::Exact, with),
+            (Closure::Fresh, with),
+            (Closure::ForwardOnly, with),
+            (Closure::Gia, without),
+            (Closure::BackwardOnly, without),
+            (Closure::BackwardPast, without),
+        ] {
+            let what = format!("{closure:?}, L = {depth}, T = {horizon}");
+            holds(|seed| moved(closure, depth, horizon, WIDTH, seed).output, predicted, &what);
+        }
+    }
+}
+
+/// The share of f's movement that is left without the forward response is 1 at one layer and falls with
+/// depth towards (1 − e^{−T})/T: the gap grows with L.
+#[test]
+fn the_gap_grows_with_depth_from_none_at_one_layer() {
+    const WIDTH: usize = 3000;
+    for horizon in [0.5, 1.0, 2.0] {
+        let mut before = f64::INFINITY;
+        for depth in [1, 4, 32] {
+            let r: f64 = 1.0 + horizon / f64::from(depth);
+            let predicted = (r.powi(depth) - 1.0) / (horizon * r.powi(depth - 1));
+            assert!(predicted < before && (depth > 1 || predicted == 1.0));
+            before = predicted;
+            let at = |closure, seed| moved(closure, depth as usize, horizon, WIDTH, seed).output;
+            let ratio = |seed| at(Closure::Gia, seed) / at(Closure::Exact, seed);
+            holds(ratio, predicted, &format!("L = {depth}, T = {horizon}"));
+        }
+        let share = |l: i32| {
+            let r: f64 = 1.0 + horizon / f64::from(l);
+            (r.powi(l) - 1.0) / (horizon * r.powi(l - 1))
+        };
+        let limit = (1.0 - (-horizon).exp()) / horizon;
+        assert!((share(100_000) - limit).abs() < 1e-4, "{limit}");
+    }
+}
+
+/// The coupling of layer l is −ηχ (T/L)² (l − 1) r^{l−2} g_l: of order 1/L, all along g. L² times its mean
+/// square tends to e(e − 2), that of the sum to 2e(e − 5/2), at T = 1.
+#[test]
+fn couplings_are_those_of_the_closed_form() {
+    const WIDTH: usize = 6000;
+    let forms = |depth: i32| {
+        let (l, r) = (f64::from(depth), 1.0 + 1.0 / f64::from(depth));
+        let size = |layer: i32| f64::from(layer - 1) * r.powi(layer - 2) / (l * l);
+        let layers = 1..=depth;
+        let squares = layers.clone().map(|i| size(i).powi(2) * r.powi(depth - i));
+        let pairs = layers.clone().flat_map(|i| layers.clone().map(move |j| (i, j)));
+        let sum = pairs.map(|(i, j)| size(i) * size(j) * r.powi(depth - i.max(j)));
+        (l * squares.sum::<f64>(), sum.sum::<f64>())
+    };
+    let e = std::f64::consts::E;
+    let (layer, sum) = forms(4096);
+    assert!((layer - e * (e - 2.0)).abs() < 0.01 && (sum - 2.0 * e * (e - 2.5)).abs() < 0.01);
+    for depth in [16, 64] {
+        let (layer, sum) = forms(depth);
+        for closure in [Closure::Exact, Closure::Fresh, Closure::ForwardOnly] {
+            let what = format!("{closure:?}, L = {depth}");
+            let of = |seed| moved(closure, depth as usize, 1.0, WIDTH, seed);
+            holds(|seed| of(seed).layer, layer, &format!("{what}, a layer"));
+            holds(|seed| of(seed).accumulated, sum, &format!("{what}, summed"));
+        }
+        for closure in [Closure::Gia, Closure::BackwardOnly, Closure::BackwardPast] {
+            let none = moved(closure, depth as usize, 1.0, WIDTH, 0);
+            assert_eq!((none.layer, none.accumulated), (0.0, 0.0), "{closure:?}");
+        }
+    }
+}
