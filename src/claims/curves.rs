@@ -1,12 +1,16 @@
-//! Anybody's curves: values by seed and size in a CSV file, judged as the claims of a run are.
+//! Anybody's curves, judged as the claims of a run are.
 
-use std::collections::BTreeMap;
-use std::io::Read;
+use std::fmt;
 use std::str::FromStr;
 
+use super::FittedPoint;
+use super::curve_file::{CurveFile, DEPTH, WIDTH};
+use super::fitted::band;
 use crate::error::{Error, Result};
-use crate::stats::curve::{Curve, Point, Reduction, Reference, Values, without_floor};
-use crate::stats::verdict::{Judgement, Rule, judge};
+use crate::stats::curve::{
+    Curve, Point, Reduction, Reference, Values, local_exponents, without_floor,
+};
+use crate::stats::verdict::{ALPHA, Judgement, Rule, judge};
 
 /// What is claimed of a curve: "falls:1", "falls:2+floor", "plateau", "grows:0.5", "flat".
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +25,8 @@ impl FromStr for CurveClaim {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<CurveClaim, String> {
+        /// Beyond this no size shows what else there is.
+        const STEEPEST: f64 = 20.0;
         let (family, has_floor) = match text.strip_suffix("+floor") {
             Some(family) => (family, true),
             None => (text, false),
@@ -28,8 +34,9 @@ impl FromStr for CurveClaim {
         let (name, exponent) = match family.split_once(':') {
             Some((name, exponent)) => {
                 let exponent = exponent.parse::<f64>().ok();
-                let exponent = exponent.filter(|p| *p > 0.0 && p.is_finite());
-                (name, Some(exponent.ok_or("the exponent is a number above 0")?))
+                let exponent = exponent.filter(|p| *p > 0.0 && *p <= STEEPEST);
+                let what = || format!("the exponent is a number above 0, at most {STEEPEST}");
+                (name, Some(exponent.ok_or_else(what)?))
             }
             None => (family, None),
         };
@@ -48,6 +55,36 @@ impl FromStr for CurveClaim {
     }
 }
 
+impl fmt::Display for CurveClaim {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rule {
+            Rule::Falls { exponent } | Rule::FallsInSum { exponent, .. } => {
+                write!(out, "falls:{exponent}")?;
+            }
+            Rule::Grows { exponent } => write!(out, "grows:{exponent}")?,
+            Rule::Stays => write!(out, "plateau")?,
+            Rule::Flat => write!(out, "flat")?,
+        }
+        if self.has_floor { write!(out, "+floor") } else { Ok(()) }
+    }
+}
+
+impl CurveClaim {
+    /// The claim in words, along a size "L" or "n".
+    pub fn statement(&self, size: &str) -> String {
+        match self.rule {
+            Rule::Falls { exponent: 1.0 } => format!("falls at least like 1/{size}"),
+            Rule::Falls { exponent } | Rule::FallsInSum { exponent, .. } => {
+                format!("falls at least like 1/{size}^{exponent}")
+            }
+            Rule::Grows { exponent: 1.0 } => format!("grows at least like {size}"),
+            Rule::Grows { exponent } => format!("grows at least like {size}^{exponent}"),
+            Rule::Stays => format!("does not fall with {size}"),
+            Rule::Flat => format!("neither grows nor falls with {size}"),
+        }
+    }
+}
+
 /// The size along which a curve is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Along {
@@ -57,148 +94,117 @@ pub enum Along {
     Width,
 }
 
-/// A file of values: by width and depth (0 without such a column), then by seed.
-pub struct CurveFile {
-    name: String,
-    has: [bool; 2],
-    values: BTreeMap<[Size; 2], BySeed>,
-}
-
-/// The line of each seed's value, and the value if it is finite.
-type BySeed = BTreeMap<u64, (u64, Option<f64>)>;
-
-/// A size in order.
-#[derive(Clone, Copy, PartialEq)]
-struct Size(f64);
-
-impl Eq for Size {}
-
-impl Ord for Size {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Size {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
+/// What is asked of a file's values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    /// What is claimed.
+    pub claim: CurveClaim,
+    /// The size along which it is claimed; None for the one that varies, the depth if both do.
+    pub along: Option<Along>,
+    /// The size of the network to which the values are differences, x^{−p} − r^{−p}; None of errors
+    /// against the limit.
+    pub reference: Option<u64>,
+    /// The number of claims whose intervals are to hold together with 95 %.
+    pub simultaneous: u16,
 }
 
 /// A curve of a file, and what is said of it.
 pub struct Judged {
+    /// What was asked.
+    pub question: Question,
     /// "L" or "n".
     pub size: &'static str,
-    /// The points, and the values by seed.
-    pub curve: Curve,
     /// Which of the file's values they are, in words.
     pub slice: String,
+    /// Size, value and jackknife standard error of each point.
+    pub points: Vec<(f64, f64, Option<f64>)>,
+    /// Number of seeds at every point.
+    pub seeds: usize,
     /// Seeds that lack a value at some size, and are left out at all of them.
-    pub left_out: Vec<u64>,
+    pub seeds_left_out: Vec<u64>,
+    /// Sizes at which no seed has a value, of an extrapolation at both widths.
+    pub sizes_left_out: Vec<u64>,
     /// What the rule says.
     pub judgement: Judgement,
+    /// Exponents between neighbouring points.
+    pub local_exponents: Vec<Option<f64>>,
+    /// The fit of all sizes with its 95 % band; none without an interval.
+    pub fitted: Vec<FittedPoint>,
 }
 
-const WIDTH: usize = 0;
-const DEPTH: usize = 1;
+/// A curve's values among those of a file: along one size, at one or two of the other.
+struct Slice {
+    along: usize,
+    held: u64,
+    narrower: Option<u64>,
+}
 
 impl CurveFile {
-    /// Reads columns `seed`, `value`, and `depth` or `width` or both; others are passed over. A value
-    /// that is not finite stands for a run that diverged.
-    ///
-    /// # Errors
-    /// At a line that does not say one number of one seed.
-    pub fn read(name: &str, file: impl Read) -> Result<CurveFile> {
-        let fail = |row: Option<u64>, problem: String, help: &str| Error::Data {
-            source_name: name.to_owned(),
-            row,
-            problem,
-            help: help.to_owned(),
-        };
-        let csv_error = |error: csv::Error| {
-            let row = error.position().map(csv::Position::line);
-            fail(row, error.to_string(), "every line needs as many fields as the header")
-        };
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-        let header = reader.headers().map_err(csv_error)?.clone();
-        let known = "columns are seed, value, and depth or width or both, separated by commas";
-        let of = |wanted: &str| {
-            let is = |name: &str| {
-                name.trim_start_matches('\u{feff}').trim_matches('"').eq_ignore_ascii_case(wanted)
-            };
-            header.iter().position(is)
-        };
-        let column = |wanted: &str| {
-            let problem = || match header.len() {
-                1 if header[0].contains([';', '\t']) => {
-                    format!("no column {wanted}: fields are not separated by commas")
-                }
-                0 => "the file is empty".to_owned(),
-                _ => format!("no column {wanted} in the header"),
-            };
-            of(wanted).ok_or_else(|| fail(Some(1), problem(), known))
-        };
-        let (seed, value, sizes) = (column("seed")?, column("value")?, [of("width"), of("depth")]);
-        if sizes == [None, None] {
-            return Err(fail(Some(1), "no column depth or width in the header".to_owned(), known));
-        }
-        let has = sizes.map(|column| column.is_some());
-        let mut file = CurveFile { name: name.to_owned(), has, values: BTreeMap::new() };
-        for record in reader.records() {
-            let record = record.map_err(csv_error)?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let wrong = |column: usize, what: &str| {
-                let problem = format!("{}: '{}' is not {what}", &header[column], &record[column]);
-                fail(Some(line), problem, "mend or remove the line")
-            };
-            let number: u64 = record[seed].parse().map_err(|_| wrong(seed, "a whole number"))?;
-            let at: f64 = record[value].parse().map_err(|_| wrong(value, "a number"))?;
-            let mut place = [Size(0.0); 2];
-            for (place, column) in place.iter_mut().zip(sizes) {
-                let Some(column) = column else { continue };
-                let size = record[column].parse::<f64>().ok();
-                let size = size.filter(|size| *size > 0.0 && size.is_finite());
-                *place = Size(size.ok_or_else(|| wrong(column, "a number above 0"))?);
-            }
-            let entry = (line, Some(at).filter(|value| value.is_finite()));
-            let before = file.values.entry(place).or_default().insert(number, entry);
-            if let Some((other, _)) = before {
-                let problem =
-                    format!("seed {number} has a value of these sizes on line {other} too");
-                return Err(fail(
-                    Some(line),
-                    problem,
-                    "give one value a seed and size, as their mean",
-                ));
-            }
-        }
-        if file.values.is_empty() {
-            return Err(fail(None, "has no line below its header".to_owned(), known));
-        }
-        Ok(file)
-    }
-
-    /// What the rule says of the file's curve, with an interval that misses with probability `alpha`:
-    /// along the size that varies, the depth if both do and nothing else is said, at the largest of the
-    /// other; a floor in 1/n is removed by the two largest widths.
+    /// What the rule says of the file's curve along the size that varies, the depth if both do and
+    /// nothing else is said, at the largest of the other; a floor in 1/n is removed by the two largest
+    /// widths.
     ///
     /// # Errors
     /// When the file has no such curve.
-    pub fn judge(&self, claim: CurveClaim, along: Option<Along>, alpha: f64) -> Result<Judged> {
-        let fail = |problem: &str, help: &str| {
-            Err(Error::Data {
-                source_name: self.name.clone(),
-                row: None,
-                problem: problem.to_owned(),
-                help: help.to_owned(),
-            })
+    pub fn judge(&self, question: Question) -> Result<Judged> {
+        let Question { claim, reference, simultaneous, .. } = question;
+        let slice = self.slice(&question)?;
+        let Slice { along, held, narrower } = slice;
+        let (curve, [sizes_left_out, seeds_left_out]) = self.curve(&slice, reference);
+        let size = letter(along);
+        let largest = curve.points.last().map_or(0.0, |point| point.x);
+        if let Some(r) = reference.filter(|r| *r as f64 <= largest) {
+            return Err(self.error(
+                format!("a reference of {size} = {r} is not above the largest size, {largest}"),
+                "name the reference's own size, and leave out its own lines",
+            ));
+        }
+        let judgement = judge(claim.rule, &curve, size, ALPHA / f64::from(simultaneous));
+        let judgement = match claim.has_floor && narrower.is_none() {
+            true => judgement.at_one_width(held as f64),
+            false => judgement,
         };
+        let values = curve.values(None).unwrap_or_default();
+        let points: Vec<_> = curve.sizes().into_iter().zip(values).collect();
+        let with_error = points.iter().zip(curve.standard_errors());
+        let along_curve: Vec<_> = points.iter().map(|&(x, _)| (x, 0.0)).collect();
+        Ok(Judged {
+            question,
+            size,
+            slice: self.in_words(&slice, reference),
+            points: with_error.map(|(&(x, y), error)| (x, y, error)).collect(),
+            seeds: curve.seeds,
+            seeds_left_out,
+            sizes_left_out,
+            local_exponents: local_exponents(&points),
+            fitted: match judgement.interval {
+                Some(_) => band(&curve, claim.rule, None, &along_curve),
+                None => vec![],
+            },
+            judgement,
+        })
+    }
+
+    fn error(&self, problem: String, help: &str) -> Error {
+        let (source_name, help) = (self.name.clone(), help.to_owned());
+        Error::Data { source_name, row: None, problem, help }
+    }
+
+    /// Which of the values a question is about.
+    fn slice(&self, &Question { claim, along, .. }: &Question) -> Result<Slice> {
+        let fail = |problem: &str, help: &str| Err(self.error(problem.to_owned(), help));
+        let varies = |which: usize| self.sizes(which).len() > 1;
         let along = match (along, self.has) {
-            (Some(Along::Depth) | None, [_, true]) => DEPTH,
-            (Some(Along::Width) | None, [true, _]) => WIDTH,
-            (Some(Along::Depth), _) => return fail("has no column depth", "judge it along width"),
-            (Some(Along::Width), _) => return fail("has no column width", "judge it along depth"),
-            (None, _) => return fail("has no size", "give a column depth or width"),
+            (Some(Along::Depth), [_, false]) => {
+                return fail("has no column depth", "judge it along width");
+            }
+            (Some(Along::Width), [false, _]) => {
+                return fail("has no column width", "judge it along depth");
+            }
+            (Some(Along::Depth), _) | (None, [false, _]) => DEPTH,
+            (Some(Along::Width), _) | (None, [_, false]) => WIDTH,
+            (None, _) if varies(WIDTH) && !varies(DEPTH) && !claim.has_floor => WIDTH,
+            (None, _) => DEPTH,
         };
         if claim.has_floor && !(along == DEPTH && self.has[WIDTH]) {
             return fail(
@@ -206,79 +212,70 @@ impl CurveFile {
                 "give columns depth and width, or a claim without +floor",
             );
         }
-        let other = 1 - along;
-        let mut others: Vec<Size> = self.values.keys().map(|place| place[other]).collect();
-        others.sort_unstable();
-        others.dedup();
-        let (held, narrower) = match others[..] {
-            [.., narrower, held] if claim.has_floor => (held, Some(narrower)),
-            [.., held] => (held, None),
-            [] => return fail("has no values", "give a line a seed and size"),
-        };
-        let (curve, left_out) = self.curve(along, held, narrower);
-        let size = if along == DEPTH { "L" } else { "n" };
-        let judgement = judge(claim.rule, &curve, size, alpha);
-        let judgement = match claim.has_floor && narrower.is_none() {
-            true => judgement.at_one_width(held.0),
-            false => judgement,
-        };
-        let letter = if other == DEPTH { "L" } else { "n" };
-        let slice = match (self.has[other], narrower) {
-            (_, Some(narrower)) => {
-                format!("at infinite width, from n = {} and {}", narrower.0, held.0)
+        let others: Vec<u64> = self.sizes(1 - along).into_iter().collect();
+        match others[..] {
+            [.., narrower, held] if claim.has_floor => {
+                Ok(Slice { along, held, narrower: Some(narrower) })
             }
-            (true, None) if others.len() > 1 => {
-                format!("at {letter} = {}, the largest of {}", held.0, others.len())
-            }
-            (true, None) => format!("at {letter} = {}", held.0),
-            (false, None) => format!("along {size}"),
-        };
-        Ok(Judged { size, curve, slice, left_out, judgement })
+            [.., held] => Ok(Slice { along, held, narrower: None }),
+            [] => fail("has no values", "give a line a seed and size"),
+        }
     }
 
-    /// The values along a size, and the seeds that lack one at some size.
-    fn curve(&self, along: usize, held: Size, narrower: Option<Size>) -> (Curve, Vec<u64>) {
-        let other = 1 - along;
-        let at = |x: Size, held: Size| {
-            let mut place = [x; 2];
-            place[other] = held;
-            self.values.get(&place)
+    /// "at n = 512, the largest of 3".
+    fn in_words(&self, slice: &Slice, reference: Option<u64>) -> String {
+        let &Slice { along, held, narrower } = slice;
+        let (size, other) = (letter(along), letter(1 - along));
+        let of = self.sizes(1 - along).len();
+        let words = match narrower {
+            Some(narrower) => format!("at infinite width, from n = {narrower} and {held}"),
+            None if !self.has[1 - along] => format!("along {size}"),
+            None if of > 1 => format!("at {other} = {held}, the largest of {of}"),
+            None => format!("at {other} = {held}"),
         };
-        let has = |x: &Size| {
-            let narrow = narrower.is_none_or(|narrower| at(*x, narrower).is_some());
-            at(*x, held).is_some() && narrow
+        match reference {
+            Some(r) => format!("{words}, as differences to {size} = {r}"),
+            None => words,
+        }
+    }
+
+    /// The values of a slice, and what is left out of it: sizes without any value, then seeds that
+    /// lack one at some other size.
+    fn curve(&self, slice: &Slice, reference: Option<u64>) -> (Curve, [Vec<u64>; 2]) {
+        let &Slice { along, held, narrower } = slice;
+        let at = |x: u64, held: u64| if along == DEPTH { [held, x] } else { [x, held] };
+        let held_at = |x: u64| [Some(held), narrower].into_iter().flatten().map(move |h| at(x, h));
+        let sizes: Vec<u64> = self.sizes(along).into_iter().collect();
+        let sizes: Vec<u64> =
+            sizes.into_iter().filter(|&x| !self.seeds(held_at(x)).is_empty()).collect();
+        let seeds = self.seeds(sizes.iter().flat_map(|&x| held_at(x)));
+        let values = |x: u64, held: u64| -> Values {
+            vec![seeds.iter().map(|&seed| self.value(at(x, held), seed)).collect()]
         };
-        let mut sizes: Vec<Size> = self.values.keys().map(|place| place[along]).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        sizes.retain(has);
-        let all: std::collections::BTreeSet<u64> = sizes
-            .iter()
-            .flat_map(|x| [Some(held), narrower].into_iter().flatten().map(|h| (*x, h)))
-            .flat_map(|(x, held)| at(x, held).into_iter().flat_map(BTreeMap::keys).copied())
-            .collect();
-        let value = |x: Size, held: Size, seed: u64| at(x, held)?.get(&seed)?.1;
-        let whole = |seed: &u64| {
-            let of = |x: &Size| {
-                value(*x, held, *seed).is_some()
-                    && narrower.is_none_or(|narrower| value(*x, narrower, *seed).is_some())
-            };
-            sizes.iter().all(of)
-        };
-        let (kept, left_out): (Vec<u64>, Vec<u64>) = all.into_iter().partition(whole);
-        let values = |x: Size, held: Size| -> Values {
-            vec![kept.iter().map(|&seed| value(x, held, seed)).collect()]
-        };
-        let point = |&x: &Size| {
+        let point = |&x: &u64| {
             let wide = values(x, held);
             let values = match narrower {
                 None => wide,
-                Some(n) => without_floor([(n.0, &values(x, n)), (held.0, &wide)]),
+                Some(n) => without_floor([(n as f64, &values(x, n)), (held as f64, &wide)]),
             };
-            Point { x: x.0, z: 0.0, values }
+            Point { x: x as f64, z: 0.0, values }
         };
-        let points = sizes.iter().map(point).collect();
-        let (reduction, reference) = (Reduction::Mean, Reference::Limit);
-        (Curve { points, reduction, reference, seeds: kept.len() }, left_out)
+        let mut curve = Curve {
+            points: sizes.iter().map(point).collect(),
+            reduction: Reduction::Mean,
+            reference: reference.map_or(Reference::Limit, |r| Reference::Added(r as f64)),
+            seeds: seeds.len(),
+        };
+        let kept = curve.keep_whole();
+        let lost = |all: &[u64], kept: &[usize]| {
+            let lost = all.iter().enumerate().filter(|(i, _)| !kept.contains(i));
+            lost.map(|(_, number)| *number).collect()
+        };
+        (curve, [lost(&sizes, &kept.points), lost(&seeds, &kept.seeds)])
     }
+}
+
+/// The letter of a size.
+fn letter(which: usize) -> &'static str {
+    if which == DEPTH { "L" } else { "n" }
 }

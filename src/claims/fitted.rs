@@ -27,7 +27,12 @@ pub fn bands(curve: &Curve, rule: Rule, axis: SizeAxis, points: &[Point]) -> Vec
 }
 
 /// One of them, over points (x, z).
-fn band(curve: &Curve, rule: Rule, held: Option<usize>, points: &[(f64, f64)]) -> Vec<FittedPoint> {
+pub fn band(
+    curve: &Curve,
+    rule: Rule,
+    held: Option<usize>,
+    points: &[(f64, f64)],
+) -> Vec<FittedPoint> {
     const POINTS: usize = 41;
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Vec::new();

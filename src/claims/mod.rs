@@ -7,6 +7,7 @@
 
 mod asked;
 mod claim;
+pub mod curve_file;
 pub mod curves;
 pub mod declaration;
 mod fitted;

@@ -87,31 +87,16 @@ impl Index {
         Index { first_seed, seeds, values, differences }
     }
 
-    /// The curve over `places`, and those of them that it has. Places without any number are left
-    /// out, then seeds that lack one at any of the others: every point is of the same seeds, or
-    /// survivors of the deepest networks would be compared with all of the shallow ones.
+    /// The curve over `places`, and those of them that it has ([`Curve::keep_whole`]).
     pub fn curve(&self, places: &[Place], reference: Reference) -> (Curve, Vec<Place>) {
         let reduction = match places.first().map(|place| place.subject.observable) {
             Some(Observable::WeakError) => Reduction::RootMeanSquareOfMeans,
             _ => Reduction::Mean,
         };
-        let mut curve = Curve { points: Vec::new(), reduction, reference, seeds: self.seeds };
-        let mut present = Vec::new();
-        for place in places {
-            let point = Point { x: place.x, z: place.z, values: self.at(place) };
-            if curve.value(&point, None).is_some() {
-                curve.points.push(point);
-                present.push(*place);
-            }
-        }
-        let whole = |seed: &usize| {
-            curve.points.iter().flat_map(|p| &p.values).all(|seeds| seeds[*seed].is_some())
-        };
-        let kept: Vec<usize> = (0..self.seeds).filter(whole).collect();
-        for values in curve.points.iter_mut().flat_map(|point| &mut point.values) {
-            *values = kept.iter().map(|&seed| values[seed]).collect();
-        }
-        curve.seeds = kept.len();
+        let point = |place: &Place| Point { x: place.x, z: place.z, values: self.at(place) };
+        let points = places.iter().map(point).collect();
+        let mut curve = Curve { points, reduction, reference, seeds: self.seeds };
+        let present = curve.keep_whole().points.into_iter().map(|i| places[i]).collect();
         (curve, present)
     }
 

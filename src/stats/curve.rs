@@ -65,7 +65,34 @@ pub struct Curve {
     pub seeds: usize,
 }
 
+/// What [`Curve::keep_whole`] has kept, by former positions.
+pub struct Kept {
+    /// The points that have a number.
+    pub points: Vec<usize>,
+    /// The seeds that have one at every such point.
+    pub seeds: Vec<usize>,
+}
+
 impl Curve {
+    /// Leaves out the points without any number, then the seeds that lack one at any of the others:
+    /// every point is of the same seeds, or survivors of the deepest networks would be compared with
+    /// all of the shallow ones.
+    pub fn keep_whole(&mut self) -> Kept {
+        let all = std::mem::take(&mut self.points).into_iter().enumerate();
+        let there: Vec<(usize, Point)> =
+            all.filter(|(_, point)| self.value(point, None).is_some()).collect();
+        let (points, mut there): (Vec<usize>, Vec<Point>) = there.into_iter().unzip();
+        let whole = |seed: &usize| {
+            there.iter().flat_map(|point| &point.values).all(|seeds| seeds[*seed].is_some())
+        };
+        let seeds: Vec<usize> = (0..self.seeds).filter(whole).collect();
+        for values in there.iter_mut().flat_map(|point| &mut point.values) {
+            *values = seeds.iter().map(|&seed| values[seed]).collect();
+        }
+        (self.points, self.seeds) = (there, seeds.len());
+        Kept { points, seeds }
+    }
+
     /// The value of one point, optionally without one seed; None without any finite value.
     pub fn value(&self, point: &Point, without: Option<usize>) -> Option<f64> {
         self.reduced(point.values.iter().map(|seeds| {

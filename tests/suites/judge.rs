@@ -78,10 +78,45 @@ fn planted_curves_get_their_verdicts() {
     assert_eq!(said["verdict"], "inconclusive");
     assert!(said["reason"].as_str().unwrap().contains("one width"), "{said:#}");
     assert_eq!(said["next"], "add a second width, n = 2048 or more");
+    // The same without the floor needs no pair: the largest width is taken, and said.
+    let said = judged(&floor, &["--claim", "falls:1"]);
+    assert_eq!(said["slice"], "at n = 2048, the largest of 2");
+    // A difference to a network of size 512 is no decay to zero at 512.
+    let from = |r: f64| move |l: f64, _| 1.0 / l - 1.0 / r;
+    let differences = file(folder, "differences.csv", &[512], from(512.0));
+    let said = judged(&differences, &["--reference", "512"]);
+    assert_eq!(said["verdict"], "supported", "{said:#}");
+    let [low, high] = [0, 1].map(|i| said["ci95"][i].as_f64().unwrap());
+    assert!(0.9 < low && low < 1.0 && 1.0 < high && high < 1.1, "{low} {high}");
+    let without = judged(&differences, &[]);
+    assert!(without["exponent"].as_f64().unwrap() > high, "{without:#}");
     // An interval that is one of ten is wider.
     let width =
         |said: &Value| said["ci95"][1].as_f64().unwrap() - said["ci95"][0].as_f64().unwrap();
     assert!(width(&judged(&decay, &["--of", "10"])) > 1.2 * width(&judged(&decay, &[])));
+}
+
+/// Of depth and width the one that varies is taken; where both do, the depth, or what is asked for.
+#[test]
+fn the_size_that_varies_is_the_axis() {
+    let slice = |text: &str, arguments: &[&str]| {
+        let done = piped(text, &[&["--json"], arguments].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        (said["slice"].as_str().unwrap().to_owned(), said["sizes"].to_string())
+    };
+    let of = |said: (String, String), slice: &str, sizes: &str| {
+        assert_eq!(said, (slice.to_owned(), sizes.to_owned()))
+    };
+    let wide = "seed,depth,width,value\n0,4,64,1\n0,4,128.0,1\n";
+    of(slice(wide, &[]), "at L = 4", "[64,128]");
+    of(slice(wide, &["--along", "depth"]), "at n = 128, the largest of 2", "[4]");
+    of(slice("seed,width,value\n0,64,1\n", &[]), "along n", "[64]");
+    let both = format!("{wide}0,8,64,1\n0,8,128,1\n");
+    of(slice(&both, &[]), "at n = 128, the largest of 2", "[4,8]");
+    of(slice(&both, &["--along", "width"]), "at L = 8, the largest of 2", "[64,128]");
+    let differences = ["--reference", "512"];
+    of(slice(wide, &differences), "at L = 4, as differences to n = 512", "[64,128]");
 }
 
 #[test]
@@ -103,7 +138,30 @@ fn keys_plots_and_words() {
     assert!(std::fs::read(&pdf).unwrap().starts_with(b"%PDF"));
     let done = nfd(&["judge", path.to_str().unwrap()]);
     let text = String::from_utf8(done.stdout).unwrap();
-    assert!(text.starts_with("falls:1, at n = 512: supported\n  falls like L^-"), "{text}");
+    let begins = "falls:1, at n = 512: falls at least like 1/L\n  supported: falls like L^-";
+    assert!(text.starts_with(begins), "{text}");
+    assert!(text.contains("\n  constant ") && !text.contains("hold together"), "{text}");
+    let done = nfd(&["judge", path.to_str().unwrap(), "--of", "3"]);
+    assert!(String::from_utf8(done.stdout).unwrap().contains("one of 3 that hold together"));
+
+    // The points, the errors of their means, the curve and its band are what is drawn.
+    let marks = |svg: &str, class: &str| svg.matches(class).count();
+    assert!(marks(&svg, "<path") >= 3, "{svg}");
+    // What is not positive is drawn too, on a linear axis.
+    let signed = file(folder.path(), "signed.csv", &[512], |l, _| 1.0 - 8.0 / l);
+    let said = judged(&signed, &["--plot", plot.to_str().unwrap()]);
+    assert_eq!(said["verdict"], "inconclusive");
+    let hidden = std::fs::read_to_string(&plot).unwrap();
+    assert!(roxmltree::Document::parse(&hidden).is_ok() && hidden != svg);
+
+    // A plot that cannot be written is an error, and leaves nothing.
+    let nowhere = folder.path().join("nowhere/curve.svg");
+    let done = nfd(&["judge", path.to_str().unwrap(), "--plot", nowhere.to_str().unwrap()]);
+    assert!(done.status.code() == Some(1) && done.stdout.is_empty());
+    let done = nfd(&["judge", path.to_str().unwrap(), "--plot", "curve.png"]);
+    assert!(done.status.code() == Some(2) && done.stdout.is_empty());
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 4, "decay.csv, signed.csv, curve.svg, curve.pdf");
 }
 
 fn piped(text: &str, arguments: &[&str]) -> Output {
@@ -129,9 +187,15 @@ fn bad_input_is_named_at_its_line() {
         ("seed,depth,value\n", "no line below its header"),
         ("seed,depth,value\n0,4,1\n0,4,2\n", "line 3: seed 0 has a value of these sizes on line 2"),
         ("seed,depth,value\n0,4,one\n", "line 2: value: 'one' is not a number"),
-        ("seed,depth,value\n0,-4,1\n", "line 2: depth: '-4' is not a number above 0"),
+        ("seed,depth,value\n0,-4,1\n", "line 2: depth: '-4' is not a whole number above 0"),
+        ("seed,depth,value\n0,4.5,1\n", "line 2: depth: '4.5' is not a whole number above 0"),
+        ("seed,depth,value\n0,0,1\n", "line 2: depth: '0' is not a whole number above 0"),
+        ("seed,depth,value,value\n0,4,1,1\n", "line 1: two columns value in the header"),
+        ("seed\tdepth\tvalue\n0\t4\t1\n", "not separated by commas"),
         ("seed,depth,value\n-1,4,1\n", "line 2: seed: '-1' is not a whole number"),
         ("seed,depth,value\n0,4\n", "line 2"),
+        // Lines are counted as an editor does, blank ones and those of Windows included.
+        ("seed,depth,value\r\n0,4,1\r\n\r\n0,8,one\r\n", "line 4: value: 'one'"),
     ] {
         let done = piped(text, &[]);
         let error = String::from_utf8_lossy(&done.stderr);
@@ -139,33 +203,165 @@ fn bad_input_is_named_at_its_line() {
         assert!(error.contains(wanted), "{text:?}: {error}");
         assert!(done.stdout.is_empty());
     }
-    for claim in ["falls", "falls:0", "falls:x", "rises:1", "plateau:1", "flat+flor"] {
+    for claim in [
+        "falls",
+        "falls:0",
+        "falls:21",
+        "falls:nan",
+        "falls:x",
+        "rises:1",
+        "plateau:1",
+        "flat+flor",
+    ] {
         let done = piped("seed,depth,value\n0,4,1\n", &["--claim", claim]);
         assert_eq!(done.status.code(), Some(2), "{claim}");
     }
     let done = piped("seed,depth,value\n0,4,1\n", &["--claim", "falls:2+floor"]);
     let error = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.code() == Some(2) && error.contains("columns depth and width"), "{error}");
+    for (arguments, wanted) in [
+        (["--along", "width"], "has no column width"),
+        (["--reference", "4"], "a reference of L = 4 is not above the largest size, 4"),
+    ] {
+        let done = piped("seed,depth,value\n0,4,1\n", &arguments);
+        let error = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(2) && error.contains(wanted), "{error}");
+    }
+    // Files that are none.
+    let folder = tempfile::tempdir().unwrap();
+    let latin = folder.path().join("latin.csv");
+    std::fs::write(&latin, b"seed,depth,value,note\n0,4,1,\xe9\n").unwrap();
+    for (path, wanted) in [
+        (folder.path(), "name a CSV file that can be read"),
+        (&latin, "save the file as UTF-8"),
+        (&folder.path().join("nothing.csv"), "nothing.csv"),
+    ] {
+        let done = nfd(&["judge", path.to_str().unwrap()]);
+        let error = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(2) && error.contains(wanted), "{error}");
+    }
 }
 
-/// Windows' marks and line ends are read, and a seed that diverged somewhere counts nowhere.
+/// Windows' marks and line ends are read; a size at which all diverged is left out, and a seed that
+/// diverged at another counts nowhere.
 #[test]
-fn lost_seeds_and_marks_of_windows() {
-    let mut text = "\u{feff}seed,depth,value\r\n".to_owned();
-    for seed in 0..6 {
-        for depth in [4, 8, 16, 32, 64] {
-            let value = match (seed, depth) {
-                (5, 64) => "nan".to_owned(),
-                _ => format!("{}", (1.0 + 0.01 * f64::from(seed)) / f64::from(depth)),
-            };
-            write!(text, "{seed},{depth},{value}\r\n").unwrap();
+fn lost_runs_and_marks_of_windows() {
+    let text = |lost: &str| {
+        let mut text = "\u{feff}SEED,depth,Value\r\n".to_owned();
+        for seed in 0..6 {
+            for depth in [4, 8, 16, 32, 64, 128] {
+                let value = match (seed, depth) {
+                    (5, 64) | (_, 128) => lost.to_owned(),
+                    _ => format!("{}", (1.0 + 0.01 * f64::from(seed)) / f64::from(depth)),
+                };
+                write!(text, "{seed},{depth},{value}\r\n").unwrap();
+            }
+        }
+        text
+    };
+    for lost in ["nan", "NaN", "", "inf", "-Infinity"] {
+        let done = piped(&text(lost), &["--json"]);
+        let error = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{error}");
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!((&said["seeds"], &said["seeds_left_out"]), (&5.into(), &serde_json::json!([5])));
+        assert_eq!(said["sizes_left_out"], serde_json::json!([128]));
+        assert_eq!(said["sizes"], serde_json::json!([4, 8, 16, 32, 64]));
+        assert!(error.contains("lacks a value at one: 5\n"), "{error}");
+        assert!(error.contains("no seed has a value there: L = 128\n"), "{error}");
+    }
+    // Nothing is left of seeds that have other numbers at every size.
+    let mut apart = "seed,depth,value\n".to_owned();
+    for run in 0..60 {
+        writeln!(apart, "{run},{},{run}", 4 << (run / 10)).unwrap();
+    }
+    let done = piped(&apart, &[]);
+    let (text, error) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr));
+    assert!(text.contains("inconclusive: needs at least 4 seeds at every point, has 0"), "{text}");
+    assert!(error.unwrap().ends_with(": 0, 1, 2, 3, 4, 5, 6, 7, … (60 in all)\n"));
+}
+
+/// Of a floor, a depth that one of the two widths lacks is left out, and said.
+#[test]
+fn a_floor_needs_both_widths_at_a_depth() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "floor.csv", &[512, 2048], |l, n| 2.0 / (l * l) + 9.0 / (n * l));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text: Vec<&str> = text.lines().filter(|line| !line.contains(",512,128,")).collect();
+    let done = piped(&text.join("\n"), &["--claim", "falls:2+floor", "--json"]);
+    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(said["sizes_left_out"], serde_json::json!([128]));
+    assert_eq!((&said["seeds"], &said["verdict"]), (&8.into(), &"supported".into()), "{said:#}");
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(error.contains("at both widths: L = 128"), "{error}");
+}
+
+/// Numbers at the ends of what there is end in a verdict or an error, in time.
+#[test]
+fn extreme_numbers_are_judged() {
+    let of = |value: &dyn Fn(i32, u64) -> String, sizes: &[u64]| {
+        let mut text = "seed,depth,value\n".to_owned();
+        for seed in 0..5 {
+            for size in sizes {
+                writeln!(text, "{seed},{size},{}", value(seed, *size)).unwrap();
+            }
+        }
+        text
+    };
+    let powers = [4, 8, 16, 32, 64];
+    let huge: Vec<u64> = (0..6).map(|i| 9_000_000_000_000_000 - i).collect();
+    for (what, text) in [
+        ("zeros", of(&|_, _| "0".to_owned(), &powers)),
+        ("equal", of(&|_, _| "1".to_owned(), &powers)),
+        ("greatest", of(&|_, _| "1.7e308".to_owned(), &powers)),
+        ("least", of(&|seed, _| format!("{}e-323", seed + 1), &powers)),
+        ("steep", of(&|seed, l| format!("{}e-{l}", seed + 1), &powers)),
+        ("signs", of(&|seed, l| format!("{}", (seed - 2) * l as i32), &powers)),
+        ("close sizes", of(&|seed, l| format!("{}", (seed + 1) as f64 / l as f64), &huge)),
+        ("one size", of(&|seed, _| seed.to_string(), &[7])),
+    ] {
+        for claim in ["falls:1", "falls:20", "grows:20", "plateau", "flat"] {
+            let folder = tempfile::tempdir().unwrap();
+            let plot = folder.path().join("plot.svg");
+            let done =
+                piped(&text, &["--json", "--claim", claim, "--plot", plot.to_str().unwrap()]);
+            let error = String::from_utf8_lossy(&done.stderr);
+            assert_eq!(done.status.code(), Some(0), "{what}, {claim}: {error}");
+            let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+            assert!(
+                ["supported", "contradicted", "inconclusive"].iter().any(|v| said["verdict"] == *v)
+            );
+            let svg = std::fs::read_to_string(&plot).unwrap();
+            assert!(roxmltree::Document::parse(&svg).is_ok(), "{what}, {claim}: {svg}");
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{what}, {claim}: {svg}");
         }
     }
-    let done = piped(&text, &["--json"]);
-    assert!(done.status.success());
-    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert_eq!((&said["seeds"], &said["left_out"]), (&5.into(), &serde_json::json!([5])));
-    assert!(String::from_utf8_lossy(&done.stderr).contains("seeds 5 lack"));
+}
+
+/// examples/errors.csv is made up by this formula, 2/L² (1 + 1/L) + 16/(nL), with seeds that differ by
+/// 5 % together and 2 % apart; `NFD_UPDATE=1` writes it anew.
+#[test]
+fn the_example_is_made_up_by_its_formula() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/errors.csv");
+    let mut text = "run,seed,depth,width,value\n".to_owned();
+    for seed in 0..8 {
+        let mut noise = Philox::stream(seed, 13);
+        // Of variance 1.
+        let mut random = || (noise.random::<f64>() - 0.5) * 12_f64.sqrt();
+        let common = 0.05 * random();
+        for width in [512, 2048] {
+            for depth in [4, 8, 16, 32, 64, 128] {
+                let (n, l) = (f64::from(width), f64::from(depth));
+                let law = 2.0 / (l * l) * (1.0 + 1.0 / l) + 16.0 / (n * l);
+                let value = law * (1.0 + common + 0.02 * random());
+                writeln!(text, "made-up,{seed},{depth},{width},{value:.5e}").unwrap();
+            }
+        }
+    }
+    if std::env::var_os("NFD_UPDATE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
 /// The curve of a run's claim, written into such a file, gets the run's own numbers.

@@ -49,6 +49,20 @@ fn the_example_of_judge_prints_what_stands_there() {
     assert_eq!(said.lines().next(), lines.next(), "{said}");
 }
 
+/// What `nfd judge` prints is what the README says it does.
+#[test]
+fn the_example_of_judge_prints_what_it_says() {
+    let (_, section) = README.split_once("\n    nfd judge ").unwrap();
+    let (command, after) = section.split_once("\n\n").unwrap();
+    let printed = after.lines().map_while(|line| line.strip_prefix("    "));
+    let mut arguments = vec!["judge"];
+    arguments.extend(command.split(' '));
+    let done = nfd(&arguments);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(said.lines().collect::<Vec<_>>(), printed.collect::<Vec<_>>());
+}
+
 /// Every field of the README's table is known to the parser: an unknown one would be refused.
 #[test]
 fn fields_of_the_table_exist() {
