@@ -38,17 +38,6 @@ fn the_two_commands_are_there_and_the_first_runs() {
     assert!(README.contains(&format!("{} networks of widths 2048 and 8192", tasks.len())));
 }
 
-/// The command on anybody's curve prints what the README shows of it.
-#[test]
-fn the_example_of_judge_prints_what_stands_there() {
-    let (_, section) = README.split_once("The same inference reads").unwrap();
-    let mut lines = section.lines().filter_map(|line| line.strip_prefix("    "));
-    let command = lines.next().unwrap().strip_prefix("nfd ").unwrap();
-    let done = nfd(&command.split(' ').collect::<Vec<_>>());
-    let said = String::from_utf8(done.stdout).unwrap();
-    assert_eq!(said.lines().next(), lines.next(), "{said}");
-}
-
 /// What `nfd judge` prints is what the README says it does.
 #[test]
 fn the_example_of_judge_prints_what_it_says() {
