@@ -267,7 +267,8 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
         }
         Rule::Stays => {
             let words = match (judged.constant, judged.constant_interval) {
-                (Some(c), Some([a, b])) if low <= 0.0 && high < LEVEL => format!(
+                // What grows tends to nothing.
+                (Some(c), Some([a, b])) if low <= 0.0 && (0.0..LEVEL).contains(&high) => format!(
                     "goes like {} at the largest {size}; tends to {} [{}, {}]",
                     power(size, value, ends),
                     measured(c),
