@@ -229,3 +229,25 @@ fn growing() -> Vec<Law> {
         power("log L", 0.0, |x| x.ln(), slow),
     ]
 }
+
+/// Laws that were written down after every choice in src/stats had been made, and before they were run.
+pub fn unseen() -> Vec<Law> {
+    let large: Claims = &[(falls(1.0), False), (STAYS, True)];
+    vec![
+        power("1/(L + 30)", 1.0, |x| 1.0 / (x + 30.0), ONE),
+        power("1/(L + 60)", 1.0, |x| 1.0 / (x + 60.0), ONE),
+        power("L^-1 (1 + 10/L)", 1.0, |x| (1.0 + 10.0 / x) / x, ONE),
+        power("L^-1 + 30 L^-2", 1.0, |x| 1.0 / x + 30.0 / (x * x), ONE),
+        power("L^-1 (1 − 8/L^2)", 1.0, |x| (1.0 - 8.0 / (x * x)) / x, ONE),
+        power("(L + 10)^-1.5", 1.5, |x| (x + 10.0).powf(-1.5), ONE_NOT_TWO),
+        power("L^-1.2 (1 + 6/L)", 1.2, |x| x.powf(-1.2) * (1.0 + 6.0 / x), ONE_NOT_TWO),
+        power("L^-0.85", 0.85, |x| x.powf(-0.85), NOT_ONE),
+        power("L^-0.7 (1 + 12/L)", 0.7, |x| x.powf(-0.7) * (1.0 + 12.0 / x), NOT_ONE),
+        power("(L + 10)^-0.8", 0.8, |x| (x + 10.0).powf(-0.8), NOT_ONE),
+        beside("L^-1 (1 + 10/L) + 20 %", 0.2, |x| (1.0 + 10.0 / x) / x, large),
+        beside("L^-1.5 + 15 %", 0.15, |x| x.powf(-1.5), large),
+        beside("L^-3 + 15 %", 0.15, |x| x.powi(-3), large),
+        tends("1 + 8/L", 1.0, |x| 1.0 + 8.0 / x, &[(STAYS, True), (FLAT, True)]),
+        tends("L/(L + 30)", 1.0, |x| x / (x + 30.0), &[(STAYS, True)]),
+    ]
+}

@@ -9,6 +9,15 @@ use nfd::stats::verdict::{Judgement, Rule, Verdict, judge};
 use super::ensembles::Design;
 use super::laws::{Law, Sentence};
 
+/// How many ensembles are made, of which noise, and what an interval misses with.
+#[derive(Clone, Copy)]
+pub struct Ensembles {
+    pub count: usize,
+    /// The key of the noise.
+    pub key: u64,
+    pub alpha: f64,
+}
+
 /// One claim of one law in one design.
 #[derive(Clone)]
 pub struct Cell {
@@ -74,15 +83,16 @@ fn holds(law: &Law, rule: Rule, found: &Judgement) -> Option<bool> {
 }
 
 /// Cells by law and claim, of one design. All laws get the same errors.
-fn judged(laws: &[Law], design: &Design, ensembles: usize, alpha: f64) -> Vec<Vec<Cell>> {
+fn judged(laws: &[Law], design: &Design, ensembles: Ensembles) -> Vec<Vec<Cell>> {
     let (verdicts, printed, held) = ([0; 3], 0, 0);
-    let cell = Cell { design: design.clone(), ensembles, verdicts, printed, held };
+    let Ensembles { count, key, alpha } = ensembles;
+    let cell = Cell { design: design.clone(), ensembles: count, verdicts, printed, held };
     let mut cells: Vec<Vec<Cell>> =
         laws.iter().map(|law| vec![cell.clone(); law.claims.len()]).collect();
     let values: Vec<Vec<f64>> =
         laws.iter().map(|law| law.values(&design.sizes, design.reference)).collect();
-    for trial in 0..ensembles as u64 {
-        let factors = design.factors(&mut Philox::stream(77, trial));
+    for trial in 0..count as u64 {
+        let factors = design.factors(&mut Philox::stream(key, trial));
         for ((law, values), cells) in laws.iter().zip(&values).zip(&mut cells) {
             let curve = design.ensemble(values, &factors);
             for (cell, (rule, _)) in cells.iter_mut().zip(&law.claims) {
@@ -99,13 +109,8 @@ fn judged(laws: &[Law], design: &Design, ensembles: usize, alpha: f64) -> Vec<Ve
     cells
 }
 
-/// Cells by law, claim and design, by intervals that miss with probability `alpha`.
-pub fn tally(
-    laws: &[Law],
-    designs: &[Design],
-    ensembles: usize,
-    alpha: f64,
-) -> Vec<Vec<Vec<Cell>>> {
+/// Cells by law, claim and design.
+pub fn tally(laws: &[Law], designs: &[Design], ensembles: Ensembles) -> Vec<Vec<Vec<Cell>>> {
     let (next, (send, receive)) = (AtomicUsize::new(0), mpsc::channel());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -115,7 +120,7 @@ pub fn tally(
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(design) = designs.get(at) else { break };
-                    send.send((at, judged(laws, design, ensembles, alpha))).unwrap();
+                    send.send((at, judged(laws, design, ensembles))).unwrap();
                 }
             });
         }

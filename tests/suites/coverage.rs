@@ -9,6 +9,7 @@ use nfd::stats::verdict::{ALPHA, Rule};
 #[allow(dead_code)]
 #[path = "../../benches/verdicts/ensembles.rs"]
 mod ensembles;
+#[allow(dead_code)]
 #[path = "../../benches/verdicts/laws.rs"]
 mod laws;
 #[allow(dead_code)]
@@ -16,7 +17,7 @@ mod laws;
 mod tally;
 
 use ensembles::{Design, Floor, Noise, doubling};
-use tally::tally;
+use tally::{Ensembles, tally};
 
 const ENSEMBLES: usize = 1000;
 
@@ -30,7 +31,8 @@ fn measured(law: &str, rule: Rule, design: &Design, alpha: f64) -> [f64; 3] {
     let mut laws: Vec<_> = laws::laws().into_iter().filter(|known| known.name == law).collect();
     laws[0].claims.retain(|(claim, _)| *claim == rule);
     let sentence = laws[0].claims[0].1;
-    let cells = tally(&laws, std::slice::from_ref(design), ENSEMBLES, alpha);
+    let ensembles = Ensembles { count: ENSEMBLES, key: 77, alpha };
+    let cells = tally(&laws, std::slice::from_ref(design), ensembles);
     let cell = &cells[0][0][0];
     [cell.wrong(sentence), cell.right(sentence), cell.covered().unwrap()].map(|share| 100.0 * share)
 }
