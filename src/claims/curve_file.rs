@@ -14,9 +14,9 @@ pub struct CurveFile {
     values: BTreeMap<[u64; 2], BTreeMap<u64, Entry>>,
 }
 
-/// A value, None of a run that diverged, and its line.
+/// A value, None of a run that diverged, and where its line begins.
 struct Entry {
-    line: u64,
+    start: usize,
     value: Option<f64>,
 }
 
@@ -33,28 +33,36 @@ impl CurveFile {
     ///
     /// # Errors
     /// At a line that does not say one number of one seed.
-    pub fn read(name: &str, file: impl Read) -> Result<CurveFile> {
+    pub fn read(name: &str, mut file: impl Read) -> Result<CurveFile> {
         let fail = |row: Option<u64>, problem: String, help: &str| Error::Data {
             source_name: name.to_owned(),
             row,
             problem,
             help: help.to_owned(),
         };
+        let mut bytes = Vec::new();
+        let readable = "name a CSV file that can be read";
+        file.read_to_end(&mut bytes).map_err(|error| fail(None, error.to_string(), readable))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let row = Some(line_at(before, before.len()));
+            fail(row, "is not UTF-8".to_owned(), "save the file as UTF-8")
+        })?;
+        let text = text.trim_start_matches('\u{feff}').as_bytes();
         let csv_error = |error: csv::Error| {
-            let help = match error.kind() {
-                csv::ErrorKind::Io(_) => "name a CSV file that can be read",
-                csv::ErrorKind::Utf8 { .. } => "save the file as UTF-8",
-                _ => "every line needs as many fields as the header",
+            let row = error.position().map(|at| line_at(text, start_of(text, at)));
+            let problem = match error.kind() {
+                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                    format!("{len} fields, where the header has {expected_len}")
+                }
+                _ => error.to_string(),
             };
-            let row = error.position().map(csv::Position::line);
-            fail(row, error.to_string(), help)
+            fail(row, problem, "every line needs as many fields as the header")
         };
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
         let header = reader.headers().map_err(csv_error)?.clone();
         let of = |wanted: &str| {
-            let is = |(_, name): &(usize, &str)| {
-                name.trim_start_matches('\u{feff}').trim_matches('"').eq_ignore_ascii_case(wanted)
-            };
+            let is = |(_, name): &(usize, &str)| name.eq_ignore_ascii_case(wanted);
             let mut columns = header.iter().enumerate().filter(is).map(|(column, _)| column);
             match (columns.next(), columns.next()) {
                 (_, Some(_)) => {
@@ -83,10 +91,10 @@ impl CurveFile {
         let mut file = CurveFile { name: name.to_owned(), has, values: BTreeMap::new() };
         for record in reader.records() {
             let record = record.map_err(csv_error)?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let start = record.position().map_or(0, |at| start_of(text, at));
             let wrong = |column: usize, what: &str| {
                 let problem = format!("{}: '{}' is not {what}", &header[column], &record[column]);
-                fail(Some(line), problem, "mend or remove the line")
+                fail(Some(line_at(text, start)), problem, "mend or remove the line")
             };
             let number = whole(&record[seed]).ok_or_else(|| wrong(seed, "a whole number"))?;
             let value = match &record[value] {
@@ -99,13 +107,13 @@ impl CurveFile {
                 let read = whole(&record[column]).filter(|size| *size > 0);
                 *size = read.ok_or_else(|| wrong(column, "a whole number above 0"))?;
             }
-            let entry = Entry { line, value: value.filter(|value| value.is_finite()) };
+            let entry = Entry { start, value: value.filter(|value| value.is_finite()) };
             if let Some(other) = file.values.entry(place).or_default().insert(number, entry) {
-                let other = other.line;
+                let other = line_at(text, other.start);
                 let problem =
                     format!("seed {number} has a value of these sizes on line {other} too");
                 return Err(fail(
-                    Some(line),
+                    Some(line_at(text, start)),
                     problem,
                     "give one value a seed and size, as their mean",
                 ));
@@ -133,6 +141,18 @@ impl CurveFile {
     pub fn value(&self, place: [u64; 2], seed: u64) -> Option<f64> {
         self.values.get(&place)?.get(&seed)?.value
     }
+}
+
+/// Where a record begins: behind the line ends at its position, which are those of the record before and
+/// of empty lines.
+fn start_of(text: &[u8], position: &csv::Position) -> usize {
+    let at = (position.byte() as usize).min(text.len());
+    at + text[at..].iter().take_while(|byte| b"\r\n".contains(byte)).count()
+}
+
+/// The line of the byte at a place, from 1.
+fn line_at(text: &[u8], place: usize) -> u64 {
+    1 + text[..place].iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// A whole number, also one that is written as 4.0, as by a program that keeps a column in floats.

@@ -85,6 +85,10 @@ fn weights(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<[Vec<
     // Columns differ by powers of x: normalised before they are inverted.
     let norms: Vec<f64> = design.column_iter().map(|column| column.norm()).collect();
     design.column_iter_mut().zip(&norms).for_each(|(mut column, norm)| column /= *norm);
+    // A value of 1e-310 or a power that underflows: there is no end to inverting what is not finite.
+    if design.iter().any(|entry| !entry.is_finite()) {
+        return None;
+    }
     let inverse = design.pseudo_inverse(1e-14).ok()?;
     let weight = |i: usize, j: usize| match i.checked_sub(first) {
         Some(row) if j < columns => inverse[(j, row)] / norms[j] / values[i],
