@@ -276,7 +276,10 @@ fn strong_errors_fall_with_width() {
         let ends = claim["ci95"].as_array().unwrap();
         let (low, high) = (ends[0].as_f64().unwrap(), ends[1].as_f64().unwrap());
         assert!(low <= 1.05 && 0.95 <= high, "{}: [{low}, {high}]", claim["id"]);
-        assert!(high - low < 1.0, "{}: says nothing: {low} {high}", claim["id"]);
+        // Over the whole range: 1, and 0.04 that 1/n_ref adds; two errors of some 15 % move it by 0.06.
+        let value = |i: usize| claim["curve"][i]["value"].as_f64().unwrap();
+        let slope = (value(0) / value(5)).ln() / 32_f64.ln();
+        assert!((slope - 1.04).abs() <= 0.25, "{}: {slope}", claim["id"]);
     }
 }
 
