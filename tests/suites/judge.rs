@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::common::results::{nfd, rows, run_job};
 use nfd::rng::philox::Philox;
@@ -144,15 +145,18 @@ fn keys_plots_and_words() {
     let done = nfd(&["judge", path.to_str().unwrap(), "--of", "3"]);
     assert!(String::from_utf8(done.stdout).unwrap().contains("one of 3 that hold together"));
 
-    // The points, the errors of their means, the curve and its band are what is drawn.
-    let marks = |svg: &str, class: &str| svg.matches(class).count();
-    assert!(marks(&svg, "<path") >= 3, "{svg}");
+    // Six points, the fit and its band; a point and a line of the legend.
+    let marks = |svg: &str, of: &str| svg.matches(&format!("class=\"{of}\"")).count();
+    assert_eq!(["open", "curve", "band"].map(|of| marks(&svg, of)), [7, 2, 1], "{svg}");
+    // Its bars are smaller than the points: errors are read in their titles.
+    assert_eq!(svg.matches(" ± ").count(), 6, "{svg}");
     // What is not positive is drawn too, on a linear axis.
     let signed = file(folder.path(), "signed.csv", &[512], |l, _| 1.0 - 8.0 / l);
     let said = judged(&signed, &["--plot", plot.to_str().unwrap()]);
     assert_eq!(said["verdict"], "inconclusive");
-    let hidden = std::fs::read_to_string(&plot).unwrap();
-    assert!(roxmltree::Document::parse(&hidden).is_ok() && hidden != svg);
+    let signed = std::fs::read_to_string(&plot).unwrap();
+    assert!(roxmltree::Document::parse(&signed).is_ok());
+    assert_eq!((marks(&signed, "open"), marks(&signed, "band")), (7, 0), "{signed}");
 
     // A plot that cannot be written is an error, and leaves nothing.
     let nowhere = folder.path().join("nowhere/curve.svg");
@@ -175,6 +179,15 @@ fn piped(text: &str, arguments: &[&str]) -> Output {
         .unwrap();
     // One that refuses its arguments may be gone before it reads.
     let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
+    // Its answers are shorter than a pipe is long.
+    let end = Instant::now() + Duration::from_secs(120);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("no end with {arguments:?} of {text}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
     child.wait_with_output().unwrap()
 }
 
@@ -370,39 +383,78 @@ fn the_example_is_made_up_by_its_formula() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
-/// The curve of a run's claim, written into such a file, gets the run's own numbers.
+/// The curves of a run's claims, written into such files, get the run's own numbers.
 #[test]
 fn a_run_and_its_file_agree() {
     let small = ["--set", "ensemble.seeds=6", "--set", "ensemble.widths=[64,256]"];
     let (_parent, run) = run_job("jobs/toy-small.json", &small);
-    let mut text = "seed,width,depth,value\n".to_owned();
-    for row in rows(&run) {
-        if (row.observable.as_str(), row.closure.as_str(), row.step)
-            == ("coupling.forward.layer", "exact", 1)
-        {
-            writeln!(text, "{},{},{},{}", row.seed, row.width, row.depth, row.value).unwrap();
-        }
-    }
+    let rows = rows(&run);
     let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();
-    let claims = summary["claims"].as_array().unwrap();
-    let claim = claims
-        .iter()
-        .find(|claim| {
-            claim["observable"] == "coupling.forward.layer"
-                && (claim["closure"] == "exact" && claim["step"] == 1)
-        })
-        .unwrap();
-    let of = claim["simultaneous"].as_u64().unwrap_or(1).to_string();
-    let done = piped(&text, &["--json", "--claim", "falls:2+floor", "--of", &of]);
-    let said: Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert_eq!(said["verdict"], claim["verdict"], "{said:#}");
-    let number = |of: &Value| of.as_f64().unwrap();
-    for (a, b) in [
-        (&said["exponent"], &claim["exponent"]),
-        (&said["ci95"][0], &claim["ci95"][0]),
-        (&said["ci95"][1], &claim["ci95"][1]),
-    ] {
-        assert!((number(a) - number(b)).abs() <= 1e-9 * number(b).abs(), "{a} {b}");
+    let mut compared = std::collections::BTreeMap::new();
+    for claim in summary["claims"].as_array().unwrap() {
+        let text = |key: &str| claim[key].as_str().unwrap();
+        let expected = claim["expected"].as_f64().unwrap_or(1.0);
+        let floor = if claim["extrapolated_with"].is_null() { "" } else { "+floor" };
+        let words = match text("family") {
+            "falls" => format!("falls:{expected}{floor}"),
+            "growth" => format!("grows:{expected}{floor}"),
+            "stays" => format!("plateau{floor}"),
+            _ => continue,
+        };
+        // Rows of the claim; the weak error is formed from several of a network.
+        let of = rows.iter().filter(|row| {
+            (row.observable.as_str(), row.closure.as_str()) == (text("observable"), text("closure"))
+                && claim["step"] == row.step
+                && claim["depth_time"].as_f64() == row.depth_time
+                && (!floor.is_empty() || claim["held"] == row.width)
+        });
+        let mut lines = "depth,width,seed,value\n".to_owned();
+        for row in of {
+            writeln!(lines, "{},{},{},{}", row.depth, row.width, row.seed, row.value).unwrap();
+        }
+        if text("axis") != "depth" || lines.lines().count() < 5 * 6 {
+            continue;
+        }
+        let simultaneous = claim["simultaneous"].as_u64().unwrap_or(1).to_string();
+        let done = piped(&lines, &["--json", "--claim", &words, "--of", &simultaneous]);
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        for key in ["verdict", "reason", "next", "seeds"] {
+            assert_eq!(said[key], claim[key], "{}: {said:#}", claim["id"]);
+        }
+        let curve = claim["curve"].as_array().unwrap();
+        let column = |key: &str| curve.iter().map(|point| point[key].clone()).collect::<Value>();
+        for (a, b) in [
+            (&said["exponent"], &claim["exponent"]),
+            (&said["ci95"], &claim["ci95"]),
+            (&said["plateau"], &claim["plateau"]),
+            (&said["plateau_ci95"], &claim["plateau_ci95"]),
+            (&said["plateau_upper"], &claim["plateau_upper"]),
+            (&said["sizes"], &column("x")),
+            (&said["values"], &column("value")),
+            (&said["standard_errors"], &column("standard_error")),
+            (&said["local_exponents"], &claim["local_exponents"]),
+        ] {
+            agree(a, b, &claim["id"]);
+        }
+        *compared.entry(words).or_insert(0) += 1;
+    }
+    let of = |part: &str| compared.keys().filter(|words| words.contains(part)).count();
+    assert!(of("falls") > 0 && of("+floor") > 0 && of("plateau") > 0, "{compared:?}");
+    assert!(compared.values().sum::<u32>() >= 10, "{compared:?}");
+}
+
+/// The same numbers to 1e-9 of themselves, one or several.
+fn agree(a: &Value, b: &Value, of: &Value) {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => {
+            assert_eq!(a.len(), b.len(), "{of}");
+            a.iter().zip(b).for_each(|(a, b)| agree(a, b, of));
+        }
+        (Value::Null, Value::Null) => {}
+        _ => {
+            let [a, b] = [a, b].map(|number| number.as_f64().unwrap());
+            assert!((a - b).abs() <= 1e-9 * b.abs(), "{of}: {a} {b}");
+        }
     }
 }
