@@ -41,8 +41,10 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
     }
     let together = claims.iter().find_map(|claim| claim.simultaneous);
     if let Some(number) = together.filter(|number| *number > 1) {
-        paragraphs
-            .push(format!("The intervals of the {number} primary claims hold together with 95 %."));
+        paragraphs.push(format!(
+            "The intervals of the {number} primary claims are made to hold together with 95 %, \
+                 where the fitted laws hold."
+        ));
     }
     paragraphs
 }

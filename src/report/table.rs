@@ -38,15 +38,18 @@ pub fn summary(claims: &[Claim]) -> String {
             format!("{number} {}", verdict.name())
         };
         let tally = Verdict::ALL.map(of).join(", ");
-        let number = count(others.len() as u64, "claim");
-        let _ = writeln!(out, "beside these {number}, in report.html and summary.json: {tally}\n");
+        let number = count(others.len() as u64, "further claim");
+        let _ = writeln!(out, "{number} in report.html and summary.json: {tally}\n");
     }
     out
 }
 
 fn end(claim: &Claim, point: Option<&Point>) -> String {
-    let symbol = claim.axis.symbol();
-    point.map(|p| format!("{} at {symbol} = {}", measured(p.value), p.x)).unwrap_or_default()
+    let at = |p: &Point| match claim.held {
+        Some(_) => format!("{} = {}", claim.axis.symbol(), p.x),
+        None => format!("n = {}, L = {}", p.width, p.depth),
+    };
+    point.map(|p| format!("{} at {}", measured(p.value), at(p))).unwrap_or_default()
 }
 
 /// Columns as wide as their widest entry.

@@ -124,8 +124,9 @@ fn gap(results: &Results, closure: Closure) -> Option<Vec<String>> {
     let (one, other) = (of_gap(narrower)?, of_gap(width)?);
     let share = at(width, Exact, Observable::OutputMovement).map(|moved| {
         format!(
-            "; at n = {width} this is {} % of f’s own movement in mean square",
-            measured(100.0 * other / moved)
+            "; at n = {width} this is {} % of f’s own movement in mean square, {} % in amplitude",
+            measured(100.0 * other / moved),
+            measured(100.0 * (other / moved).sqrt())
         )
     });
     let mut sentences = vec![format!(
@@ -174,8 +175,8 @@ fn rate_matched(results: &Results, claim: &Claim, gap: f64) -> Vec<String> {
     }
     let mut sentences = vec![format!(
         "With f’s movement under {} times {factor:.2}, the factor that fits best, the gap at n = \
-         {width} is {} instead of {}: what the factor removes is a difference of speed, what is left one \
-         of direction.",
+         {width} is {} instead of {}: the factor takes away what differs in speed, and what is left differs \
+         in direction or is noise of this width.",
         claim.closure.name(),
         measured(left),
         measured(gap)
@@ -203,16 +204,18 @@ fn rate_matched(results: &Results, claim: &Claim, gap: f64) -> Vec<String> {
 fn coupling_sentence(results: &Results) -> Option<String> {
     let layer = supported(results, Observable::ForwardCoupling, Exact)?;
     let mut words = format!(
-        "Per layer the forward coupling falls like 1/L² in mean square, as arXiv 2512.21075 says \
-         (k = {})",
+        "Per layer the forward coupling falls at least like 1/L² in mean square (k = {}); the abstract \
+         of arXiv 2512.21075 says O(1/L²)",
         layer.step
     );
     match supported(results, Observable::ForwardCouplingAccumulated, Exact) {
         None => words.push('.'),
         Some(_) => words.push_str(
-            "; summed over layers it does not vanish, because its parts add up along g. The \
-             abstract of version 1 calls gradient independence valid again at infinite depth, that of \
-             version 3 the accumulated coupling negligible; we have not seen the proofs.",
+            ". Summed over layers it does not vanish: in the linear case, which is solved, its parts \
+             add up along g. The abstract of version 1 calls gradient independence valid again at \
+             infinite depth, that of version 3 the accumulated coupling negligible; whether they \
+             mean the limit of gia or that of exact the abstracts do not tell, and we have not seen the \
+             proofs.",
         ),
     }
     Some(words)

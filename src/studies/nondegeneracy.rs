@@ -64,8 +64,8 @@ fn falls(results: &Results) -> Vec<String> {
         (values.len() > 1).then(|| {
             format!(
                 "The smallest eigenvalue of {what} halfway is {} over the first k + 1 passes, k = 0, 1, … \
-                 ({}, n = {width}, L = {depth}): see it against the step before it is called \
-                 nondegenerate.",
+                 ({}, n = {width}, L = {depth}): what does not vanish with n may still be \
+                 nothing to a later step.",
                 values.join(", "),
                 ensemble.closures[0].name()
             )

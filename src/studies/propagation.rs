@@ -33,8 +33,8 @@ pub const DESIGN: Design = Design {
     findings: |_| Vec::new(),
 };
 
-const H_LAW: &str = "mean-square error of h_L at initialisation is a/n + b/L²";
-const G_LAW: &str = "mean-square error of g_0 at initialisation is a/n + b/L";
+const H_LAW: &str = "mean-square error of h_L at initialisation is at most of order 1/n + 1/L²";
+const G_LAW: &str = "mean-square error of g_0 at initialisation is at most of order 1/n + 1/L";
 const OF_H: DepthError = DepthError { exponent: 2.0, aligned: true };
 const OF_G: DepthError = DepthError { exponent: 1.0, aligned: false };
 

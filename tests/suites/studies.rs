@@ -223,7 +223,7 @@ fn anatomy() {
         "do not give the network’s f at large depth: mean-square gap",
         "% of f’s own movement in mean square",
         "the factor that fits best",
-        "summed over layers it does not vanish",
+        "Summed over layers it does not vanish",
         "we have not seen the proofs",
     ] {
         assert!(found.contains(words), "{words}: {found}");
