@@ -3,6 +3,7 @@
 
 use nalgebra::DMatrix;
 
+use super::responses::ResponseFunctions;
 use super::{Covariances, Probe, Update};
 use crate::model::Rates;
 
@@ -32,6 +33,11 @@ impl Queries {
         self.layers[index].last()
     }
 
+    /// The queries of layer − 1 = `index`, pass by pass, r×P each with the rank r of its pass.
+    pub fn of(&self, index: usize) -> &[DMatrix<f64>] {
+        &self.layers[index]
+    }
+
     /// n^{-1} times the inner products of all queries of layer − 1 = `index`, columns ordered by
     /// step, then sample; None where there is no such layer.
     pub fn covariance(&self, index: usize, width: usize) -> Option<DMatrix<f64>> {
@@ -43,15 +49,22 @@ impl Queries {
     }
 }
 
-/// Covariances of all queries so far, `(forward, backward)`, at the probed layers.
+/// Covariances of all queries so far and, where they were followed, the responses of their answers, both
+/// `(forward, backward)`, at the probed layers.
 pub fn covariances(
     probe: &Probe,
     (forward, backward): (&Queries, &Queries),
+    responses: Option<(&ResponseFunctions, &ResponseFunctions)>,
     width: usize,
 ) -> Vec<Covariances> {
-    let at = |&layer: &usize| Covariances {
-        features: forward.covariance(layer, width),
-        gradients: layer.checked_sub(1).and_then(|index| backward.covariance(index, width)),
+    let at = |&layer: &usize| {
+        let below = layer.checked_sub(1);
+        Covariances {
+            features: forward.covariance(layer, width),
+            gradients: below.and_then(|index| backward.covariance(index, width)),
+            forward_response: responses.zip(below).and_then(|((a, _), index)| a.all(index)),
+            backward_response: responses.and_then(|(_, b)| b.all(layer)),
+        }
     };
     probe.layers.iter().map(at).collect()
 }

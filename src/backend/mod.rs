@@ -22,6 +22,7 @@ mod matrix;
 pub mod plain;
 pub mod real;
 pub(crate) mod record;
+mod responses;
 pub mod vectors;
 
 use nalgebra::DMatrix;
@@ -194,9 +195,12 @@ pub struct BackwardSweep {
     pub nonfinite: Option<usize>,
 }
 
-/// Empirical covariances over all steps and samples seen, at one layer: the entry of columns
-/// (step k, sample p) and (step k', sample p') is at (kP+p, k'P+p').
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Empirical covariances over all steps and samples seen, and responses of answers to queries, at one
+/// layer: the entry of columns (step k, sample p) and (step k', sample p') is at (kP+p, k'P+p').
+///
+/// m is the branch multiplier, m² = T/L in depth-μP; g is δ when O > 1. Responses are those of the
+/// initial weights: while weights decay, h and g have them times the share that is left.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Covariances {
     /// The covariance n^{-1} φ(h_l)ᵀφ(h_l); None at l = L, which no layer reads.
     #[serde(with = "matrix")]
@@ -204,6 +208,16 @@ pub struct Covariances {
     /// The covariance n^{-1} g_lᵀ g_l; None at l = 0.
     #[serde(with = "matrix")]
     pub gradients: Option<DMatrix<f64>>,
+    /// A, what the forward answers of layer l owe to its backward queries: m² Σ A g_l over the samples of
+    /// earlier passes is their part of h_l. 0 for pairs that are not k' < k; None at l = 0, in the dense
+    /// engine and on a device.
+    #[serde(with = "matrix")]
+    pub forward_response: Option<DMatrix<f64>>,
+    /// B, what the backward answers of layer l + 1 owe to its forward queries: φ'(h_l) m² Σ B φ(h_l) over the
+    /// samples of passes so far is their part of g_l. 0 for pairs that are not k' ≤ k; None at l = L, in
+    /// the dense engine and on a device.
+    #[serde(with = "matrix")]
+    pub backward_response: Option<DMatrix<f64>>,
 }
 
 /// A set of samples that is evaluated without being trained on.

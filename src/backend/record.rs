@@ -67,6 +67,7 @@ impl<T: Real> Recorder<T> {
         let at = |(i, &layer): (usize, &usize)| Covariances {
             features: (layer < depth).then(|| self.feature_history.covariance(i, width)),
             gradients: (layer > 0).then(|| self.gradient_history.covariance(i, width)),
+            ..Covariances::default()
         };
         self.probe.layers.iter().enumerate().map(at).collect()
     }

@@ -13,8 +13,8 @@ use crate::job::measure_again;
 pub struct Arguments {
     /// The run directory to report on.
     directory: PathBuf,
-    /// Write order_parameters.npz too: covariances over depth time, steps and samples, tangent
-    /// kernel, alignment, movement.
+    /// Write order_parameters.npz too: covariances and responses over depth time, steps and
+    /// samples, tangent kernel, alignment, movement.
     #[arg(long)]
     order_parameters: bool,
 }

@@ -2,15 +2,21 @@
 //!
 //! ```text
 //! C_phi, C_g   (kind, depth time, step, step', sample, sample')   n^{-1} φ(h)ᵀφ(h) and n^{-1} gᵀg
+//! A, B         (kind, depth time, step, step', sample, sample')   responses of h to g and of g to φ(h)
 //! kernel       (kind, step, sample, sample')                      K, with df = −η K χ
 //! alignment    (kind, step)                                       yᵀ K y / (‖K‖ ‖y‖²)
 //! movement_own, movement_total                                    as in results.csv
 //! ```
 //!
+//! A layer has m² Σ A g of earlier steps in its h, and φ'(h) m² Σ B φ(h) of steps so far in its g, because W
+//! answers both ways: m is the branch multiplier, m² = T/L in depth-μP, so that A and B tend to limits
+//! as n and L grow. Where queries repeat one another (g at the end of the horizon, while V is frozen) they
+//! share a response alike; one that is new by a share ρ of itself has it known to n^{-1/2}/ρ.
+//!
 //! A kind is all of a task but its seed. Each is a mean over seeds, with `<name>_error` its standard
-//! error. NaN where nothing was recorded: C of minibatches or of more than 128 columns, φ(h) at the
-//! end of the horizon and g at its beginning; the kernel of `gia`, whose gradients are not those of f,
-//! of several outputs, and on a GPU.
+//! error. NaN where nothing was recorded: C, A and B of minibatches or of more than 128 columns, φ(h) and B
+//! at the end of the horizon, g and A at its beginning; A and B of dense networks and on a GPU; the kernel
+//! of `gia`, whose gradients are not those of f, of several outputs, and on a GPU.
 
 use std::collections::BTreeMap;
 
@@ -51,8 +57,8 @@ impl Shapes {
         let Shapes { times, passes, steps, samples } = self;
         let (d, k, r, p) = (times.len(), *passes, steps.len(), *samples);
         match name {
-            "C_phi" | "C_g" if has_covariances => vec![d, k, k, p, p],
-            "C_phi" | "C_g" => vec![d, 0, 0, 0, 0],
+            "C_phi" | "C_g" | "A" | "B" if has_covariances => vec![d, k, k, p, p],
+            "C_phi" | "C_g" | "A" | "B" => vec![d, 0, 0, 0, 0],
             "kernel" => vec![r, p, p],
             "movement_total" => vec![d, r],
             _ => vec![r],
@@ -60,7 +66,8 @@ impl Shapes {
     }
 }
 
-const NAMES: [&str; 6] = ["C_phi", "C_g", "kernel", "alignment", "movement_own", "movement_total"];
+const NAMES: [&str; 8] =
+    ["C_phi", "C_g", "A", "B", "kernel", "alignment", "movement_own", "movement_total"];
 
 /// The file of all `kinds`, whose finished runs `load` gives, seed by seed.
 ///
@@ -146,7 +153,12 @@ fn arrays(
     let (steps, samples, passes) = (shapes.steps.len(), shapes.samples, shapes.passes);
     let covariances = run.covariances.as_deref().unwrap_or_default();
     for (d, (_, at)) in common(experiment, kind.depth, covariances).enumerate() {
-        for (name, matrix) in [("C_phi", &at.features), ("C_g", &at.gradients)] {
+        for (name, matrix) in [
+            ("C_phi", &at.features),
+            ("C_g", &at.gradients),
+            ("A", &at.forward_response),
+            ("B", &at.backward_response),
+        ] {
             let Some(matrix) = matrix else { continue };
             // A diverged run has fewer passes.
             for (row, column) in

@@ -139,6 +139,12 @@ impl Manifest {
         files::replace(files, directory, NAME, &self.encode()?)
     }
 
+    /// Whether its experiment has a closure of this name.
+    fn names_closure(&self, name: &str) -> bool {
+        let closures = self.experiment["ensemble"]["closures"].as_array();
+        closures.is_some_and(|closures| closures.iter().any(|closure| closure == name))
+    }
+
     /// What an experiment that leaves engine, backend, precision or noise grid open takes over.
     pub fn settled(&self) -> Settled {
         Settled {
@@ -212,6 +218,11 @@ pub fn read(directory: &Path) -> Result<Option<Manifest>> {
     text.replace_range(at..at + BLANK.len(), BLANK);
     let right = format!("{:016x}", xxh3_64(text.as_bytes()));
     match manifest {
+        Ok(manifest) if written == right && manifest.names_closure("nfd") => Err(refuse(
+            "it holds closure `nfd`, which is now named `fresh`: it drops the equal-time part of the \
+             backward response alone, and is not the limit of arXiv 2512.21075, as its name said",
+            "use the version that wrote it, or run its experiment with `fresh` into another --output",
+        )),
         Ok(manifest) if written == right => Ok(Some(manifest)),
         Err(error) if written == right => {
             let problem = format!("its manifest.json is of another version of nfd ({error})");

@@ -107,9 +107,9 @@ fn exact_is_the_dense_network_pathwise_after_convergence() {
     assert!(gap <= 1e-8, "{gap:e}");
 }
 
-/// The same check sees a closure that is not the network: decoupled backward weights.
+/// The same check sees a closure that is not the network: backward answers that know earlier steps only.
 #[test]
-fn pathwise_identity_fails_for_nfd() {
+fn pathwise_identity_fails_for_fresh() {
     let train = with_duplicate(1);
     let network =
         network(Parametrization::DepthMup, Activation::Tanh, Closure::Fresh, (96, 3), &train);
@@ -163,7 +163,7 @@ fn columns_without_news_are_dropped() {
             let forward = run.forward(k, &all(&train), true);
             let backward =
                 run.backward(k, &chi(&forward.f, &train), Some(&descent(rates(0.5, HIDDEN))));
-            // The duplicate brings no column at step 0. Later it may, in gia or nfd no less than in
+            // The duplicate brings no column at step 0. Later it may, in gia or fresh no less than in
             // exact: never, because its h and g are those of the first sample.
             assert_eq!(forward.ranks[0], 2, "layer 1 reads an input that never changes");
             assert_eq!(*backward.ranks.last().unwrap(), 1, "layer L is asked about V only");

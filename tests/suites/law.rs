@@ -122,13 +122,13 @@ fn conditional_and_dense_have_one_law_for_exact_and_gia() {
     let dense_gia = ensemble(Closure::Gia, true, 100_000);
     let conditional_exact = ensemble(Closure::Exact, false, 200_000);
     let conditional_gia = ensemble(Closure::Gia, false, 300_000);
-    let conditional_nfd = ensemble(Closure::Fresh, false, 400_000);
+    let conditional_fresh = ensemble(Closure::Fresh, false, 400_000);
     assert_same_law(&conditional_exact, &dense_exact);
     assert_same_law(&conditional_gia, &dense_gia);
-    // Twins: the same-step conditioning left out (nfd for exact), all of it left out (gia for
+    // Twins: the same-step conditioning left out (fresh for exact), all of it left out (gia for
     // exact), and too much of it (exact for gia). Effects in standard deviations of one run.
     for (name, a, b, effect) in [
-        ("nfd for exact", &conditional_nfd, &dense_exact, 0.2),
+        ("fresh for exact", &conditional_fresh, &dense_exact, 0.2),
         ("gia for exact", &conditional_gia, &dense_exact, 0.3),
         ("exact for gia", &conditional_exact, &dense_gia, 0.3),
     ] {

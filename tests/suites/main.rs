@@ -45,6 +45,7 @@ mod plots;
 mod readme;
 mod report;
 mod report_browser;
+mod response_functions;
 mod responses;
 mod resume;
 mod rng;

@@ -15,6 +15,7 @@ use nfd::experiment::Experiment;
 use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::{Task, tasks};
 use nfd::experiment::resolve::resolve;
+use nfd::model::Closure;
 use nfd::observables::order_parameters;
 use zip::ZipArchive;
 
@@ -93,6 +94,50 @@ fn covariances_are_those_of_the_vectors() {
                         let close = (found - expected).abs() <= 1e-6 * expected.abs().max(1.0);
                         assert!(close, "{engine} {kind:?} {d} {k} {l}: {found} {expected}");
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Means over seeds of what was recorded, at the right place: A from its first step and not at the
+/// beginning of the horizon, B not at its end; nothing of gia, and of dense networks no number at all.
+#[test]
+fn responses_are_means_over_seeds() {
+    let closures = r#"ensemble.closures=["exact","gia"]"#;
+    let experiment = |engine: &str| experiment(&[&format!("engine={engine}"), closures]);
+    let mut dense = made(&experiment("dense"));
+    assert!([dense.array("A"), dense.array("B")].concat().iter().all(|x| x.is_nan()));
+
+    let mut made = made(&experiment("conditional"));
+    let (passes, samples, times) = (3, 3, 5);
+    let (a, b) = (made.array("A"), made.array("B"));
+    let length = times * passes * passes * samples * samples;
+    assert_eq!([a.len(), b.len()], [made.kinds.len() * length; 2]);
+    for (i, &kind) in made.kinds.iter().enumerate() {
+        for d in 0..times {
+            for (k, l, p, q) in [(1, 0, 2, 0), (2, 1, 0, 1), (2, 2, 1, 0), (0, 1, 1, 1)] {
+                let at = (((d * passes + k) * passes + l) * samples + p) * samples + q;
+                for (array, forward, missing) in [(&a, true, 0), (&b, false, 4)] {
+                    let found = array[i * length + at];
+                    let what = format!("{kind:?} {forward} {d} {k} {l}: {found}");
+                    if d == missing {
+                        assert!(found.is_nan(), "{what}");
+                        continue;
+                    }
+                    let of = |seed| {
+                        let at =
+                            &made.runs[&Task { seed, ..kind }].covariances.as_ref().unwrap()[d];
+                        let of = if forward { &at.forward_response } else { &at.backward_response };
+                        of.as_ref().unwrap()[(k * samples + p, l * samples + q)]
+                    };
+                    assert_eq!(found, 0.5 * (of(0) + of(1)), "{what}");
+                    // What the first layer of the smaller depth reads never changes, so that its answers
+                    // owe nothing to backward queries.
+                    let first = forward && kind.depth == 4 && d == 1;
+                    let causal = l < k || (l == k && !forward);
+                    let there = kind.closure == Closure::Exact && causal && !first;
+                    assert_eq!(found != 0.0, there, "{what}");
                 }
             }
         }

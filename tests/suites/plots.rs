@@ -16,7 +16,7 @@ use nfd::report::page::plots;
 const INK: [u8; 3] = [0x1d, 0x21, 0x26];
 const MUTED: [u8; 3] = [0x5a, 0x62, 0x6c];
 const WHITE: [u8; 3] = [0xff; 3];
-/// Of exact, nfd and gia.
+/// Of exact, fresh and gia.
 const CLOSURES: [[u8; 3]; 3] = [[0x0a, 0x5e, 0xa8], [0xc2, 0x48, 0x0c], [0x0b, 0x7d, 0x5c]];
 /// Of six depths, ascending.
 const DEPTHS: [[u8; 3]; 6] = [

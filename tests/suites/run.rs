@@ -179,7 +179,7 @@ fn closures_share_one_path() {
         if row.step == 0 && ["closure_gap.f", "closure_gap.h"].contains(&row.observable.as_str()) {
             assert_eq!(row.value, 0.0, "{row:?}");
         }
-        // gia and nfd draw the same backward answers at step 0; they leave out what exact keeps:
+        // gia and fresh draw the same backward answers at step 0; they leave out what exact keeps:
         // O(1/n) of a gradient of order one.
         if row.step == 0 && row.observable == "closure_gap.g" && row.depth_time == Some(0.0) {
             assert!(row.value > 0.0 && row.value < 0.05, "{row:?}");

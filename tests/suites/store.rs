@@ -27,7 +27,11 @@ fn value(i: usize) -> Trajectory {
     let matrix = DMatrix::from_fn(i + 1, i + 1, |r, c| 0.1 + (r * 3 + c) as f64 / 3.0);
     Trajectory {
         passes: vec![],
-        covariances: Some(vec![Covariances { features: Some(matrix), gradients: None }]),
+        covariances: Some(vec![Covariances {
+            features: Some(matrix.clone()),
+            forward_response: Some(matrix),
+            ..Covariances::default()
+        }]),
         diverged: (i == 1).then_some(Divergence { step: 4, layer: Some(300) }),
     }
 }
@@ -269,6 +273,27 @@ fn directories_of_another_program_are_refused() {
     assert_eq!(manifest::read(&path).unwrap().unwrap().numeric_path, "portable");
     assert!(!open(&path, &tiny(1), "avx2", true, files()).unwrap().has(task));
     assert_eq!(manifest::read(&path).unwrap().unwrap().numeric_path, "avx2");
+}
+
+/// A directory of before closure `fresh` had its name says so wherever it is read, and what to do.
+#[test]
+fn a_directory_with_the_old_name_of_a_closure_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    run(&path, &tiny(1), Arc::new(Disk)).unwrap();
+    let mut old = manifest::read(&path).unwrap().unwrap();
+    old.experiment["ensemble"]["closures"] = serde_json::json!(["exact", "nfd"]);
+    old.write(&Disk, &path).unwrap();
+    let entered = open(&path, &tiny(1), "portable", false, Arc::new(Disk)).err();
+    let reported = nfd::job::prepare::reopen(&path).err();
+    for error in [manifest::read(&path).err(), entered, reported] {
+        let error = error.unwrap();
+        assert!(error.is_users());
+        let said = error.to_string();
+        for word in ["run", "`nfd`", "now named `fresh`", "equal-time part", "another --output"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
 }
 
 /// A task is the same in every experiment, and another one as soon as any of its numbers could

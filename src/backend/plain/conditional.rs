@@ -11,6 +11,7 @@ use super::memory::{Answer, Memory};
 use super::record::MatrixRecorder;
 use super::{columns, evaluate_in_parts, finite, mean_square};
 use crate::backend::coefficients::{Queries, covariances, kernel};
+use crate::backend::responses::ResponseFunctions;
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
     Set, Sweeps, Update,
@@ -39,6 +40,8 @@ pub struct Conditional {
     /// Only the last ones once the covariances are no longer followed.
     forward_queries: Queries,
     backward_queries: Queries,
+    forward_responses: ResponseFunctions,
+    backward_responses: ResponseFunctions,
     features: MatrixRecorder,
     gradients: MatrixRecorder,
 }
@@ -54,6 +57,8 @@ impl Conditional {
     ) -> Self {
         let ends = Ends::sample(&*noise, network.width, train.dimension, network.outputs);
         let layer = Memory::new(network.width, network.closure, network.drop_tolerance);
+        let responses =
+            ResponseFunctions::new(network.depth, network.width, network.scales.forward);
         Conditional {
             noise,
             probe,
@@ -68,6 +73,8 @@ impl Conditional {
             passes: 0,
             forward_queries: Queries::new(network.depth),
             backward_queries: Queries::new(network.depth),
+            forward_responses: responses.clone(),
+            backward_responses: responses,
             features: MatrixRecorder::default(),
             gradients: MatrixRecorder::default(),
             network,
@@ -174,6 +181,10 @@ impl Sweeps for Conditional {
                 own_movement += mean_square(&moved) / scale;
             }
 
+            if follows && self.probe.layers.contains(&l) {
+                let known = &self.backward_queries.of(l - 1)[..self.passes - 1];
+                self.forward_responses.push(l - 1, &answer.coupling, known);
+            }
             self.layers[l - 1].remember_forward(&answer);
             self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             hidden.push(h.clone());
@@ -211,7 +222,7 @@ impl Sweeps for Conditional {
     }
 
     fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
-        let Network { width, depth, activation, scales, .. } = self.network;
+        let Network { width, depth, activation, closure, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let Signal { mut g, weights } = self.ends.signal(chi);
         let follows = self.follows_covariances();
@@ -245,6 +256,11 @@ impl Sweeps for Conditional {
                 same += layer_same;
             }
 
+            if follows && self.probe.layers.contains(&(l - 1)) {
+                let known = closure.backward_conditions(self.passes - 1, self.passes).end;
+                let known = &self.forward_queries.of(l - 1)[..known];
+                self.backward_responses.push(l - 1, &answer.coupling, known);
+            }
             self.layers[l - 1].remember_backward(&answer);
             self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             self.signals[l - 1] = g.clone();
@@ -279,6 +295,7 @@ impl Sweeps for Conditional {
             return None;
         }
         let queries = (&self.forward_queries, &self.backward_queries);
-        Some(covariances(&self.probe, queries, self.network.width))
+        let responses = (&self.forward_responses, &self.backward_responses);
+        Some(covariances(&self.probe, queries, Some(responses), self.network.width))
     }
 }

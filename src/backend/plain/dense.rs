@@ -384,6 +384,7 @@ impl Sweeps for Dense {
         let at = |(i, &layer): (usize, &usize)| Covariances {
             features: (layer < self.network.depth).then(|| gram(&self.feature_history[i])),
             gradients: (layer > 0).then(|| gram(&self.gradient_history[i])),
+            ..Covariances::default()
         };
         Some(self.probe.layers.iter().enumerate().map(at).collect())
     }

@@ -34,6 +34,7 @@ mod update;
 
 use crate::backend::coefficients::Queries;
 use crate::backend::cpu::simd::format::Format;
+use crate::backend::responses::ResponseFunctions;
 use crate::backend::{Network, Probe};
 use crate::data::Samples;
 use crate::rng::noise::{Entry, Noise, Query};
@@ -76,6 +77,8 @@ pub struct Conditional<T: Format> {
     passes: usize,
     forward_queries: Queries,
     backward_queries: Queries,
+    forward_responses: ResponseFunctions,
+    backward_responses: ResponseFunctions,
     features: PanelRecorder<T>,
     gradients: PanelRecorder<T>,
 }
@@ -91,6 +94,7 @@ impl<T: Format> Conditional<T> {
     ) -> Self {
         let n = network.width;
         let none = || Panel::zeros(n, 0);
+        let responses = ResponseFunctions::new(network.depth, n, network.scales.forward);
         Conditional {
             train: Inputs::embed(set, &*noise, n, train),
             test: Inputs::embed(set, &*noise, n, test),
@@ -107,6 +111,8 @@ impl<T: Format> Conditional<T> {
             passes: 0,
             forward_queries: Queries::new(network.depth),
             backward_queries: Queries::new(network.depth),
+            forward_responses: responses.clone(),
+            backward_responses: responses,
             features: PanelRecorder::new(&probe),
             gradients: PanelRecorder::new(&probe),
             network,

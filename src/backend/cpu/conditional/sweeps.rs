@@ -71,6 +71,10 @@ impl<T: Format> Sweeps for Conditional<T> {
                 };
                 own_movement += self.mean(squares) / (width * depth) as f64;
             }
+            if follows && self.probe.layers.contains(&l) {
+                let known = &self.backward_queries.of(l - 1)[..self.passes - 1];
+                self.forward_responses.push(l - 1, &memory.forward.coupling(&answer), known);
+            }
             self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             self.layers[l - 1].remember_forward(&answer);
         }
@@ -115,7 +119,7 @@ impl<T: Format> Sweeps for Conditional<T> {
     }
 
     fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
-        let Network { depth, outputs, scales, drop_tolerance, .. } = self.network;
+        let Network { depth, outputs, closure, scales, drop_tolerance, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let (set, record, follows) = (self.set, self.record, self.follows_covariances());
         let samples = self.batch.len();
@@ -169,6 +173,11 @@ impl<T: Format> Sweeps for Conditional<T> {
             if record {
                 gradients.extend(self.gradients.look(set, &self.probe, l - 1, &g));
             }
+            if follows && self.probe.layers.contains(&(l - 1)) {
+                let known = closure.backward_conditions(self.passes - 1, self.passes).end;
+                let known = &self.forward_queries.of(l - 1)[..known];
+                self.backward_responses.push(l - 1, &memory.backward.coupling(&answer), known);
+            }
             self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
             self.layers[l - 1].remember_backward(&answer);
         }
@@ -202,6 +211,7 @@ impl<T: Format> Sweeps for Conditional<T> {
             return None;
         }
         let queries = (&self.forward_queries, &self.backward_queries);
-        Some(covariances(&self.probe, queries, self.network.width))
+        let responses = (&self.forward_responses, &self.backward_responses);
+        Some(covariances(&self.probe, queries, Some(responses), self.network.width))
     }
 }

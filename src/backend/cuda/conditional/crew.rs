@@ -193,7 +193,7 @@ impl<T: Number> Crew for Conditional<T> {
     fn covariances(&self) -> Vec<Option<Vec<Covariances>>> {
         let follows = self.follows_covariances(self.passes);
         let of = |[forward, backward]: &[crate::backend::coefficients::Queries; 2]| {
-            follows.then(|| covariances(&self.probe, (forward, backward), self.size().width))
+            follows.then(|| covariances(&self.probe, (forward, backward), None, self.size().width))
         };
         self.queries.iter().map(of).collect()
     }
