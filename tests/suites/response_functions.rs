@@ -188,18 +188,18 @@ fn responses_of_a_linear_network_have_their_closed_form() {
         };
         let runs: Vec<Seen> =
             (0..16).map(|seed| seen(&network, &train, HIDDEN, 0.8, seed)).collect();
+        // (T/L) m r^{m−1}, m = 0, 1, …
+        let form = |m: usize| step * m as f64 * (1.0 + step).powi(m as i32 - 1);
         let holds = |of: &dyn Fn(&Seen) -> f64, predicted: f64, what: &str| {
             let values: Vec<f64> = runs.iter().map(of).collect();
             let (found, error) = (mean(&values), standard_error(&values));
-            let least = 0.04 * predicted.abs().max(1.0);
+            let least = 0.04 * form(DEPTH - 1); // of the largest response there is
             assert!(error <= least, "{what}: {found} ± {error} says little of {predicted}");
             let bound = 6.5 * error + 10.0 / WIDTH as f64;
             let what = format!("{closure:?}, {what}: {found} ± {error}, not {predicted}");
             assert!((found - predicted).abs() <= bound, "{what}");
         };
         let pushed = |seen: &Seen| -0.8 * chi(&seen.forward[0].f, &train)[0];
-        // (T/L) m r^{m−1}, m = 0, 1, …
-        let form = |m: usize| step * m as f64 * (1.0 + step).powi(m as i32 - 1);
         let size = |kept: bool, m: usize| if kept { form(m) } else { 0.0 };
         let backward = closure.backward() != BackwardKnows::None;
         for l in 1..=DEPTH {
