@@ -128,6 +128,14 @@ pub enum Error {
         /// The number of all tasks.
         tasks: usize,
     },
+    /// A limit that cannot be computed.
+    #[error("{problem}\n  {help}")]
+    NoLimit {
+        /// What happened, and where.
+        problem: String,
+        /// What to do about it, in words.
+        help: String,
+    },
     /// The machine has less than the experiment needs.
     #[error(
         "not enough {what}: {:.2} GB needed, {:.2} GB free\n  {help}",

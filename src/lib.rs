@@ -72,6 +72,7 @@ pub mod ensemble;
 pub mod error;
 pub mod experiment;
 pub mod job;
+pub mod limit;
 pub mod model;
 pub mod numbers;
 pub mod observables;

@@ -103,6 +103,26 @@ pub const OVERHEAD: f64 = 1e6;
 const CACHED: f64 = 8e6;
 
 impl Work {
+    /// The work of both.
+    pub fn plus(&self, other: &Work) -> Work {
+        Work {
+            flops: self.flops + other.flops,
+            normals: self.normals + other.normals,
+            activations: self.activations + other.activations,
+            streamed: self.streamed + other.streamed,
+        }
+    }
+
+    /// So many times this work.
+    pub fn times(&self, count: f64) -> Work {
+        Work {
+            flops: self.flops * count,
+            normals: self.normals * count,
+            activations: self.activations * count,
+            streamed: self.streamed * count,
+        }
+    }
+
     /// The work of the dense engine.
     pub fn of_dense(network: &Network, run: &RunShape) -> Work {
         let (n, passes, batch) = (network.width as f64, run.passes as f64, run.batch as f64);

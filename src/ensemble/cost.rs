@@ -1,9 +1,11 @@
 //! What a task costs: its work, and the memory and disk that it takes.
 
+use super::limits;
 use crate::backend::COVARIANCE_COLUMNS;
 use crate::backend::cost::{Footprint, Work};
 use crate::data::DataSet;
 use crate::experiment::grid::Task;
+use crate::experiment::limit::Block;
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Experiment, ReferenceKind};
 use crate::observables::{Against, OUTPUTS_COMPARED, OUTPUTS_SHOWN, Observable};
@@ -23,8 +25,11 @@ pub struct Cost {
     pub rows: f64,
 }
 
-/// The cost of one task.
+/// The cost of one task, of a network or of a block of the limit's.
 pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
+    if let Some((limit, block)) = experiment.limit.as_ref().zip(Block::of(task)) {
+        return limits::cost(experiment, limit, data, block);
+    }
     let sizes = DataSizes::of(data);
     let (network, run) = (experiment.network(sizes, task), experiment.run_shape(sizes, task));
     let costs = experiment.costs();

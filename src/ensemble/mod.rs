@@ -4,10 +4,12 @@
 //! each in the run directory; then every seed is read back and measured. Results depend neither on
 //! the number of workers nor on how often the run was interrupted.
 
+mod blocks;
 pub mod cores;
 pub mod cost;
 pub mod deal;
 mod device;
+pub mod limits;
 pub mod machine;
 pub mod plan;
 pub mod signals;
@@ -23,11 +25,14 @@ use crate::engine::{Divergence, Trajectory};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::experiment::grid::{Task, partner, tasks};
+use crate::experiment::limit::Block;
+use crate::limit::Finished;
 use crate::model::Closure;
 use crate::observables::{Against, Row, Run, of_pair, of_run, order_parameters};
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
 use cost::Cost;
+use limits::Limits;
 use machine::Machine;
 use plan::Plan;
 
@@ -56,6 +61,8 @@ pub struct Outcome {
     pub tasks: usize,
     /// The number of finished tasks, diverged ones among them.
     pub finished: usize,
+    /// The limits n = L = ∞ that were computed, by closure.
+    pub limits: Vec<Finished>,
 }
 
 /// Runs the tasks that `store` does not hold yet: on a GPU as many networks of a kind at once as its
@@ -109,12 +116,20 @@ fn run_on_threads(
             path: "worker threads".into(),
             source: std::io::Error::other(error),
         })?;
-        let trained = pool.install(|| task::train(experiment, data, item.0, stop));
-        let Some(trajectory) = trained else {
-            return Ok(None);
-        };
-        let timing = Timing { threads, started, seconds: clock.elapsed().as_secs_f64() };
-        store.finish(item.0, &trajectory, timing)?;
+        let timing = || Timing { threads, started, seconds: clock.elapsed().as_secs_f64() };
+        match experiment.limit.as_ref().zip(Block::of(item.0)) {
+            Some((limit, block)) => {
+                let averaged =
+                    pool.install(|| blocks::average(experiment, limit, data, block, stop));
+                let Some(record) = averaged else { return Ok(None) };
+                store.finish(item.0, &record, timing())?;
+            }
+            None => {
+                let trained = pool.install(|| task::train(experiment, data, item.0, stop));
+                let Some(trajectory) = trained else { return Ok(None) };
+                store.finish(item.0, &trajectory, timing())?;
+            }
+        }
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
         *done = (done.0 + seconds(item), done.1 + 1);
         progress(Progress { share: done.0 / total, finished: done.1, tasks: all });
@@ -133,6 +148,10 @@ pub fn measure(
     store: &RunDirectory,
     threads: usize,
 ) -> Result<Outcome> {
+    let mut limits = Limits::new(experiment, data);
+    if let Some(limits) = &mut limits {
+        limits.advance(store)?;
+    }
     let tasks = tasks(experiment);
     let mut seeds: BTreeMap<u64, Vec<Task>> = BTreeMap::new();
     for &task in &tasks {
@@ -153,11 +172,13 @@ pub fn measure(
         rows.extend(rows_of_seed);
         diverged.extend(diverged_of_seed);
     }
+    let asked: Vec<Task> = limits.iter().flat_map(Limits::tasks).map(|(task, _)| task).collect();
     Ok(Outcome {
-        finished: rows.len(),
+        finished: rows.len() + asked.iter().filter(|task| store.has(**task)).count(),
         rows: rows.into_values().flatten().collect(),
         diverged: diverged.into_iter().collect(),
-        tasks: tasks.len(),
+        tasks: tasks.len() + asked.len(),
+        limits: limits.map(|limits| limits.finished()).unwrap_or_default(),
     })
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use sysinfo::{Disks, System};
 
 use super::cost::{Cost, cost};
+use super::limits::Limits;
 use crate::backend::cost::Speeds;
 use crate::data::DataSet;
 use crate::error::{Error, Result};
@@ -30,10 +31,11 @@ pub struct Plan {
     least_share: Option<usize>,
 }
 
-/// Plans the experiment for `threads` threads.
+/// Plans the experiment for `threads` threads; of its limits the first round.
 pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, speeds: Speeds) -> Plan {
     let tasks = tasks(experiment).into_iter().map(|task| (task, cost(experiment, data, task)));
-    let tasks: Vec<_> = tasks.collect();
+    let mut tasks: Vec<_> = tasks.collect();
+    tasks.extend(Limits::new(experiment, data).iter().flat_map(Limits::tasks));
     let least_share = experiment.costs().rows_of_a_thread;
     // A device takes the place of all threads.
     let threads = if experiment.backend == Backend::Cuda { 1 } else { threads };

@@ -15,7 +15,7 @@ use crate::engine::{self, Trajectory};
 use crate::experiment::grid::Task;
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Backend, Engine, Experiment, Precision, Storage};
-use crate::rng::noise::BrownianPath;
+use crate::rng::noise::{BrownianPath, Noise};
 use crate::rng::normal::Instructions;
 
 /// Trains the network of `task`, on the threads of the pool that calls; None when `stop` was set
@@ -84,7 +84,8 @@ fn train_crew<T: Number>(
     }
 }
 
-fn training(experiment: &Experiment, data: &DataSet, task: Task) -> engine::Training {
+/// How `task` is trained.
+pub fn training(experiment: &Experiment, data: &DataSet, task: Task) -> engine::Training {
     let asked = &experiment.training;
     let samples = data.train.len();
     engine::Training {
@@ -112,24 +113,45 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
     let network = experiment.network(DataSizes::of(data), task);
     let (noise, probe) = (noise(experiment, task), experiment.probe(task.depth));
     let (train, test) = (data.train.clone(), data.test.clone());
+    if experiment.engine == Engine::Conditional {
+        return conditional(experiment, network, Box::new(noise), probe, (train, test));
+    }
     match (experiment.backend, experiment.precision) {
         (Backend::Cpu, Precision::F32) => {
-            fast::<f32>(experiment, network, noise, probe, (train, test))
+            fast_dense::<f32>(experiment, network, noise, probe, (train, test))
         }
         (Backend::Cpu, Precision::F64) => {
-            fast::<f64>(experiment, network, noise, probe, (train, test))
+            fast_dense::<f64>(experiment, network, noise, probe, (train, test))
         }
         (Backend::Cuda, _) => unreachable!("its tasks are trained on a device"),
-        (Backend::Plain, _) => match experiment.engine {
-            Engine::Conditional => {
-                Box::new(Conditional::new(network, Box::new(noise), probe, train, test))
-            }
-            Engine::Dense => Box::new(Dense::new(network, &noise, probe, train, test)),
-        },
+        (Backend::Plain, _) => Box::new(Dense::new(network, &noise, probe, train, test)),
     }
 }
 
-fn fast<T: Format>(
+/// A network of the conditional engine with any noise, on a backend of the processor.
+pub fn conditional(
+    experiment: &Experiment,
+    network: Network,
+    noise: Box<dyn Noise>,
+    probe: Probe,
+    samples: (Samples, Samples),
+) -> Box<dyn Sweeps> {
+    let set = Instructions::detect();
+    match (experiment.backend, experiment.precision) {
+        (Backend::Plain, _) => {
+            let (train, test) = samples;
+            Box::new(Conditional::new(network, noise, probe, train, test))
+        }
+        (_, Precision::F32) => {
+            Box::new(cpu::conditional::Conditional::<f32>::new(network, noise, probe, samples, set))
+        }
+        (_, Precision::F64) => {
+            Box::new(cpu::conditional::Conditional::<f64>::new(network, noise, probe, samples, set))
+        }
+    }
+}
+
+fn fast_dense<T: Format>(
     experiment: &Experiment,
     network: Network,
     noise: BrownianPath,
@@ -137,16 +159,8 @@ fn fast<T: Format>(
     samples: (Samples, Samples),
 ) -> Box<dyn Sweeps> {
     let set = Instructions::detect();
-    match (experiment.engine, experiment.storage) {
-        (Engine::Conditional, _) => {
-            let noise = Box::new(noise);
-            Box::new(cpu::conditional::Conditional::<T>::new(network, noise, probe, samples, set))
-        }
-        (Engine::Dense, Storage::Full) => {
-            Box::new(cpu::dense::Dense::<T>::new(network, &noise, probe, samples, set))
-        }
-        (Engine::Dense, Storage::Bf16) => {
-            Box::new(cpu::dense::Dense::<T>::frozen(network, &noise, probe, samples, set))
-        }
-    }
+    Box::new(match experiment.storage {
+        Storage::Full => cpu::dense::Dense::<T>::new(network, &noise, probe, samples, set),
+        Storage::Bf16 => cpu::dense::Dense::<T>::frozen(network, &noise, probe, samples, set),
+    })
 }

@@ -5,7 +5,7 @@ use std::ops::Range as Span;
 use super::check::Check;
 use super::grid::LearningRate;
 use super::section::{Range, section};
-use super::{FINEST, WIDEST};
+use super::{FINEST, Study, WIDEST};
 use crate::error::Result;
 use crate::model::{Closure, Parametrization, TypedClosure};
 
@@ -18,19 +18,20 @@ section! {
     /// The grid of runs: every closure at every width, depth and seed (and parametrization and learning
     /// rate, where several are named).
     "ensemble": TypedEnsemble => Ensemble {
-        /// Widths n of the hidden layers, in any order.
-        widths: Vec<usize> => Vec<usize> {
+        /// Widths n of the hidden layers, in any order. Default: required, but of study limit none.
+        widths: Option<Vec<usize>> => Vec<usize> {
             range: Range::Within(1.0, WIDEST as f64),
             example: [1024, 4096],
         }
         /// Depths L, numbers of residual blocks. Those that are compared share a noise grid, smallest
-        /// where they divide one another.
-        depths: Vec<usize> => Vec<usize> {
+        /// where they divide one another. Default: required, but of study limit none.
+        depths: Option<Vec<usize>> => Vec<usize> {
             range: Range::Within(1.0, FINEST as f64),
             example: [4, 8, 16, 32],
         }
         /// Number of seeds of weights and noise, counted from first_seed; intervals need at least 4.
-        seeds: u64 => u64 { range: Range::Within(1.0, MOST_SEEDS as f64), example: 8, }
+        /// Default: required, but of study limit none.
+        seeds: Option<u64> => u64 { range: Range::Within(0.0, MOST_SEEDS as f64), example: 8, }
         /// The first seed. A seed is the same noise wherever the count begins: seeds 8 to 15 repeat an
         /// experiment of seeds 0 to 7 independently, and what both have is computed once.
         first_seed: Option<u64> => u64 {
@@ -67,8 +68,19 @@ impl TypedEnsemble {
     ///
     /// # Errors
     /// At the offending field.
-    pub fn resolve(self, check: &Check) -> Result<Ensemble> {
+    pub fn resolve(self, study: Study, check: &Check) -> Result<Ensemble> {
         self.check_ranges(check)?;
+        let limit = study == Study::Limit;
+        let sizes = |field: &str, typed: Option<Vec<usize>>| match typed {
+            None if !limit => check.fail(field, "is required", "add it"),
+            Some(sizes) if !limit => check.sorted(field, sizes),
+            typed => Ok(typed.unwrap_or_default()),
+        };
+        let seeds = match self.seeds {
+            None if !limit => return check.fail("ensemble.seeds", "is required", "add it"),
+            Some(0) if !limit => check.within("ensemble.seeds", 0, 1, MOST_SEEDS)?,
+            seeds => seeds.unwrap_or(0),
+        };
         let first_seed = self.first_seed();
         let typed = self.closures.map(|typed| typed.into_iter().map(|TypedClosure(c)| c).collect());
         let closures =
@@ -88,9 +100,9 @@ impl TypedEnsemble {
         Ok(Ensemble {
             parametrizations,
             learning_rates,
-            widths: check.sorted("ensemble.widths", self.widths)?,
-            depths: check.sorted("ensemble.depths", self.depths)?,
-            seeds: self.seeds,
+            widths: sizes("ensemble.widths", self.widths)?,
+            depths: sizes("ensemble.depths", self.depths)?,
+            seeds,
             first_seed,
             closures,
         })

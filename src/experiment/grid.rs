@@ -93,7 +93,7 @@ pub fn tasks(experiment: &Experiment) -> Vec<Task> {
 pub fn partner(experiment: &Experiment, task: Task) -> Option<Task> {
     let reference = &experiment.reference;
     let partner = match reference.kind {
-        ReferenceKind::None => return None,
+        ReferenceKind::None | ReferenceKind::Limit => return None,
         ReferenceKind::Doubling => Task { depth: 2 * task.depth, ..task },
         ReferenceKind::Network => Task { width: reference.width?, depth: reference.depth?, ..task },
     };

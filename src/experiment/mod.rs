@@ -12,6 +12,7 @@ mod ensemble;
 pub mod file;
 mod forms;
 pub mod grid;
+pub mod limit;
 pub mod manual;
 mod model;
 mod reference;
@@ -29,6 +30,7 @@ pub use crate::model::Block;
 pub use data::TypedData;
 pub use ensemble::{Ensemble, TypedEnsemble};
 pub use forms::{OrAuto, Shorthand};
+pub use limit::{Limit, TypedLimit};
 pub use model::{Group, Model, TypedModel};
 pub use reference::{Reference, ReferenceKind, Rows, TypedReference};
 pub use settings::{Backend, Engine, Precision, Storage};
@@ -76,6 +78,13 @@ section! {
         reference: Option<Shorthand<TypedReference>> => Reference {
             shown: "doubling",
             example: serde_json::json!({ "width": 65536, "depth": 512 }),
+        }
+        /// Limit n = L = ∞ of the outputs and order parameters, with an error: where it is given, weak
+        /// errors to it are judged beside the others. Default: none, but of study limit and reference
+        /// limit every field its own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<TypedLimit> => Option<Limit> {
+            example: serde_json::json!({ "tolerance": 1e-4 }),
         }
         /// Number of layers of the noise grid that all depths share, a common multiple of them. Default:
         /// the least common multiple of all depths; none where nothing is compared.

@@ -19,6 +19,9 @@ choice! {
         Network = "network",
         /// Nothing is compared: every depth has its own noise.
         None = "none",
+        /// Outputs are compared with their limit n = L = ∞, which is computed besides to limit.tolerance;
+        /// vectors are not. Depths share a noise grid.
+        Limit = "limit",
     }
 }
 
@@ -78,10 +81,23 @@ section! {
 impl HasKind for TypedReference {
     type Kind = ReferenceKind;
     const FORMS: &'static str =
-        "\"doubling\", \"none\", or an object with kind, width, depth, rows";
+        "\"doubling\", \"limit\", \"none\", or an object with kind, width, depth, rows";
 }
 
 impl TypedReference {
+    /// The section of an experiment without finite networks: nothing is compared.
+    ///
+    /// # Errors
+    /// At `reference`, where something is.
+    pub fn without_partners(self, check: &Check) -> Result<Reference> {
+        let (rows, named) = (self.rows(), self.width.is_some() || self.depth.is_some());
+        if named || !matches!(self.kind, None | Some(ReferenceKind::None)) {
+            let problem = "study limit has no finite networks that could be compared";
+            return check.fail("reference", problem, "leave it out");
+        }
+        Ok(Reference { kind: ReferenceKind::None, width: None, depth: None, rows })
+    }
+
     /// Fills in the defaults, for the sizes of the grid.
     ///
     /// # Errors

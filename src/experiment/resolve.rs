@@ -3,12 +3,13 @@
 use super::check::Check;
 use super::file::ExperimentFile;
 use super::grid::tasks;
+use super::limit::{asks_for_limit, refuse_sizes, resolve_limit};
 use super::model::{check_blocks, has_two_layer_blocks};
 use super::reference::resolve_finest;
 use super::run::DataSizes;
 use super::settings::{check_storage, resolve_precision};
 use super::{
-    Backend, Block, Engine, Ensemble, Experiment, OrAuto, Precision, Resolved, Shorthand,
+    Backend, Block, Engine, Ensemble, Experiment, OrAuto, Precision, Resolved, Shorthand, Study,
     TypedExperiment,
 };
 use crate::data::{Labels, Request};
@@ -29,6 +30,12 @@ pub fn resolve(typed: TypedExperiment, file: &ExperimentFile) -> Result<Resolved
         None if has_two_layer_blocks(&typed) => {
             let mut resolved = resolve_in(Engine::Dense, typed, file)?;
             let reason = "engine dense: the only one that has two-layer blocks";
+            resolved.decisions.insert(0, reason.to_owned());
+            Ok(resolved)
+        }
+        None if typed.study() == Study::Limit => {
+            let mut resolved = resolve_in(Engine::Conditional, typed, file)?;
+            let reason = "engine conditional: limits are computed by it";
             resolved.decisions.insert(0, reason.to_owned());
             Ok(resolved)
         }
@@ -76,9 +83,10 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
     let check = Check { file };
     check.run_name(&typed.name)?;
     typed.check_ranges(&check)?;
+    let asks_for_limit = asks_for_limit(&typed);
     let (study, storage, backend) = (typed.study(), typed.storage(), OrAuto::fixed(typed.backend));
     let data = typed.data.resolve(&check)?;
-    let ensemble = typed.ensemble.resolve(&check)?;
+    let ensemble = typed.ensemble.resolve(study, &check)?;
     let model = typed.model.unwrap_or_default().resolve(&ensemble, &check)?;
     let training = typed.training.resolve(&ensemble, &data, &check)?;
     check_blocks(engine, &model, &ensemble, backend, storage, &check)?;
@@ -94,14 +102,22 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
         );
     }
     let reference = typed.reference.map(|Shorthand(reference)| reference).unwrap_or_default();
+    let reference = match study {
+        Study::Limit => {
+            refuse_sizes(&ensemble, &check)?;
+            reference.without_partners(&check)?
+        }
+        _ => reference.resolve(&ensemble, engine, &check)?,
+    };
     let mut experiment = Experiment {
         name: typed.name,
         study,
         data,
-        reference: reference.resolve(&ensemble, engine, &check)?,
+        reference,
         model,
         training,
         ensemble,
+        limit: None,
         finest: typed.finest,
         engine,
         backend: backend.unwrap_or(Backend::Cpu),
@@ -119,6 +135,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
     experiment.precision = resolve_precision(typed.precision, &experiment, &check, &mut decisions)?;
     check_storage(&experiment, &check)?;
     experiment.finest = resolve_finest(&experiment, &check)?;
+    experiment.limit = resolve_limit(asks_for_limit, typed.limit, &experiment, &check)?;
     let Ensemble { widths, depths, seeds, closures, .. } = &experiment.ensemble;
     let settings = experiment.parametrizations().len() * experiment.learning_rates().len();
     let tasks = (widths.len() * depths.len() + 1)

@@ -105,7 +105,9 @@ pub fn resolve_precision(
 /// factor m already, which its own factor lacks: together no less than that of the outer one.)
 fn slowest_rate(experiment: &Experiment) -> Option<f64> {
     let ensemble = &experiment.ensemble;
-    let (width, depth) = (*ensemble.widths.last()?, *ensemble.depths.last()?);
+    // Without networks of given sizes the engine is conditional, whose updates do not depend on them.
+    let width = ensemble.widths.last().copied().unwrap_or(1);
+    let depth = ensemble.depths.last().copied().unwrap_or(1);
     let of = |parametrization| {
         let experiment = experiment.with(parametrization, experiment.learning_rates()[0]);
         let rates = experiment.rates();

@@ -71,8 +71,9 @@ pub fn prefer_gpu(
     gpu: impl FnOnce() -> std::result::Result<String, String>,
 ) -> Result<Resolved> {
     let open = OrAuto::fixed(typed.backend).is_none();
-    // Two-layer blocks run on the processor.
-    if !open || resolved.experiment.model.block == Block::TwoLayer {
+    // Two-layer blocks and limits run on the processor.
+    let limit = resolved.experiment.limit.is_some();
+    if !open || limit || resolved.experiment.model.block == Block::TwoLayer {
         return Ok(resolved);
     }
     let engine = Some(OrAuto::Fixed(resolved.experiment.engine));

@@ -15,6 +15,8 @@ choice! {
         Nondegeneracy = "nondegeneracy",
         /// Whether learning rates transfer between depths, and which weights move.
         Transfer = "transfer",
+        /// Outputs, losses and order parameters at n = L = ∞, to a tolerance.
+        Limit = "limit",
         /// Couplings by direction and age, per layer and summed, closure by closure.
         Anatomy = "anatomy",
     }

@@ -41,10 +41,15 @@ pub fn follow(job: &Job, comm: &dyn Comm, stop: &AtomicBool) -> Result<u8> {
     for warning in directory.warnings() {
         eprintln!("nfd: rank {}: warning: {warning}", comm.rank());
     }
-    // Run.
-    let hand = hands.swap_remove(comm.rank());
-    let ran = member.run(&directory, &hand, stop, &|_| {});
-    // Report.
-    gather(comm, &RankReport::new(ran.as_ref()));
-    Ok(listen::<()>(comm).err().unwrap_or_default())
+    loop {
+        // Run.
+        let hand = hands.swap_remove(comm.rank());
+        let ran = member.run(&directory, &hand, stop, &|_| {});
+        // Report, and hear of another round, or of the end.
+        gather(comm, &RankReport::new(ran.as_ref()));
+        hands = match listen(comm) {
+            Ok(hands) => hands,
+            Err(code) => return Ok(code),
+        };
+    }
 }

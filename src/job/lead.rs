@@ -15,11 +15,13 @@ use super::{Job, Measured, Publish};
 use crate::comm::{Comm, gather};
 use crate::ensemble;
 use crate::ensemble::cost::Cost;
-use crate::ensemble::deal::{Prediction, deal, predict};
+use crate::ensemble::deal::{Prediction, Shard, deal, predict};
+use crate::ensemble::limits::Limits;
 use crate::ensemble::plan::Plan;
 use crate::error::{Error, Result, exit};
 use crate::experiment::Resolved;
 use crate::experiment::grid::Task;
+use crate::experiment::limit::Block;
 use crate::store::RunDirectory;
 use crate::store::files::Disk;
 use crate::store::manifest::Launch;
@@ -32,20 +34,42 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
     let answers = gather(comm, &RankAnswer::new(Ok(&member.machine), comm.place()));
     // Deal.
     let begun = Team::new(answers).and_then(|team| begin(job, comm, &member, team));
-    let Begun { team, directory, hand } = tell(comm, begun)?;
+    let Begun { team, directory, threads, mut hand } = tell(comm, begun)?;
     let joined = gather(comm, &RankReport::new(Ok(())));
     let all_joined = team.check_reports(&joined, "see that all ranks reach the run directory");
     tell(comm, all_joined.map(|own| Phase { own, message: () }))?;
-    // Run.
     let display = Display::new(comm.size());
-    let ran = member.run(&directory, &hand, stop, &|progress| display.update(progress));
+    let Prepared { resolved, data, .. } = &member.prepared;
+    let mut limits = Limits::new(&resolved.experiment, data);
+    let ran = loop {
+        // Run.
+        let ran = member.run(&directory, &hand, stop, &|progress| display.update(progress));
+        // Report.
+        let reports = gather(comm, &RankReport::new(ran.as_ref()));
+        let next = ran.and_then(|complete| {
+            directory.read_other_journals()?;
+            team.check_reports(&reports, "finished tasks are kept: the same command resumes")?;
+            let limits = limits.as_mut().filter(|_| complete);
+            limits.map_or(Ok(None), |limits| {
+                next_round(job, &member, limits, (&directory, &threads), &display)
+            })
+        });
+        // Another round, of limits that are not there yet.
+        match next {
+            Ok(Some(hands)) => {
+                hand = hands[0].clone();
+                tell(comm, Ok(Phase { own: (), message: hands }))?;
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
     display.finish();
-    // Report.
-    let reports = gather(comm, &RankReport::new(ran.as_ref()));
-    let ended = ran.and_then(|_| {
+    let asked = limits.iter().flat_map(Limits::tasks).map(|(task, _)| task).collect();
+    drop(limits);
+    let ended = ran.and_then(|()| {
         directory.read_other_ranks()?;
-        team.check_reports(&reports, "finished tasks are kept: the same command resumes")?;
-        close(job, member, directory, hand.threads, publish)
+        close(job, member, directory, (hand.threads, asked), publish)
     });
     let code = ended.unwrap_or_else(|error| report_error(&error));
     tell_end(comm, code);
@@ -66,6 +90,8 @@ fn call(job: &Job, comm: &dyn Comm) -> Result<Phase<Member, Call>> {
 struct Begun {
     team: Team,
     directory: RunDirectory,
+    /// The threads of each rank.
+    threads: Vec<usize>,
     /// The tasks of rank 0 itself.
     hand: Hand,
 }
@@ -108,16 +134,49 @@ fn begin(
     if finished > 0 {
         eprintln!("nfd: {finished} tasks are finished already");
     }
-    let dealt = deal(&left, &plan.speeds, comm.size());
-    let hands: Vec<Hand> = threads
-        .into_iter()
-        .zip(dealt)
-        .map(|(threads, tasks)| Hand {
-            threads,
-            tasks: tasks.into_iter().map(|(task, _)| task).collect(),
-        })
-        .collect();
-    Ok(Phase { own: Begun { team, directory, hand: hands[0].clone() }, message: hands })
+    let hands = deal_hands(&left, &plan, &threads);
+    Ok(Phase { own: Begun { team, directory, threads, hand: hands[0].clone() }, message: hands })
+}
+
+/// Deals tasks to ranks with so many threads each.
+fn deal_hands(left: &[(Task, Cost)], plan: &Plan, threads: &[usize]) -> Vec<Hand> {
+    let hand = |(&threads, tasks): (&usize, Vec<(Task, Cost)>)| Hand {
+        threads,
+        tasks: tasks.into_iter().map(|(task, _)| task).collect(),
+    };
+    threads.iter().zip(deal(left, &plan.speeds, threads.len())).map(hand).collect()
+}
+
+/// Goes on with the limits once all tasks of a round are done, and deals the next; None when there is
+/// nothing left to do here. A shard has its share of the second round, and no third.
+fn next_round(
+    job: &Job,
+    member: &Member,
+    limits: &mut Limits,
+    (directory, threads): (&RunDirectory, &[usize]),
+    display: &Display,
+) -> Result<Option<Vec<Hand>>> {
+    let done = limits.advance(directory)?;
+    for line in limits.describe() {
+        display.say(&format!("nfd: {line}"));
+    }
+    if done {
+        return Ok(None);
+    }
+    let plan = &member.prepared.plan;
+    let mut asked = limits.tasks();
+    if let Some(Shard { index, of }) = job.shard {
+        asked = deal(&asked, &plan.speeds, of).swap_remove(index - 1);
+    }
+    let round = plan.share(asked, threads[0]);
+    let left = round.queue(|task| directory.has(task));
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let seconds = plan.share(left.clone(), threads.iter().sum()).wall_seconds();
+    let blocks = left.len();
+    display.say(&format!("nfd: {blocks} more blocks of networks, about {seconds:.0} s"));
+    Ok(Some(deal_hands(&left, plan, threads)))
 }
 
 /// Says on stderr what is about to run.
@@ -153,10 +212,18 @@ fn close(
     job: &Job,
     member: Member,
     directory: RunDirectory,
-    threads: usize,
+    (threads, asked): (usize, Vec<Task>),
     publish: Publish,
 ) -> Result<u8> {
-    let all: Vec<Task> = member.prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
+    let mut all: Vec<Task> = member.prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
+    all.extend(asked);
+    all.sort_unstable();
+    all.dedup();
+    if job.shard.is_some() {
+        // Of a limit's later rounds a shard has what was dealt to it.
+        let own = |task: &Task| Block::of(*task).is_none() || directory.has(*task);
+        all.retain(own);
+    }
     let finished = all.iter().filter(|task| directory.has(**task)).count();
     let (tasks, path) = (all.len(), directory.path());
     if finished < tasks {

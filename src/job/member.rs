@@ -1,6 +1,5 @@
 //! One rank of a job, prepared to take part: what it does the same way whether it leads or follows.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -8,12 +7,14 @@ use super::Job;
 use super::messages::{Call, Hand, program_hash};
 use super::prepare::{Prepared, prepare_resolved};
 use crate::comm::NodeRank;
+use crate::ensemble::cost::cost;
 use crate::ensemble::deal::{Shard, deal};
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan};
 use crate::ensemble::{self, ReportProgress};
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
+use crate::experiment::limit::Block;
 use crate::store::key::samples_hash;
 use crate::store::manifest::Launch;
 use crate::store::{RunDirectory, RunStart};
@@ -36,7 +37,11 @@ impl Member {
         let mut prepared = Prepared::new(request, place.rank)?;
         let plan = &mut prepared.plan;
         if let Some(Shard { index, of }) = job.shard {
-            let tasks = deal(&plan.tasks, &plan.speeds, of).swap_remove(index - 1);
+            // What comes after the first round of a limit follows from it: every shard has it whole.
+            let (first_round, tasks): (Vec<_>, Vec<_>) =
+                plan.tasks.iter().partition(|(task, _)| Block::of(*task).is_some());
+            let mut tasks = deal(&tasks, &plan.speeds, of).swap_remove(index - 1);
+            tasks.extend(first_round);
             *plan = plan.share(tasks, plan.threads);
         }
         let machine = Machine::find(&prepared.resolved.experiment, place.rank)?;
@@ -98,9 +103,9 @@ impl Member {
 
     /// The plan of `hand` within this rank's share of the node's memory.
     pub fn plan_hand(&self, Hand { threads, tasks }: &Hand) -> Plan {
-        let own: HashSet<&Task> = tasks.iter().collect();
-        let all = self.prepared.plan.tasks.iter();
-        let tasks = all.filter(|(task, _)| own.contains(task)).copied().collect();
+        let Prepared { resolved, data, .. } = &self.prepared;
+        let planned = |task: &Task| (*task, cost(&resolved.experiment, data, *task));
+        let tasks = tasks.iter().map(planned).collect();
         let mut plan = self.prepared.plan.share(tasks, *threads);
         plan.fit(Free::detect(&self.prepared.output, self.place.ranks).memory);
         plan

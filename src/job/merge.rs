@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Measured;
 use super::prepare::reopen;
 use crate::ensemble;
+use crate::ensemble::limits::Limits;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 use crate::store::RunDirectory;
@@ -48,9 +49,25 @@ pub fn merge(shards: &[PathBuf], output: Option<&Path>, arguments: &[String]) ->
     let launch = Launch::alone();
     let start = prepared.start(&manifest.numeric_path, arguments, &launch);
     let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
-    let tasks: Vec<Task> = prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
-    for (shard, _) in &begun {
-        let taken = directory.take_over(shard, &tasks)?;
+    let mut tasks: Vec<Task> = prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
+    let mut limits = Limits::new(experiment, &prepared.data);
+    let mut taken = vec![0; begun.len()];
+    // What a limit's later rounds ask for follows from what was taken over before.
+    loop {
+        for ((shard, _), taken) in begun.iter().zip(&mut taken) {
+            *taken += directory.take_over(shard, &tasks)?;
+        }
+        let Some(limits) = &mut limits else { break };
+        let done = limits.advance(&directory)?;
+        let more: Vec<Task> = limits.tasks().into_iter().map(|(task, _)| task).collect();
+        let more: Vec<Task> = more.into_iter().filter(|task| !tasks.contains(task)).collect();
+        if done || more.is_empty() {
+            tasks.extend(more);
+            break;
+        }
+        tasks.extend(more);
+    }
+    for ((shard, _), taken) in begun.iter().zip(taken) {
         eprintln!("nfd: {taken} tasks from {}", shard.display());
     }
     let finished = tasks.iter().filter(|task| directory.has(**task)).count();

@@ -30,18 +30,21 @@ use crate::stats::{mean, standard_error};
 use crate::store::npz::{Archive, floats, integers, strings};
 
 /// Arrays of one run by name, NaN where there is nothing.
-type Arrays = BTreeMap<&'static str, Vec<f64>>;
+pub type Arrays = BTreeMap<&'static str, Vec<f64>>;
 
 /// Their shapes, the same for all runs.
-struct Shapes {
-    times: Vec<f64>,
+pub struct Shapes {
+    /// Depth times at which vectors are looked at.
+    pub times: Vec<f64>,
     passes: usize,
-    steps: Vec<u32>,
+    /// Recorded steps.
+    pub steps: Vec<u32>,
     samples: usize,
 }
 
 impl Shapes {
-    fn new(experiment: &Experiment, data: &DataSet) -> Self {
+    /// The shapes that runs of `experiment` on these samples have.
+    pub fn new(experiment: &Experiment, data: &DataSet) -> Self {
         let horizon = experiment.model.horizon;
         let times = experiment.probed_quarters().into_iter().map(|i| i as f64 * horizon / 4.0);
         Shapes {
@@ -52,8 +55,8 @@ impl Shapes {
         }
     }
 
-    /// None of what does not fit.
-    fn of(&self, name: &str, has_covariances: bool) -> Vec<usize> {
+    /// The shape of the array `name`: C, A and B empty where a run has no covariances.
+    pub fn of(&self, name: &str, has_covariances: bool) -> Vec<usize> {
         let Shapes { times, passes, steps, samples } = self;
         let (d, k, r, p) = (times.len(), *passes, steps.len(), *samples);
         match name {
@@ -66,7 +69,8 @@ impl Shapes {
     }
 }
 
-const NAMES: [&str; 8] =
+/// The names of the arrays of a run.
+pub const NAMES: [&str; 8] =
     ["C_phi", "C_g", "A", "B", "kernel", "alignment", "movement_own", "movement_total"];
 
 /// The file of all `kinds`, whose finished runs `load` gives, seed by seed.
@@ -136,7 +140,8 @@ fn over_seeds(runs: &[Arrays], name: &str, length: usize) -> (Vec<f64>, Vec<f64>
     (0..length).map(entry).unzip()
 }
 
-fn arrays(
+/// The arrays of one run of `kind`, NaN where it has nothing.
+pub fn arrays(
     experiment: &Experiment,
     data: &DataSet,
     shapes: &Shapes,

@@ -5,6 +5,7 @@ pub mod citations;
 mod estimate;
 pub mod findings;
 pub mod judged;
+mod limit_files;
 pub mod page;
 pub mod plot;
 pub mod publish;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::findings::{paragraphs, wrapped};
-use super::{Report, page, table};
+use super::{Report, limit_files, page, table};
 use crate::claims::stability::{Unstable, unstable};
 use crate::claims::{self, Claim, Lost};
 use crate::data::DataSet;
@@ -12,6 +12,7 @@ use crate::ensemble::Outcome;
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
+use crate::limit::Quantities;
 use crate::model::{Closure, Parametrization};
 use crate::observables::limit::infinite_width;
 use crate::observables::{arrays, results};
@@ -99,6 +100,12 @@ pub fn publish(
         &outcome.rows,
         Lost { diverged: &lost, unstable: &unstable },
     );
+    if let Some(limit) = &experiment.limit {
+        let quantities = Quantities::new(&experiment.of_limit(limit), data);
+        directory.write("limit.csv", &limit_files::to_csv(data, &quantities, &outcome.limits)?)?;
+        let arrays = limit_files::to_npz(experiment, &quantities, &outcome.limits)?;
+        directory.write("limit.npz", &arrays)?;
+    }
     directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
     directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
     let report = Report {
@@ -158,7 +165,7 @@ fn at_infinite_width(experiment: &Experiment, data: &DataSet) -> Vec<InfiniteWid
     if kernels > MOST_KERNELS {
         return Vec::new();
     }
-    let width = experiment.ensemble.widths[0]; // drops out of every formula
+    let Some(&width) = experiment.ensemble.widths.first() else { return Vec::new() }; // drops out of every formula
     let rows = |m: &nalgebra::DMatrix<f64>| -> Vec<Vec<f64>> {
         m.row_iter().map(|row| row.iter().copied().collect()).collect()
     };

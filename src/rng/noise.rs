@@ -116,6 +116,24 @@ pub trait Noise: Send + Sync {
     fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]);
 }
 
+/// The noise of some rows of a network, as that of a network of its own: row i is row `first` + i.
+pub struct FromRow<N> {
+    /// The noise of the whole network.
+    pub noise: N,
+    /// The first of the rows, a multiple of four.
+    pub first: usize,
+}
+
+impl<N: Noise> Noise for FromRow<N> {
+    fn fill(&self, entry: Entry, first: usize, out: &mut [f64]) {
+        self.noise.fill(entry, self.first + first, out);
+    }
+
+    fn fill_f32(&self, entry: Entry, first: usize, out: &mut [f32]) {
+        self.noise.fill_f32(entry, self.first + first, out);
+    }
+}
+
 /// Where the noise of an entry is found: the counter words but for the row, and how many fine layers
 /// are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -158,6 +158,15 @@ impl RunDirectory {
         })
     }
 
+    /// Reads what the other ranks have recorded so far, at rank 0 and between two rounds.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read.
+    pub fn read_other_journals(&self) -> Result<()> {
+        self.lock_growing().others = read_other_journals(&self.path)?;
+        Ok(())
+    }
+
     /// Reads what the other ranks have recorded, at rank 0 and once they are done.
     ///
     /// # Errors

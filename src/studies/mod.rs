@@ -9,6 +9,7 @@ mod anatomy;
 mod decoupling;
 pub mod figures;
 mod gradient_independence;
+mod limit;
 mod nondegeneracy;
 mod possible;
 mod propagation;
@@ -45,6 +46,7 @@ impl Study {
             Study::GradientIndependence => &gradient_independence::DESIGN,
             Study::Nondegeneracy => &nondegeneracy::DESIGN,
             Study::Transfer => &transfer::DESIGN,
+            Study::Limit => &limit::DESIGN,
             Study::Anatomy => &anatomy::DESIGN,
         }
     }

@@ -22,6 +22,7 @@ pub mod cost;
 mod ends;
 mod evaluate;
 pub mod kernels;
+pub mod matched;
 pub mod memory;
 pub mod near;
 pub mod orthogonal;

@@ -67,6 +67,11 @@ impl<T: Real> Panel<T> {
         &chunks(&self.entries)[chunk * self.columns..(chunk + 1) * self.columns]
     }
 
+    /// All chunks in order, each column by column, to be written to.
+    pub fn all_mut(&mut self) -> &mut [Column<T>] {
+        chunks_mut(&mut self.entries)
+    }
+
     /// All tiles in order, each to be written to by one thread.
     pub fn tiles_mut(&mut self) -> Vec<TileMut<'_, T>> {
         tiles_mut(self.rows, self.columns, chunks_mut(&mut self.entries))

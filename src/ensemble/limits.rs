@@ -1,0 +1,161 @@
+//! The limits of an experiment, closure by closure: which tasks they ask for, and how far they are.
+
+use super::blocks::work_of_one;
+use super::cost::Cost;
+use crate::backend::cost::{Footprint, Speeds};
+use crate::data::DataSet;
+use crate::error::{Error, Result};
+use crate::experiment::grid::Task;
+use crate::experiment::limit::{Block, Part};
+use crate::experiment::run::DataSizes;
+use crate::experiment::{Experiment, Limit};
+use crate::limit::{BlockRecord, Finished, Quantities, Replay, State};
+use crate::numbers::measured;
+use crate::store::RunDirectory;
+
+/// The limits of an experiment, as far as they are.
+pub struct Limits<'a> {
+    experiment: &'a Experiment,
+    data: &'a DataSet,
+    limit: &'a Limit,
+    quantities: Quantities,
+    replays: Vec<Replay>,
+}
+
+impl<'a> Limits<'a> {
+    /// At their beginning; None where the experiment asks for none.
+    pub fn new(experiment: &'a Experiment, data: &'a DataSet) -> Option<Limits<'a>> {
+        let limit = experiment.limit.as_ref()?;
+        let quantities = Quantities::new(&experiment.of_limit(limit), data);
+        let closures = experiment.ensemble.closures.iter();
+        let replays = closures.map(|&closure| Replay::new(closure, limit, &quantities)).collect();
+        Some(Limits { experiment, data, limit, quantities, replays })
+    }
+
+    /// The tasks of all blocks that have been asked for so far.
+    pub fn tasks(&self) -> Vec<(Task, Cost)> {
+        let blocks = self.replays.iter().flat_map(Replay::asked);
+        blocks.map(|block| self.planned(block)).collect()
+    }
+
+    fn planned(&self, block: Block) -> (Task, Cost) {
+        (
+            block.task(self.experiment, self.limit),
+            cost(self.experiment, self.limit, self.data, block),
+        )
+    }
+
+    /// Goes on with the blocks that `store` has, as many rounds as those allow; whether nothing is left
+    /// to do.
+    ///
+    /// # Errors
+    /// The store's; [`Error::NoLimit`] where a network diverged.
+    pub fn advance(&mut self, store: &RunDirectory) -> Result<bool> {
+        let Limits { experiment, limit, .. } = *self;
+        self.advance_with(&|block| store.load::<BlockRecord>(block.task(experiment, limit)))
+    }
+
+    /// The same with blocks from anywhere.
+    ///
+    /// # Errors
+    /// Those of `load`; [`Error::NoLimit`] where a network diverged.
+    pub fn advance_with(
+        &mut self,
+        load: &dyn Fn(Block) -> Result<Option<BlockRecord>>,
+    ) -> Result<bool> {
+        let Limits { experiment, data, limit, .. } = *self;
+        let speeds = speeds(experiment, limit);
+        let mut done = true;
+        for replay in &mut self.replays {
+            let closure = replay.closure();
+            let cost_of = |depth, part| {
+                let block = Block { closure, depth, part, number: 0 };
+                speeds.seconds(&work_of_one(experiment, limit, data, block))
+            };
+            match replay.advance(&cost_of, load)? {
+                State::Open => done = false,
+                State::Finished(_) => {}
+                State::Diverged(depth, at) => {
+                    return Err(Error::NoLimit {
+                        problem: format!(
+                            "{}: a network of width {} and depth {depth} diverged after {} updates",
+                            closure.name(),
+                            limit.width,
+                            at.step
+                        ),
+                        help: "take a smaller training.learning_rate or model.horizon".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Those that are finished.
+    pub fn finished(&self) -> Vec<Finished> {
+        let finished = |replay: &Replay| match replay.state() {
+            State::Finished(finished) => Some(finished.clone()),
+            _ => None,
+        };
+        self.replays.iter().filter_map(finished).collect()
+    }
+
+    /// Which numbers they have.
+    pub fn quantities(&self) -> &Quantities {
+        &self.quantities
+    }
+
+    /// How far each is, in a line of words.
+    pub fn describe(&self) -> Vec<String> {
+        let worst = |replay: &Replay| {
+            let estimate = replay.so_far()?;
+            let targets = self.quantities.targets.clone();
+            let numbers: Vec<_> = targets.map(|i| estimate.number(i)).collect();
+            let most = |of: &dyn Fn(usize) -> f64| (0..numbers.len()).map(of).fold(0.0, f64::max);
+            let depth = estimate.depths.last().copied().unwrap_or(0);
+            Some(format!(
+                "standard error {}, bias at most {} of f, from depths to {depth}",
+                measured(most(&|i| numbers[i].standard_error)),
+                measured(most(&|i| numbers[i].bias_bound)),
+            ))
+        };
+        let line = |replay: &Replay| {
+            let name = replay.closure().name();
+            let state = match replay.state() {
+                State::Finished(Finished { shortfall: None, .. }) => "done".to_owned(),
+                State::Finished(_) => "tolerance not reached".to_owned(),
+                _ => format!("round {}", replay.round()),
+            };
+            let errors = worst(replay).unwrap_or_else(|| "nothing known yet".to_owned());
+            format!("limit of {name}: {state}: {errors}")
+        };
+        self.replays.iter().map(line).collect()
+    }
+}
+
+/// Speeds that do not depend on the machine: what is asked for next must not.
+fn speeds(experiment: &Experiment, limit: &Limit) -> Speeds {
+    let alone = experiment.of_limit(limit);
+    Speeds { factor: 1.0, ..(alone.costs().speeds)(alone.number_bytes()) }
+}
+
+/// The cost of a block.
+pub fn cost(experiment: &Experiment, limit: &Limit, data: &DataSet, block: Block) -> Cost {
+    let alone = &experiment.of_limit(limit);
+    let (sizes, task) = (DataSizes::of(data), block.task(experiment, limit));
+    let networks = block.networks();
+    let Footprint { host, .. } =
+        (alone.costs().footprint)(&alone.network(sizes, task), &alone.run_shape(sizes, task));
+    // Matched columns and what they are made of, an eighth of all rows at most.
+    let matched =
+        if limit.whitening { 3.0 * 4.0 / 16.0 * (limit.width as f64).powi(2) } else { 0.0 };
+    let moments = if block.part == Part::Whole { 2.0 } else { 4.0 };
+    Cost {
+        work: work_of_one(experiment, limit, data, block)
+            .times((networks.end - networks.start) as f64),
+        bytes: host + matched,
+        device_bytes: 0.0,
+        result_bytes: 8.0 * moments * Quantities::new(alone, data).length as f64,
+        rows: 0.0,
+    }
+}
