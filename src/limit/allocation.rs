@@ -6,13 +6,15 @@ use super::estimate::{LEAST_LEVELS, Level, depth_bound, weights, width_bound};
 use crate::experiment::limit::{FIRST_DEPTH, LAST_DEPTH, Part};
 
 /// The share of the bias budget that depth may take; the rest is for width.
-const OF_DEPTH: f64 = 0.8;
+const OF_DEPTH: f64 = 0.7;
 /// The standard error that the bound of the bias in width may have, as a share of the bias budget.
-const OF_WIDTH_ERROR: f64 = 0.1;
+const OF_WIDTH_ERROR: f64 = 0.12;
 /// From level to level variances fall by this factor or more: L^{-3/2}.
 const FALL: f64 = 2.8;
 /// Levels that are added at once, at most.
 const MOST_NEW: usize = 3;
+/// Networks of a level become at most so many times as many in a round: variances of few are uncertain.
+const GROWTH: f64 = 32.0;
 
 /// Why a tolerance cannot be reached.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,8 +79,15 @@ pub fn next(
         });
         moments.map_or(0.0, |moments| moments.count as f64)
     };
-    let more: Vec<_> =
-        wanted.into_iter().filter(|&(k, part, count)| count > there(k, part)).collect();
+    let bounded = |(level, part, count): (usize, Part, f64)| match there(level, part) {
+        0.0 => (level, part, count),
+        there => (level, part, count.min(GROWTH * there)),
+    };
+    let more: Vec<_> = wanted
+        .into_iter()
+        .map(bounded)
+        .filter(|&(k, part, count)| count > there(k, part))
+        .collect();
     if !more.is_empty() {
         return Next::More(more.into_iter().map(|(k, part, n)| (depth_of(k), part, n)).collect());
     }

@@ -51,10 +51,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The first round: one block of each part at the first three depths.
+    /// The first round: a few blocks of each part at the first three depths, more where they are cheap.
     pub fn new(closure: Closure, limit: &Limit, quantities: &Quantities) -> Replay {
-        let parts = [Part::Whole, Part::Divided];
-        let first = (0..LEAST_LEVELS).flat_map(|k| parts.map(|part| ((depth_of(k), part), 1)));
+        let parts = |blocks| [(Part::Whole, blocks), (Part::Divided, 1)];
+        let first = (0..LEAST_LEVELS).flat_map(|k| {
+            parts(1 << (LEAST_LEVELS - k)).map(|(part, blocks)| ((depth_of(k), part), blocks))
+        });
         Replay {
             closure,
             limit: limit.clone(),
