@@ -40,6 +40,23 @@ pub fn measured(value: f64) -> String {
     }
 }
 
+/// A number with its error in units of its last digit: 0.7396(5); an error with a leading 1 has two
+/// digits.
+pub fn with_error(value: f64, error: f64) -> String {
+    if !(value.is_finite() && error.is_finite() && error > 0.0) {
+        return measured(value);
+    }
+    let magnitude = error.log10().floor() as i32;
+    let digits = if error / 10.0_f64.powi(magnitude) < 1.95 { 1 } else { 0 };
+    let decimals = (digits - magnitude).max(0);
+    let units = (error * 10.0_f64.powi(decimals)).round();
+    // The sign of a zero says nothing.
+    let rounded = format!("{value:.*}", decimals as usize);
+    let zero = rounded.trim_start_matches('-').chars().all(|c| matches!(c, '0' | '.'));
+    let rounded = if zero { rounded.trim_start_matches('-').to_owned() } else { minus(rounded) };
+    format!("{rounded}({units:.0})")
+}
+
 /// The probability of residuals as large, a p-value.
 pub fn probability(value: f64) -> String {
     match value {

@@ -124,7 +124,7 @@ impl Design {
         let point = |(i, &x): (usize, &f64)| Point { x, z: 0.0, values: values(i) };
         let points = self.sizes.iter().enumerate().map(point).collect();
         let (reduction, reference, seeds) = (Reduction::Mean, self.reference, self.seeds);
-        Curve { points, reduction, reference, seeds }
+        Curve { points, reduction, reference, seeds, shared_error: vec![] }
     }
 }
 

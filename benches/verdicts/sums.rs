@@ -70,7 +70,7 @@ impl Sum {
             let mut points: Vec<Point> = points.collect();
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
             let reference = if by_depth { of_depth } else { of_width };
-            Curve { points, reduction: Reduction::Mean, reference, seeds: 8 }
+            Curve { points, reduction: Reduction::Mean, reference, seeds: 8, shared_error: vec![] }
         };
         let claim = |by_depth: bool| {
             let (exponent, other) = match by_depth {

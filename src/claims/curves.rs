@@ -265,6 +265,7 @@ impl CurveFile {
             reduction: Reduction::Mean,
             reference: reference.map_or(Reference::Limit, |r| Reference::Added(r as f64)),
             seeds: seeds.len(),
+            shared_error: vec![],
         };
         let kept = curve.keep_whole();
         let lost = |all: &[u64], kept: &[usize]| {

@@ -29,6 +29,8 @@ pub struct Index {
     values: HashMap<Key, Vec<(u64, f64)>>,
     /// The outputs that have a difference to the reference, in order.
     differences: Vec<Output>,
+    /// The outputs that have a difference to the limit, in order.
+    limits: Vec<Output>,
 }
 
 /// What a curve is about.
@@ -68,7 +70,8 @@ pub struct Place {
 impl Index {
     /// Over all rows of an experiment of these seeds.
     pub fn new(rows: &[Row], seeds: Range<u64>) -> Self {
-        let (mut values, mut differences) = (HashMap::new(), Vec::new());
+        let mut values = HashMap::new();
+        let (mut differences, mut limits) = (Vec::new(), Vec::new());
         for row in rows {
             let output = (row.sample, row.output);
             let key = Key {
@@ -82,20 +85,26 @@ impl Index {
             if row.observable == Observable::OutputDifference && !differences.contains(&output) {
                 differences.push(output);
             }
+            if row.observable == Observable::LimitDifference && !limits.contains(&output) {
+                limits.push(output);
+            }
         }
         let (first_seed, seeds) = (seeds.start, (seeds.end - seeds.start) as usize);
-        Index { first_seed, seeds, values, differences }
+        Index { first_seed, seeds, values, differences, limits }
     }
 
     /// The curve over `places`, and those of them that it has ([`Curve::keep_whole`]).
     pub fn curve(&self, places: &[Place], reference: Reference) -> (Curve, Vec<Place>) {
         let reduction = match places.first().map(|place| place.subject.observable) {
-            Some(Observable::WeakError) => Reduction::RootMeanSquareOfMeans,
+            Some(Observable::WeakError | Observable::WeakLimitError) => {
+                Reduction::RootMeanSquareOfMeans
+            }
             _ => Reduction::Mean,
         };
         let point = |place: &Place| Point { x: place.x, z: place.z, values: self.at(place) };
         let points = places.iter().map(point).collect();
-        let mut curve = Curve { points, reduction, reference, seeds: self.seeds };
+        let shared_error = places.last().map_or(vec![], |place| self.limit_error(place));
+        let mut curve = Curve { points, reduction, reference, seeds: self.seeds, shared_error };
         let present = curve.keep_whole().points.into_iter().map(|i| places[i]).collect();
         (curve, present)
     }
@@ -112,6 +121,16 @@ impl Index {
         }
     }
 
+    /// The error of the limit in differences to it, by output; nothing of other observables.
+    fn limit_error(&self, place: &Place) -> Vec<f64> {
+        if place.subject.observable != Observable::WeakLimitError {
+            return vec![];
+        }
+        let subject = Subject { observable: Observable::LimitError, ..place.subject };
+        let values = self.values(subject, (place.width, place.depth));
+        values.iter().map(|seeds| seeds.iter().flatten().copied().next().unwrap_or(0.0)).collect()
+    }
+
     /// The values of `subject` at (width, depth), by output and seed.
     pub fn values(&self, subject: Subject, (width, depth): (usize, usize)) -> Values {
         let Subject { closure, parametrization, step, .. } = subject;
@@ -120,6 +139,8 @@ impl Index {
         let depth_time = subject.depth_time.map(f64::to_bits);
         let (observable, outputs) = match subject.observable {
             Observable::WeakError => (Observable::OutputDifference, &self.differences[..]),
+            Observable::WeakLimitError => (Observable::LimitDifference, &self.limits[..]),
+            Observable::LimitError => (Observable::LimitError, &self.limits[..]),
             measured => (measured, &[(None, None)][..]),
         };
         let seeds_of = |&output: &Output| {

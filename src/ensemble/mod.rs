@@ -9,6 +9,7 @@ pub mod cores;
 pub mod cost;
 pub mod deal;
 mod device;
+mod distances;
 pub mod limits;
 pub mod machine;
 pub mod plan;
@@ -32,6 +33,7 @@ use crate::observables::{Against, Row, Run, of_pair, of_run, order_parameters};
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
 use cost::Cost;
+use distances::distances;
 use limits::Limits;
 use machine::Machine;
 use plan::Plan;
@@ -165,7 +167,13 @@ pub fn measure(
         }
         let diverged = |(&task, run): (&Task, &Trajectory)| run.diverged.map(|at| (task, at));
         let diverged: BTreeMap<_, _> = runs.iter().filter_map(diverged).collect();
-        Ok(Some((measure_seed(experiment, data, &runs), diverged)))
+        let mut rows = measure_seed(experiment, data, &runs);
+        if let Some(limits) = &limits {
+            for (task, more) in distances(experiment, data, limits, &runs) {
+                rows.entry(task).or_default().extend(more);
+            }
+        }
+        Ok(Some((rows, diverged)))
     })?;
     let (mut rows, mut diverged) = (BTreeMap::new(), BTreeMap::new());
     for (rows_of_seed, diverged_of_seed) in measured.into_iter().flatten() {

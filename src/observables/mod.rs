@@ -76,6 +76,8 @@ pub enum Against {
     Reference,
     /// The exact closure at the same width and depth.
     Exact,
+    /// The limit n = L = ∞, where the experiment computes it.
+    Limit,
     /// Nothing here: it is formed from rows of several runs, and is not in results.csv.
     Rows,
 }

@@ -40,6 +40,7 @@ pub fn of_pair(
 ) -> Vec<Row> {
     let reference = match against {
         Against::Exact => Partner::ExactClosure,
+        Against::Limit => Partner::Limit,
         _ => Partner::Network { width: other.task.width, depth: other.task.depth },
     };
     let mut rows = Rows { experiment, train, run, reference: Some(reference), rows: Vec::new() };

@@ -40,6 +40,8 @@ pub enum Partner {
     },
     /// The exact closure at the same sizes.
     ExactClosure,
+    /// The limit of infinite width and depth.
+    Limit,
 }
 
 impl Row {
@@ -58,6 +60,7 @@ impl Row {
             }
             Some(Partner::Network { width, depth }) => format!("width={width} depth={depth}"),
             Some(Partner::ExactClosure) => "closure=exact".to_owned(),
+            Some(Partner::Limit) => "limit".to_owned(),
         }
     }
 }

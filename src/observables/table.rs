@@ -321,6 +321,38 @@ observables! {
         against: Against::Exact,
         values: Values::AlongDepth(gradient_gaps),
     }
+    LimitDifference {
+        meaning: "The output of each sample minus its limit n = L = ∞. Where the ensemble has a depth of \
+                  the limit's levels, L′ the greatest of them: the output minus that at L′ on the same \
+                  Brownian path, plus what networks of depth L′ and infinite width differ from the limit; \
+                  of the first thousand outputs.",
+        name: "limit.f",
+        title: "difference of f to its limit",
+        unit: Unit::Difference,
+        first_step: 1,
+        against: Against::Limit,
+        values: Values::Outputs(|_, _| vec![]),
+    }
+    LimitError {
+        meaning: "The error of the limit in limit.f, its standard error and the bound of its bias together, \
+                  the same for all seeds.",
+        name: "limit.error",
+        title: "error of the limit of f",
+        unit: Unit::Difference,
+        first_step: 1,
+        against: Against::Limit,
+        values: Values::Outputs(|_, _| vec![]),
+    }
+    WeakLimitError {
+        meaning: "The output minus its limit n = L = ∞ (limit.f), averaged over seeds, then root mean square \
+                  over outputs: how far networks of finite depth are from the limit itself.",
+        name: "weak.limit.f",
+        title: "distance of f to its limit",
+        unit: Unit::RootMeanSquare,
+        first_step: 1,
+        against: Against::Rows,
+        values: Values::Formed,
+    }
     WeakError {
         meaning: "The output minus that of the reference of the same seed, on the same Brownian path: \
                   averaged over seeds, then root mean square over outputs. A weak error: what is left \

@@ -14,6 +14,7 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
     let Report { experiment, claims, rows, .. } = *report;
     let own = (experiment.study.design().findings)(&Results { experiment, claims, rows });
     let mut paragraphs = Vec::new();
+    paragraphs.extend(report.limits.iter().flat_map(|limits| limits.paragraphs()));
     paragraphs.extend(unstable(report));
     if !report.diverged.is_empty() {
         let runs = count(report.diverged.len() as u64, "run");

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::data::DataSet;
+use super::limits::Limits;
 use crate::error::{Error, Result};
-use crate::experiment::Experiment;
-use crate::limit::{Finished, LevelSummary, Number, Quantities};
+use crate::limit::{Finished, LevelSummary, Number};
 use crate::store::npz::{Archive, floats, integers, strings};
 
 /// A line of limit.csv, its columns in order.
@@ -34,24 +33,23 @@ pub const NAMED: [&str; 3] = ["f", "loss", "test_loss"];
 ///
 /// # Errors
 /// [`Error::Io`] if encoding fails.
-pub fn to_csv(data: &DataSet, quantities: &Quantities, limits: &[Finished]) -> Result<Vec<u8>> {
+pub fn to_csv(limits: &Limits) -> Result<Vec<u8>> {
     let fail = |source: csv::Error| Error::Io {
         action: "encode",
         path: "limit.csv".into(),
         source: std::io::Error::other(source),
     };
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let outputs = data.train.outputs;
-    for Finished { closure, estimate, .. } in limits {
+    let quantities = &limits.quantities;
+    for Finished { closure, estimate, .. } in limits.finished {
         for name in NAMED {
             let range = quantities.range(name);
             let of_a_step = range.len() / quantities.steps.len().max(1);
             for i in range.clone() {
                 let (k, within) = ((i - range.start) / of_a_step, (i - range.start) % of_a_step);
-                let quantity = match (name, outputs) {
-                    ("f", 1) => format!("f.{}", data.train.indices[within]),
-                    ("f", o) => format!("f.{}.{}", data.train.indices[within / o], within % o),
-                    (name, _) => name.to_owned(),
+                let quantity = match name {
+                    "f" => format!("f.{}", limits.outputs[within]),
+                    name => name.to_owned(),
                 };
                 let Number { value, standard_error, bias_bound } = estimate.number(i);
                 if value.is_nan() {
@@ -96,16 +94,15 @@ pub fn to_csv(data: &DataSet, quantities: &Quantities, limits: &[Finished]) -> R
 ///
 /// # Errors
 /// [`Error::Io`] if encoding fails.
-pub fn to_npz(
-    experiment: &Experiment,
-    quantities: &Quantities,
-    limits: &[Finished],
-) -> Result<Vec<u8>> {
+pub fn to_npz(limits: &Limits) -> Result<Vec<u8>> {
+    let Limits { limit, finished: limits, ref quantities, ref outputs } = *limits;
     let mut archive = Archive::new("limit.npz");
     let closures: Vec<&str> = limits.iter().map(|limit| limit.closure.name()).collect();
     archive.add("closures", &strings(&closures))?;
     let steps: Vec<i64> = quantities.steps.iter().map(|&step| i64::from(step)).collect();
     archive.add("steps", &integers(&steps))?;
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    archive.add("outputs", &strings(&outputs))?;
     archive.add("depth_times", &floats(&[quantities.times.len()], &quantities.times))?;
     for (name, shape, first) in &quantities.arrays {
         let size: usize = shape.iter().product();
@@ -122,7 +119,7 @@ pub fn to_npz(
         let biases = column(|number| number.bias_bound);
         archive.add(&format!("{name}_bias"), &floats(&whole, &biases))?;
     }
-    let width = experiment.limit.as_ref().map_or(0, |limit| limit.width);
+    let width = limit.width;
     let summaries: Vec<Vec<LevelSummary>> = limits
         .iter()
         .map(|limit| limit.estimate.summaries(quantities.targets.clone(), width))

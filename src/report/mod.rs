@@ -6,6 +6,7 @@ mod estimate;
 pub mod findings;
 pub mod judged;
 mod limit_files;
+pub mod limits;
 pub mod page;
 pub mod plot;
 pub mod publish;
@@ -31,6 +32,8 @@ pub struct Report<'a> {
     pub unstable: &'a [Unstable],
     /// Runs that left the finite numbers.
     pub diverged: &'a [(Task, Divergence)],
+    /// The limit n = L = ∞, where the experiment computes it.
+    pub limits: Option<&'a limits::Limits<'a>>,
     /// The number of training runs, diverged ones included.
     pub tasks: usize,
 }

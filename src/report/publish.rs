@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::findings::{paragraphs, wrapped};
+use super::limits::{LimitSummary, Limits};
 use super::{Report, limit_files, page, table};
 use crate::claims::stability::{Unstable, unstable};
 use crate::claims::{self, Claim, Lost};
@@ -10,9 +11,8 @@ use crate::data::DataSet;
 use crate::engine::Divergence;
 use crate::ensemble::Outcome;
 use crate::error::Result;
-use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use crate::limit::Quantities;
+use crate::experiment::{Experiment, Study};
 use crate::model::{Closure, Parametrization};
 use crate::observables::limit::infinite_width;
 use crate::observables::{arrays, results};
@@ -34,6 +34,8 @@ struct Summary<'a> {
     diverged: Vec<Diverged>,
     /// Depths at which it is affordable: few samples, moderate variances.
     infinite_width: Vec<InfiniteWidth>,
+    /// The limits n = L = ∞ that were computed.
+    limits: Vec<LimitSummary>,
 }
 
 /// A task that finished and did not train.
@@ -100,20 +102,22 @@ pub fn publish(
         &outcome.rows,
         Lost { diverged: &lost, unstable: &unstable },
     );
-    if let Some(limit) = &experiment.limit {
-        let quantities = Quantities::new(&experiment.of_limit(limit), data);
-        directory.write("limit.csv", &limit_files::to_csv(data, &quantities, &outcome.limits)?)?;
-        let arrays = limit_files::to_npz(experiment, &quantities, &outcome.limits)?;
-        directory.write("limit.npz", &arrays)?;
+    let limits = Limits::new(experiment, data, &outcome.limits);
+    if let Some(limits) = &limits {
+        directory.write("limit.csv", &limit_files::to_csv(limits)?)?;
+        directory.write("limit.npz", &limit_files::to_npz(limits)?)?;
     }
-    directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
-    directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
+    if experiment.study != Study::Limit {
+        directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
+        directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
+    }
     let report = Report {
         experiment,
         claims: &claims,
         rows: &outcome.rows,
         unstable: &unstable,
         diverged: &outcome.diverged,
+        limits: limits.as_ref(),
         tasks: outcome.tasks,
     };
     let found = paragraphs(&report);
@@ -122,7 +126,8 @@ pub fn publish(
     directory.write("report.html", page::html(&report).as_bytes())?;
     directory.write_plots(&page::plots(&report))?;
     let found = found.iter().map(|paragraph| wrapped(paragraph) + "\n");
-    Ok(table::summary(&claims) + &found.collect::<String>())
+    let table = limits.as_ref().map(table::of_limits).unwrap_or_default();
+    Ok(table + &table::summary(&claims) + &found.collect::<String>())
 }
 
 fn summary<'a>(
@@ -150,6 +155,7 @@ fn summary<'a>(
         unstable: unstable.iter().map(UnstableRun::from).collect(),
         diverged: outcome.diverged.iter().map(diverged).collect(),
         infinite_width: at_infinite_width(experiment, data),
+        limits: report.limits.map(Limits::summaries).unwrap_or_default(),
     }
 }
 

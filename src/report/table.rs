@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::claims::{Claim, Point};
-use crate::numbers::{count, exponent, measured};
+use crate::numbers::{count, exponent, measured, plain};
+use crate::report::limits::Limits;
 use crate::stats::verdict::Verdict;
 
 /// The primary claims as a text table, then what the others say in numbers.
@@ -52,10 +53,25 @@ fn end(claim: &Claim, point: Option<&Point>) -> String {
     point.map(|p| format!("{} at {}", measured(p.value), at(p))).unwrap_or_default()
 }
 
-/// Columns as wide as their widest entry.
-pub fn align<const N: usize>(lines: &[[String; N]]) -> String {
+/// The limits as a text table.
+pub fn of_limits(limits: &Limits) -> String {
+    let mut out = align(&limits.table());
+    let tolerance = plain(limits.limit.tolerance);
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "  n = L = ∞, after k updates; in brackets the error of the last digits, asked to be at most \
+         {tolerance}\n"
+    );
+    out
+}
+
+/// Columns as wide as their widest entry; all lines have as many cells.
+pub fn align(lines: &[impl AsRef<[String]>]) -> String {
+    let lines: Vec<&[String]> = lines.iter().map(AsRef::as_ref).collect();
+    let columns = lines.first().map_or(0, |line| line.len());
     let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
     for line in lines {
         let cells: Vec<String> =

@@ -63,7 +63,13 @@ pub struct Curve {
     pub reference: Reference,
     /// Number of seeds of the ensemble.
     pub seeds: usize,
+    /// An error that the values of all seeds and points share, by output, as that of a limit to which
+    /// they are differences; empty for none.
+    pub shared_error: Vec<f64>,
 }
+
+/// Both sides of a shared error.
+const SIDES: [f64; 2] = [-1.0, 1.0];
 
 /// What [`Curve::keep_whole`] has kept, by former positions.
 pub struct Kept {
@@ -149,12 +155,33 @@ impl Curve {
         self.points.iter().map(|point| point.x).collect()
     }
 
-    /// Jackknife standard errors of the points; for means over seeds the usual ones.
+    /// Jackknife standard errors of the points, for means over seeds the usual ones; with the error that
+    /// they share.
     pub fn standard_errors(&self) -> Vec<Option<f64>> {
-        let error = |point: &Point| {
-            jackknife(self.seeds, |without| self.value(point, without))?.standard_error
+        let error = |(i, point): (usize, &Point)| {
+            let own = jackknife(self.seeds, |without| self.value(point, without))?;
+            let whole = own.value;
+            let shared = SIDES.map(|side| Some((self.moved(side)?[i]? - whole).abs()));
+            let shared = shared.into_iter().flatten().fold(0.0, f64::max);
+            Some(own.standard_error?.hypot(shared))
         };
-        self.points.iter().map(error).collect()
+        self.points.iter().enumerate().map(error).collect()
+    }
+
+    /// The values of all points were the shared error of every output to show on this side, towards zero
+    /// (−1) or away from it (1): the most that it can do. None without such an error.
+    fn moved(&self, side: f64) -> Option<Vec<Option<f64>>> {
+        if self.shared_error.is_empty() {
+            return None;
+        }
+        let value = |point: &Point| {
+            let outputs = point.values.iter().zip(&self.shared_error);
+            self.reduced(outputs.map(|(seeds, error)| {
+                let mean = mean(&seeds.iter().flatten().copied().collect::<Vec<_>>());
+                mean + side * error.copysign(mean)
+            }))
+        };
+        Some(self.points.iter().map(value).collect())
     }
 
     /// What `of` makes of the points' values, with its jackknife error.
@@ -167,11 +194,21 @@ impl Curve {
         let whole = of(&self.values(None)?)?;
         let left_out: Vec<Option<Vec<f64>>> =
             self.values_without().into_iter().map(|values| of(&values?)).collect();
+        // What the shared error does to each number, whichever side does more.
+        let moved =
+            SIDES.map(|side| of(&self.moved(side)?.into_iter().collect::<Option<Vec<_>>>()?));
+        let shared = |i: usize| {
+            let moves = moved.iter().flatten().map(|moved| (moved[i] - whole[i]).abs());
+            moves.fold(0.0, f64::max)
+        };
+        let lost = !self.shared_error.is_empty() && moved.iter().all(Option::is_none);
         let number = |i: usize| {
-            jackknife(self.seeds, |left| match left {
+            let own = jackknife(self.seeds, |left| match left {
                 None => Some(whole[i]),
                 Some(seed) => left_out[seed].as_ref().map(|numbers| numbers[i]),
-            })
+            })?;
+            let error = own.standard_error.filter(|_| !lost).map(|error| error.hypot(shared(i)));
+            Some(Estimate { standard_error: error, ..own })
         };
         (0..whole.len()).map(number).collect()
     }

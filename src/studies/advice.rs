@@ -10,7 +10,7 @@ use std::fmt;
 use super::possible::{obstacle, possible};
 use crate::claims::Declaration;
 use crate::data::{DataSet, Samples};
-use crate::experiment::{Experiment, ReferenceKind};
+use crate::experiment::{Experiment, ReferenceKind, Study};
 use crate::model::{Loss, Parametrization};
 use crate::numbers::{count, measured, plain};
 use crate::observables::Observable;
@@ -80,6 +80,9 @@ fn warning(field: &'static str, problem: String, help: impl Into<String>) -> Adv
 
 /// What `experiment` on these samples cannot show, warnings first.
 pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
+    if experiment.study == Study::Limit {
+        return of_inputs(&data.train);
+    }
     let declared = experiment.study.design().claims;
     let mut said: Vec<Advice> = [
         of_claims(experiment, declared),

@@ -45,6 +45,10 @@ pub fn obstacle(experiment: &Experiment, claim: &Declaration) -> Option<String> 
             compares && network && !own_size,
             "no network has the width of the reference, or none its depth",
         ),
+        said(
+            observable == Observable::WeakLimitError && experiment.limit.is_none(),
+            "the limit is not computed",
+        ),
         said(training.steps == 0 && claim.first_step > 0, "no update is done"),
         said(coupling && experiment.engine == Engine::Dense, "dense networks record no couplings"),
         said(

@@ -6,12 +6,17 @@ use crate::claims::Declaration;
 use crate::claims::SizeAxis::{Depth, Width};
 use crate::claims::declaration::{END, INPUT, falls};
 use crate::model::Closure::Exact;
-use crate::observables::Observable::{FeatureError, GradientError, WeakError};
+use crate::observables::Observable::{FeatureError, GradientError, WeakError, WeakLimitError};
 
 pub const DESIGN: Design = Design {
     title: "convergence of training in depth",
     question: "How fast do residual networks become their infinite-depth limit while they train?",
     claims: &[
+        Declaration {
+            primary: Some(Exact),
+            of_infinite_width: true,
+            ..falls(WeakLimitError, "f approaches its limit at least like 1/L", Depth, 1, None)
+        },
         falls(WeakError, "weak error of f falls at least like 1/L", Depth, 1, None),
         Declaration {
             primary: Some(Exact),

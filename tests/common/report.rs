@@ -27,6 +27,7 @@ impl Made {
             rows: &self.rows,
             unstable: &self.unstable,
             diverged: &self.diverged,
+            limits: None,
             tasks: 72,
         }
     }

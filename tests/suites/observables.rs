@@ -40,6 +40,7 @@ fn check(job: &str, row: &Row) -> Observable {
         Against::Start => row.reference.is_empty(),
         Against::Reference => row.reference.contains("depth="),
         Against::Exact => row.reference == "closure=exact",
+        Against::Limit => row.reference == "limit",
         Against::Rows => false,
     };
     assert!(reference, "{what}");

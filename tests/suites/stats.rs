@@ -30,7 +30,7 @@ fn curve_of(sizes: &[f64], reference: Reference, value: impl Fn(f64, usize) -> f
         Point { x, z: 0.0, values }
     };
     let points = sizes.iter().map(point).collect();
-    Curve { points, reduction: Reduction::Mean, reference, seeds: SEEDS }
+    Curve { points, reduction: Reduction::Mean, reference, seeds: SEEDS, shared_error: vec![] }
 }
 
 /// A curve without noise.
@@ -216,7 +216,13 @@ fn values_are_reduced_over_seeds_first() {
     let lost = Point { values: vec![vec![None, None, Some(1.0)]], ..point.clone() };
     let reference = Reference::Limit;
     for reduction in [Reduction::Mean, Reduction::RootMeanSquareOfMeans] {
-        let curve = Curve { points: vec![point.clone()], reduction, reference, seeds: 3 };
+        let curve = Curve {
+            points: vec![point.clone()],
+            reduction,
+            reference,
+            seeds: 3,
+            shared_error: vec![],
+        };
         for (seed, values) in curve.values_without().into_iter().enumerate() {
             let [value] = values.unwrap()[..] else { panic!() };
             assert!(close(value, curve.value(&point, Some(seed)).unwrap(), 1e-14), "{seed}");
@@ -251,7 +257,7 @@ fn sums_are_fitted_without_their_smallest_sizes_too() {
     };
     let points = places.as_flattened().iter().map(point).collect();
     let (reduction, reference) = (Reduction::Mean, Reference::Limit);
-    let curve = Curve { points, reduction, reference, seeds: SEEDS };
+    let curve = Curve { points, reduction, reference, seeds: SEEDS, shared_error: vec![] };
     let other = Other { exponent: 1.0, reference, is_width: true };
     let [all, without] = SumExponent::of(&curve, other).unwrap().fits[..] else { panic!() };
     let miss = [all, without].map(|fit| (fit.value - 2.0).abs());
@@ -296,7 +302,13 @@ fn sums_of_two_errors_are_taken_apart() {
                 };
                 let points = places.map(point).collect();
                 let reference = if by_depth { of_depth } else { of_width };
-                Curve { points, reduction: Reduction::Mean, reference, seeds: SEEDS }
+                Curve {
+                    points,
+                    reduction: Reduction::Mean,
+                    reference,
+                    seeds: SEEDS,
+                    shared_error: vec![],
+                }
             };
             let other = Other { exponent: in_width, reference: of_width, is_width: true };
             let found = SumExponent::of(&curve(true), other).unwrap();

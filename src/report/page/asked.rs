@@ -5,7 +5,10 @@ use std::fmt::Write;
 use super::words;
 use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
-use crate::experiment::{Batch, Block, Engine, Ensemble, Experiment, Group, ReferenceKind, Rows};
+use crate::experiment::limit::FIRST_DEPTH;
+use crate::experiment::{
+    Batch, Block, Engine, Ensemble, Experiment, Group, ReferenceKind, Rows, Study,
+};
 use crate::model::{Closure, Decay, Loss, Parametrization, Schedule};
 use crate::report::Report;
 use crate::report::text::{count, escape, list, plain};
@@ -14,6 +17,14 @@ use crate::report::text::{count, escape, list, plain};
 pub fn lead(report: &Report) -> String {
     let Experiment { study, ensemble, training, .. } = report.experiment;
     let question = study.design().question;
+    if let Some(limit) = report.experiment.limit.as_ref().filter(|_| *study == Study::Limit) {
+        return format!(
+            "{question} To a tolerance of {}, {} each, from {} of small networks.",
+            plain(limit.tolerance),
+            count(u64::from(training.steps), "update"),
+            count(report.tasks as u64, "block")
+        );
+    }
     format!(
         "{question} {} of depth {} and width {}, {} each, {} of noise.",
         count(report.tasks as u64, "training run"),
@@ -185,6 +196,14 @@ fn grid(experiment: &Experiment) -> String {
     let numbers =
         |sizes: &[usize]| sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let ensemble = &experiment.ensemble;
+    if let Some(limit) = experiment.limit.as_ref().filter(|_| experiment.study == Study::Limit) {
+        return format!(
+            "depths L = {FIRST_DEPTH}, {}, …, as many as the tolerance takes; width n = {}; as many \
+             independent networks of each as it takes",
+            2 * FIRST_DEPTH,
+            limit.width
+        );
+    }
     format!(
         "depths L = {}; widths n = {}; {} a point",
         numbers(&ensemble.depths),
@@ -210,6 +229,13 @@ fn comparison(experiment: &Experiment) -> String {
         Rows::First(rows) => format!("the first {rows} rows"),
     };
     let mut words = match (reference.kind, reference.width, reference.depth) {
+        (ReferenceKind::None, ..) if experiment.study == Study::Limit => {
+            return "networks of half the depth, and halves and quarters of rows, on one noise"
+                .to_owned();
+        }
+        (ReferenceKind::Limit, ..) => {
+            return "the limit of infinite width and depth, computed besides".to_owned();
+        }
         (ReferenceKind::None, ..) => {
             let noise = match experiment.finest {
                 None => "every depth has its own noise",
@@ -230,6 +256,9 @@ fn comparison(experiment: &Experiment) -> String {
         && experiment.ensemble.closures.len() > 1
     {
         words.push_str("; closures with <code>exact</code> of the same size");
+    }
+    if experiment.limit.is_some() {
+        words.push_str("; outputs with the limit of infinite width and depth, computed besides");
     }
     words
 }

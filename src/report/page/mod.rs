@@ -4,6 +4,7 @@
 mod asked;
 mod claims;
 mod figures;
+mod limit;
 mod words;
 
 use askama::Template;
@@ -17,7 +18,7 @@ use super::plot::{Plot, page_variables};
 use super::text;
 use crate::claims::stability;
 use crate::data::Source;
-use crate::experiment::{Block, Engine};
+use crate::experiment::{Block, Engine, Study};
 use crate::stats::verdict::Verdict;
 
 /// Runs of each kind that the page lists: enough to see which they are.
@@ -35,6 +36,8 @@ struct Page<'a> {
     /// What was found, in paragraphs.
     found: Vec<String>,
     groups: Vec<Group<'a>>,
+    /// Figures of the limit.
+    limit_figures: Vec<Drawn>,
     /// Figures that only this study has.
     own: Vec<Drawn>,
     /// Figures of what the runs did, step by step.
@@ -46,10 +49,11 @@ struct Page<'a> {
 pub fn html(report: &Report) -> String {
     let (groups, own, curves) =
         (claims::groups(report), figures::of_study(report), figures::common(report));
-    let found = paragraphs(report);
+    let (found, limit_figures) = (paragraphs(report), limit::figures(report));
     let sections = [
         ("found", "What was found", !found.is_empty()),
-        ("verdicts", "Verdicts", true),
+        ("limit", "The limit", report.limits.is_some()),
+        ("verdicts", "Verdicts", report.experiment.study != Study::Limit),
         ("study", "The study’s figures", !own.is_empty()),
         ("asked", "What was asked", true),
         ("claims", "Claims one by one", !groups.is_empty()),
@@ -70,7 +74,7 @@ pub fn html(report: &Report) -> String {
     );
     let sections = sections.iter().filter_map(shown).collect();
     let version = env!("CARGO_PKG_VERSION");
-    let page = Page { report, style, version, sections, found, groups, own, curves };
+    let page = Page { report, style, version, sections, found, groups, limit_figures, own, curves };
     page.render().expect("room for a page")
 }
 
@@ -83,5 +87,6 @@ pub fn plots(report: &Report) -> Vec<(String, Vec<u8>)> {
         let name = &plot.name;
         [(format!("{name}.svg"), plot.svg().into_bytes()), (format!("{name}.pdf"), plot.pdf())]
     };
-    of_claims.chain(own).chain(curves).flat_map(files).collect()
+    let limits = limit::figures(report).into_iter().map(|figure| figure.plot);
+    limits.chain(of_claims).chain(own).chain(curves).flat_map(files).collect()
 }
