@@ -68,7 +68,7 @@ pub fn asked<'a>(
                     Place { subject, width, depth, narrower: sizes.narrower, x, z }
                 };
                 let places = sizes.points.iter().map(place).collect();
-                let primary = declaration.primary == Some(closure)
+                let primary = declaration.primary_in(experiment) == Some(closure)
                     && parametrization == main
                     && Some(sizes.held) == widest
                     && Some(step) == chosen;

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::experiment::{Experiment, ReferenceKind};
 use crate::model::{Closure, Parametrization};
 use crate::observables::Observable;
 
@@ -78,6 +79,19 @@ pub struct Declaration {
     pub primary: Option<Closure>,
     /// Of a sum: its part in depth.
     pub in_depth: DepthError,
+}
+
+impl Declaration {
+    /// The closure for which it is a primary claim of this experiment, if it is one: where outputs are
+    /// compared with the limit, of that and not of a reference.
+    pub fn primary_in(&self, experiment: &Experiment) -> Option<Closure> {
+        let limit = experiment.reference.kind == ReferenceKind::Limit;
+        let there = match self.observable {
+            Observable::WeakLimitError => limit,
+            observable => !(limit && observable.compares_with_reference()),
+        };
+        self.primary.filter(|_| there)
+    }
 }
 
 /// The part b L^{−q} of a sum of errors.

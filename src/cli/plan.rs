@@ -7,14 +7,18 @@ use clap::Args;
 
 use super::print;
 use crate::comm;
+use crate::data::DataSet;
 use crate::ensemble::cost::Cost;
 use crate::ensemble::deal::{Prediction, predict};
+use crate::ensemble::limits::Limits;
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan};
 use crate::error::{Error, Result, exit};
+use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::job::prepare::Prepared;
 use crate::job::request::Request;
+use crate::model::Closure;
 use crate::report::table::align;
 
 /// Arguments of `nfd plan`.
@@ -47,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     };
     let path = machine.as_ref().map_or("none", Machine::numeric_path);
     let finished = prepared.read_finished(path)?.tasks;
-    let Prepared { output, mut plan, .. } = prepared;
+    let Prepared { output, mut plan, resolved, data } = prepared;
     let device = machine.as_ref().map_or(Ok(None), Machine::device_memory)?;
     let free = Free { device, ..Free::detect(&output, 1) };
     // The nodes of a cluster have memory of their own.
@@ -55,6 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     plan.fit(free.memory);
     print(&describe(&plan))?;
     print(&scaled)?;
+    print(&limits(&resolved.experiment, &data, &plan)?)?;
     if let Some(device) = free.device {
         let largest = plan
             .tasks
@@ -72,6 +77,26 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     }
     plan.check(free, &|task| finished.contains(&task))?;
     Ok(exit::DONE)
+}
+
+/// What the limits take, by a pilot: their first round, computed now and not kept; empty without any.
+fn limits(experiment: &Experiment, data: &DataSet, plan: &Plan) -> Result<String> {
+    /// Seconds that a pilot may take.
+    const SHORT: f64 = 60.0;
+    let Some(mut limits) = Limits::new(experiment, data) else { return Ok(String::new()) };
+    let first = plan.share(limits.tasks(), plan.threads).wall_seconds();
+    if first > SHORT {
+        return Ok(format!(
+            "limits: the first round, above, takes about {first:.0} s; what comes after follows from its \
+             variances\n"
+        ));
+    }
+    limits.pilot(plan.threads)?;
+    let line = |(closure, seconds): (Closure, Option<f64>)| {
+        let seconds = plan.speeds.factor * seconds.unwrap_or(0.0) / plan.threads as f64;
+        format!("limit of {}: by a pilot about {:.0} s in all\n", closure.name(), seconds.ceil())
+    };
+    Ok(limits.predicted().into_iter().map(line).collect())
 }
 
 /// The table of task kinds and the totals.

@@ -11,6 +11,7 @@ use crate::error::{Result, exit};
 use crate::experiment::grid::Task;
 use crate::job::prepare::{Finished, Prepared, reopen};
 use crate::report::table::align;
+use crate::store::journals::Journals;
 use crate::store::{lock, manifest};
 
 /// Arguments of `nfd status`.
@@ -23,8 +24,10 @@ pub struct Arguments {
 /// Prints finished and remaining tasks, who is at work, and damage.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let directory = &arguments.directory;
-    let prepared = reopen(directory)?;
+    let mut prepared = reopen(directory)?;
     let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
+    let journals = Journals::read(directory, |_| true)?;
+    let limits = prepared.look_at_limits(&journals, &numeric_path)?;
     let Finished { journals, tasks: finished } = prepared.read_finished(&numeric_path)?;
     let Prepared { resolved, plan, .. } = prepared;
     let finished = |task: Task| finished.contains(&task);
@@ -54,6 +57,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         plan.tasks.len(),
         seconds.ceil()
     );
+    for line in limits {
+        let _ = writeln!(out, "{line}");
+    }
     if let Some(owner) = lock::find_holder(directory)? {
         let _ = writeln!(out, "in use by {owner}");
     }

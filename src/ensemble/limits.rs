@@ -1,7 +1,11 @@
 //! The limits of an experiment, closure by closure: which tasks they ask for, and how far they are.
 
-use super::blocks::work_of_one;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+
+use super::blocks::{self, work_of_one};
 use super::cost::Cost;
+use super::in_parallel;
 use crate::backend::cost::{Footprint, Speeds};
 use crate::data::DataSet;
 use crate::error::{Error, Result};
@@ -10,6 +14,7 @@ use crate::experiment::limit::{Block, Part};
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Experiment, Limit};
 use crate::limit::{BlockRecord, Finished, Quantities, Replay, State};
+use crate::model::Closure;
 use crate::numbers::measured;
 use crate::store::RunDirectory;
 
@@ -51,8 +56,19 @@ impl<'a> Limits<'a> {
     /// # Errors
     /// The store's; [`Error::NoLimit`] where a network diverged.
     pub fn advance(&mut self, store: &RunDirectory) -> Result<bool> {
+        self.advance_tasks(&|task| store.load::<BlockRecord>(task))
+    }
+
+    /// The same with records by task.
+    ///
+    /// # Errors
+    /// Those of `load`; [`Error::NoLimit`] where a network diverged.
+    pub fn advance_tasks(
+        &mut self,
+        load: &dyn Fn(Task) -> Result<Option<BlockRecord>>,
+    ) -> Result<bool> {
         let Limits { experiment, limit, .. } = *self;
-        self.advance_with(&|block| store.load::<BlockRecord>(block.task(experiment, limit)))
+        self.advance_with(&|block| load(block.task(experiment, limit)))
     }
 
     /// The same with blocks from anywhere.
@@ -89,6 +105,38 @@ impl<'a> Limits<'a> {
             }
         }
         Ok(done)
+    }
+
+    /// Computes the first round on `threads` workers, without recording it anywhere.
+    ///
+    /// # Errors
+    /// [`Error::NoLimit`] where a network diverged.
+    pub fn pilot(&mut self, threads: usize) -> Result<()> {
+        let Limits { experiment, data, limit, .. } = *self;
+        let blocks: Vec<Block> = self.replays.iter().flat_map(Replay::asked).collect();
+        let never = AtomicBool::new(false);
+        let averaged = in_parallel(threads, &blocks, |&block| {
+            Ok(blocks::average(experiment, limit, data, block, &never).map(|made| (block, made)))
+        })?;
+        let made: HashMap<Block, BlockRecord> = averaged.unwrap_or_default().into_iter().collect();
+        self.advance_with(&|block| Ok(made.get(&block).cloned()))?;
+        Ok(())
+    }
+
+    /// What the limits take in all, by what is known so far, closure by closure: seconds of one core of the
+    /// cost model.
+    pub fn predicted(&self) -> Vec<(Closure, Option<f64>)> {
+        let Limits { experiment, data, limit, .. } = *self;
+        let speeds = speeds(experiment, limit);
+        let predicted = |replay: &Replay| {
+            let closure = replay.closure();
+            let cost_of = |depth, part| {
+                let block = Block { closure, depth, part, number: 0 };
+                speeds.seconds(&work_of_one(experiment, limit, data, block))
+            };
+            (closure, replay.predicted_cost(&cost_of))
+        };
+        self.replays.iter().map(predicted).collect()
     }
 
     /// Those that are finished.

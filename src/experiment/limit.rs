@@ -31,7 +31,7 @@ section! {
         tolerance: Option<f64> => f64 { default: 1e-3, range: Range::Within(1e-7, 1.0), example: 1e-4, }
         /// Width n of the networks that are averaged, a multiple of 16. Their bias, of order 1/n, is
         /// measured by halves and quarters of their rows, and removed. Default: 4096, and twice as much
-        /// for every fourth part of a tolerance of 1e-3.
+        /// for every tenth of a tolerance of 1e-3.
         width: Option<usize> => usize {
             range: Range::Within(256.0, WIDEST as f64),
             example: 16384,
@@ -58,8 +58,8 @@ impl TypedLimit {
     /// At the offending field.
     fn resolve(&self, check: &Check) -> Result<Limit> {
         self.check_ranges(check)?;
-        let wider = |tolerance: f64| (4096.0 * (1e-3 / tolerance).sqrt().max(1.0)) as usize;
-        let width = self.width.unwrap_or_else(|| wider(self.tolerance()).next_power_of_two());
+        let tenths = (1e-3 / self.tolerance()).log10().clamp(0.0, 8.0).ceil();
+        let width = self.width.unwrap_or(4096 << tenths as u32);
         if !width.is_multiple_of(ROWS) {
             let help = format!("take {}", width.next_multiple_of(ROWS));
             return check.fail("limit.width", format!("{width} is no multiple of {ROWS}"), &help);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::request::Request;
 use crate::data::{self, DataSet};
+use crate::ensemble::limits::Limits;
 use crate::ensemble::plan::{Plan, plan};
 use crate::ensemble::{cores, machine};
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::experiment::run::DataSizes;
 use crate::experiment::settled::{prefer_gpu, resolve_with};
 use crate::model::Loss;
 use crate::store::RunStart;
+use crate::store::journal;
 use crate::store::journals::Journals;
 use crate::store::key::Keys;
 use crate::store::manifest::{self, Launch, Manifest};
@@ -86,6 +88,32 @@ impl Prepared {
         let tasks = self.plan.tasks.iter().map(|(task, _)| *task);
         let tasks = tasks.filter(|task| journals.find(keys.of(*task)).is_some()).collect();
         Ok(Finished { journals, tasks })
+    }
+
+    /// How far the limits are by these journals, a line each; their tasks of all rounds so far join the plan.
+    ///
+    /// # Errors
+    /// Those of reading the journals, and where a network of a limit diverged.
+    pub fn look_at_limits(
+        &mut self,
+        journals: &Journals,
+        numeric_path: &str,
+    ) -> Result<Vec<String>> {
+        let (experiment, data) = (&self.resolved.experiment, &self.data);
+        let Some(mut limits) = Limits::new(experiment, data) else { return Ok(Vec::new()) };
+        let keys = Keys::new(experiment, data, numeric_path);
+        limits.advance_tasks(&|task| {
+            let key = keys.of(task);
+            journals.find(key).map(|(path, at)| journal::read_value(path, key, at)).transpose()
+        })?;
+        let planned: HashSet<Task> = self.plan.tasks.iter().map(|(task, _)| *task).collect();
+        let more = limits.tasks().into_iter().filter(|(task, _)| !planned.contains(task));
+        let mut tasks = self.plan.tasks.clone();
+        tasks.extend(more);
+        tasks.sort_by_key(|(task, _)| *task);
+        let lines = limits.describe();
+        self.plan = self.plan.share(tasks, self.plan.threads);
+        Ok(lines)
     }
 
     /// How this experiment enters a run directory.

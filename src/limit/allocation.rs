@@ -8,13 +8,15 @@ use crate::experiment::limit::{FIRST_DEPTH, LAST_DEPTH, Part};
 /// The share of the bias budget that depth may take; the rest is for width.
 const OF_DEPTH: f64 = 0.7;
 /// The standard error that the bound of the bias in width may have, as a share of the bias budget.
-const OF_WIDTH_ERROR: f64 = 0.12;
+const OF_WIDTH_ERROR: f64 = 0.15;
 /// From level to level variances fall by this factor or more: L^{-3/2}.
 const FALL: f64 = 2.8;
 /// Levels that are added at once, at most.
 const MOST_NEW: usize = 3;
 /// Networks of a level become at most so many times as many in a round: variances of few are uncertain.
 const GROWTH: f64 = 32.0;
+/// A level that needs more networks gets a few more than that, or it would need some more again.
+const MARGIN: f64 = 1.1;
 
 /// Why a tolerance cannot be reached.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,17 +56,7 @@ pub fn next(
 ) -> Next {
     let budget = tolerance / 2.0_f64.sqrt();
     let worst = |bound: &dyn Fn(usize) -> f64| targets.clone().map(bound).fold(0.0, f64::max);
-    let of_depth = |count: usize| worst(&|i| depth_bound(&levels[..count], i));
-    let enough = (LEAST_LEVELS..=levels.len()).find(|&k| of_depth(k) <= OF_DEPTH * budget);
-    let used = match enough {
-        Some(used) => used,
-        None => {
-            // The change falls by four from level to level.
-            let ratio = of_depth(levels.len()) / (OF_DEPTH * budget);
-            let new = (ratio.log2() / 2.0).ceil() as usize;
-            levels.len() + new.clamp(1, MOST_NEW)
-        }
-    };
+    let used = levels_for(levels, targets, budget);
     if depth_of(used - 1) > LAST_DEPTH {
         let problem = format!("depth {LAST_DEPTH} is not deep enough: the levels do not settle");
         let help = "take a smaller learning rate, a shorter horizon or a greater tolerance";
@@ -79,17 +71,14 @@ pub fn next(
         });
         moments.map_or(0.0, |moments| moments.count as f64)
     };
-    let bounded = |(level, part, count): (usize, Part, f64)| match there(level, part) {
-        0.0 => (level, part, count),
-        there => (level, part, count.min(GROWTH * there)),
+    let more = |(level, part, count): (usize, Part, f64)| {
+        let there = there(level, part);
+        let most = if there > 0.0 { GROWTH * there } else { f64::INFINITY };
+        (count > there).then(|| (depth_of(level), part, (MARGIN * count).min(most)))
     };
-    let more: Vec<_> = wanted
-        .into_iter()
-        .map(bounded)
-        .filter(|&(k, part, count)| count > there(k, part))
-        .collect();
+    let more: Vec<_> = wanted.into_iter().filter_map(more).collect();
     if !more.is_empty() {
-        return Next::More(more.into_iter().map(|(k, part, n)| (depth_of(k), part, n)).collect());
+        return Next::More(more);
     }
     let levels = &levels[..used];
     let bias = worst(&|i| depth_bound(levels, i) + width_bound(levels, i).1);
@@ -109,6 +98,32 @@ pub fn next(
             help: format!("take limit.width {wider}"),
         },
     )
+}
+
+/// How many levels the bias in depth asks for.
+fn levels_for(levels: &[Level], targets: &Range<usize>, budget: f64) -> usize {
+    let of_depth = |count: usize| {
+        let bounds = targets.clone().map(|i| depth_bound(&levels[..count], i));
+        bounds.fold(0.0, f64::max)
+    };
+    let enough = (LEAST_LEVELS..=levels.len()).find(|&k| of_depth(k) <= OF_DEPTH * budget);
+    enough.unwrap_or_else(|| {
+        // The bound falls by six, more or less, from level to level.
+        let ratio = of_depth(levels.len()) / (OF_DEPTH * budget);
+        let new = (ratio.log2() / 2.6).ceil() as usize;
+        levels.len() + new.clamp(1, MOST_NEW)
+    })
+}
+
+/// The networks of each level and part that `levels` ask for in the end, by what is known now.
+pub fn wanted(
+    levels: &[Level],
+    targets: &Range<usize>,
+    tolerance: f64,
+    cost: CostOf,
+) -> Vec<(usize, Part, f64)> {
+    let budget = tolerance / 2.0_f64.sqrt();
+    allocate(levels, levels_for(levels, targets, budget), targets, budget, cost)
 }
 
 /// The networks of each level and part that give standard error `budget` with the least work, and its

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::allocation::{CostOf, Next, Shortfall, depth_of, next};
+use super::allocation::{CostOf, Next, Shortfall, depth_of, next, wanted};
 use super::estimate::{Estimate, LEAST_LEVELS, Level};
 use super::quantities::Quantities;
 use super::{BlockRecord, Moments};
@@ -138,6 +138,14 @@ impl Replay {
             (0..count).map(move |number| Block { closure, depth, part, number })
         };
         self.asked.iter().flat_map(blocks).collect()
+    }
+
+    /// What all networks cost that the levels so far ask for, to the end; None before there are any.
+    pub fn predicted_cost(&self, cost: CostOf) -> Option<f64> {
+        self.so_far()?;
+        let sizes = (self.limit.tolerance, self.limit.width);
+        let wanted = wanted(&self.levels, &self.targets, sizes.0, cost);
+        Some(wanted.into_iter().map(|(level, part, n)| n * cost(depth_of(level), part)).sum())
     }
 
     /// How far it is.

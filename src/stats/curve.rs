@@ -99,6 +99,13 @@ impl Curve {
         Kept { points, seeds }
     }
 
+    /// Whether the error that all values share is at most `share` of this point's value.
+    pub fn is_known_to(&self, point: &Point, share: f64) -> bool {
+        let squares: f64 = self.shared_error.iter().map(|error| error * error).sum();
+        let error = (squares / self.shared_error.len().max(1) as f64).sqrt();
+        error == 0.0 || self.value(point, None).is_some_and(|value| error <= share * value.abs())
+    }
+
     /// The value of one point, optionally without one seed; None without any finite value.
     pub fn value(&self, point: &Point, without: Option<usize>) -> Option<f64> {
         self.reduced(point.values.iter().map(|seeds| {

@@ -98,13 +98,14 @@ pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
 }
 
 /// Whether one of a study's primary claims is about how something depends on width, or on depth.
-fn is_about(declared: &[Declaration], width: bool) -> bool {
-    declared.iter().any(|claim| claim.primary.is_some() && claim.axis.is_width() == width)
+fn is_about(experiment: &Experiment, declared: &[Declaration], width: bool) -> bool {
+    let primary = |claim: &Declaration| claim.primary_in(experiment).is_some();
+    declared.iter().any(|claim| primary(claim) && claim.axis.is_width() == width)
 }
 
 /// Primary claims that cannot be made.
 fn of_claims(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
-    let primary = || declared.iter().filter(|claim| claim.primary.is_some());
+    let primary = || declared.iter().filter(|claim| claim.primary_in(experiment).is_some());
     let mut reasons: Vec<String> = Vec::new();
     let mut lost = 0;
     for reason in primary().filter_map(|claim| obstacle(experiment, claim)) {
@@ -155,7 +156,7 @@ fn of_depths(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
     if along.is_empty() || depths.len() == 1 {
         return Vec::new(); // one depth is among the reasons why claims cannot be made
     }
-    let main = is_about(declared, false);
+    let main = is_about(experiment, declared, false);
     let mut said = of_number(DEPTHS, "depths", depths.len(), main);
     let doubling = experiment.reference.kind == ReferenceKind::Doubling;
     let compares = doubling && along.iter().any(|c| c.observable.compares_with_reference());
@@ -207,7 +208,7 @@ fn of_widths(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
     let claims: Vec<_> = possible(experiment, declared).collect();
     let [n] = widths[..] else {
         let along = claims.iter().any(|claim| claim.axis.is_width());
-        let main = is_about(declared, true);
+        let main = is_about(experiment, declared, true);
         return if along { of_number(WIDTHS, "widths", widths.len(), main) } else { Vec::new() };
     };
     if !claims.iter().any(|claim| claim.of_infinite_width) {

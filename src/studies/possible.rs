@@ -37,6 +37,7 @@ pub fn obstacle(experiment: &Experiment, claim: &Declaration) -> Option<String> 
         said(one_depth && claim.axis != SizeAxis::Width, "there is one depth"),
         said(one_width && claim.axis != SizeAxis::Depth, "there is one width"),
         said(compares && reference.kind == ReferenceKind::None, "reference is none"),
+        said(compares && reference.kind == ReferenceKind::Limit, "reference is the limit"),
         said(
             compares && !network && claim.axis != SizeAxis::Depth,
             "errors in width need a reference network",
