@@ -16,7 +16,7 @@ const MOST_NEW: usize = 3;
 /// Networks of a level become at most so many times as many in a round: variances of few are uncertain.
 const GROWTH: f64 = 32.0;
 /// A level that needs more networks gets a few more than that, or it would need some more again.
-const MARGIN: f64 = 1.1;
+const MARGIN: f64 = 1.03;
 
 /// Why a tolerance cannot be reached.
 #[derive(Clone, Debug, PartialEq)]

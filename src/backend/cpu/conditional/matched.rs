@@ -141,10 +141,16 @@ impl MatchedColumns {
 
     /// Adds rows `first`.. of a column to `out`.
     fn add(panel: &Panel<f32>, (column, factor): (usize, f32), first: usize, out: &mut [f32]) {
-        for (i, out) in out.chunks_mut(CHUNK).enumerate() {
-            // Rows are asked for chunk by chunk, the last one whole.
-            let rows = panel.chunk(first / CHUNK + i)[column].iter();
-            out.iter_mut().zip(rows).for_each(|(out, row)| *out += factor * row);
+        let mut out = out;
+        let mut first = first;
+        // Rows are asked for in pieces of any length, of which each ends with its chunk at the latest.
+        while !out.is_empty() && first < panel.rows().next_multiple_of(CHUNK) {
+            let (chunk, from) = (first / CHUNK, first % CHUNK);
+            let (piece, rest) = out.split_at_mut(out.len().min(CHUNK - from));
+            let rows = &panel.chunk(chunk)[column][from..];
+            piece.iter_mut().zip(rows).for_each(|(out, row)| *out += factor * row);
+            first += piece.len();
+            out = rest;
         }
     }
 }
