@@ -109,6 +109,48 @@ fn bytes_do_not_depend_on_the_library() {
     same_for_any_ranks(&mpi, &[(1, "1"), (2, "1"), (3, "1")]);
 }
 
+/// The rounds of a limit: every one is dealt anew to all ranks, and the files are those of one process. A
+/// limit that diverges ends all ranks with the exit code of a user's mistake.
+#[test]
+fn limits_do_not_depend_on_ranks() {
+    let Some(mpi) = Mpi::open("limits_do_not_depend_on_ranks") else { return };
+    let folder = folder();
+    // Three rounds, together a second without optimisation of our own code.
+    let job = r#"{
+      "name": "limits", "study": "limit", "data": { "source": "toy" },
+      "training": { "steps": 1, "learning_rate": 1.0 },
+      "ensemble": { "closures": ["exact", "gia"] },
+      "limit": { "tolerance": 5e-3, "width": 256 }
+    }"#;
+    fs::write(folder.path().join("job.json"), job).unwrap();
+    let finals = |name: &str| -> Vec<Vec<u8>> {
+        let names = ["limit.csv", "limit.npz", "summary.json", "report.html"];
+        names.map(|file| fs::read(folder.path().join(name).join(file)).unwrap()).into()
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nfd"));
+    let done = command.current_dir(&folder).args(["run", "job.json", "--output", "solo"]).output();
+    let done = done.unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    let blocks = ran(&folder.path().join("solo"));
+    for ranks in [1, 2, 3] {
+        let output = format!("ranks{ranks}");
+        let done = end(mpi.run(folder.path(), ranks, &output, &["--threads", "1"]));
+        assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+        assert!(finals(&output) == finals("solo"), "{ranks} ranks");
+        let run = folder.path().join(&output);
+        assert_eq!((finished(&run), ran(&run)), (blocks, blocks));
+        let journals = Journals::read(&run, |_| true).unwrap();
+        let used = journals.files.iter().filter(|(_, contents)| !contents.index.is_empty());
+        assert_eq!(used.count(), ranks, "every rank has had blocks");
+    }
+    let set = ["--set", "model.activation=relu", "--set", "training.learning_rate=1e12"];
+    let set = [&set[..], &["--set", "training.steps=30"]].concat();
+    let done = end(mpi.run(folder.path(), 2, "diverged", &set));
+    assert_eq!(done.status.code(), Some(2), "{}", said(&done));
+    assert!(said(&done).contains("diverged after"), "{}", said(&done));
+    assert!(!folder.path().join("diverged/limit.csv").exists());
+}
+
 /// Row 17 of what may go wrong: at seeded instants a rank, all processes, or the launcher is killed;
 /// the job ends soon, what was finished stays, and another number of ranks makes the same bytes.
 #[test]

@@ -249,7 +249,7 @@ pub fn networks_of(blocks: u64) -> u64 {
 
 /// The least number of blocks that have at least so many networks.
 pub fn blocks_for(networks: f64) -> u64 {
-    /// Of so many networks an estimate would take years.
-    const MOST: u64 = 26 * DOUBLING;
+    /// Of so many networks an estimate would take years; and noise keys have 32 bits for them.
+    const MOST: u64 = 22 * DOUBLING;
     (1..MOST).find(|&blocks| networks_of(blocks) as f64 >= networks).unwrap_or(MOST)
 }

@@ -32,10 +32,12 @@ pub fn merge(shards: &[PathBuf], output: Option<&Path>, arguments: &[String]) ->
         return Err(refuse_shard(directory, "has no manifest.json, nor has any other".to_owned()));
     };
     for (shard, there) in &begun[1..] {
-        let of = |manifest: &Manifest| manifest.experiment["ensemble"].to_string();
         let mut fields = manifest.differences(there);
-        if of(manifest) != of(there) {
-            fields.push(format!("ensemble ({}, here {})", of(manifest), of(there)));
+        for name in ["ensemble", "limit"] {
+            let of = |manifest: &Manifest| manifest.experiment[name].to_string();
+            if of(manifest) != of(there) {
+                fields.push(format!("{name} ({}, here {})", of(manifest), of(there)));
+            }
         }
         if !fields.is_empty() {
             let (first, fields) = (first.display(), fields.join(", "));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::request::Request;
 use crate::data::{self, DataSet};
+use crate::ensemble::cost::cost;
 use crate::ensemble::limits::Limits;
 use crate::ensemble::plan::{Plan, plan};
 use crate::ensemble::{cores, machine};
@@ -12,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::experiment::Resolved;
 use crate::experiment::file::ExperimentFile;
 use crate::experiment::grid::Task;
+use crate::experiment::limit::Block;
 use crate::experiment::resolve::resolve;
-use crate::experiment::run::DataSizes;
 use crate::experiment::settled::{prefer_gpu, resolve_with};
 use crate::model::Loss;
 use crate::store::RunStart;
@@ -176,10 +177,16 @@ fn load_and_plan(resolved: Resolved, output: PathBuf, threads: usize) -> Result<
         data.require_classes(&resolved.experiment.data)?;
     }
     let experiment = &resolved.experiment;
-    let sizes = DataSizes::of(&data);
+    // A directory may hold blocks of a limit that is not this one.
+    let limit = experiment.limit.as_ref();
+    let is_own = |(task, _): &(Task, f64)| {
+        let same = |block: Block| limit.is_some_and(|l| block.task(experiment, l) == *task);
+        Block::of(*task).is_none_or(same)
+    };
     let timed: Vec<_> = timings::read(&output)
         .into_iter()
-        .map(|(task, seconds)| (experiment.work(sizes, task), seconds))
+        .filter(is_own)
+        .map(|(task, seconds)| (cost(experiment, &data, task).work, seconds))
         .collect();
     let speeds = (experiment.costs().speeds)(experiment.number_bytes());
     let plan = plan(experiment, &data, threads, speeds.calibrated(&timed));

@@ -5,6 +5,7 @@ pub mod conditional;
 pub mod crew;
 pub mod dense;
 pub mod faults;
+pub mod limits;
 pub mod missing;
 #[cfg(target_os = "linux")]
 pub mod mpi;

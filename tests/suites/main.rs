@@ -34,6 +34,8 @@ mod judge;
 mod kernels;
 mod law;
 mod limit;
+mod limit_refused;
+mod limit_runs;
 mod minibatch;
 mod modules;
 mod observables;

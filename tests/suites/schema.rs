@@ -50,6 +50,10 @@ fn what_the_parser_refuses_the_schema_refuses() {
         ("", "reference", Value::from("dubling")),
         ("", "reference", serde_json::json!({ "row": 1 })),
         ("", "reference", serde_json::json!({ "rows": "al" })),
+        ("", "study", Value::from("limits")),
+        ("", "limit", serde_json::json!({ "tolerances": 1e-3 })),
+        ("", "limit", serde_json::json!({ "width": 255 })),
+        ("", "limit", serde_json::json!({ "tolerance": 0 })),
         ("/training", "steps", Value::from("one")),
         ("/training", "steps", Value::from(-1)),
         ("/training", "stepps", Value::from(1)),
@@ -80,6 +84,7 @@ fn what_the_parser_refuses_the_schema_refuses() {
     }
     for reference in [
         serde_json::json!("none"),
+        serde_json::json!("limit"),
         serde_json::json!({ "rows": "all" }),
         serde_json::json!({ "width": 64, "depth": 8, "rows": 16 }),
     ] {
@@ -87,6 +92,12 @@ fn what_the_parser_refuses_the_schema_refuses() {
         fine["reference"] = reference.clone();
         assert!(schema.is_valid(&fine), "{reference}");
     }
+    // The limit is of no size.
+    let mut fine = good.clone();
+    fine["study"] = "limit".into();
+    fine["limit"] = serde_json::json!({ "tolerance": 1e-4, "whitening": false, "repetition": 1 });
+    fine["ensemble"] = serde_json::json!({});
+    assert!(schema.is_valid(&fine));
 }
 
 /// A field by its path, as in `training.momentum`, with its schema.
