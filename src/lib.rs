@@ -46,6 +46,7 @@
 //! * [`comm`]: how the processes of a run talk: alone, or through MPI;
 //! * [`studies`]: the questions: what each asks, claims, shows and finds;
 //! * [`claims`]: what is claimed of an observable before the data, fitted on rows and judged;
+//! * [`limit`]: outputs and order parameters at infinite width and depth, from finished blocks of networks;
 //! * [`observables`]: what runs and pairs of runs show, and what infinite width predicts;
 //! * [`engine`]: what a training run is: order of passes and updates, what is recorded;
 //! * [`stats`]: fits and intervals; pure;

@@ -1,13 +1,14 @@
 //! What a task costs: its work, and the memory and disk that it takes.
 
-use super::limits;
+use super::blocks::work_of_one;
 use crate::backend::COVARIANCE_COLUMNS;
 use crate::backend::cost::{Footprint, Work};
 use crate::data::DataSet;
 use crate::experiment::grid::Task;
-use crate::experiment::limit::Block;
+use crate::experiment::limit::{Block, Part};
 use crate::experiment::run::DataSizes;
-use crate::experiment::{Experiment, ReferenceKind};
+use crate::experiment::{Experiment, Limit, ReferenceKind};
+use crate::limit::Quantities;
 use crate::observables::{Against, OUTPUTS_COMPARED, OUTPUTS_SHOWN, Observable};
 
 /// The work and memory of one task.
@@ -28,7 +29,7 @@ pub struct Cost {
 /// The cost of one task, of a network or of a block of the limit's.
 pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     if let Some((limit, block)) = experiment.limit.as_ref().zip(Block::of(task)) {
-        return limits::cost(experiment, limit, data, block);
+        return cost_of_block(experiment, limit, data, block);
     }
     let sizes = DataSizes::of(data);
     let (network, run) = (experiment.network(sizes, task), experiment.run_shape(sizes, task));
@@ -61,5 +62,26 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
             + 8.0 * 2.0 * probes * covariance * covariance,
         // At most: not every run has every observable.
         rows: recorded * (shown + compared + count(true) * probes + count(false)),
+    }
+}
+
+/// The cost of a block.
+pub fn cost_of_block(experiment: &Experiment, limit: &Limit, data: &DataSet, block: Block) -> Cost {
+    let alone = &experiment.of_limit(limit);
+    let (sizes, task) = (DataSizes::of(data), block.task(experiment, limit));
+    let networks = block.networks();
+    let Footprint { host, .. } =
+        (alone.costs().footprint)(&alone.network(sizes, task), &alone.run_shape(sizes, task));
+    // Matched columns and what they are made of, an eighth of all rows at most.
+    let matched =
+        if limit.whitening { 3.0 * 4.0 / 16.0 * (limit.width as f64).powi(2) } else { 0.0 };
+    let moments = if block.part == Part::Whole { 2.0 } else { 4.0 };
+    Cost {
+        work: work_of_one(experiment, limit, data, block)
+            .times((networks.end - networks.start) as f64),
+        bytes: host + matched,
+        device_bytes: 0.0,
+        result_bytes: 8.0 * moments * Quantities::new(alone, data).length as f64,
+        rows: 0.0,
     }
 }

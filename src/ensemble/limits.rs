@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 use super::blocks::{self, work_of_one};
-use super::cost::Cost;
+use super::cost::{Cost, cost_of_block};
 use super::in_parallel;
-use crate::backend::cost::{Footprint, Speeds};
+use crate::backend::cost::Speeds;
 use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
-use crate::experiment::limit::{Block, Part};
-use crate::experiment::run::DataSizes;
+use crate::experiment::limit::Block;
 use crate::experiment::{Experiment, Limit};
 use crate::limit::{BlockRecord, Finished, Quantities, Replay, State};
 use crate::model::Closure;
@@ -46,7 +45,7 @@ impl<'a> Limits<'a> {
     fn planned(&self, block: Block) -> (Task, Cost) {
         (
             block.task(self.experiment, self.limit),
-            cost(self.experiment, self.limit, self.data, block),
+            cost_of_block(self.experiment, self.limit, self.data, block),
         )
     }
 
@@ -185,25 +184,4 @@ impl<'a> Limits<'a> {
 fn speeds(experiment: &Experiment, limit: &Limit) -> Speeds {
     let alone = experiment.of_limit(limit);
     Speeds { factor: 1.0, ..(alone.costs().speeds)(alone.number_bytes()) }
-}
-
-/// The cost of a block.
-pub fn cost(experiment: &Experiment, limit: &Limit, data: &DataSet, block: Block) -> Cost {
-    let alone = &experiment.of_limit(limit);
-    let (sizes, task) = (DataSizes::of(data), block.task(experiment, limit));
-    let networks = block.networks();
-    let Footprint { host, .. } =
-        (alone.costs().footprint)(&alone.network(sizes, task), &alone.run_shape(sizes, task));
-    // Matched columns and what they are made of, an eighth of all rows at most.
-    let matched =
-        if limit.whitening { 3.0 * 4.0 / 16.0 * (limit.width as f64).powi(2) } else { 0.0 };
-    let moments = if block.part == Part::Whole { 2.0 } else { 4.0 };
-    Cost {
-        work: work_of_one(experiment, limit, data, block)
-            .times((networks.end - networks.start) as f64),
-        bytes: host + matched,
-        device_bytes: 0.0,
-        result_bytes: 8.0 * moments * Quantities::new(alone, data).length as f64,
-        rows: 0.0,
-    }
 }

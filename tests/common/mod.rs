@@ -6,6 +6,7 @@ pub mod crew;
 pub mod dense;
 pub mod faults;
 pub mod limits;
+pub mod linear_limit;
 pub mod missing;
 #[cfg(target_os = "linux")]
 pub mod mpi;

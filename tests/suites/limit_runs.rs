@@ -172,7 +172,10 @@ fn interruptions_change_nothing() {
             assert!(clock.elapsed() < Duration::from_secs(60), "waited for blocks");
             sleep(Duration::from_millis(1));
         }
-        signal(&child, name);
+        // It may have ended meanwhile.
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, name);
+        }
         let done = child.wait_with_output().unwrap();
         if done.status.success() {
             break;
