@@ -17,7 +17,7 @@ anatomy             anatomy   couplings-accumulated-exact
 figure1             figure1   strong-g-depth-all-widths
 figure2             figure2   closure-gap-loss-test-by-depth
 figure3             figure3   eigmin-features-width
-limit               limit     limit-distance
+limit               limit     limit-output
 theorem             theorem   coupling-forward-layer-depth
 transfer            transfer  loss-by-rate-depth-mup
 transfer-corrected  transfer  loss-by-rate-depth-mup-corrected

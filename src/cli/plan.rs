@@ -91,7 +91,7 @@ fn limits(experiment: &Experiment, data: &DataSet, plan: &Plan) -> Result<String
              variances\n"
         ));
     }
-    limits.pilot(plan.threads)?;
+    limits.compute(plan.threads, 1)?;
     let line = |(closure, seconds): (Closure, Option<f64>)| {
         let seconds = plan.speeds.factor * seconds.unwrap_or(0.0) / plan.threads as f64;
         format!("limit of {}: by a pilot about {:.0} s in all\n", closure.name(), seconds.ceil())

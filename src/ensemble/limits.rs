@@ -106,20 +106,28 @@ impl<'a> Limits<'a> {
         Ok(done)
     }
 
-    /// Computes the first round on `threads` workers, without recording it anywhere.
+    /// Computes so many rounds at most on `threads` workers, without recording them anywhere; whether nothing
+    /// is left to do.
     ///
     /// # Errors
     /// [`Error::NoLimit`] where a network diverged.
-    pub fn pilot(&mut self, threads: usize) -> Result<()> {
+    pub fn compute(&mut self, threads: usize, rounds: usize) -> Result<bool> {
         let Limits { experiment, data, limit, .. } = *self;
-        let blocks: Vec<Block> = self.replays.iter().flat_map(Replay::asked).collect();
         let never = AtomicBool::new(false);
-        let averaged = in_parallel(threads, &blocks, |&block| {
-            Ok(blocks::average(experiment, limit, data, block, &never).map(|made| (block, made)))
-        })?;
-        let made: HashMap<Block, BlockRecord> = averaged.unwrap_or_default().into_iter().collect();
-        self.advance_with(&|block| Ok(made.get(&block).cloned()))?;
-        Ok(())
+        let mut made: HashMap<Block, BlockRecord> = HashMap::new();
+        for _ in 0..rounds {
+            let mut asked: Vec<Block> = self.replays.iter().flat_map(Replay::asked).collect();
+            asked.retain(|block| !made.contains_key(block));
+            let averaged = in_parallel(threads, &asked, |&block| {
+                let record = blocks::average(experiment, limit, data, block, &never);
+                Ok(record.map(|record| (block, record)))
+            })?;
+            made.extend(averaged.unwrap_or_default());
+            if self.advance_with(&|block| Ok(made.get(&block).cloned()))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What the limits take in all, by what is known so far, closure by closure: seconds of one core of the
