@@ -5,6 +5,9 @@ pub mod conditional;
 pub mod crew;
 pub mod dense;
 pub mod faults;
+pub mod limit_found;
+pub mod limit_laws;
+pub mod linear_limit;
 pub mod missing;
 #[cfg(target_os = "linux")]
 pub mod mpi;
