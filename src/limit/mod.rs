@@ -24,7 +24,7 @@ mod quantities;
 mod replay;
 
 pub use allocation::Shortfall;
-pub use estimate::{Depth, Estimate, LevelSummary, Number};
+pub use estimate::{Depth, Estimate, Level, LevelSummary, Number};
 pub use moments::Moments;
 pub use quantities::Quantities;
 pub use replay::{Finished, Replay, State};

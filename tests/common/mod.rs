@@ -5,6 +5,8 @@ pub mod conditional;
 pub mod crew;
 pub mod dense;
 pub mod faults;
+pub mod limit_found;
+pub mod limit_laws;
 pub mod limits;
 pub mod linear_limit;
 pub mod missing;
