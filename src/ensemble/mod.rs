@@ -4,7 +4,7 @@
 //! each in the run directory; then every seed is read back and measured. Results depend neither on
 //! the number of workers nor on how often the run was interrupted.
 
-mod blocks;
+pub mod blocks;
 pub mod cores;
 pub mod cost;
 pub mod deal;
