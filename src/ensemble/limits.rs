@@ -11,7 +11,7 @@ use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 use crate::experiment::limit::Block;
-use crate::experiment::{Experiment, Limit};
+use crate::experiment::{Experiment, Limit, Study};
 use crate::limit::{BlockRecord, Finished, Quantities, Replay, State};
 use crate::model::Closure;
 use crate::numbers::measured;
@@ -90,6 +90,8 @@ impl<'a> Limits<'a> {
             match replay.advance(&cost_of, load)? {
                 State::Open => done = false,
                 State::Finished(_) => {}
+                // Beside other things that an experiment asks for, a limit that is not there is left out.
+                State::Diverged(..) if experiment.study != Study::Limit => {}
                 State::Diverged(depth, at) => {
                     return Err(Error::NoLimit {
                         problem: format!(
@@ -179,6 +181,9 @@ impl<'a> Limits<'a> {
             let state = match replay.state() {
                 State::Finished(Finished { shortfall: None, .. }) => "done".to_owned(),
                 State::Finished(_) => "tolerance not reached".to_owned(),
+                State::Diverged(depth, at) => {
+                    format!("none: a network of depth {depth} diverged after {} updates", at.step)
+                }
                 _ => format!("round {}", replay.round()),
             };
             let errors = worst(replay).unwrap_or_else(|| "nothing known yet".to_owned());

@@ -116,16 +116,18 @@ fn sum(levels: &[Level], weights: &[f64], i: usize) -> (f64, f64) {
 /// A bound of the bias in depth of number `i`, its standard error included.
 ///
 /// The estimate has an error of order K^{-3}, which falls by four or more where K doubles, so that it is at
-/// most a third of what the last level has changed. It is at most what the second extrapolation has
-/// changed, too, which is an error of order K^{-2} and has less noise. The smaller of the two.
+/// most a third of what the last level has changed. With three levels there is no estimate before the last:
+/// then it is what the second extrapolation has changed, an error of order K^{-2} that the estimate
+/// no longer has.
 pub fn depth_bound(levels: &[Level], i: usize) -> f64 {
     let bound = |weights: &[f64]| {
         let (change, error) = sum(levels, weights, i);
         change.abs() + error
     };
-    let second = bound(&second_extrapolation(levels.len()));
-    let last = last_level(levels.len()).map(|weights| bound(&weights) / 3.0);
-    last.map_or(second, |last| last.min(second))
+    match last_level(levels.len()) {
+        Some(weights) => bound(&weights) / 3.0,
+        None => bound(&second_extrapolation(levels.len())),
+    }
 }
 
 /// A bound of the bias in width of number `i`, without and with its standard error: a third of what

@@ -40,6 +40,7 @@ pub struct Replay {
     closure: Closure,
     limit: Limit,
     targets: std::ops::Range<usize>,
+    loss: std::ops::Range<usize>,
     /// Blocks that have been asked for, by depth and part.
     asked: BTreeMap<(usize, Part), u64>,
     /// Blocks that are merged into `levels`.
@@ -61,6 +62,7 @@ impl Replay {
             closure,
             limit: limit.clone(),
             targets: quantities.targets.clone(),
+            loss: quantities.range("loss"),
             asked: first.collect(),
             merged: BTreeMap::new(),
             levels: Vec::new(),
@@ -79,6 +81,10 @@ impl Replay {
         load: &dyn Fn(Block) -> Result<Option<BlockRecord>>,
     ) -> Result<&State> {
         while self.state == State::Open && self.merge(load)? {
+            if let Some(explosion) = self.explosion() {
+                self.finish(LEAST_LEVELS, Some(explosion));
+                break;
+            }
             let sizes = (self.limit.tolerance, self.limit.width);
             match next(&self.levels, &self.targets, sizes, cost) {
                 Next::More(more) => {
@@ -93,6 +99,20 @@ impl Replay {
             }
         }
         Ok(&self.state)
+    }
+
+    /// Why no number of networks would do: training that explodes has variances without end.
+    fn explosion(&self) -> Option<Shortfall> {
+        /// Rounding and noise of losses that hardly move stay below.
+        const TIMES: f64 = 2.0;
+        let losses = self.levels.first()?.whole.mean.get(self.loss.clone())?;
+        let (start, end) = (*losses.first()?, *losses.last()?);
+        let problem = format!(
+            "training explodes: at depth {} the loss rises from {start:.2e} to {end:.2e}",
+            depth_of(0)
+        );
+        let help = "take a smaller training.learning_rate or model.horizon".to_owned();
+        (end > TIMES * start).then_some(Shortfall { problem, help })
     }
 
     fn finish(&mut self, levels: usize, shortfall: Option<Shortfall>) {

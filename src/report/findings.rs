@@ -8,13 +8,12 @@ use crate::numbers::count;
 use crate::stats::verdict::Verdict;
 use crate::studies::Results;
 
-/// What was found: runs that did not train first, then contradictions, what the study shows beside its
+/// What was found: runs that did not train first, then the limit, contradictions, what the study shows beside its
 /// claims, and the other verdicts.
 pub fn paragraphs(report: &Report) -> Vec<String> {
     let Report { experiment, claims, rows, .. } = *report;
     let own = (experiment.study.design().findings)(&Results { experiment, claims, rows });
     let mut paragraphs = Vec::new();
-    paragraphs.extend(report.limits.iter().flat_map(|limits| limits.paragraphs()));
     paragraphs.extend(unstable(report));
     if !report.diverged.is_empty() {
         let runs = count(report.diverged.len() as u64, "run");
@@ -26,6 +25,7 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
         };
         paragraphs.push(format!("{runs} of {} diverged {counts}.", report.tasks));
     }
+    paragraphs.extend(report.limits.iter().flat_map(|limits| limits.paragraphs()));
     let list = |verdict, primary| of_verdict(report, verdict, primary).join("; ");
     for (word, said) in [
         ("Contradicted", list(Verdict::Contradicted, true)),

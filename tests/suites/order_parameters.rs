@@ -201,6 +201,7 @@ fn the_report_writes_them_on_request() {
         "ensemble.seeds=2",
         "ensemble.closures=[\"exact\",\"fresh\",\"gia\"]",
         "training.steps=3",
+        "limit=null",
     ];
     let extra: Vec<&str> = sizes.iter().flat_map(|set| ["--set", set]).collect();
     let (_parent, directory) = run_job("jobs/quickstart.json", &extra);

@@ -372,6 +372,8 @@ fn digits_have_the_couplings_of_the_theory() {
         "jobs/quickstart.json",
         &[
             "--set",
+            "limit=null",
+            "--set",
             "ensemble.closures=[\"exact\"]",
             "--set",
             "ensemble.depths=[4,8,16,32]",

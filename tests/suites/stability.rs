@@ -86,6 +86,7 @@ fn the_report_names_unstable_runs_first() {
         "ensemble.depths=[4,8]",
         "ensemble.seeds=2",
         "ensemble.closures=[\"exact\",\"gia\"]",
+        "limit=null",
     ];
     let ran = |rate: &str| {
         let rate = format!("training.learning_rate={rate}");

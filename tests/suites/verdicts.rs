@@ -78,6 +78,7 @@ fn finite_width_is_not_physics() {
         "ensemble.depths=[4,8,16,32,64]",
         "ensemble.closures=[\"exact\",\"fresh\",\"gia\"]",
         "ensemble.seeds=4",
+        "limit=null",
     ];
     let (found, summary) = summary("jobs/quickstart.json", &still);
     for claim in with_verdict(&summary, "supported") {
@@ -102,6 +103,7 @@ fn explosions_get_no_verdict() {
         "ensemble.widths=[64,256]",
         "ensemble.depths=[4,8,16,32,64]",
         "ensemble.seeds=4",
+        "limit={\"tolerance\":1e-2,\"width\":256}",
     ];
     let (found, summary) = summary("jobs/quickstart.json", &wild);
     assert!(!summary["unstable"].as_array().unwrap().is_empty());
@@ -109,6 +111,11 @@ fn explosions_get_no_verdict() {
     for claim in claims(&summary) {
         let reason = claim["reason"].as_str().unwrap();
         assert!(claim["verdict"] == "inconclusive" && reason.starts_with("withheld"), "{reason}");
+    }
+    // Nor is there a limit to be had, and that does not take for ever.
+    for limit in summary["limits"].as_array().unwrap() {
+        let why = limit["shortfall"].as_str().unwrap();
+        assert!(limit["reached"] == false && why.contains("raining explodes"), "{why}");
     }
 }
 
