@@ -188,9 +188,9 @@ fn the_first_step_of_linear_networks_is_in_closed_form() {
         for (closure, own, other) in
             [(Closure::Exact, exact, horizon.exp_m1()), (Closure::Gia, horizon.exp_m1(), exact)]
         {
-            for p in 0..2 {
+            for (p, row) in gram.iter().enumerate() {
                 let step = |kernel: f64| -> f64 {
-                    (0..2).map(|q| rate * kernel * gram[p][q] * labels[q] / 2.0).sum()
+                    row.iter().zip(&labels).map(|(s, y)| rate * kernel * s * y / 2.0).sum()
                 };
                 let number = &found.numbers(closure, "f")[2 + p];
                 let what = format!("T = {horizon}, {closure:?}, {p}: {number:?}");
