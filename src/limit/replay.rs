@@ -106,13 +106,14 @@ impl Replay {
         /// Rounding and noise of losses that hardly move stay below.
         const TIMES: f64 = 2.0;
         let losses = self.levels.first()?.whole.mean.get(self.loss.clone())?;
-        let (start, end) = (*losses.first()?, *losses.last()?);
+        let start = *losses.first()?;
+        let most = losses.iter().copied().fold(start, f64::max);
         let problem = format!(
-            "training explodes: at depth {} the loss rises from {start:.2e} to {end:.2e}",
+            "training explodes: at depth {} the loss rises from {start:.2e} to {most:.2e}",
             depth_of(0)
         );
         let help = "take a smaller training.learning_rate or model.horizon".to_owned();
-        (end > TIMES * start).then_some(Shortfall { problem, help })
+        (most > TIMES * start).then_some(Shortfall { problem, help })
     }
 
     fn finish(&mut self, levels: usize, shortfall: Option<Shortfall>) {

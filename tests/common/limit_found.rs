@@ -26,7 +26,7 @@ pub struct Found {
 pub fn limits_of(overrides: &[&str]) -> Found {
     let text = r#"{ "name": "e", "study": "limit", "data": { "source": "toy" },
         "model": { "train": ["hidden"] }, "training": { "steps": 1, "learning_rate": 1.0 },
-        "ensemble": { "closures": ["exact"] }, "limit": { "width": 1024, "tolerance": 5e-3 } }"#;
+        "ensemble": { "closures": ["exact"] }, "limit": { "width": 2048, "tolerance": 5e-3 } }"#;
     let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
     let source = ExperimentFile::new(Path::new("e.json"), text.to_owned(), &overrides).unwrap();
     let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;

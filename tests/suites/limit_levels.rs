@@ -58,17 +58,18 @@ fn moments_are_those_of_all_samples_however_they_are_merged() {
     let samples: Vec<[f64; 3]> = (0..1000)
         .map(|_| [1e6, -3.0, 0.0].map(|at: f64| at + random.random_range(-1.7..1.7)))
         .collect();
-    let merged_all = |ranges: &[std::ops::Range<usize>]| {
+    let of = |range: std::ops::Range<usize>| {
+        let mut part = Moments::default();
+        samples[range].iter().for_each(|sample| part.push(sample));
+        part
+    };
+    let merged = |ends: &[usize]| {
         let mut all = Moments::default();
-        for range in ranges {
-            let mut part = Moments::default();
-            samples[range.clone()].iter().for_each(|sample| part.push(sample));
-            all.merge(&part);
-        }
+        ends.windows(2).for_each(|ends| all.merge(&of(ends[0]..ends[1])));
         all
     };
     // A tree: pairs of samples, pairs of pairs, with an odd one at some levels.
-    let mut tree: Vec<Moments> = (0..1000).map(|i| merged_all(&[i..i + 1])).collect();
+    let mut tree: Vec<Moments> = (0..1000).map(|i| of(i..i + 1)).collect();
     while tree.len() > 1 {
         tree = tree
             .chunks(2)
@@ -79,8 +80,8 @@ fn moments_are_those_of_all_samples_however_they_are_merged() {
             })
             .collect();
     }
-    let one_by_one = merged_all(&[0..1000]);
-    let uneven = merged_all(&[0..0, 0..1, 1..17, 17..990, 990..1000]);
+    let one_by_one = of(0..1000);
+    let uneven = merged(&[0, 0, 1, 17, 990, 1000]);
     for (i, name) in ["far from zero", "near it", "at it"].into_iter().enumerate() {
         let column = || samples.iter().map(|sample| sample[i]);
         let mean = column().sum::<f64>() / 1000.0;
@@ -96,7 +97,7 @@ fn moments_are_those_of_all_samples_however_they_are_merged() {
         assert!(i > 0 || !close(naive / squares, 1.0, 1e-8), "the bound shows nothing");
     }
     // Of one sample no variance is known, and of none: nothing rests on it.
-    assert_eq!(merged_all(&[0..1]).variance(0), f64::INFINITY);
+    assert_eq!(of(0..1).variance(0), f64::INFINITY);
     assert_eq!(Moments::default().variance(0), f64::INFINITY);
 }
 

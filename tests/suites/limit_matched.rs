@@ -78,7 +78,9 @@ fn worst_moment(train: &Samples, of: &dyn Fn(Entry) -> Vec<f64>) -> f64 {
                 (false, false) if i == j => 1.0,
                 _ => 0.0,
             };
-            worst = worst.max((mean_product(a, b) - wanted).abs());
+            let off = (mean_product(a, b) - wanted).abs();
+            assert!(off.is_finite());
+            worst = worst.max(off);
         }
     }
     worst

@@ -91,7 +91,7 @@ fn order_parameters_begin_as_they_do_at_infinite_depth() {
     let mut depth_is_seen = 0;
     for activation in [Activation::Identity, Activation::Relu, Activation::Erf] {
         let name = format!("model.activation={}", activation.name());
-        let found = limits_of(&[&name, "training.steps=0", closures(true)]);
+        let found = limits_of(&[&name, "training.steps=0", "limit.width=1024", closures(true)]);
         let (gram, _) = found.gram_and_labels();
         let truth = Initial::new(activation, &gram, 1.0);
         for closure in [Closure::Exact, Closure::Gia] {
@@ -136,16 +136,16 @@ fn order_parameters_begin_as_they_do_at_infinite_depth() {
 }
 
 /// One small step moves f by −η K χ, χ = −y/P, with K = ∫ E[φφᵀ] ∘ Γ dt, and for gia 1 for Γ. As V and −V
-/// are alike, f is odd in η: what is left out is of order η², a hundredth of f here. Within five errors and
-/// that; each closure is off by ten errors from the other's.
+/// are alike, f is odd in η: what is left out is of order η², two hundredths of f here. Within five errors and
+/// that; each closure is off by eight errors from the other's.
 #[test]
 fn a_small_step_is_that_of_the_tangent_kernel() {
-    let rate = 0.1;
+    let rate = 0.15;
     for activation in [Activation::Relu, Activation::Erf] {
         let found = limits_of(&[
             &format!("model.activation={}", activation.name()),
             &format!("training.learning_rate={rate}"),
-            "limit.tolerance=1e-3",
+            "limit.tolerance=1.5e-3",
             closures(true),
         ]);
         let (gram, labels) = found.gram_and_labels();
@@ -159,10 +159,10 @@ fn a_small_step_is_that_of_the_tangent_kernel() {
             let f = found.numbers(closure, "f");
             for p in 0..2 {
                 let (number, truth) = (&f[2 + p], step(own, p));
-                let error = number.error().hypot(rate * rate * truth);
+                let bound = 5.0 * number.error() + rate * rate * truth.abs();
                 let what = format!("{activation:?}, {closure:?}, {p}: {number:?}, {truth}");
-                assert!((number.value - truth).abs() <= 5.0 * error, "{what}");
-                assert!(off(number, step(other, p)) > 10.0, "{what}, {}", step(other, p));
+                assert!((number.value - truth).abs() <= bound, "{what}");
+                assert!(off(number, step(other, p)) > 8.0, "{what}, {}", step(other, p));
             }
         }
     }
@@ -188,9 +188,9 @@ fn the_first_step_of_linear_networks_is_in_closed_form() {
         for (closure, own, other) in
             [(Closure::Exact, exact, horizon.exp_m1()), (Closure::Gia, horizon.exp_m1(), exact)]
         {
-            for p in 0..2 {
+            for (p, row) in gram.iter().enumerate() {
                 let step = |kernel: f64| -> f64 {
-                    (0..2).map(|q| rate * kernel * gram[p][q] * labels[q] / 2.0).sum()
+                    row.iter().zip(&labels).map(|(s, y)| rate * kernel * s * y / 2.0).sum()
                 };
                 let number = &found.numbers(closure, "f")[2 + p];
                 let what = format!("T = {horizon}, {closure:?}, {p}: {number:?}");
@@ -281,12 +281,12 @@ fn linear_networks_follow_their_equations() {
     let found = limits_of(&[
         "model.activation=identity",
         "training.steps=3",
-        "training.learning_rate=0.5",
+        "training.learning_rate=0.3",
         "limit.tolerance=4e-3",
         closures(true),
     ]);
     let (gram, labels) = found.gram_and_labels();
-    let network = LinearNetwork { gram, labels, horizon: 1.0, rate: 0.5, steps: 3 };
+    let network = LinearNetwork { gram, labels, horizon: 1.0, rate: 0.3, steps: 3 };
     let [exact, gia] = [true, false].map(|coupled| network.outputs(coupled).concat());
     for (closure, own, other) in [(Closure::Exact, &exact, &gia), (Closure::Gia, &gia, &exact)] {
         let numbers = found.numbers(closure, "f");

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 fn experiment(overrides: &[&str]) -> Experiment {
     let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/quickstart.json");
-    let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
+    let overrides = overrides.iter().chain(&["limit=null"]);
+    let overrides: Vec<String> = overrides.map(|&s| s.to_owned()).collect();
     load(&job, &overrides).unwrap().experiment
 }
 
