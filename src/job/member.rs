@@ -105,7 +105,9 @@ impl Member {
     pub fn plan_hand(&self, Hand { threads, tasks }: &Hand) -> Plan {
         let Prepared { resolved, data, .. } = &self.prepared;
         let planned = |task: &Task| (*task, cost(&resolved.experiment, data, *task));
-        let tasks = tasks.iter().map(planned).collect();
+        let mut tasks: Vec<_> = tasks.iter().map(planned).collect();
+        // In the order of the plan: a device takes those of one kind together.
+        tasks.sort_by_key(|(task, _)| *task);
         let mut plan = self.prepared.plan.share(tasks, *threads);
         plan.fit(Free::detect(&self.prepared.output, self.place.ranks).memory);
         plan

@@ -11,8 +11,8 @@
 //! The variance of Δ falls like L^{-3/2}/n, so nearly all work is done by shallow networks, of which there
 //! are many (multilevel Monte Carlo). How many of each level follows from the measured variances and the
 //! costs of the model, in rounds, until standard error and bias bound are both below tolerance/√2. The
-//! bias bound is what the last extrapolation changed, in depth and in width (where it is that of halves and
-//! quarters), with its standard error.
+//! bias bound is a third of what the last doubling has changed, in depth and in width (from halves and
+//! quarters of rows), with its standard error.
 //!
 //! Everything here is a function of finished blocks alone; who trains them, and where, is not known.
 //! Source: docs/theory.md, section 8.

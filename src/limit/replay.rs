@@ -89,9 +89,16 @@ impl Replay {
             match next(&self.levels, &self.targets, sizes, cost) {
                 Next::More(more) => {
                     self.rounds += 1;
+                    let before = self.asked.clone();
                     for (depth, part, networks) in more {
                         let blocks = self.asked.entry((depth, part)).or_insert(0);
                         *blocks = (*blocks).max(blocks_for(networks));
+                    }
+                    if self.asked == before {
+                        let problem =
+                            "there are no more networks: noise has keys for so many".to_owned();
+                        let help = "take a greater tolerance".to_owned();
+                        self.finish(LEAST_LEVELS, Some(Shortfall { problem, help }));
                     }
                 }
                 Next::Done(levels) => self.finish(levels, None),
