@@ -8,9 +8,6 @@ use crate::model::{Closure, Parametrization};
 use crate::observables::{Observable, Row};
 use crate::stats::curve::{Curve, Point, Reduction, Reference, Values, without_floor};
 
-/// The largest error that all values of a curve share, as a share of a value that is fitted.
-const SHARE: f64 = 0.1;
-
 /// What identifies a number but for its seed: the task of seed 0, the step, the observable, the bits
 /// of the depth time, sample and output.
 #[derive(PartialEq, Eq, Hash)]
@@ -108,15 +105,7 @@ impl Index {
         let points = places.iter().map(point).collect();
         let shared_error = places.last().map_or(vec![], |place| self.limit_error(place));
         let mut curve = Curve { points, reduction, reference, seeds: self.seeds, shared_error };
-        let mut present: Vec<Place> =
-            curve.keep_whole().points.into_iter().map(|i| places[i]).collect();
-        // Beyond, the curve is that of the limit's own error.
-        let known = curve.points.iter().map(|point| curve.is_known_to(point, SHARE));
-        let known: Vec<bool> = known.collect();
-        let mut keep = known.iter();
-        curve.points.retain(|_| *keep.next().unwrap_or(&true));
-        let mut keep = known.iter();
-        present.retain(|_| *keep.next().unwrap_or(&true));
+        let present = curve.keep_whole().points.into_iter().map(|i| places[i]).collect();
         (curve, present)
     }
 

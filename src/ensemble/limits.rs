@@ -6,11 +6,10 @@ use std::sync::atomic::AtomicBool;
 use super::blocks::{self, work_of_one};
 use super::cost::{Cost, cost_of_block};
 use super::in_parallel;
-use crate::backend::cost::Speeds;
 use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
-use crate::experiment::limit::Block;
+use crate::experiment::limit::{Block, Part};
 use crate::experiment::{Experiment, Limit, Study};
 use crate::limit::{BlockRecord, Finished, Quantities, Replay, State};
 use crate::model::Closure;
@@ -79,15 +78,11 @@ impl<'a> Limits<'a> {
         load: &dyn Fn(Block) -> Result<Option<BlockRecord>>,
     ) -> Result<bool> {
         let Limits { experiment, data, limit, .. } = *self;
-        let speeds = speeds(experiment, limit);
         let mut done = true;
         for replay in &mut self.replays {
             let closure = replay.closure();
-            let cost_of = |depth, part| {
-                let block = Block { closure, depth, part, number: 0 };
-                speeds.seconds(&work_of_one(experiment, limit, data, block))
-            };
-            match replay.advance(&cost_of, load)? {
+            let seconds = seconds_of_one(experiment, limit, data, closure);
+            match replay.advance(&seconds, load)? {
                 State::Open => done = false,
                 State::Finished(_) => {}
                 // Beside other things that an experiment asks for, a limit that is not there is left out.
@@ -136,14 +131,10 @@ impl<'a> Limits<'a> {
     /// cost model.
     pub fn predicted(&self) -> Vec<(Closure, Option<f64>)> {
         let Limits { experiment, data, limit, .. } = *self;
-        let speeds = speeds(experiment, limit);
         let predicted = |replay: &Replay| {
             let closure = replay.closure();
-            let cost_of = |depth, part| {
-                let block = Block { closure, depth, part, number: 0 };
-                speeds.seconds(&work_of_one(experiment, limit, data, block))
-            };
-            (closure, replay.predicted_cost(&cost_of))
+            let seconds = seconds_of_one(experiment, limit, data, closure);
+            (closure, replay.predicted_cost(&seconds))
         };
         self.replays.iter().map(predicted).collect()
     }
@@ -193,8 +184,18 @@ impl<'a> Limits<'a> {
     }
 }
 
-/// Speeds that do not depend on the machine: what is asked for next must not.
-fn speeds(experiment: &Experiment, limit: &Limit) -> Speeds {
+/// Seconds of one network of a depth and part by the uncalibrated cost model, which does not depend on the
+/// machine: what is asked for next must not.
+fn seconds_of_one<'a>(
+    experiment: &'a Experiment,
+    limit: &'a Limit,
+    data: &'a DataSet,
+    closure: Closure,
+) -> impl Fn(usize, Part) -> f64 + use<'a> {
     let alone = experiment.of_limit(limit);
-    Speeds { factor: 1.0, ..(alone.costs().speeds)(alone.number_bytes()) }
+    let speeds = (alone.costs().speeds)(alone.number_bytes());
+    move |depth, part| {
+        let block = Block { closure, depth, part, number: 0 };
+        speeds.seconds(&work_of_one(experiment, limit, data, block))
+    }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::estimate::{LEAST_LEVELS, Level, depth_bound, weights, width_bound};
-use crate::experiment::limit::{FIRST_DEPTH, LAST_DEPTH, Part};
+use crate::experiment::limit::{FIRST_DEPTH, LAST_DEPTH, Part, networks_of};
 
 /// The share of the bias budget that depth may take; the rest is for width.
 const OF_DEPTH: f64 = 0.7;
@@ -55,7 +55,7 @@ pub fn next(
     cost: CostOf,
 ) -> Next {
     let budget = tolerance / 2.0_f64.sqrt();
-    let worst = |bound: &dyn Fn(usize) -> f64| targets.clone().map(bound).fold(0.0, f64::max);
+    let worst = |bound: &dyn Fn(usize) -> f64| largest(targets, bound);
     let used = levels_for(levels, targets, budget);
     if depth_of(used - 1) > LAST_DEPTH {
         let problem = format!("depth {LAST_DEPTH} is not deep enough: the levels do not settle");
@@ -73,7 +73,7 @@ pub fn next(
     };
     let more = |(level, part, count): (usize, Part, f64)| {
         let there = there(level, part);
-        let most = if there > 0.0 { GROWTH * there } else { f64::INFINITY };
+        let most = GROWTH * there.max(networks_of(1) as f64);
         (count > there).then(|| (depth_of(level), part, (MARGIN * count).min(most)))
     };
     let more: Vec<_> = wanted.into_iter().filter_map(more).collect();
@@ -100,12 +100,14 @@ pub fn next(
     )
 }
 
+/// The largest of a number over all targets, which are finite: a network with others has diverged.
+fn largest(targets: &Range<usize>, of: &dyn Fn(usize) -> f64) -> f64 {
+    targets.clone().map(of).fold(0.0, f64::max)
+}
+
 /// How many levels the bias in depth asks for.
 fn levels_for(levels: &[Level], targets: &Range<usize>, budget: f64) -> usize {
-    let of_depth = |count: usize| {
-        let bounds = targets.clone().map(|i| depth_bound(&levels[..count], i));
-        bounds.fold(0.0, f64::max)
-    };
+    let of_depth = |count: usize| largest(targets, &|i| depth_bound(&levels[..count], i));
     let enough = (LEAST_LEVELS..=levels.len()).find(|&k| of_depth(k) <= OF_DEPTH * budget);
     enough.unwrap_or_else(|| {
         // The bound falls by six, more or less, from level to level.
@@ -135,8 +137,7 @@ fn allocate(
     budget: f64,
     cost: CostOf,
 ) -> Vec<(usize, Part, f64)> {
-    let largest =
-        |variance: &dyn Fn(usize) -> f64| targets.clone().map(variance).fold(0.0, f64::max);
+    let largest = |variance: &dyn Fn(usize) -> f64| largest(targets, variance);
     // What is not there yet is predicted from the last level.
     let predicted = |k: usize, of: &dyn Fn(&Level) -> f64| {
         let last = levels.len() - 1;

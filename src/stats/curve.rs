@@ -80,13 +80,12 @@ pub struct Kept {
 }
 
 impl Curve {
-    /// Leaves out the points without any number, then the seeds that lack one at any of the others:
+    /// Leaves out the points without any number and those whose value the shared error covers, then the seeds that lack one at any of the others:
     /// every point is of the same seeds, or survivors of the deepest networks would be compared with
     /// all of the shallow ones.
     pub fn keep_whole(&mut self) -> Kept {
         let all = std::mem::take(&mut self.points).into_iter().enumerate();
-        let there: Vec<(usize, Point)> =
-            all.filter(|(_, point)| self.value(point, None).is_some()).collect();
+        let there: Vec<(usize, Point)> = all.filter(|(_, point)| self.is_known(point)).collect();
         let (points, mut there): (Vec<usize>, Vec<Point>) = there.into_iter().unzip();
         let whole = |seed: &usize| {
             there.iter().flat_map(|point| &point.values).all(|seeds| seeds[*seed].is_some())
@@ -99,11 +98,13 @@ impl Curve {
         Kept { points, seeds }
     }
 
-    /// Whether the error that all values share is at most `share` of this point's value.
-    pub fn is_known_to(&self, point: &Point, share: f64) -> bool {
+    /// Whether a point has a value, of which the error that all values share is a tenth at most: beyond, the
+    /// curve would be that of the shared error.
+    fn is_known(&self, point: &Point) -> bool {
+        const SHARE: f64 = 0.1;
         let squares: f64 = self.shared_error.iter().map(|error| error * error).sum();
         let error = (squares / self.shared_error.len().max(1) as f64).sqrt();
-        error == 0.0 || self.value(point, None).is_some_and(|value| error <= share * value.abs())
+        self.value(point, None).is_some_and(|value| error <= SHARE * value.abs() || error == 0.0)
     }
 
     /// The value of one point, optionally without one seed; None without any finite value.

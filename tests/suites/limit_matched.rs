@@ -191,3 +191,32 @@ fn too_few_rows_have_no_matched_columns() {
     assert!(matched(&train, (0, 16)).is_none());
     assert!(matched(&train, (0, 64)).is_some());
 }
+
+/// Engines ask for rows in pieces: whatever their length, the rows are those of the whole column, and no
+/// row is another's.
+#[test]
+fn rows_are_the_same_in_pieces_of_any_length() {
+    const ROWS: usize = 1536;
+    let train = sphere(2, 6, 1);
+    let columns = matched(&train, (0, ROWS)).unwrap();
+    let noise = MatchedNoise::new(columns, BrownianPath::new(KEY, DEPTH, DEPTH));
+    let of = |entry, piece: usize| {
+        let mut rows = vec![0.0_f32; ROWS];
+        for (i, out) in rows.chunks_mut(piece).enumerate() {
+            noise.fill_f32(entry, i * piece, out);
+        }
+        rows
+    };
+    let fresh = answer(1, Direction::Forward, 3, train.indices[1]);
+    for entry in [fresh, Entry::Readout { output: 0 }, Entry::Input { coordinate: 2 }] {
+        let whole = of(entry, ROWS);
+        for piece in [4, 64, 100, 512, 768] {
+            assert_eq!(of(entry, piece), whole, "{entry:?} in pieces of {piece}");
+        }
+        let mut sorted = whole.clone();
+        sorted.sort_unstable_by(f32::total_cmp);
+        sorted.dedup();
+        // Of 1536 normals in f32 a few may be the same by chance.
+        assert!(sorted.len() > ROWS - 10, "{entry:?}: {} different rows", sorted.len());
+    }
+}

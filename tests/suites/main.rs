@@ -40,7 +40,6 @@ mod limit_refused;
 mod limit_rounds;
 mod limit_runs;
 mod limit_values;
-mod matched;
 mod minibatch;
 mod modules;
 mod observables;

@@ -2,6 +2,7 @@
 
 use super::figures::Drawn;
 use crate::limit::Depth;
+use crate::model::Closure;
 use crate::report::Report;
 use crate::report::limits::{Distance, Limits};
 use crate::report::plot::{Axis, Guide, Look, Mark, Plot, Scale, Series};
@@ -17,6 +18,12 @@ fn depth() -> Axis {
     Axis { label: "depth L".to_owned(), scale: Scale::Sizes }
 }
 
+/// Joined points of a closure, and a band.
+fn line(closure: Closure, points: Vec<Mark>, band: Vec<(f64, f64, f64)>) -> Series {
+    let (label, look) = (closure.name().to_owned(), Look::Kind(closure as usize));
+    Series { label, look, points, joined: true, curve: vec![], band, level: None }
+}
+
 fn distance(limits: &Limits) -> Drawn {
     let k = limits.telling_pass();
     let series: Vec<Series> = limits
@@ -29,15 +36,7 @@ fn distance(limits: &Limits) -> Drawn {
                 y: value,
                 error: Some(error),
             };
-            Series {
-                label: limit.closure.name().to_owned(),
-                look: Look::Kind(limit.closure as usize),
-                points: distances.iter().map(mark).collect(),
-                joined: true,
-                curve: vec![],
-                band: vec![],
-                level: None,
-            }
+            line(limit.closure, distances.iter().map(mark).collect(), vec![])
         })
         .collect();
     let guide = series.first().and_then(|series| {
@@ -81,15 +80,8 @@ fn output(limits: &Limits) -> Drawn {
                 y: at.value,
                 error: Some(at.standard_error),
             };
-            Series {
-                label: limit.closure.name().to_owned(),
-                look: Look::Kind(limit.closure as usize),
-                points: by_depth.iter().map(mark).collect(),
-                joined: true,
-                curve: vec![],
-                band: ends.map(|at| (at.depth as f64, low, high)).collect(),
-                level: None,
-            }
+            let band = ends.map(|at| (at.depth as f64, low, high)).collect();
+            line(limit.closure, by_depth.iter().map(mark).collect(), band)
         })
         .collect();
     let (step, name) = (limits.quantities.steps[k], &limits.outputs[0]);
