@@ -3,7 +3,6 @@
 # that, a check whose tool is missing is skipped with a visible line.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-exec </dev/null # cargo asks `rustc -` about the machine, which would compile what is there to be read
 
 install=false
 [ "${CI:-}" = true ] && install=true
