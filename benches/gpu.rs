@@ -25,7 +25,7 @@ use nfd::backend::crew::{Crew, UnrecordedPass};
 use nfd::backend::cuda::dense::{Dense, Members, PADDING};
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
-use nfd::backend::cuda::launch::parts;
+use nfd::backend::cuda::grid::parts;
 use nfd::backend::{Probe, Update};
 use nfd::model::Loss;
 use problem::{Size, data, noise, seed, update};

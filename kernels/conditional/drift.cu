@@ -8,7 +8,7 @@
 // C_F, C_B: coefficients of a pass, `rows` x P a layer; M and N: capacity x capacity, zero where there
 // was no column yet. Flops: 2 r^2 P a layer, negligible beside a sweep.
 //
-// Launch: 256 threads; drift (L, members), leading (rows over 256, P, members).
+// Launch: 256 threads; drift (L, members), leading (P, rows over 256, members).
 //
 // budget: drift registers 64, shared 0
 // budget: leading_f32 registers 32, shared 0
@@ -91,10 +91,10 @@ struct LeadingRows {
 };
 
 template <class Real> __device__ inline void leading(const LeadingRows& args) {
-    u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    u32 p = blockIdx.x, i = blockIdx.y * blockDim.x + threadIdx.x, member = blockIdx.z;
     if (i < args.rows)
         args.out[member * args.stride + (u64)p * args.rows + i] =
-            (float)((const Real*)args.x)[((u64)member * gridDim.y + p) * args.ld + i];
+            (float)((const Real*)args.x)[((u64)member * gridDim.x + p) * args.ld + i];
 }
 extern "C" __global__ void __launch_bounds__(256) leading_f32(const LeadingRows args) {
     leading<float>(args);

@@ -11,8 +11,8 @@
 // Bytes: h_0 once; follow reads and writes it, and reads g_0 from the second-level cache once for every eight
 // samples. A thread has 16 bytes of rows (inputs: the four rows of a Philox block) of eight samples.
 //
-// Launch: 256 threads; inputs (ld over 1024, samples over 8, members), gather (ld over 256, P, members),
-// products (samples over 256, P, members), follow (ld over 256 LANES<Real>, samples over 8, members).
+// Launch: 256 threads; inputs (samples over 8, ld over 1024, members), gather (P, ld over 256, members),
+// products (P, samples over 256, members), follow (samples over 8, ld over 256 LANES<Real>, members).
 //
 // budget: inputs_f32 registers 96, shared 0
 // budget: inputs_f64 registers 128, shared 0
@@ -75,7 +75,7 @@ struct Inputs {
 };
 
 template <class Real> __device__ inline void inputs(const Inputs& args) {
-    u32 quad = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * AT_ONCE;
+    u32 first = blockIdx.x * AT_ONCE, quad = blockIdx.y * blockDim.x + threadIdx.x;
     u32 member = blockIdx.z, row = 4 * quad;
     if (row >= args.ld)
         return;
@@ -108,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(256) inputs_f64(const Inputs args) 
 }
 
 template <class Real> __device__ inline void gather(const Inputs& args) {
-    u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    u32 p = blockIdx.x, i = blockIdx.y * blockDim.x + threadIdx.x, member = blockIdx.z;
     if (i >= args.ld)
         return;
     u64 sample = (u64)member * args.all_samples + args.positions[member * args.stride + p];
@@ -123,7 +123,7 @@ extern "C" __global__ void __launch_bounds__(256) gather_f64(const Inputs args) 
 }
 
 extern "C" __global__ void __launch_bounds__(256) products(const Inputs args) {
-    u32 q = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    u32 p = blockIdx.x, q = blockIdx.y * blockDim.x + threadIdx.x, member = blockIdx.z;
     if (q >= args.all_samples || args.parameters->rates[0] == 0.0)
         return;
     const double* x = args.x + (u64)args.positions[member * args.stride + p] * args.dimension;
@@ -137,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(256) products(const Inputs args) {
 
 template <class Real> __device__ inline void follow(const Inputs& args) {
     constexpr int N = LANES<Real>;
-    u32 row = (blockIdx.x * blockDim.x + threadIdx.x) * N, first = blockIdx.y * AT_ONCE;
+    u32 first = blockIdx.x * AT_ONCE, row = (blockIdx.y * blockDim.x + threadIdx.x) * N;
     u32 member = blockIdx.z;
     double rate = args.parameters->rates[0];
     if (row >= args.ld || rate == 0.0)

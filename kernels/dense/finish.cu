@@ -9,7 +9,7 @@
 // A thread has one entry (i, p) of a member. Bytes: parts + 4 numbers an entry; bound by memory. Results
 // n x P lie sample by sample, ld numbers each.
 //
-// Launch: 256 threads; grid (ld over 256, P, members).
+// Launch: 256 threads; grid (P, ld over 256, members).
 //
 // budget: finish_f32 registers 64, shared 0
 // budget: finish_f64 registers 80, shared 0
@@ -62,7 +62,7 @@ struct Finish {
 };
 
 template <class Real> __device__ inline void finish(const Finish& args) {
-    u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    u32 p = blockIdx.x, i = blockIdx.y * blockDim.x + threadIdx.x, member = blockIdx.z;
     if (i >= args.rows)
         return;
     u64 within = (u64)p * args.ld + i, at = member * args.stride + within;
@@ -105,11 +105,11 @@ struct Embed {
 };
 
 template <class Real> __device__ inline void embed(const Embed& args) {
-    u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    u32 p = blockIdx.x, i = blockIdx.y * blockDim.x + threadIdx.x, member = blockIdx.z;
     if (i >= args.dimension)
         return;
     u64 sample = args.positions[member * args.stride + p];
-    ((Real*)args.x)[((u64)member * gridDim.y + p) * args.ld + i] =
+    ((Real*)args.x)[((u64)member * gridDim.x + p) * args.ld + i] =
         (Real)args.inputs[sample * args.dimension + i];
 }
 extern "C" __global__ void __launch_bounds__(256) embed_f32(const Embed args) { embed<float>(args); }
@@ -140,7 +140,7 @@ struct Append {
 };
 
 template <class Real> __device__ inline void append(const Append& args) {
-    u32 i = blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    u32 p = blockIdx.x, i = blockIdx.y * blockDim.x + threadIdx.x, member = blockIdx.z;
     if (i >= args.rows)
         return;
     Real x = ((const Real*)args.x)[member * args.x_stride + (u64)p * args.ld + i];

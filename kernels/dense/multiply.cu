@@ -14,7 +14,7 @@
 // and add up their sums by five exchanges at the end, always in the same order. Where P > S, 2, 4 or 8
 // warps of a block have the same rows and S samples each; where P > 64, they repeat that with other samples.
 //
-// Launch: 256 threads; grid (m over the rows of a block, members); see src/backend/cuda/launch.rs.
+// Launch: 256 threads; grid (m over the rows of a block, members); see src/backend/cuda/grid.rs.
 //
 // Registers leave room for two blocks on a multiprocessor up to S = 4, for one with S = 8.
 //

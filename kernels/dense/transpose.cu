@@ -17,7 +17,7 @@
 // momentum only the last launch moves W.
 //
 // Launch: 256 threads; grid (columns over 32 LANES<Real>, m over height(P), members); shared memory
-// as in src/backend/cuda/launch.rs, below 48 KB.
+// as in src/backend/cuda/grid.rs, below 48 KB.
 //
 // Registers leave room for two blocks on a multiprocessor up to S = 4, for one with S = 8.
 //

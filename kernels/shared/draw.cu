@@ -10,7 +10,7 @@
 // Bytes: W written once (with a `minuend`, W' read once). About 120 integer and 60 floating point
 // instructions for four normals.
 //
-// A thread has four rows of a column. Launch: 256 threads; grid (n over 256, m over 4, members).
+// A thread has four rows of a column. Launch: 256 threads; grid (m over 4, n over 256, members).
 //
 // budget: draw_f32 registers 48, shared 0
 // budget: draw_f64 registers 48, shared 0
@@ -54,7 +54,7 @@ __device__ inline void put(bf16* to, float x) { *to = to_bf16(x); }
 __device__ inline void put(bf16* to, double x) { *to = to_bf16((float)x); }
 
 template <class Real, class Stored> __device__ inline void draw(const Draw& args) {
-    u32 j = blockIdx.x * blockDim.x + threadIdx.x, quad = blockIdx.y, member = blockIdx.z;
+    u32 quad = blockIdx.x, j = blockIdx.y * blockDim.x + threadIdx.x, member = blockIdx.z;
     if (j >= args.columns)
         return;
     Real sums[4];

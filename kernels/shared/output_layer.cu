@@ -13,7 +13,7 @@
 // Sums of a block: every thread adds up each 256th number, then halves are added to each other.
 //
 // Launch: 256 threads; read (P O, members, parts), collect (P O over 256, members), loss (1, members),
-// signal (ld over 256, P, members), readout (ld over 256, O, members), squares (parts, members).
+// signal (P, ld over 256, members), readout (O, ld over 256, members), squares (parts, members).
 //
 // budget: read_f32 registers 40, shared 2048
 // budget: read_f64 registers 40, shared 2048
@@ -146,7 +146,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) loss(const OutputLayer 
 }
 
 template <class Real> __device__ inline void signal(const OutputLayer& args) {
-    u32 i = blockIdx.x * THREADS + threadIdx.x, p = blockIdx.y, member = blockIdx.z;
+    u32 p = blockIdx.x, i = blockIdx.y * THREADS + threadIdx.x, member = blockIdx.z;
     const double* chi = args.chi + ((u64)member * args.samples + p) * args.outputs;
     if (i == 0)
         args.k[(u64)member * args.samples + p] = args.outputs == 1 ? chi[0] : 1.0;
@@ -174,7 +174,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) signal_f64(const OutputLay
 }
 
 template <class Real> __device__ inline void readout(const OutputLayer& args) {
-    u32 i = blockIdx.x * THREADS + threadIdx.x, o = blockIdx.y, member = blockIdx.z;
+    u32 o = blockIdx.x, i = blockIdx.y * THREADS + threadIdx.x, member = blockIdx.z;
     double rate = args.parameters->rates[2];
     if (i >= args.rows || rate == 0.0)
         return;

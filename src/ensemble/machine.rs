@@ -91,6 +91,7 @@ pub fn device_error(fault: Fault) -> Error {
             "take backend cpu; `nfd doctor` says what is missing"
         }
         Fault::Image(_) => "or take backend cpu",
+        Fault::Grid { .. } => "or take backend cpu",
         Fault::OutOfMemory { .. } => "lower ensemble.widths or data.samples, or take backend cpu",
         Fault::Driver { .. } => {
             "finished tasks are kept: the same command resumes, once the device works again"

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::experiment::grid::{Task, tasks};
 use crate::experiment::{Backend, Experiment};
 
-/// Networks on a device: a grid has at most 65535.
+/// The most networks on a device at once; a grid takes 65 535 of them.
 const MOST_IN_FLIGHT: usize = 4096;
 
 /// All tasks of an experiment, with what they take.

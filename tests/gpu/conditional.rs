@@ -166,6 +166,32 @@ fn f32_ranks_are_plains_outside_a_factor_of_four() {
     });
 }
 
+/// Wider than the rows that a grid has room for along one axis by fours, 4 × 65 535: in f64, all
+/// numbers to the bounds of the covering where nothing is crowded or lazy, after one update.
+#[test]
+fn width_300_000_is_plain() {
+    on_softcuda(module_path!(), "width_300_000_is_plain", &[], || {
+        let device = device();
+        let train = sphere(2, 5, 1);
+        let shape = (300_000, 2);
+        let network =
+            network(Parametrization::DepthMup, Activation::Tanh, Closure::Exact, shape, &train);
+        let test = sphere(1, 5, 1);
+        let case =
+            Case { network, batches: full(&train), test, train, steps: 1, fine: 1, ..everything() };
+        let got = run_all(&case, &mut crew::<f64>(&device, &case, &SEEDS[..1]));
+        let want = plain(&case, SEEDS[0]);
+        assert_eq!(ranks(&got[0]), ranks(&want));
+        let off = first_off(&got[0], &want, |what| match what {
+            // Snapshots are rounded to f32.
+            "row" => 1e-6,
+            "f" => 1e-10,
+            _ => 1e-9,
+        });
+        assert!(off.is_none(), "{off:?}");
+    });
+}
+
 /// Every number of member 0 as bits.
 fn bits<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64]) -> Vec<u64> {
     let all = run_all(case, &mut crew::<T>(device, case, seeds));

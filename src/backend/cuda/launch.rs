@@ -1,5 +1,4 @@
-//! The kernels as functions: one for each kernel, which picks the variant for format and samples and
-//! computes the grid by the rule in the header of the kernel's file.
+//! The kernels as functions: one for each kernel, which picks the variant for format and samples.
 
 use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
@@ -8,38 +7,7 @@ use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 use super::arguments::*;
 use super::device::fault::Fault;
 use super::device::{Address, Device, Number};
-
-/// Threads of a block, in every kernel.
-const THREADS: u32 = 256;
-/// Warps of a block, in every kernel.
-const WARPS: u32 = THREADS / 32;
-/// Rows that a warp of `multiply` or `transpose` has in registers.
-const ROWS: u32 = 4;
-/// The most samples of one launch of `transpose`.
-const TRANSPOSE_SAMPLES: u32 = 32;
-/// Samples of one thread in `inputs` and `follow`.
-const INPUT_SAMPLES: u32 = 8;
-/// Up to so many samples, a block of `transpose` has fewer rows and its product more parts.
-pub const FEW_SAMPLES: usize = 8;
-
-/// Rows of W that one block of `transpose` walks down: more samples leave more to be added up.
-pub fn height(samples: u32) -> u32 {
-    if samples as usize <= FEW_SAMPLES { 64 } else { 128 }
-}
-
-/// Parts in which `transpose` leaves its product with a matrix of `rows` rows.
-pub fn parts(rows: u32, samples: u32) -> u32 {
-    rows.div_ceil(height(samples))
-}
-
-/// Samples S of one warp in `multiply` and `transpose`, the number at the end of their names.
-fn samples_of_warp(samples: u32) -> u32 {
-    match samples {
-        1 => 1,
-        2..=4 => 4,
-        _ => 8,
-    }
-}
+use super::grid::{self, Grid, THREADS, TRANSPOSE_SAMPLES, height, samples_of_warp};
 
 /// The format in which the weights of a matrix are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +27,7 @@ impl Device {
         members: u32,
     ) -> Result<(), Fault> {
         let name = named::<T>("draw", stored);
-        let grid = (args.columns.div_ceil(THREADS), args.rows.div_ceil(4), members);
-        self.start(&name, args, grid, 0)
+        self.start(&name, args, grid::draw(args.rows, args.columns, members))
     }
 
     /// Multiplies: Y = W X and φ(Y) of one layer of all members.
@@ -71,10 +38,8 @@ impl Device {
         members: u32,
     ) -> Result<(), Fault> {
         let samples = samples_of_warp(args.samples);
-        let sharing = args.samples.div_ceil(samples).next_power_of_two().min(WARPS);
         let name = format!("{}_{samples}", named::<T>("multiply", stored));
-        let grid = (args.rows.div_ceil(WARPS / sharing * ROWS), members, 1);
-        self.start(&name, args, grid, 0)
+        self.start(&name, args, grid::multiply(args.rows, args.samples, members))
     }
 
     /// Computes WᵀG in parts, unless their address is null, and then moves W, unless that of x is.
@@ -113,21 +78,17 @@ impl Device {
         members: u32,
     ) -> Result<(), Fault> {
         let samples = samples_of_warp(args.sample_count);
-        let room = args.sample_count.div_ceil(samples).next_power_of_two() * samples;
-        let width = 32 * 16 / size_of::<T>() as u32;
-        let tile = WARPS * ROWS;
-        // s, g, and W where warps share its rows.
-        let shared = room * width + tile * room + if room > samples { tile * width } else { 0 };
         let args = Transpose { height: height(args.samples), ..args };
         let name = format!("{}_{samples}", named::<T>("transpose", stored));
-        let grid = (args.columns.div_ceil(width), parts(args.rows, args.samples), members);
-        self.start(&name, &args, grid, shared * size_of::<T>() as u32)
+        let (shape, size) = ((args.rows, args.columns), size_of::<T>() as u64);
+        let grid = grid::transpose(shape, args.samples, args.sample_count, size, members);
+        self.start(&name, &args, grid)
     }
 
     /// Adds up the parts of a product, and makes a layer's g or coefficients of the sum.
     pub(super) fn finish<T: Number>(&self, args: &Finish, members: u32) -> Result<(), Fault> {
-        let grid = (args.rows.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("finish", WeightFormat::Full), args, grid, 0)
+        let grid = grid::rows_of_samples(args.rows, args.samples, members);
+        self.start(&named::<T>("finish", WeightFormat::Full), args, grid)
     }
 
     /// Writes the inputs X of the batches of all members.
@@ -137,42 +98,42 @@ impl Device {
         samples: u32,
         members: u32,
     ) -> Result<(), Fault> {
-        let grid = (args.dimension.div_ceil(THREADS), samples, members);
-        self.start(&named::<T>("embed", WeightFormat::Full), args, grid, 0)
+        let grid = grid::rows_of_samples(args.dimension, samples, members);
+        self.start(&named::<T>("embed", WeightFormat::Full), args, grid)
     }
 
     /// Appends the columns of one update to one factor of a low-rank drift.
     pub(super) fn append<T: Number>(&self, args: &Append, members: u32) -> Result<(), Fault> {
-        let grid = (args.rows.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("append", WeightFormat::Full), args, grid, 0)
+        let grid = grid::rows_of_samples(args.rows, args.samples, members);
+        self.start(&named::<T>("append", WeightFormat::Full), args, grid)
     }
 
     /// Computes the outputs f of h_L and V.
     pub(super) fn read<T: Number>(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
-        let outputs = args.samples * args.outputs;
+        let outputs = u64::from(args.samples) * u64::from(args.outputs);
         let name = named::<T>("read", WeightFormat::Full);
-        self.start(&name, args, (outputs, members, args.part_count.max(1)), 0)?;
+        self.start(&name, args, grid::read(outputs, args.part_count.max(1), members))?;
         if args.parts == Address::default() {
             return Ok(());
         }
-        self.start("collect", args, (outputs.div_ceil(THREADS), members, 1), 0)
+        self.start("collect", args, grid::collect(outputs, members))
     }
 
     /// Computes χ = ∂loss/∂f.
     pub(super) fn loss(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
-        self.start("loss", args, (1, members, 1), 0)
+        self.start("loss", args, grid::of_members(1, members))
     }
 
     /// Computes g_L, the signal that enters the last hidden layer.
     pub(super) fn signal<T: Number>(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
-        let grid = (args.rows.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("signal", WeightFormat::Full), args, grid, 0)
+        let grid = grid::rows_of_samples(args.rows, args.samples, members);
+        self.start(&named::<T>("signal", WeightFormat::Full), args, grid)
     }
 
     /// Moves the readout weights V.
     pub(super) fn readout<T: Number>(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
-        let grid = (args.rows.div_ceil(THREADS), args.outputs, members);
-        self.start(&named::<T>("readout", WeightFormat::Full), args, grid, 0)
+        let grid = grid::rows_of_samples(args.rows, args.outputs, members);
+        self.start(&named::<T>("readout", WeightFormat::Full), args, grid)
     }
 
     /// Adds up squares of each member, by `parts` blocks that leave a sum each.
@@ -182,7 +143,8 @@ impl Device {
         parts: u32,
         members: u32,
     ) -> Result<(), Fault> {
-        self.start(&named::<T>("squares", WeightFormat::Full), args, (parts, members, 1), 0)
+        let name = named::<T>("squares", WeightFormat::Full);
+        self.start(&name, args, grid::of_members(parts, members))
     }
 
     /// Sweeps all networks through all layers, by `teams` teams of thread blocks that are all resident.
@@ -194,11 +156,7 @@ impl Device {
     ) -> Result<(), Fault> {
         let name = sweep_name::<T>(samples_of_thread);
         let function = self.function(&name)?;
-        let config = LaunchConfig {
-            grid_dim: (teams as u32 * args.blocks, 1, 1),
-            block_dim: (THREADS, 1, 1),
-            shared_mem_bytes: 0,
-        };
+        let config = config(&name, grid::sweep(teams as u32, args.blocks))?;
         // SAFETY: as in `start`; the driver refuses a grid of which not all blocks are resident.
         let launched =
             unsafe { self.stream().launch_builder(function).arg(args).launch_cooperative(config) };
@@ -217,32 +175,30 @@ impl Device {
 
     /// Draws U and computes h_0 of all samples.
     pub(super) fn inputs<T: Number>(&self, args: &Inputs, members: u32) -> Result<(), Fault> {
-        let grid =
-            (args.ld.div_ceil(4 * THREADS), args.all_samples.div_ceil(INPUT_SAMPLES), members);
-        self.start(&named::<T>("inputs", WeightFormat::Full), args, grid, 0)
+        let grid = grid::input_rows(args.ld, 4, args.all_samples, members);
+        self.start(&named::<T>("inputs", WeightFormat::Full), args, grid)
     }
 
     /// Copies h_0 of the samples of a pass.
     pub(super) fn gather<T: Number>(&self, args: &Inputs, members: u32) -> Result<(), Fault> {
-        let grid = (args.ld.div_ceil(THREADS), args.samples, members);
-        self.start(&named::<T>("gather", WeightFormat::Full), args, grid, 0)
+        let grid = grid::rows_of_samples(args.ld, args.samples, members);
+        self.start(&named::<T>("gather", WeightFormat::Full), args, grid)
     }
 
     /// Computes k_pq of the samples of a pass and all samples: inner products of their inputs.
     pub(super) fn products(&self, args: &Inputs, members: u32) -> Result<(), Fault> {
-        self.start("products", args, (args.all_samples.div_ceil(THREADS), args.samples, members), 0)
+        self.start("products", args, grid::rows_of_samples(args.all_samples, args.samples, members))
     }
 
     /// Moves h_0 of all samples as its gradient in U says.
     pub(super) fn follow<T: Number>(&self, args: &Inputs, members: u32) -> Result<(), Fault> {
-        let rows = THREADS * 16 / size_of::<T>() as u32;
-        let grid = (args.ld.div_ceil(rows), args.all_samples.div_ceil(INPUT_SAMPLES), members);
-        self.start(&named::<T>("follow", WeightFormat::Full), args, grid, 0)
+        let grid = grid::input_rows(args.ld, 16 / size_of::<T>() as u32, args.all_samples, members);
+        self.start(&named::<T>("follow", WeightFormat::Full), args, grid)
     }
 
     /// Moves M, the drift of the hidden weights, in all layers.
     pub(super) fn drift(&self, args: &Drift, depth: u32, members: u32) -> Result<(), Fault> {
-        self.start("drift", args, (depth, members, 1), 0)
+        self.start("drift", args, grid::of_members(depth, members))
     }
 
     /// Copies the first rows of vectors, in f32.
@@ -252,27 +208,27 @@ impl Device {
         samples: u32,
         members: u32,
     ) -> Result<(), Fault> {
-        let grid = (args.rows.div_ceil(THREADS), samples, members);
-        self.start(&named::<T>("leading", WeightFormat::Full), args, grid, 0)
+        let grid = grid::rows_of_samples(args.rows, samples, members);
+        self.start(&named::<T>("leading", WeightFormat::Full), args, grid)
     }
 
-    /// Launches the kernel `name` with blocks of 256 threads and `shared` bytes of dynamic shared memory.
-    fn start<A: DeviceRepr>(
-        &self,
-        name: &str,
-        args: &A,
-        grid: (u32, u32, u32),
-        shared: u32,
-    ) -> Result<(), Fault> {
+    /// Launches the kernel `name`.
+    fn start<A: DeviceRepr>(&self, name: &str, args: &A, grid: Grid) -> Result<(), Fault> {
         let function = self.function(name)?;
-        let config =
-            LaunchConfig { grid_dim: grid, block_dim: (THREADS, 1, 1), shared_mem_bytes: shared };
+        let config = config(name, grid)?;
         // SAFETY: the one argument is the structure that the kernel of this name takes; its addresses
         // are of buffers of the engine that launches, which frees them on this stream, after what was
         // launched before; the grid is by the kernel's rule, so it stays within them.
         let launched = unsafe { self.stream().launch_builder(function).arg(args).launch(config) };
         launched.map(|_| ()).map_err(|error| Fault::of(error, name))
     }
+}
+
+/// What a launch of the kernel `name` is told of its grid.
+fn config(name: &str, grid: Grid) -> Result<LaunchConfig, Fault> {
+    let (blocks, shared) =
+        grid.checked().map_err(|too_large| Fault::Grid { kernel: name.to_owned(), too_large })?;
+    Ok(LaunchConfig { grid_dim: blocks, block_dim: (THREADS, 1, 1), shared_mem_bytes: shared })
 }
 
 /// Name of the sweep whose threads have `samples_of_thread` samples each.

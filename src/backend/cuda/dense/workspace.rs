@@ -4,7 +4,7 @@
 
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::launch::{FEW_SAMPLES, parts};
+use super::super::grid::{FEW_SAMPLES, parts};
 use super::Size;
 
 /// Memory for a forward pass of some samples of every member.

@@ -4,6 +4,7 @@ use cudarc::driver::DriverError;
 use cudarc::driver::sys::CUresult;
 use thiserror::Error;
 
+use super::super::grid::TooLarge;
 use super::image::ImageError;
 
 /// Why a device cannot go on.
@@ -30,6 +31,14 @@ pub enum Fault {
     OutOfMemory {
         /// Number of bytes that were asked for in vain.
         bytes: usize,
+    },
+    /// A kernel would need more thread blocks than a device takes.
+    #[error("kernel {kernel} {too_large}")]
+    Grid {
+        /// Name of the kernel.
+        kernel: String,
+        /// The grid.
+        too_large: TooLarge,
     },
     /// Another call of the driver, or a kernel, has failed.
     #[error("the device failed at {at}: {source}")]
