@@ -189,7 +189,7 @@ pub struct BackwardSweep {
     pub coupling: Option<BackwardCoupling>,
     /// Σ_l C_φ ∘ C_g over layers, C_φ = n^{-1} φ(h_{l−1})ᵀφ(h_{l−1}) and C_g = n^{-1} g_lᵀ g_l: P×P,
     /// the tangent kernel of the hidden weights but for its factor. None where [`Probe::has_kernel`]
-    /// says so, when the pass is not recorded, and on a device.
+    /// says so, and when the pass is not recorded.
     pub kernel: Option<DMatrix<f64>>,
     /// The first layer met, from above, whose gradients are not all finite; None where all are.
     pub nonfinite: Option<usize>,
@@ -209,13 +209,13 @@ pub struct Covariances {
     #[serde(with = "matrix")]
     pub gradients: Option<DMatrix<f64>>,
     /// A, what the forward answers of layer l owe to its backward queries: m² Σ A g_l over the samples of
-    /// earlier passes is their part of h_l. 0 for pairs that are not k' < k; None at l = 0, in the dense
-    /// engine and on a device.
+    /// earlier passes is their part of h_l. 0 for pairs that are not k' < k; None at l = 0 and in the
+    /// dense engine.
     #[serde(with = "matrix")]
     pub forward_response: Option<DMatrix<f64>>,
     /// B, what the backward answers of layer l + 1 owe to its forward queries: φ'(h_l) m² Σ B φ(h_l) over the
-    /// samples of passes so far is their part of g_l. 0 for pairs that are not k' ≤ k; None at l = L, in
-    /// the dense engine and on a device.
+    /// samples of passes so far is their part of g_l. 0 for pairs that are not k' ≤ k; None at l = L and in
+    /// the dense engine.
     #[serde(with = "matrix")]
     pub backward_response: Option<DMatrix<f64>>,
 }

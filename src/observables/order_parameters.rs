@@ -15,8 +15,8 @@
 //!
 //! A kind is all of a task but its seed. Each is a mean over seeds, with `<name>_error` its standard
 //! error. NaN where nothing was recorded: C, A and B of minibatches or of more than 128 columns, φ(h) and B
-//! at the end of the horizon, g and A at its beginning; A and B of dense networks and on a GPU; the kernel
-//! of `gia`, whose gradients are not those of f, of several outputs, and on a GPU.
+//! at the end of the horizon, g and A at its beginning; A and B of dense networks; the kernel of `gia`,
+//! whose gradients are not those of f, and of several outputs.
 
 use std::collections::BTreeMap;
 

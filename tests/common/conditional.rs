@@ -111,6 +111,9 @@ pub fn numbers(passes: &Passes) -> Vec<(&'static str, f64)> {
             all("coupling", &[b.layer_past, b.layer_same, b.accumulated_past, b.accumulated_same]);
         }
     }
+    for kernel in passes.backward.iter().filter_map(|backward| backward.kernel.as_ref()) {
+        all("kernel", kernel.as_slice());
+    }
     for covariance in passes.covariances.iter().flatten() {
         for matrix in [&covariance.features, &covariance.gradients].into_iter().flatten() {
             all("covariance", matrix.as_slice());

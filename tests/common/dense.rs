@@ -98,6 +98,9 @@ fn numbers(passes: &Passes) -> Vec<(&'static str, f64)> {
     passes.forward.iter().for_each(|forward| all("own movement", &[forward.own_movement]));
     passes.forward.iter().for_each(|forward| all("z", forward.inner_movement.as_slice()));
     passes.evaluated.iter().for_each(|f| all("evaluated", f));
+    for kernel in passes.backward.iter().filter_map(|backward| backward.kernel.as_ref()) {
+        all("kernel", kernel.as_slice());
+    }
     for covariance in passes.covariances.iter().flatten() {
         for matrix in [&covariance.features, &covariance.gradients].into_iter().flatten() {
             all("covariance", matrix.as_slice());

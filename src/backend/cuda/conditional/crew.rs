@@ -4,10 +4,11 @@ use super::record::LayerSums;
 use super::sweep::Networks;
 use super::workspace::Kind;
 use super::{Conditional, parts};
-use crate::backend::coefficients::covariances;
+use crate::backend::coefficients::{Queries, covariances};
 use crate::backend::crew::{Crew, UnrecordedPass};
 use crate::backend::cuda::device::Number;
 use crate::backend::cuda::device::fault::Fault;
+use crate::backend::responses::ResponseFunctions;
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, Divergence, ForwardCoupling, ForwardSweep, Set,
     Update,
@@ -154,6 +155,10 @@ impl<T: Number> Crew for Conditional<T> {
                 let seen = self.gradients.look(&self.device, &self.probe, signal, first)?;
                 sweeps.iter_mut().zip(seen).for_each(|(sweep, seen)| sweep.gradients = seen);
             }
+            if self.probe.has_kernel(&self.launcher.network, self.batch) {
+                let kernels = self.kernels()?;
+                sweeps.iter_mut().zip(kernels).for_each(|(sweep, kernel)| sweep.kernel = kernel);
+            }
         }
         if update.is_some() {
             let networks = Networks { columns: &self.columns, h: &self.h, v: &self.v };
@@ -192,9 +197,10 @@ impl<T: Number> Crew for Conditional<T> {
 
     fn covariances(&self) -> Vec<Option<Vec<Covariances>>> {
         let follows = self.follows_covariances(self.passes);
-        let of = |[forward, backward]: &[crate::backend::coefficients::Queries; 2]| {
-            follows.then(|| covariances(&self.probe, (forward, backward), None, self.size().width))
+        let of = |([forward, backward], [a, b]): (&[Queries; 2], &[ResponseFunctions; 2])| {
+            let (queries, responses) = ((forward, backward), Some((a, b)));
+            follows.then(|| covariances(&self.probe, queries, responses, self.size().width))
         };
-        self.queries.iter().map(of).collect()
+        self.queries.iter().zip(&self.responses).map(of).collect()
     }
 }

@@ -25,6 +25,7 @@ use super::device::{Buffer, Device, Number};
 use super::launch::WeightFormat;
 use super::trained::TrainedBuffer;
 use crate::backend::coefficients::Queries;
+use crate::backend::responses::ResponseFunctions;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Set, Update};
 use crate::data::Samples;
 use crate::rng::noise::{BrownianPath, Entry};
@@ -130,6 +131,7 @@ pub struct Conditional<T: Number> {
     gradients: DeviceRecorder<T>,
     /// Of each member, forward and backward; only at probed layers.
     queries: Vec<[Queries; 2]>,
+    responses: Vec<[ResponseFunctions; 2]>,
 }
 
 impl<T: Number> Conditional<T> {
@@ -179,7 +181,9 @@ impl<T: Number> Conditional<T> {
         };
         device.draw::<T>(&readout, WeightFormat::Full, size.members as u32)?;
         let each = size.members * batch;
-        let queries = || [Queries::new(size.depth), Queries::new(size.depth)];
+        let queries = [Queries::new(size.depth), Queries::new(size.depth)];
+        let scale = launcher.network.scales.forward;
+        let responses = ResponseFunctions::new(size.depth, size.width, scale);
         Ok(Conditional {
             columns: StoredColumns::new(&device, size)?,
             workspace: Workspace::new(&device, size, &[batch], Some(&probe.layers))?,
@@ -191,7 +195,8 @@ impl<T: Number> Conditional<T> {
             },
             features: DeviceRecorder::new(&device, size, &probe, batch)?,
             gradients: DeviceRecorder::new(&device, size, &probe, batch)?,
-            queries: seeds.iter().map(|_| queries()).collect(),
+            queries: vec![queries; size.members],
+            responses: vec![[responses.clone(), responses]; size.members],
             samples: [train, test],
             evaluation: None,
             batches: Vec::new(),

@@ -1,11 +1,12 @@
 //! What is looked at of a pass: leading rows and movements at the probed layers, which leave the device
-//! together, and the numbers of its layers.
+//! together; the numbers of its layers; queries in coefficients, the responses to them and their kernel.
 
-use super::super::arguments::{LeadingRows, Squares};
+use super::super::arguments::{LayerState, LeadingRows, Squares};
 use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
 use super::shape::summands;
 use super::{Conditional, Size};
+use crate::backend::coefficients::{Queries, kernel};
 use crate::backend::{Probe, Snapshot};
 use nalgebra::DMatrix;
 
@@ -137,27 +138,88 @@ impl<T: Number> Conditional<T> {
     }
 
     /// The coefficients of the last query of one side (0 forward) at the probed layers join those of
-    /// earlier passes, if `follows`.
+    /// earlier passes, and the responses of its answers theirs, if `follows`.
     pub(super) fn follow_queries(&mut self, side: usize, follows: bool) -> Result<(), Fault> {
         if !follows {
             return Ok(());
         }
-        let (size, samples) = (self.size(), self.workspace.now.samples);
         let states = self.states()?;
-        for &layer in &self.probe.layers {
-            // φ(h_l) is the query of layer l + 1, g_l that of layer l: index l, or l − 1.
-            let index = if side == 0 { Some(layer) } else { layer.checked_sub(1) };
-            let Some(index) = index.filter(|&index| index < size.depth) else { continue };
-            for member in 0..size.members {
-                let matrix = index * size.members + member;
-                let rank = states[matrix].rank[side] as usize;
-                let first = matrix * size.capacity * samples;
-                let range = first..first + rank * samples;
-                let query = self.device.read_back(&self.workspace.coefficients[side], range)?;
-                let query = DMatrix::from_row_slice(rank, samples, &query);
-                self.queries[member][side].push(index, query, true);
+        for layer in self.probe.layers.clone() {
+            let below = layer.checked_sub(1);
+            let above = Some(layer).filter(|&index| index < self.size().depth);
+            // φ(h_l) is the query of layer l + 1, g_l that of layer l: index l, or l − 1. h_l is the answer
+            // of layer l, and g_l that of layer l + 1.
+            let (asked, answered) = if side == 0 { (above, below) } else { (below, above) };
+            for member in 0..self.size().members {
+                if let Some(index) = answered {
+                    let (query, conditioned) = self.conditioned(side, index, member, &states)?;
+                    let passes = match side {
+                        0 => self.passes - 1,
+                        _ => {
+                            let closure = self.launcher.network.closure;
+                            closure.backward_conditions(self.passes - 1, self.passes).end
+                        }
+                    };
+                    let known = &self.queries[member][1 - side].of(index)[..passes];
+                    let rows = known.last().map_or(0, |last| last.nrows());
+                    let conditioned = conditioned.rows(0, rows) * query;
+                    self.responses[member][side].push(index, &conditioned, known);
+                }
+                if let Some(index) = asked {
+                    let query = self.query(side, index, member, &states)?;
+                    self.queries[member][side].push(index, query, true);
+                }
             }
         }
         Ok(())
+    }
+
+    /// The coefficients of the last query of one side in layer `index` + 1 of a member, r×P.
+    fn query(
+        &self,
+        side: usize,
+        index: usize,
+        member: usize,
+        states: &[LayerState],
+    ) -> Result<DMatrix<f64>, Fault> {
+        let samples = self.workspace.now.samples;
+        let matrix = index * self.size().members + member;
+        let rank = states[matrix].rank[side] as usize;
+        let first = matrix * self.size().capacity * samples;
+        let range = first..first + rank * samples;
+        let query = self.device.read_back(&self.workspace.coefficients[side], range)?;
+        Ok(DMatrix::from_row_slice(rank, samples, &query))
+    }
+
+    /// The same with Θ, capacity×r: Θ C is what the answer has along the other side's columns because
+    /// their queries fixed it.
+    fn conditioned(
+        &self,
+        side: usize,
+        index: usize,
+        member: usize,
+        states: &[LayerState],
+    ) -> Result<(DMatrix<f64>, DMatrix<f64>), Fault> {
+        let query = self.query(side, index, member, states)?;
+        let capacity = self.size().capacity;
+        let first = (index * self.size().members + member) * self.size().square();
+        let range = first..first + query.nrows() * capacity;
+        let overlap = self.device.read_back(&self.columns.overlap[side], range)?;
+        let overlap = DMatrix::from_column_slice(capacity, query.nrows(), &overlap);
+        Ok((query, overlap))
+    }
+
+    /// The tangent kernel of the hidden weights but for its factor, of every member, of the pass whose
+    /// queries of both sides were the last.
+    pub(super) fn kernels(&self) -> Result<Vec<Option<DMatrix<f64>>>, Fault> {
+        let (Size { members, depth, width, .. }, states) = (self.size(), self.states()?);
+        let last = |side: usize, member: usize| {
+            let mut queries = Queries::new(depth);
+            for index in 0..depth {
+                queries.push(index, self.query(side, index, member, &states)?, false);
+            }
+            Ok::<_, Fault>(queries)
+        };
+        (0..members).map(|m| Ok(kernel((&last(0, m)?, &last(1, m)?), width))).collect()
     }
 }

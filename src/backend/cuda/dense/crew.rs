@@ -1,5 +1,7 @@
 //! When a pass launches what, and what comes back of it.
 
+use nalgebra::DMatrix;
+
 use super::weights::Hidden;
 use super::{Dense, Size, Workspace};
 use crate::backend::crew::{Crew, UnrecordedPass};
@@ -98,11 +100,16 @@ impl<T: Number> Crew for Dense<T> {
         self.device.write(&mut self.descent.chi, &chi.concat())?;
         let follows = self.follows_covariances(self.passes);
         let mut seen = vec![Vec::new(); self.launcher.size.members];
+        let samples = self.workspace.samples;
+        let wanted = self.record && self.probe.has_kernel(&self.network, samples);
+        let wanted = if wanted { self.launcher.size.members } else { 0 };
+        let mut kernels = vec![DMatrix::zeros(samples, samples); wanted];
         let moves = update.is_some_and(|update| update.rates.hidden != 0.0);
         self.launcher.signal(&self.device, &self.weights, (&self.workspace, &self.descent))?;
         for l in (0..=self.network.depth).rev() {
             self.record_gradients(l, follows, &mut seen)?;
             if l > 0 {
+                self.add_kernels(l, &mut kernels)?;
                 let vectors = (&self.workspace, &self.descent);
                 self.launcher.descend(&self.device, &self.weights, vectors, l, moves)?;
             }
@@ -117,9 +124,11 @@ impl<T: Number> Crew for Dense<T> {
             let below = place > self.launcher.pass_order().of_outputs();
             (at == step && below).then(|| self.launcher.pass_order().layer(place)).flatten()
         });
+        let mut kernels = kernels.into_iter();
         let sweeps = seen.into_iter().zip(nonfinite).map(|(mut gradients, nonfinite)| {
             gradients.reverse();
-            BackwardSweep { gradients, ranks: Vec::new(), coupling: None, kernel: None, nonfinite }
+            let kernel = kernels.next();
+            BackwardSweep { gradients, ranks: Vec::new(), coupling: None, kernel, nonfinite }
         });
         Ok(sweeps.collect())
     }

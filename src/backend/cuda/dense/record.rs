@@ -1,6 +1,10 @@
-//! What is kept of a pass, on the host: leading rows, movements and covariances at the probed layers.
+//! What is kept of a pass, on the host: leading rows, movements and covariances at the probed layers, and
+//! the tangent kernel of all layers.
+
+use nalgebra::DMatrix;
 
 use super::{Dense, Size};
+use crate::backend::coefficients::covariance;
 use crate::backend::cuda::device::Number;
 use crate::backend::cuda::device::fault::Fault;
 use crate::backend::vectors::Vectors;
@@ -60,6 +64,22 @@ impl<T: Number> Dense<T> {
             if self.record {
                 seen.extend(g.get(m).and_then(|g| recorder.see_gradients(l, g)));
             }
+        }
+        Ok(())
+    }
+
+    /// Adds C_φ ∘ C_g of layer l, whose g_l is at hand, to the tangent kernels of every member,
+    /// if any are wanted.
+    pub(super) fn add_kernels(&self, l: usize, kernels: &mut [DMatrix<f64>]) -> Result<(), Fault> {
+        if kernels.is_empty() {
+            return Ok(());
+        }
+        let count = self.launcher.size.members * self.workspace.stride();
+        let values = self.by_member(&self.workspace.values_on_host(&self.device, l - 1)?);
+        let g = self.by_member(&self.device.read_back(&self.descent.g, 0..count)?);
+        let gram = |x: &Vectors<T>| covariance(&[x.to_matrix()], self.network.width);
+        for (kernel, (values, g)) in kernels.iter_mut().zip(values.iter().zip(&g)) {
+            *kernel += gram(values).component_mul(&gram(g));
         }
         Ok(())
     }
