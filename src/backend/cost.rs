@@ -65,8 +65,10 @@ impl RunShape {
 pub struct Footprint {
     /// Bytes of the machine's memory.
     pub host: f64,
-    /// Bytes of a device's memory; 0 where there is no device.
+    /// Bytes of a device's memory, at most; 0 where there is no device.
     pub device: f64,
+    /// Bytes of a device's memory to begin with, where more is taken as it is needed.
+    pub device_at_first: f64,
 }
 
 /// What one run computes.

@@ -67,10 +67,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
             .map(|(_, cost)| cost)
             .max_by(|a, b| a.device_bytes.total_cmp(&b.device_bytes));
         if let Some(cost) = largest {
+            let (first, most) = (cost.device_bytes_at_first / 1e9, cost.device_bytes / 1e9);
+            let takes = match cost.device_bytes > 0.9 * device {
+                true => format!("{first:.3} to {most:.3} GB, by the columns that it keeps,"),
+                false => format!("{most:.3} GB"),
+            };
             print(&format!(
-                "device: {:.2} GB free, {:.3} GB for the largest network, {} of it in flight\n",
+                "device: {:.2} GB free, {takes} for the largest network, {} of it in flight\n",
                 device / 1e9,
-                cost.device_bytes / 1e9,
                 plan.in_flight(cost, device),
             ))?;
         }

@@ -18,8 +18,10 @@ pub struct Cost {
     pub work: Work,
     /// Bytes of memory that the task takes while it runs.
     pub bytes: f64,
-    /// Bytes of a GPU's memory that the task takes while it runs there.
+    /// Bytes of a GPU's memory that the task takes while it runs there, at most.
     pub device_bytes: f64,
+    /// Bytes of a GPU's memory with which it can begin.
+    pub device_bytes_at_first: f64,
     /// Bytes of its result: of its journal record, and of memory while its seed is measured.
     pub result_bytes: f64,
     /// Number of its lines in results.csv.
@@ -34,7 +36,7 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     let sizes = DataSizes::of(data);
     let (network, run) = (experiment.network(sizes, task), experiment.run_shape(sizes, task));
     let costs = experiment.costs();
-    let Footprint { host, device } = (costs.footprint)(&network, &run);
+    let Footprint { host, device, device_at_first } = (costs.footprint)(&network, &run);
     let (recorded, batch) = (run.recorded as f64, run.batch as f64);
     let rows = task.width.min(run.probe.rows) as f64;
     let probes = run.probe.layers.len() as f64;
@@ -58,6 +60,7 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         work: (costs.work)(&network, &run),
         bytes: host,
         device_bytes: device,
+        device_bytes_at_first: device_at_first,
         result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
         // At most: not every run has every observable.
@@ -81,6 +84,7 @@ pub fn cost_of_block(experiment: &Experiment, limit: &Limit, data: &DataSet, blo
             .times((networks.end - networks.start) as f64),
         bytes: host + matched,
         device_bytes: 0.0,
+        device_bytes_at_first: 0.0,
         result_bytes: 8.0 * moments * Quantities::new(alone, data).length as f64,
         rows: 0.0,
     }

@@ -65,12 +65,13 @@ impl Plan {
     }
 
     /// Networks of this kind in flight on a device with `free` bytes: nine tenths of it, because it
-    /// allocates in pages of its own.
+    /// allocates in pages of its own. One that may need more than there is runs alone, and takes memory
+    /// as it needs it.
     pub fn in_flight(&self, cost: &Cost, free: f64) -> usize {
         (0.9 * free / cost.device_bytes.max(1.0)).clamp(1.0, MOST_IN_FLIGHT as f64) as usize
     }
 
-    /// Memory that the largest network takes on a device, in bytes; 0 without one.
+    /// Memory that the largest network takes on a device, at most, in bytes; 0 without one.
     pub fn device_bytes(&self) -> f64 {
         self.tasks.iter().map(|(_, cost)| cost.device_bytes).fold(0.0, f64::max)
     }
@@ -199,9 +200,11 @@ impl Plan {
         if self.running_bytes() > free.memory {
             return Err(too_large("memory", self.running_bytes(), free.memory, LESS_MEMORY));
         }
-        if let Some(device) = free.device.filter(|&device| self.device_bytes() > device) {
+        let costs = self.tasks.iter().map(|(_, cost)| cost);
+        let at_first = costs.map(|cost| cost.device_bytes_at_first).fold(0.0, f64::max);
+        if let Some(device) = free.device.filter(|&device| at_first > device) {
             let help = "lower ensemble.widths or data.samples, or take backend cpu";
-            return Err(too_large("device memory", self.device_bytes(), device, help));
+            return Err(too_large("device memory", at_first, device, help));
         }
         Ok(())
     }

@@ -57,5 +57,5 @@ fn footprint(network: &Network, run: &RunShape, weights: f64, evaluated: f64) ->
         + batch * batch
         + samples * dimension;
     // Measured: 8 % over the arrays, for what lives for one layer and the allocator.
-    Footprint { host: 1.1 * 8.0 * (weights + vectors), device: 0.0 }
+    Footprint { host: 1.1 * 8.0 * (weights + vectors), device: 0.0, device_at_first: 0.0 }
 }

@@ -41,5 +41,9 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     // M, its velocity and both Θ, with a copy of one while it grows, and all queries in coefficients.
     let squares = (3.0 + trained) * depth + 1.0;
     let small = 8.0 * squares * largest * largest + OVERHEAD;
-    Footprint { host: columns * rows * run.number as f64 + small, device: 0.0 }
+    Footprint {
+        host: columns * rows * run.number as f64 + small,
+        device: 0.0,
+        device_at_first: 0.0,
+    }
 }

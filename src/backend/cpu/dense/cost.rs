@@ -45,5 +45,5 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
         + size * ((vectors + ends) * n + (batch + together) * dimension)
         + 8.0 * COVARIANCE_COLUMNS as f64 * 2.0 * probes * n.min(COVARIANCE_COLUMNS as f64)
         + OVERHEAD;
-    Footprint { host, device: 0.0 }
+    Footprint { host, device: 0.0, device_at_first: 0.0 }
 }

@@ -38,6 +38,37 @@ impl<T: Number> StoredColumns<T> {
         })
     }
 
+    /// Gives every side of a layer room for `capacity` columns, more than `size` says. The device holds one
+    /// of the arrays twice meanwhile.
+    ///
+    /// # Errors
+    /// When the device has not enough memory, or fails; the columns are lost then.
+    pub fn grow(&mut self, device: &Device, size: Size, capacity: usize) -> Result<(), Fault> {
+        let (before, after) = (size.capacity * size.ld, capacity * size.ld);
+        for columns in self.basis.iter_mut().chain(&mut self.answers) {
+            let mut grown = device.zeros(size.matrices() * after)?;
+            for matrix in 0..size.matrices() {
+                let old = matrix * before..(matrix + 1) * before;
+                device.copy_into(&mut grown, matrix * after, columns, old)?;
+            }
+            *columns = grown;
+            // What was freed in the stream's order is free now.
+            device.wait()?;
+        }
+        let squares = self.overlap.iter_mut().chain([&mut self.drift]).chain(&mut self.velocity);
+        for squares in squares {
+            let old = device.read_back(squares, 0..size.matrices() * size.square())?;
+            let mut grown = vec![0.0; size.matrices() * capacity * capacity];
+            for (i, row) in old.chunks(size.capacity).enumerate() {
+                let (matrix, row_of_matrix) = (i / size.capacity, i % size.capacity);
+                let first = (matrix * capacity + row_of_matrix) * capacity;
+                grown[first..][..row.len()].copy_from_slice(row);
+            }
+            *squares = device.copied(&grown)?;
+        }
+        Ok(())
+    }
+
     /// Gives M a velocity, where it has none yet.
     pub fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
         if self.velocity.is_none() {

@@ -2,7 +2,7 @@
 
 use super::shape::{Shape, Small, parts_of, summands};
 use super::workspace::slots;
-use super::{PADDING, capacity};
+use super::{PADDING, PASSES_AT_FIRST, capacity};
 use crate::backend::cost::{Costs, Footprint, OVERHEAD, Ranks, RunShape, Work};
 use crate::backend::cuda::device::{ALIGNMENT, speeds};
 use crate::backend::{COVARIANCE_COLUMNS, EVALUATED_AT_ONCE, Network};
@@ -27,7 +27,9 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let columns = (run.passes as f64 * batch).min(COVARIANCE_COLUMNS as f64);
     let probes = run.probe.layers.len() as f64;
     let host = 3.0 * probes * (4.0 * batch * rows + 8.0 * columns * columns) + OVERHEAD;
-    Footprint { host, device: device_bytes(network, run) }
+    let device = |passes: usize| device_bytes(network, &RunShape { passes, ..run.clone() });
+    let device_at_first = device(run.passes.min(PASSES_AT_FIRST));
+    Footprint { host, device: device(run.passes), device_at_first }
 }
 
 fn device_bytes(network: &Network, run: &RunShape) -> f64 {

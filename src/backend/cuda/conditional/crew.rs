@@ -28,6 +28,7 @@ impl<T: Number> Crew for Conditional<T> {
         batches: &[Vec<usize>],
         record: bool,
     ) -> Result<Vec<ForwardSweep>, Fault> {
+        self.make_room()?;
         let size = self.size();
         self.begin(step, None)?;
         self.choose(batches)?;
@@ -168,6 +169,7 @@ impl<T: Number> Crew for Conditional<T> {
     }
 
     fn pass(&mut self, pass: &UnrecordedPass) -> Result<(), Fault> {
+        self.make_room()?;
         let follows = self.follows_covariances(self.passes + 1);
         self.passes += 1;
         self.begin(pass.step, Some(&pass.update))?;

@@ -55,7 +55,7 @@ pub struct Size {
     pub all: usize,
     /// Width n, padded: numbers from one column to the next.
     pub ld: usize,
-    /// The most columns that a side of a layer can have.
+    /// The columns that a side of a layer has room for.
     pub capacity: usize,
 }
 
@@ -70,6 +70,9 @@ impl Size {
         self.capacity * self.capacity
     }
 }
+
+/// Passes for whose columns there is room at first, where the device has none for those of all.
+pub const PASSES_AT_FIRST: usize = 2;
 
 /// The most columns that a side of a layer can have: a sample of every pass brings one at most, and more
 /// than n are not independent.
@@ -127,6 +130,9 @@ pub struct Conditional<T: Number> {
     /// Whether the last forward pass was recorded.
     record: bool,
     passes: usize,
+    /// The most columns that a side of a layer can have, and no fewer than any has after this pass.
+    most: usize,
+    kept: usize,
     features: DeviceRecorder<T>,
     gradients: DeviceRecorder<T>,
     /// Of each member, forward and backward; only at probed layers.
@@ -135,13 +141,28 @@ pub struct Conditional<T: Number> {
 }
 
 impl<T: Number> Conditional<T> {
-    /// Networks at their initialisation.
+    /// Networks at their initialisation. A single one for whose columns of all passes the device has no
+    /// room takes room as columns are kept.
     ///
     /// # Errors
     /// When the device has not enough memory, or fails.
     pub fn new(device: Arc<Device>, ensemble: Members) -> Result<Self, Fault> {
+        let at_first = ensemble.passes.min(PASSES_AT_FIRST);
+        match Self::with_room(device.clone(), ensemble.clone(), ensemble.passes) {
+            Err(Fault::OutOfMemory { .. }) if ensemble.seeds.len() == 1 => {
+                // What is freed in the stream's order is free when it gets there.
+                device.wait()?;
+                Self::with_room(device, ensemble, at_first)
+            }
+            made => made,
+        }
+    }
+
+    /// The same with room for the columns of so many passes.
+    fn with_room(device: Arc<Device>, ensemble: Members, room_for: usize) -> Result<Self, Fault> {
         let Members { network, seeds, noise, probe, samples: (train, test), batch, passes } =
             ensemble;
+        let most = capacity(network.width, passes, batch);
         let size = Size {
             members: seeds.len(),
             width: network.width,
@@ -150,7 +171,7 @@ impl<T: Number> Conditional<T> {
             outputs: network.outputs,
             all: train.len() + test.len(),
             ld: network.width.next_multiple_of(PADDING),
-            capacity: capacity(network.width, passes, batch),
+            capacity: capacity(network.width, room_for, batch),
         };
         let launcher = Launcher {
             size,
@@ -203,6 +224,8 @@ impl<T: Number> Conditional<T> {
             labelled: Vec::new(),
             record: false,
             passes: 0,
+            most,
+            kept: 0,
             launcher,
             probe,
             batch,
@@ -214,6 +237,38 @@ impl<T: Number> Conditional<T> {
 
     fn size(&self) -> Size {
         self.launcher.size
+    }
+
+    /// Makes room for the columns that the pass to come may add.
+    fn make_room(&mut self) -> Result<(), Fault> {
+        let size = self.size();
+        if size.capacity == self.most {
+            return Ok(());
+        }
+        if self.kept + self.batch > size.capacity {
+            let ranks = self.states()?.into_iter().flat_map(|state| state.rank);
+            self.kept = ranks.max().unwrap_or(0) as usize;
+        }
+        self.kept += self.batch;
+        if self.kept <= size.capacity {
+            return Ok(());
+        }
+        let needed = self.kept.min(self.most);
+        let larger = (size.capacity * 3 / 2).clamp(needed, self.most);
+        // Four arrays, of which one is there twice meanwhile, and a tenth for all that is smaller.
+        let column = (size.matrices() * size.ld * size_of::<T>()) as f64;
+        let bytes = 1.1 * column * (4.0 * larger as f64 - 3.0 * size.capacity as f64);
+        // Made anew when samples are evaluated.
+        self.evaluation = None;
+        let fits = bytes <= self.device.free()? as f64;
+        self.grow(if fits { larger } else { needed })
+    }
+
+    /// Gives every side of a layer room for `capacity` columns, more than before.
+    fn grow(&mut self, capacity: usize) -> Result<(), Fault> {
+        self.columns.grow(&self.device, self.launcher.size, capacity)?;
+        self.launcher.size.capacity = capacity;
+        self.workspace.grow(&self.device, capacity)
     }
 
     fn follows_covariances(&self, passes: usize) -> bool {

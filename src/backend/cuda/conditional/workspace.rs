@@ -152,6 +152,21 @@ impl<T: Number> Workspace<T> {
         })
     }
 
+    /// Gives the small matrices of a pass room for `capacity` columns of each side of a layer; what they
+    /// held is lost.
+    pub fn grow(&mut self, device: &Device, capacity: usize) -> Result<(), Fault> {
+        self.size.capacity = capacity;
+        let most = |of: fn(&Turn) -> usize| self.turns.iter().map(of).max().unwrap_or(1);
+        let (samples, teams) = (most(|turn| turn.samples), most(|turn| turn.teams.0));
+        let numbers: Vec<usize> = self.turns.iter().map(|turn| turn.samples).collect();
+        self.small = Small::most::<T>(self.size.ld, capacity, &numbers);
+        let coefficients = self.size.matrices() * capacity * samples;
+        self.coefficients = [device.zeros(coefficients)?, device.zeros(coefficients)?];
+        self.partials = device.zeros(teams * self.small.partials)?;
+        self.scratch = device.zeros(teams * self.small.scratch)?;
+        Ok(())
+    }
+
     /// Whether there is memory for so many samples.
     pub fn is_for(&self, samples: usize) -> bool {
         self.turns.iter().any(|turn| turn.samples == samples)

@@ -17,7 +17,8 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let probes = run.probe.layers.len() as f64;
     // Copies of what is looked at: h and g where probed, now and at step 0.
     let host = 3.0 * probes * batch * n * size;
-    Footprint { host, device: device_bytes(network, run) }
+    let device = device_bytes(network, run);
+    Footprint { host, device, device_at_first: device }
 }
 
 fn device_bytes(network: &Network, run: &RunShape) -> f64 {

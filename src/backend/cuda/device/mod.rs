@@ -223,6 +223,19 @@ impl Device {
         Ok(to)
     }
 
+    /// Copies numbers of a buffer into another, from its number `first` on.
+    pub(in crate::backend::cuda) fn copy_into<T: DeviceRepr>(
+        &self,
+        to: &mut Buffer<T>,
+        first: usize,
+        from: &Buffer<T>,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), Fault> {
+        let mut to = to.slice.slice_mut(first..first + range.len());
+        let copied = self.stream.memcpy_dtod(&from.slice.slice(range), &mut to);
+        copied.map_err(|error| Fault::of(error, "a copy on it"))
+    }
+
     /// Sets all numbers of a buffer to zero.
     pub(in crate::backend::cuda) fn clear<T: DeviceRepr + ValidAsZeroBits>(
         &self,
