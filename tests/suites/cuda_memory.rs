@@ -32,11 +32,14 @@ fn planned(i: usize) -> (Experiment, DataSet, Task, f64) {
         format!(r#"{}, "storage": "bf16", "engine": "dense""#, plain(2)),
         format!(r#"{}, "engine": "conditional""#, plain(2)),
         format!(r#"{momentum}, "precision": "f64", "engine": "conditional""#),
+        format!(r#"{}, "engine": "dense""#, plain(1)),
+        format!(r#"{momentum}, "precision": "f64", "engine": "dense""#),
     ];
+    let block = if i < 5 { "one-layer" } else { "two-layer" };
     let text = format!(
         r#"{{ "name": "planned",
              "data": {{ "source": "digits", "samples": 6, "test_samples": 40 }},
-             "model": {{ "train": ["input", "hidden", "readout"] }},
+             "model": {{ "block": "{block}", "train": ["input", "hidden", "readout"] }},
              {},
              "ensemble": {{ "widths": [257], "depths": [2], "seeds": 1, "closures": ["exact", "gia"] }},
              "reference": {{ "kind": "none" }},
@@ -56,7 +59,7 @@ fn planned(i: usize) -> (Experiment, DataSet, Task, f64) {
 /// A device with the bytes that the plan says is large enough; one with a tenth less is not.
 #[test]
 fn a_network_takes_the_memory_that_is_planned() {
-    for variant in ["0", "1", "2", "3", "4"] {
+    for variant in ["0", "1", "2", "3", "4", "5", "6"] {
         for (share, fits) in [(1.0, "yes"), (0.9, "no")] {
             let bytes = (planned(variant.parse().unwrap()).3 * share) as u64;
             let settings = [
