@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::section::{Range, section};
-use super::{Backend, Engine, Storage};
+use super::{Engine, Storage};
 use super::{Ensemble, TypedExperiment};
 use crate::choice::choice;
 use crate::error::Result;
@@ -118,15 +118,13 @@ pub fn has_two_layer_blocks(typed: &TypedExperiment) -> bool {
     typed.model.as_ref().and_then(|model| model.block) == Some(Block::TwoLayer)
 }
 
-/// Refuses what the blocks of `model` cannot have; `backend` is the typed one, None where it is open.
+/// Refuses what the blocks of `model` cannot have.
 ///
-/// Two-layer blocks are dense networks on the processor: conditioning on the answers of two matrices
-/// a layer, and kernels for them on a device, are not there.
+/// Two-layer blocks are dense networks: conditioning on the answers of two matrices a layer is not there.
 pub fn check_blocks(
     engine: Engine,
     model: &Model,
     ensemble: &Ensemble,
-    backend: Option<Backend>,
     storage: Storage,
     check: &Check,
 ) -> Result<()> {
@@ -160,10 +158,6 @@ pub fn check_blocks(
             "two-layer blocks have a skip connection, vanilla has none",
             "take another parametrization, or block one-layer",
         );
-    }
-    if backend == Some(Backend::Cuda) {
-        let problem = "two-layer blocks run on the processor";
-        return check.fail("backend", problem, "take backend cpu or plain, or leave it out");
     }
     if storage == Storage::Bf16 {
         let problem = "two-layer blocks keep all their numbers";

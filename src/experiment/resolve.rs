@@ -9,7 +9,7 @@ use super::reference::resolve_finest;
 use super::run::DataSizes;
 use super::settings::{check_storage, resolve_precision};
 use super::{
-    Backend, Block, Engine, Ensemble, Experiment, OrAuto, Precision, Resolved, Shorthand, Study,
+    Backend, Engine, Ensemble, Experiment, OrAuto, Precision, Resolved, Shorthand, Study,
     TypedExperiment,
 };
 use crate::data::{Labels, Request};
@@ -89,7 +89,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
     let ensemble = typed.ensemble.resolve(study, &check)?;
     let model = typed.model.unwrap_or_default().resolve(&ensemble, &check)?;
     let training = typed.training.resolve(&ensemble, &data, &check)?;
-    check_blocks(engine, &model, &ensemble, backend, storage, &check)?;
+    check_blocks(engine, &model, &ensemble, storage, &check)?;
     let no_dense = ensemble.closures.iter().find(|closure| !closure.has_dense_network());
     if let (Engine::Dense, Some(closure)) = (engine, no_dense) {
         let name = closure.name();
@@ -127,10 +127,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
     };
     let mut decisions = Vec::new();
     if backend.is_none() {
-        decisions.push(match experiment.model.block {
-            Block::OneLayer => "backend cpu: the fast one".to_owned(),
-            Block::TwoLayer => "backend cpu: two-layer blocks run on the processor".to_owned(),
-        });
+        decisions.push("backend cpu: the fast one".to_owned());
     }
     experiment.precision = resolve_precision(typed.precision, &experiment, &check, &mut decisions)?;
     check_storage(&experiment, &check)?;

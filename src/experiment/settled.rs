@@ -2,7 +2,7 @@
 
 use super::file::ExperimentFile;
 use super::resolve::resolve;
-use super::{Backend, Block, Engine, OrAuto, Precision, Resolved, TypedExperiment};
+use super::{Backend, Engine, OrAuto, Precision, Resolved, TypedExperiment};
 use crate::error::Result;
 
 /// What an experiment that leaves it open takes over from its run directory.
@@ -71,9 +71,8 @@ pub fn prefer_gpu(
     gpu: impl FnOnce() -> std::result::Result<String, String>,
 ) -> Result<Resolved> {
     let open = OrAuto::fixed(typed.backend).is_none();
-    // Two-layer blocks and limits run on the processor.
-    let limit = resolved.experiment.limit.is_some();
-    if !open || limit || resolved.experiment.model.block == Block::TwoLayer {
+    // Limits run on the processor.
+    if !open || resolved.experiment.limit.is_some() {
         return Ok(resolved);
     }
     let engine = Some(OrAuto::Fixed(resolved.experiment.engine));

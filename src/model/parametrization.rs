@@ -50,7 +50,7 @@ choice! {
         /// One matrix a block: h_l = h_{l-1} + m n^{-1/2} W φ(h_{l-1}).
         OneLayer = "one-layer",
         /// Two matrices a block: h_l = h_{l-1} + m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h_{l-1})); dense networks
-        /// (closures exact and gia) on the processor.
+        /// (closures exact and gia).
         TwoLayer = "two-layer",
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::common::dense::{Case, Passes, Rounded, cases, worst_off};
+use crate::common::dense::{Case, Passes, Rounded, cases, two_layer_cases, worst_off};
 use crate::common::softcuda::on_softcuda;
 use crate::common::*;
 use nfd::backend::crew::Crew;
@@ -86,14 +86,26 @@ fn same_weights<T: Number>(crew: &Dense<T>, member: usize, plain: &Plain, tolera
         let got = crew.weights_of(member, l + 1).unwrap();
         got.is_none_or(|got| fine(&got, want.transpose().as_slice()))
     });
+    let inner = plain.inner_weights().map_or(&[][..], |weights| &weights.forward);
+    let inner = inner.iter().enumerate().all(|(l, want)| {
+        let got = crew.inner_weights_of(member, l + 1).unwrap().unwrap();
+        fine(&got, want.transpose().as_slice())
+    });
     let (u, v) = crew.ends_of(member).unwrap();
-    hidden && fine(&u, plain.ends().u.transpose().as_slice()) && fine(&v, plain.ends().v.as_slice())
+    hidden
+        && inner
+        && fine(&u, plain.ends().u.transpose().as_slice())
+        && fine(&v, plain.ends().v.as_slice())
 }
 
 /// All members of all cases against plain ones; several members in every third case.
 fn compare<T: Number>(frozen: bool, tolerance: f64) {
+    compare_all::<T>(cases(), frozen, tolerance);
+}
+
+fn compare_all<T: Number>(cases: Vec<Case>, frozen: bool, tolerance: f64) {
     let device = device();
-    for (i, case) in cases().into_iter().enumerate() {
+    for (i, case) in cases.into_iter().enumerate() {
         // A value between two numbers of bf16 goes to one in f32 and to the other in f64.
         if frozen && case.fine > 1 && T::NAME == "f32" {
             continue;
@@ -136,6 +148,39 @@ fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
     on_softcuda(module_path!(), "frozen_weights_are_rounded_ones_with_an_exact_drift", &[], || {
         compare::<f64>(true, 1e-12);
         compare::<f32>(true, 2e-5);
+    });
+}
+
+#[test]
+fn two_layer_blocks_in_f64_are_plain_too() {
+    on_softcuda(module_path!(), "two_layer_blocks_in_f64_are_plain_too", &[], || {
+        compare_all::<f64>(two_layer_cases(), false, 1e-12);
+    });
+}
+
+#[test]
+fn two_layer_blocks_in_f32_are_plain_to_its_rounding() {
+    on_softcuda(module_path!(), "two_layer_blocks_in_f32_are_plain_to_its_rounding", &[], || {
+        compare_all::<f32>(two_layer_cases(), false, 2e-5);
+    });
+}
+
+/// One member's bits, whoever else is in flight: the first of one, of two and of three.
+#[test]
+fn two_layer_blocks_have_the_same_bits_in_any_company() {
+    on_softcuda(module_path!(), "two_layer_blocks_have_the_same_bits_in_any_company", &[], || {
+        let device = device();
+        let seeds = [SEEDS[0], SEEDS[1], 11];
+        let narrow = two_layer_cases().into_iter().filter(|case| case.network.width <= 33);
+        for case in narrow.step_by(3) {
+            let of = |count: usize| {
+                let mut crew = crew::<f32>(&device, &case, &seeds[..count], false);
+                let passes = run(&case, &mut crew).swap_remove(0);
+                (passes, crew.weights_of(0, 1).unwrap(), crew.inner_weights_of(0, 1).unwrap())
+            };
+            let alone = of(1);
+            assert!(of(2) == alone && of(3) == alone, "{case:?}");
+        }
     });
 }
 
@@ -197,10 +242,12 @@ fn train_unseen<T: Number>(
 fn unseen_steps_are_those_of_plain() {
     on_softcuda(module_path!(), "unseen_steps_are_those_of_plain", &[], || {
         let device = device();
-        let narrow = cases().into_iter().filter(|case| case.network.width <= 33);
+        let all = cases().into_iter().chain(two_layer_cases());
+        let narrow = all.filter(|case| case.network.width <= 33);
         for (i, case) in narrow.enumerate() {
+            let one_layer = case.network.scales.inner.is_none();
             // One that runs away in every third case, beside one that does not.
-            for (frozen, factor) in [(i % 2 == 0, 1.0), (false, 1e200)] {
+            for (frozen, factor) in [(i % 2 == 0 && one_layer, 1.0), (false, 1e200)] {
                 if factor > 1.0 && i % 3 > 0 {
                     continue;
                 }
@@ -228,6 +275,8 @@ fn unseen_steps_are_those_of_plain() {
                         assert_eq!(got.step, want.step);
                         assert!(fine(&got.f, &want.f), "{got:?} {want:?} {case:?}");
                         assert!(close(got.own_movement, want.own_movement, 1e-11), "{case:?}");
+                        let inner = [got, want].map(|pass| pass.inner_movement.unwrap_or(-1.0));
+                        assert!(close(inner[0], inner[1], 1e-11), "{inner:?} {case:?}");
                         assert!(close(got.test_loss.unwrap(), want.test_loss.unwrap(), 1e-11));
                     }
                 }
@@ -243,15 +292,17 @@ fn sanitized(name: &str, order: usize) {
     on_softcuda(module_path!(), name, &[("SOFTCUDA_CHECK", "1"), ("SOFTCUDA_SEED", &seed)], || {
         let device = device();
         let narrow = |case: &Case| case.network.width <= 33 || case.train.len() <= 3;
-        let own = cases().into_iter().filter(narrow).skip(order - 1).step_by(3);
+        let all = cases().into_iter().chain(two_layer_cases());
+        let own = all.filter(narrow).skip(order - 1).step_by(3);
         for (i, case) in own.enumerate() {
             // Two updates, of which the second meets the first one's momentum.
             let short = Case { steps: 2, ..case.clone() };
-            let frozen = i % 2 == 0;
+            let one_layer = case.network.scales.inner.is_none();
+            let frozen = i % 2 == 0 && one_layer;
             run(&short, &mut crew::<f32>(&device, &short, &SEEDS, frozen));
             if i % 2 == 0 {
                 let trainings = trainings(&case, case.update.rates);
-                train_unseen::<f64>(&device, &case, &trainings, i % 4 == 0);
+                train_unseen::<f64>(&device, &case, &trainings, i % 4 == 0 && one_layer);
             }
         }
     });

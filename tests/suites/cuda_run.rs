@@ -86,6 +86,15 @@ fn the_conditional_engine_too() {
     compare(&["--set", "engine=conditional", "--set", closures]);
 }
 
+/// With the movements of the inner matrices where steps are of all samples.
+#[test]
+fn two_layer_blocks_too() {
+    let two_layer = ["--set", "model.block=two-layer"];
+    compare(&two_layer);
+    let whole = ["--set", "training.batch=5"];
+    compare(&[&two_layer[..], &whole, &["--set", "ensemble.widths=[33]"]].concat());
+}
+
 /// A small job end to end, smaller still: the verdicts of the processor, and its exponents to three digits.
 #[test]
 fn verdicts_are_those_of_the_processor() {

@@ -248,8 +248,8 @@ fn full_size_jobs_are_planned() {
         };
         assert_eq!(of(&file)["study"], of(&small)["study"], "{job}");
         let mut backends = vec!["cpu"];
-        if !["transfer", "limit"].contains(&job) {
-            backends.push("cuda"); // two-layer blocks and limits run on the processor
+        if job != "limit" {
+            backends.push("cuda"); // limits run on the processor
         }
         for backend in backends {
             let set = format!("backend={backend}");

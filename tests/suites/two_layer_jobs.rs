@@ -36,7 +36,6 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
             &["model.parametrization=vanilla"],
             &["model.parametrization", "skip connection", "take another"],
         ),
-        (&["backend=cuda"], &["backend", "run on the processor", "take backend cpu"]),
         (&["storage=bf16"], &["storage", "keep all their numbers", "take storage full"]),
         (
             &["model.parametrization=depth-mup-corrected", one_layer],
@@ -54,10 +53,16 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
     }
 }
 
-/// The engine is chosen with the reason, and no GPU is preferred.
+/// The engine is chosen with the reason, and a GPU is taken where there is one, unless a backend was typed.
 #[test]
-fn two_layer_blocks_are_dense_and_on_the_processor() {
-    for pairs in [&[][..], &["backend=plain"], &["model.parametrization=depth-mup-corrected"]] {
+fn two_layer_blocks_are_dense_on_every_backend() {
+    let corrected = "model.parametrization=depth-mup-corrected";
+    for (pairs, backend) in [
+        (&[][..], Backend::Cuda),
+        (&["backend=plain"], Backend::Plain),
+        (&["backend=cuda"], Backend::Cuda),
+        (&[corrected], Backend::Cuda),
+    ] {
         let source = source(pairs);
         let raw = source.parse().unwrap();
         let resolved = resolve(raw.clone(), &source).unwrap();
@@ -65,7 +70,7 @@ fn two_layer_blocks_are_dense_and_on_the_processor() {
         let resolved = prefer_gpu(&raw, &source, resolved, || Ok("a GPU".to_owned())).unwrap();
         let experiment = resolved.experiment;
         assert_eq!(experiment.engine, Engine::Dense);
-        assert_ne!(experiment.backend, Backend::Cuda);
+        assert_eq!(experiment.backend, backend);
         // What was resolved is an experiment file that resolves to itself.
         let text = serde_json::to_string(&experiment).unwrap();
         let again = ExperimentFile::new(Path::new("e.json"), text, &[]).unwrap();

@@ -29,25 +29,30 @@ fn device_bytes(network: &Network, run: &RunShape) -> f64 {
     let (passes, batch) = (run.passes as f64, run.batch as f64);
     let (trained, size) = (run.copies(), run.number as f64);
     let matrices = network.matrices_of_a_weight();
+    // Matrices of a block without the one that reads h; and z of step 0, where steps are of the same
+    // samples.
+    let inner = network.matrices_of_a_block() - 1.0;
+    let followed = if run.minibatches() { 0.0 } else { inner };
     let (weights, ld_drift) = match run.frozen {
         // W − W⁽⁰⁾ of one layer too.
-        false => (n * ld * (matrices * trained * depth + 1.0) * size, 0.0),
+        false => (n * ld * ((1.0 + inner) * matrices * trained * depth + 1.0) * size, 0.0),
         true => {
             let ld_drift = padded((batch * (passes - 1.0)).max(1.0) as usize);
             (n * ld * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * size, ld_drift)
         }
     };
     let ends = trained * size * (n * ld_input + outputs * ld);
-    // Of one workspace: X, h and φ(h), the parts of a product, coefficients of a drift, f.
+    // Of one workspace: X, h and φ(h), z and φ(z), the parts of a product, coefficients of a drift, f.
     let workspace = |samples: usize, levels: f64| {
         let parts = most_parts(network.width, samples) as f64;
         let samples = samples as f64;
-        let vectors = size * samples * (ld_input + 2.0 * levels * ld + ld_drift);
+        let vectors =
+            size * samples * (ld_input + 2.0 * (levels + inner * (levels - 1.0)) * ld + ld_drift);
         vectors + size * parts * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
     };
     let evaluated = run.evaluated_at_once();
     let evaluation = if evaluated > 0 { workspace(evaluated, 2.0) } else { 0.0 };
-    let descent = batch * (2.0 * ld * size + 8.0 + 16.0 * outputs);
+    let descent = batch * ((2.0 + followed * depth) * ld * size + 8.0 + 16.0 * outputs);
     // All inputs, which a crew has once: nothing where few members fit.
     let inputs = 8.0 * ((run.train + run.test) * run.dimension) as f64;
     weights

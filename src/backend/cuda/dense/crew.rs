@@ -40,6 +40,7 @@ impl<T: Number> Crew for Dense<T> {
             let entries = (width * width * self.workspace.samples * depth) as f64;
             own_movement = sums.into_iter().map(|sum| sum / entries).collect();
         }
+        let inner_movement = self.inner_movement()?;
         let each = self.workspace.samples * outputs;
         let f = self.device.read_back(&self.workspace.f, 0..members * each)?;
         let follows = self.follows_covariances(self.passes);
@@ -49,17 +50,16 @@ impl<T: Number> Crew for Dense<T> {
             (at == step && place < self.launcher.pass_order().of_outputs())
                 .then_some(place as usize)
         });
-        let sweeps = f.chunks(each).zip(features).zip(own_movement).zip(nonfinite).map(
-            |(((f, features), own_movement), nonfinite)| ForwardSweep {
-                f: f.to_vec(),
-                features,
-                own_movement,
-                inner_movement: None,
-                ranks: Vec::new(),
-                coupling: None,
-                nonfinite,
-            },
-        );
+        let all = f.chunks(each).zip(features).zip(own_movement).zip(nonfinite).enumerate();
+        let sweeps = all.map(|(m, (((f, features), own_movement), nonfinite))| ForwardSweep {
+            f: f.to_vec(),
+            features,
+            own_movement,
+            inner_movement: inner_movement.get(m).copied(),
+            ranks: Vec::new(),
+            coupling: None,
+            nonfinite,
+        });
         Ok(sweeps.collect())
     }
 

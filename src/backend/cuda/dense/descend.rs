@@ -7,7 +7,7 @@ use super::super::launch::WeightFormat;
 use super::super::trained::TrainedBuffer;
 use super::Size;
 use super::sweep::Launcher;
-use super::weights::{Hidden, Weights};
+use super::weights::{Hidden, Matrices, Weights};
 use super::workspace::Workspace;
 use crate::model::Loss;
 
@@ -82,7 +82,8 @@ impl Launcher {
         device.signal::<T>(&ends, self.size.members as u32)
     }
 
-    /// Computes g_{l−1} of g_l, and makes the step of W_l if `moves`.
+    /// Computes g_{l−1} of g_l, and makes the step of W_l if `moves`, in two-layer blocks of W2_l and
+    /// W1_l.
     pub fn descend<T: Number>(
         &self,
         device: &Device,
@@ -116,7 +117,7 @@ impl Launcher {
             w_stride: self.size.matrix() as u64,
             g: descent.g.at(0),
             g_stride: workspace.stride() as u64,
-            x: if moves { workspace.values(l - 1) } else { Address::default() },
+            x: if moves { workspace.read_by(l) } else { Address::default() },
             x_stride: workspace.stride() as u64,
             k: descent.k.at(0),
             parts: workspace.parts.at(0),
@@ -130,24 +131,20 @@ impl Launcher {
             weight_group: Group::Hidden as u32,
             ..Transpose::default()
         };
-        let of = |w: &TrainedBuffer<T>, sweep| Transpose {
-            w: w.values.at(start),
-            velocity: w.velocity_at(start),
-            ..sweep
-        };
         match &weights.hidden {
-            Hidden::Full { forward, backward: None } => {
-                device.transpose::<T>(&of(forward, sweep), WeightFormat::Full, members as u32)?;
-                device.finish::<T>(&finish, members as u32)
-            }
-            Hidden::Full { forward, backward: Some(backward) } => {
-                device.transpose::<T>(&of(backward, sweep), WeightFormat::Full, members as u32)?;
-                let only_moves = Transpose { parts: Address::default(), ..sweep };
-                device.transpose::<T>(
-                    &of(forward, only_moves),
-                    WeightFormat::Full,
-                    members as u32,
-                )?;
+            Hidden::Full(outer) => {
+                self.descend_through(device, outer, start, sweep)?;
+                let inner = weights.inner.as_ref().zip(self.scales.inner).zip(workspace.inner(l));
+                let Some(((matrices, scales), [z, values])) = inner else {
+                    return device.finish::<T>(&finish, members as u32);
+                };
+                // Nobody asks for φ(z) any more: r takes its place.
+                let r = Finish { h: z, g: values, carry: 0.0, ..finish };
+                device.finish::<T>(&r, members as u32)?;
+                let x = if moves { workspace.values(l - 1) } else { Address::default() };
+                let sweep = Transpose { g: values, x, update: scales.update, ..sweep };
+                self.descend_through(device, matrices, start, sweep)?;
+                let finish = Finish { scale: scales.forward, ..finish };
                 device.finish::<T>(&finish, members as u32)
             }
             Hidden::Frozen { forward, backward, drift } => {
@@ -181,6 +178,29 @@ impl Launcher {
                     self.append(device, weights, (workspace, descent), l)?;
                 }
                 device.finish::<T>(&finish, members as u32)
+            }
+        }
+    }
+
+    /// Computes WᵀG of the matrices that begin at `start`, W̃ᵀG where gradients have weights of their own,
+    /// and makes the step of all of them.
+    fn descend_through<T: Number>(
+        &self,
+        device: &Device,
+        matrices: &Matrices<T>,
+        start: usize,
+        sweep: Transpose,
+    ) -> Result<(), Fault> {
+        let launch = |w: &TrainedBuffer<T>, sweep: Transpose| {
+            let (w, velocity) = (w.values.at(start), w.velocity_at(start));
+            let sweep = Transpose { w, velocity, ..sweep };
+            device.transpose::<T>(&sweep, WeightFormat::Full, self.size.members as u32)
+        };
+        match &matrices.backward {
+            None => launch(&matrices.forward, sweep),
+            Some(backward) => {
+                launch(backward, sweep)?;
+                launch(&matrices.forward, Transpose { parts: Address::default(), ..sweep })
             }
         }
     }

@@ -31,7 +31,7 @@ use crate::data::Samples;
 use crate::rng::noise::BrownianPath;
 use descend::Descent;
 use sweep::Launcher;
-use weights::{Hidden, Weights};
+use weights::{Hidden, Matrices, Weights};
 use workspace::Workspace;
 
 /// Numbers of a row are padded to a multiple of this.
@@ -58,6 +58,8 @@ pub struct Size {
     pub ld_input: usize,
     /// Columns of a factor of the drift, padded; 0 where there is none.
     pub ld_drift: usize,
+    /// Whether blocks have an inner matrix.
+    pub two_layer: bool,
 }
 
 impl Size {
@@ -92,8 +94,8 @@ pub struct Members<'a> {
     pub samples: (Samples, Samples),
     /// Number B of samples of an update.
     pub batch: usize,
-    /// Number of updates, at most, where initial hidden weights are frozen in bf16; None where
-    /// weights are kept in full.
+    /// Number of updates, at most, where initial hidden weights are frozen in bf16, of one-layer
+    /// blocks only; None where weights are kept in full.
     pub frozen: Option<usize>,
 }
 
@@ -111,6 +113,8 @@ pub struct Dense<T: Number> {
     evaluation: Option<Workspace<T>>,
     /// Σ ((W − W⁽⁰⁾)φ)², one of each member.
     movement: Buffer<f64>,
+    /// z_1 … z_L of the first recorded pass, once there was one, in two-layer blocks without minibatches.
+    inner_initial: Option<Buffer<T>>,
     /// Positions that are in the workspace, and those whose labels are there.
     batches: Vec<Vec<usize>>,
     labelled: Vec<Vec<usize>>,
@@ -141,6 +145,7 @@ impl<T: Number> Dense<T> {
             ld: padded(network.width),
             ld_input: padded(train.dimension),
             ld_drift: frozen.map_or(0, |updates| padded((updates * batch).max(1))),
+            two_layer: network.scales.inner.is_some(),
         };
         let own_backward = network.own_backward_weights();
         let recorders = seeds.iter().map(|_| Recorder::new(&probe));
@@ -159,6 +164,7 @@ impl<T: Number> Dense<T> {
             samples: [train, test],
             movement: device.zeros(size.members)?,
             evaluation: None,
+            inner_initial: None,
             batches: Vec::new(),
             labelled: Vec::new(),
             graph: None,
@@ -172,17 +178,28 @@ impl<T: Number> Dense<T> {
         })
     }
 
-    /// The entries (i, j) of W_l of a member, by row and column; for tests.
+    /// The entries (i, j) of W_l of a member, by row and column, in two-layer blocks of W2_l; for tests.
     ///
     /// # Errors
     /// As of [`crate::backend::crew::Crew::forward`].
     pub fn weights_of(&self, member: usize, l: usize) -> Result<Option<Vec<T>>, Fault> {
+        let Hidden::Full(hidden) = &self.weights.hidden else { return Ok(None) };
+        self.matrix_of(hidden, member, l).map(Some)
+    }
+
+    /// Those of the inner matrix W1_l, None where blocks have one layer; for tests.
+    ///
+    /// # Errors
+    /// As of [`crate::backend::crew::Crew::forward`].
+    pub fn inner_weights_of(&self, member: usize, l: usize) -> Result<Option<Vec<T>>, Fault> {
+        self.weights.inner.as_ref().map(|inner| self.matrix_of(inner, member, l)).transpose()
+    }
+
+    fn matrix_of(&self, of: &Matrices<T>, member: usize, l: usize) -> Result<Vec<T>, Fault> {
         let size = self.launcher.size;
-        let Hidden::Full { forward, .. } = &self.weights.hidden else { return Ok(None) };
         let first = (l - 1) * size.layer() + member * size.matrix();
-        let all = self.device.read_back(&forward.values, first..first + size.matrix())?;
-        let rows = all.chunks(size.ld).flat_map(|row| row[..size.width].iter().copied());
-        Ok(Some(rows.collect()))
+        let all = self.device.read_back(&of.forward.values, first..first + size.matrix())?;
+        Ok(all.chunks(size.ld).flat_map(|row| row[..size.width].iter().copied()).collect())
     }
 
     /// U of a member, by row and column, and V, output by output; for tests.

@@ -42,6 +42,26 @@ impl<T: Number> Dense<T> {
         Ok(seen)
     }
 
+    /// Mean squares of z − z⁽⁰⁾ of the pass that is recorded, of every member; the first one sets
+    /// z⁽⁰⁾. None where they mean nothing: in one-layer blocks, and with minibatches, which are of different
+    /// samples in different passes.
+    pub(super) fn inner_movement(&mut self) -> Result<Vec<f64>, Fault> {
+        let Size { members, depth, width, two_layer, .. } = self.launcher.size;
+        let samples = self.workspace.samples;
+        if !self.record || !two_layer || samples < self.samples[0].len() {
+            return Ok(Vec::new());
+        }
+        if self.inner_initial.is_none() {
+            self.inner_initial = self.workspace.inner_copied(&self.device)?;
+        }
+        let Some(initial) = &self.inner_initial else { return Ok(Vec::new()) };
+        self.device.clear(&mut self.movement)?;
+        self.launcher.inner_movement(&self.device, &self.workspace, initial, &self.movement)?;
+        let sums = self.device.read_back(&self.movement, 0..members)?;
+        let entries = (width * samples * depth) as f64;
+        Ok(sums.into_iter().map(|sum| sum / entries).collect())
+    }
+
     /// Snapshots of g_l if it is probed, of every member, into `seen`; g is kept if `follows`.
     pub(super) fn record_gradients(
         &mut self,

@@ -85,8 +85,21 @@ impl Launcher {
         };
         device.multiply::<T>(&first, WeightFormat::Full, members as u32)?;
         for l in 1..=depth {
+            if let (Some([z, values]), Some(scales)) = (workspace.inner(l), self.scales.inner) {
+                let inner = Multiply {
+                    x: workspace.values(l - 1),
+                    x_stride: workspace.stride() as u64,
+                    y: z,
+                    phi: values,
+                    scale: scales.forward,
+                    place: l as u32,
+                    ..common
+                };
+                let inner = self.with_inner_weights(weights, l, inner);
+                device.multiply::<T>(&inner, WeightFormat::Full, members as u32)?;
+            }
             let layer = Multiply {
-                x: workspace.values(l - 1),
+                x: workspace.read_by(l),
                 x_stride: workspace.stride() as u64,
                 h: if self.scales.skip { workspace.hidden(l - 1) } else { Address::default() },
                 carry: 1.0,
@@ -104,7 +117,29 @@ impl Launcher {
         device.read::<T>(if evaluated { &silent } else { &ends }, members as u32)
     }
 
-    /// A product of the samples' φ(h_{l−1}) with W_l.
+    /// `product`, with matrices of hidden layers.
+    fn with_matrices(&self, product: Multiply) -> Multiply {
+        Multiply {
+            w_stride: self.size.matrix() as u64,
+            ld: self.size.ld as u32,
+            columns: (self.size.width as u32).next_multiple_of(8),
+            ..product
+        }
+    }
+
+    /// `product`, with the inner matrices W1_l.
+    fn with_inner_weights<T: Number>(
+        &self,
+        weights: &Weights<T>,
+        l: usize,
+        product: Multiply,
+    ) -> Multiply {
+        let start = (l - 1) * self.size.layer();
+        let w = weights.inner.as_ref().map(|inner| inner.forward.values.at(start));
+        Multiply { w: w.unwrap_or_default(), ..self.with_matrices(product) }
+    }
+
+    /// `product`, of what W_l reads with W_l.
     fn with_weights<T: Number>(
         &self,
         device: &Device,
@@ -113,17 +148,11 @@ impl Launcher {
         l: usize,
         product: Multiply,
     ) -> Result<(Multiply, WeightFormat), Fault> {
-        let Size { ld, width, .. } = self.size;
         let start = (l - 1) * self.size.layer();
-        let product = Multiply {
-            w_stride: self.size.matrix() as u64,
-            ld: ld as u32,
-            columns: (width as u32).next_multiple_of(8),
-            ..product
-        };
+        let product = self.with_matrices(product);
         Ok(match &weights.hidden {
-            Hidden::Full { forward, .. } => {
-                (Multiply { w: forward.values.at(start), ..product }, WeightFormat::Full)
+            Hidden::Full(hidden) => {
+                (Multiply { w: hidden.forward.values.at(start), ..product }, WeightFormat::Full)
             }
             Hidden::Frozen { forward, drift, .. } => {
                 let product = Multiply { w: forward.at(start), factor: drift.kept(), ..product };
@@ -199,7 +228,8 @@ impl Launcher {
         Ok(along.at(0))
     }
 
-    /// Adds up Σ ((W_l − W_l⁽⁰⁾) φ(h_{l−1}))² of all layers, one number a member.
+    /// Adds up Σ ((W_l − W_l⁽⁰⁾) φ(h_{l−1}))² of all layers, one number a member; in two-layer blocks
+    /// W is the inner matrix.
     pub fn movement<T: Number>(
         &self,
         device: &Device,
@@ -221,13 +251,18 @@ impl Launcher {
                 samples: workspace.samples as u32,
                 ..Multiply::default()
             };
-            let (layer, stored) = self.with_weights(device, weights, workspace, l, moved)?;
-            let layer = match &weights.hidden {
+            let (layer, stored) = match &weights.hidden {
                 // Entry by entry: the difference of two products would be mostly rounding.
-                Hidden::Full { .. } => {
-                    Multiply { w: weights.moved(device, self.size, l)?, factor: 1.0, ..layer }
+                Hidden::Full(_) => {
+                    let w = weights.moved(device, self.size, l)?;
+                    let moved = self.with_matrices(moved);
+                    (Multiply { w, factor: 1.0, ..moved }, WeightFormat::Full)
                 }
-                Hidden::Frozen { .. } => Multiply { factor: layer.factor - 1.0, ..layer },
+                Hidden::Frozen { .. } => {
+                    let (layer, stored) =
+                        self.with_weights(device, weights, workspace, l, moved)?;
+                    (Multiply { factor: layer.factor - 1.0, ..layer }, stored)
+                }
             };
             device.multiply::<T>(&layer, stored, members as u32)?;
             let squares = Squares {
@@ -237,6 +272,27 @@ impl Launcher {
                 ..Squares::default()
             };
             device.squares::<T>(&squares, 1, members as u32)?;
+        }
+        Ok(())
+    }
+
+    /// Adds up Σ (z_l − z_l⁽⁰⁾)² of all layers of two-layer blocks, one number a member.
+    pub fn inner_movement<T: Number>(
+        &self,
+        device: &Device,
+        workspace: &Workspace<T>,
+        initial: &Buffer<T>,
+        sums: &Buffer<f64>,
+    ) -> Result<(), Fault> {
+        let layer = self.size.members * workspace.stride();
+        for l in 1..=self.size.depth {
+            let squares = Squares {
+                y: workspace.inner(l).map(|[z, _]| z).unwrap_or_default(),
+                stride: workspace.stride() as u64,
+                minus: initial.at((l - 1) * layer),
+                sums: sums.at(0),
+            };
+            device.squares::<T>(&squares, 1, self.size.members as u32)?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! The weights of all members: U, W_1 … W_L, V, what they were, and for `gia` the independent W̃_l that
-//! carry gradients.
+//! The weights of all members: U, W_1 … W_L, V, what they were, the inner matrices of two-layer blocks,
+//! and for `gia` the independent W̃_l that carry gradients.
 
 use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 
@@ -12,15 +12,18 @@ use super::Size;
 use super::drift::Drift;
 use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
-/// The hidden weights W_1 … W_L, \[layer\]\[member\]\[row\]\[column\].
+/// Matrices of all layers whose numbers are all kept in T, \[layer\]\[member\]\[row\]\[column\].
+pub struct Matrices<T> {
+    /// The weights W of forward passes.
+    pub forward: TrainedBuffer<T>,
+    /// The independent weights W̃ that carry gradients in closure `gia`; None elsewhere.
+    pub backward: Option<TrainedBuffer<T>>,
+}
+
+/// The hidden weights W_1 … W_L, in two-layer blocks the outer ones W2: \[layer\]\[member\]\[row\]\[column\].
 pub enum Hidden<T> {
     /// All numbers of the weights, in T.
-    Full {
-        /// The weights W of forward passes.
-        forward: TrainedBuffer<T>,
-        /// The independent weights W̃ that carry gradients in closure `gia`; None elsewhere.
-        backward: Option<TrainedBuffer<T>>,
-    },
+    Full(Matrices<T>),
     /// The initial numbers in bf16, and a drift.
     Frozen {
         /// The initial weights W⁽⁰⁾ of forward passes.
@@ -30,6 +33,17 @@ pub enum Hidden<T> {
         /// What training adds to them, W − W⁽⁰⁾ without weight decay.
         drift: Drift<T>,
     },
+}
+
+/// The noise of the first column of the matrix of a layer.
+type EntryOf = fn(Direction, u32) -> Entry;
+
+fn hidden_entry(direction: Direction, layer: u32) -> Entry {
+    Entry::Weight { direction, layer, column: 0 }
+}
+
+fn inner_entry(direction: Direction, layer: u32) -> Entry {
+    Entry::Inner { direction, layer, column: 0 }
 }
 
 /// Where the members' Gaussians come from.
@@ -46,15 +60,17 @@ pub struct Weights<T> {
     pub input: TrainedBuffer<T>,
     /// The hidden weights of all layers.
     pub hidden: Hidden<T>,
+    /// The inner matrices W1 of two-layer blocks; None where blocks have one layer.
+    pub inner: Option<Matrices<T>>,
     /// Readout weights V: \[member\]\[output\]\[row\].
     pub readout: TrainedBuffer<T>,
-    /// W − W⁽⁰⁾ of one layer, once it was asked for.
+    /// W − W⁽⁰⁾ of what reads h in one layer, once it was asked for.
     moved: Option<Buffer<T>>,
 }
 
 impl<T: Number> Weights<T> {
     /// Draws the weights of the networks of `seeds`, whose noise is read as `noise`, that of any of
-    /// them.
+    /// them. Initial hidden weights of one-layer blocks can be `frozen`, for so many updates.
     pub fn draw(
         device: &Device,
         size: Size,
@@ -87,31 +103,35 @@ impl<T: Number> Weights<T> {
         };
         device.draw::<T>(&entries, WeightFormat::Full, size.members as u32)?;
         let hidden = match frozen {
-            None => {
-                let draw = |direction| source.draw::<T, T>(device, direction, WeightFormat::Full);
-                let forward = TrainedBuffer::new(draw(Direction::Forward)?);
-                let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
-                Hidden::Full { forward, backward: backward.map(TrainedBuffer::new) }
-            }
+            None => Hidden::Full(Matrices::draw(device, &source, hidden_entry, own_backward)?),
             Some(updates) => {
-                let draw = |direction| source.draw::<T, u16>(device, direction, WeightFormat::Half);
+                let draw = |direction| {
+                    source.draw::<T, u16>(device, hidden_entry, direction, WeightFormat::Half)
+                };
                 let forward = draw(Direction::Forward)?;
                 let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
                 Hidden::Frozen { forward, backward, drift: Drift::new(device, size, updates)? }
             }
         };
-        Ok(Weights { source, input, hidden, readout, moved: None })
+        let inner =
+            size.two_layer.then(|| Matrices::draw(device, &source, inner_entry, own_backward));
+        Ok(Weights { source, input, hidden, inner: inner.transpose()?, readout, moved: None })
     }
 
-    /// Writes W_l − W_l⁽⁰⁾ of all members, the second drawn again, and returns where it begins.
+    /// Writes W_l − W_l⁽⁰⁾ of all members, the second drawn again, and returns where it begins; in
+    /// two-layer blocks of the inner matrix.
     pub fn moved(&mut self, device: &Device, size: Size, l: usize) -> Result<Address, Fault> {
         if self.moved.is_none() {
             self.moved = Some(device.zeros(size.layer())?);
         }
         let out = self.moved.as_ref().map(|moved| moved.at(0)).unwrap_or_default();
-        let Hidden::Full { forward, .. } = &self.hidden else { return Ok(out) };
-        let minuend = forward.values.at((l - 1) * size.layer());
-        let layer = self.source.layer(l, Direction::Forward);
+        let (matrices, entry): (_, EntryOf) = match (&self.inner, &self.hidden) {
+            (Some(inner), _) => (inner, inner_entry),
+            (None, Hidden::Full(hidden)) => (hidden, hidden_entry),
+            (None, Hidden::Frozen { .. }) => return Ok(out),
+        };
+        let minuend = matrices.forward.values.at((l - 1) * size.layer());
+        let layer = self.source.layer(entry, l, Direction::Forward);
         device.draw::<T>(
             &Draw { out, minuend, ..layer },
             WeightFormat::Full,
@@ -124,12 +144,30 @@ impl<T: Number> Weights<T> {
     pub fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
         self.input.set_in_motion(device, size.members * size.width * size.ld_input)?;
         self.readout.set_in_motion(device, size.members * size.outputs * size.ld)?;
-        if let Hidden::Full { forward, backward } = &mut self.hidden {
-            let count = size.depth * size.layer();
-            forward.set_in_motion(device, count)?;
-            backward.as_mut().map_or(Ok(()), |w| w.set_in_motion(device, count))?;
+        if let Hidden::Full(hidden) = &mut self.hidden {
+            hidden.set_in_motion(device, size)?;
         }
-        Ok(())
+        self.inner.as_mut().map_or(Ok(()), |inner| inner.set_in_motion(device, size))
+    }
+}
+
+impl<T: Number> Matrices<T> {
+    fn draw(
+        device: &Device,
+        source: &Source,
+        entry: EntryOf,
+        own_backward: bool,
+    ) -> Result<Self, Fault> {
+        let draw = |direction| source.draw::<T, T>(device, entry, direction, WeightFormat::Full);
+        let forward = TrainedBuffer::new(draw(Direction::Forward)?);
+        let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
+        Ok(Matrices { forward, backward: backward.map(TrainedBuffer::new) })
+    }
+
+    fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
+        let count = size.depth * size.layer();
+        self.forward.set_in_motion(device, count)?;
+        self.backward.as_mut().map_or(Ok(()), |w| w.set_in_motion(device, count))
     }
 }
 
@@ -149,15 +187,14 @@ impl Source {
     }
 
     /// That of W_l or W̃_l, to be written somewhere.
-    fn layer(&self, l: usize, direction: Direction) -> Draw {
-        let entry = Entry::Weight { direction, layer: l as u32, column: 0 };
+    fn layer(&self, entry: EntryOf, l: usize, direction: Direction) -> Draw {
         Draw {
             stride: self.size.matrix() as u64,
             row_stride: self.size.ld as u32,
             column_stride: 1,
             rows: self.size.width as u32,
             columns: self.size.width as u32,
-            ..self.of(entry)
+            ..self.of(entry(direction, l as u32))
         }
     }
 
@@ -165,13 +202,14 @@ impl Source {
     fn draw<T: Number, W: DeviceRepr + ValidAsZeroBits>(
         &self,
         device: &Device,
+        entry: EntryOf,
         direction: Direction,
         stored: WeightFormat,
     ) -> Result<Buffer<W>, Fault> {
         let drawn = device.zeros::<W>(self.size.depth * self.size.layer())?;
         for l in 1..=self.size.depth {
             let out = drawn.at((l - 1) * self.size.layer());
-            let layer = Draw { out, ..self.layer(l, direction) };
+            let layer = Draw { out, ..self.layer(entry, l, direction) };
             device.draw::<T>(&layer, stored, self.size.members as u32)?;
         }
         Ok(drawn)

@@ -21,6 +21,8 @@ pub struct Workspace<T> {
     pub x: Buffer<T>,
     hidden: Buffer<T>,
     values: Buffer<T>,
+    /// z and φ(z) of two-layer blocks; None where blocks have one layer.
+    inner: Option<[Buffer<T>; 2]>,
     /// Products in parts, to be added up.
     pub parts: Buffer<T>,
     /// Coefficients along a drift; None where there is none.
@@ -36,6 +38,8 @@ impl<T: Number> Workspace<T> {
         let levels = if every { size.depth + 1 } else { 2 };
         let vectors = size.members * samples * size.ld;
         let along = size.members * samples * size.ld_drift;
+        let of_inner = || device.zeros(if every { size.depth } else { 1 } * vectors);
+        let inner = size.two_layer.then(|| Ok::<_, Fault>([of_inner()?, of_inner()?]));
         Ok(Workspace {
             samples,
             most: samples,
@@ -44,6 +48,7 @@ impl<T: Number> Workspace<T> {
             x: device.zeros(size.members * samples * size.ld_input)?,
             hidden: device.zeros(levels * vectors)?,
             values: device.zeros(levels * vectors)?,
+            inner: inner.transpose()?,
             parts: device.zeros(
                 most_parts(size.width, samples) * size.members * size.ld.max(size.ld_drift),
             )?,
@@ -64,6 +69,7 @@ impl<T: Number> Workspace<T> {
             device.clear(&mut self.x)?;
             device.clear(&mut self.hidden)?;
             device.clear(&mut self.values)?;
+            self.inner.iter_mut().flatten().try_for_each(|inner| device.clear(inner))?;
             self.along.as_mut().map_or(Ok(()), |along| device.clear(along))?;
         }
         Ok(())
@@ -86,6 +92,25 @@ impl<T: Number> Workspace<T> {
     /// Where φ(h_l) of all members begins.
     pub fn values(&self, l: usize) -> Address {
         self.values.at(self.layer(l))
+    }
+
+    /// Where z_l of a two-layer block begins, and φ(z_l), in whose place the way down leaves r_l; None
+    /// where blocks have one layer.
+    pub fn inner(&self, l: usize) -> Option<[Address; 2]> {
+        let first = (l - 1) % (self.levels - 1) * self.size.members * self.stride();
+        self.inner.as_ref().map(|inner| inner.each_ref().map(|vectors| vectors.at(first)))
+    }
+
+    /// Where what W_l reads begins: φ(h_{l−1}), in two-layer blocks φ(z_l).
+    pub fn read_by(&self, l: usize) -> Address {
+        self.inner(l).map_or_else(|| self.values(l - 1), |[_, values]| values)
+    }
+
+    /// Copies z_1 … z_L of all members, one after the other, to memory of their own.
+    pub fn inner_copied(&self, device: &Device) -> Result<Option<Buffer<T>>, Fault> {
+        let count = self.size.depth * self.size.members * self.stride();
+        let copied = |[z, _]: &[Buffer<T>; 2]| device.copy_of(z, 0..count);
+        self.inner.as_ref().map(copied).transpose()
     }
 
     /// Copies h_l of all members to the host.
