@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::print;
 use crate::backend::cuda::device::image;
-use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
+use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, driver_for};
 use crate::backend::cuda::device::probe::{self, Driver};
 use crate::comm;
 use crate::ensemble::plan::Free;
@@ -93,16 +93,23 @@ fn gpu(out: &mut String) {
             writeln!(out, "GPU driver     for CUDA {major}.{minor}")
         }
     };
-    let _ =
-        match Nvrtc::find(&image::nvrtc_folder()).and_then(|found| Ok((found.version()?, found))) {
-            Ok(((major, minor), nvrtc)) => {
-                writeln!(out, "NVRTC          {major}.{minor} from {}", nvrtc.path().display())
-            }
-            Err(NvrtcError::NotFound { .. }) => {
-                writeln!(out, "NVRTC          none: GPUs that no kernels above fit cannot be used")
-            }
-            Err(error) => writeln!(out, "NVRTC          {error}"),
-        };
+    let _ = match compiler() {
+        Ok((version, path)) => {
+            let ((major, minor), driver) = (version, driver_for(version));
+            writeln!(out, "NVRTC          {major}.{minor} from {path}; it compiles, for {driver}")
+        }
+        Err(NvrtcError::NotFound { .. }) => {
+            writeln!(out, "NVRTC          none: GPUs that no kernels above fit cannot be used")
+        }
+        Err(error) => writeln!(out, "NVRTC          {error}"),
+    };
+}
+
+/// Version and path of the compiler, which has been tried.
+fn compiler() -> std::result::Result<((i32, i32), String), NvrtcError> {
+    let nvrtc = Nvrtc::find(&image::nvrtc_folder())?;
+    nvrtc.try_out()?;
+    Ok((nvrtc.version()?, nvrtc.path().display().to_string()))
 }
 
 /// Whether an instruction set gives the portable bits over a column that crosses vector ends.
