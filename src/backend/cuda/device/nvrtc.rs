@@ -58,6 +58,17 @@ pub enum NvrtcError {
         /// The whole log of the compiler.
         log: String,
     },
+    /// All architectures that the compiler knows are newer than the device.
+    #[error(
+        "NVRTC {}.{} compiles for newer devices than one of capability {}.{}",
+        .version.0, .version.1, .capability.0, .capability.1
+    )]
+    TooOld {
+        /// Version of the compiler, major and minor.
+        version: (i32, i32),
+        /// Compute capability of the device, major and minor.
+        capability: (u32, u32),
+    },
     /// A function of NVRTC fails in another way.
     #[error("NVRTC's {call} failed with code {code}")]
     Call {
