@@ -93,3 +93,21 @@ fn a_network_takes_the_memory_that_is_planned() {
         }
     }
 }
+
+/// Nine tenths of what is free, or of a share of the device that was dealt before, whichever is less.
+#[test]
+fn a_share_of_a_device_bounds_the_networks_in_flight() {
+    let (experiment, data, task, bytes) = planned(0);
+    let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+    let mut plan = nfd::ensemble::plan::plan(&experiment, &data, 1, speeds);
+    let cost = cost(&experiment, &data, task);
+    let in_flight =
+        |plan: &nfd::ensemble::plan::Plan, networks: f64| plan.in_flight(&cost, networks * bytes);
+    assert_eq!(in_flight(&plan, 100.1), 90);
+    plan.device_share = Some(50.1 * bytes);
+    assert_eq!(in_flight(&plan, 100.1), 45);
+    assert_eq!(in_flight(&plan, 20.1), 18);
+    // What a rank runs is planned anew of its tasks.
+    plan.device_share = Some(0.5 * bytes);
+    assert_eq!(in_flight(&plan.share(plan.tasks.clone(), 1), 100.1), 1);
+}

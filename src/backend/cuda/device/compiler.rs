@@ -40,7 +40,7 @@ impl Compiler {
     /// [`NvrtcError::TooOld`] where the device is older than all that it knows.
     pub fn targets(&self, capability: (u32, u32)) -> Result<Vec<Target>, NvrtcError> {
         targets(&self.nvrtc.architectures()?, capability)
-            .ok_or_else(|| NvrtcError::TooOld { version: self.version, capability })
+            .ok_or(NvrtcError::TooOld { version: self.version, capability })
     }
 
     /// A file of kernels, compiled for a target now or before.
