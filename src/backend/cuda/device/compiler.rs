@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cache::{Cache, key};
-use super::image::{HEADERS, KernelFile};
 use super::nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
 /// What this process has compiled or found: a device may be opened more than once.
@@ -43,12 +42,11 @@ impl Compiler {
             .ok_or(NvrtcError::TooOld { version: self.version, capability })
     }
 
-    /// A file of kernels, compiled for a target now or before.
+    /// A program, compiled for a target now or before.
     ///
     /// # Errors
     /// When it does not compile.
-    pub fn image(&self, file: &KernelFile, target: Target) -> Result<Arc<Vec<u8>>, NvrtcError> {
-        let program = Program { name: file.name, source: file.source, headers: HEADERS };
+    pub fn image(&self, program: Program, target: Target) -> Result<Arc<Vec<u8>>, NvrtcError> {
         let key = key(program, target, self.version);
         // Held while it compiles: whoever else wants this image waits for it.
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ use cudarc::nvrtc::Ptx;
 use thiserror::Error;
 
 use super::compiler::Compiler;
-use super::nvrtc::{NvrtcError, Target};
+use super::nvrtc::{NvrtcError, Program, Target};
 use super::probe;
 
 include!(concat!(env!("OUT_DIR"), "/images.rs"));
@@ -153,12 +153,13 @@ impl Loader<'_> {
         }
         // None fits, or an old driver does not know the version of our PTX: the user's compiler may be
         // as old as the driver.
-        for target in self.targets().or_else(|reason| self.no_image(file, last, reason))? {
-            let compiled = self.compiler.as_ref().map(|compiler| compiler.image(file, target));
-            let image = match compiled {
-                Some(Ok(image)) => image,
-                Some(Err(reason)) => return self.no_image(file, last, reason),
-                None => continue,
+        let capability = self.capability;
+        let targets = self.compiler().and_then(|compiler| compiler.targets(capability));
+        for target in targets.or_else(|reason| self.no_image(file, last, reason))? {
+            let program = Program { name: file.name, source: file.source, headers: HEADERS };
+            let image = match self.compiler().and_then(|compiler| compiler.image(program, target)) {
+                Ok(image) => image,
+                Err(reason) => return self.no_image(file, last, reason),
             };
             match self.load_image(file, target, &image) {
                 Ok(()) => return Ok(target),
@@ -169,16 +170,12 @@ impl Loader<'_> {
         Err(self.refused(file, last))
     }
 
-    /// What the compiler of this machine can make for the device.
-    fn targets(&mut self) -> Result<Vec<Target>, NvrtcError> {
-        if self.compiler.is_none() {
-            self.compiler = Some(Compiler::find()?);
+    /// The compiler of this machine.
+    fn compiler(&mut self) -> Result<&Compiler, NvrtcError> {
+        match &mut self.compiler {
+            Some(compiler) => Ok(compiler),
+            none => Ok(none.insert(Compiler::find()?)),
         }
-        self.compiler
-            .iter()
-            .map(|compiler| compiler.targets(self.capability))
-            .next()
-            .unwrap_or(Ok(vec![]))
     }
 
     /// Loads the kernels of a file from one image of it.

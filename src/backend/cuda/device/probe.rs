@@ -2,7 +2,7 @@
 
 use cudarc::driver::{result, sys};
 
-use super::refusal::advice;
+use super::refusal::{ComputeMode, advice};
 
 /// What this machine has of a CUDA driver.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,17 +34,6 @@ pub struct DriverDevice {
     pub memory: u64,
     /// Which processes may use it.
     pub mode: ComputeMode,
-}
-
-/// Which processes may use a device at one time, as its administrator has set it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ComputeMode {
-    /// Any number of them.
-    Shared,
-    /// One at a time.
-    Exclusive,
-    /// None.
-    Prohibited,
 }
 
 /// The newest CUDA version that the driver knows, major and minor; None where it does not tell.

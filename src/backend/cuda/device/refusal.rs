@@ -2,7 +2,16 @@
 
 use cudarc::driver::sys::CUresult;
 
-use super::probe::ComputeMode;
+/// Which processes may use a device at one time, as its administrator has set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComputeMode {
+    /// Any number of them.
+    Shared,
+    /// One at a time.
+    Exclusive,
+    /// None.
+    Prohibited,
+}
 
 /// What to do about an error of the driver's first calls, up to the opening of a device of this compute mode;
 /// None as the mode where no device is asked for yet.
