@@ -95,8 +95,10 @@ fn damaged_entries_are_none() {
 fn what_is_not_used_goes_first() {
     let folder = tempfile::tempdir().unwrap();
     let (cache, file) = with_entry(folder.path());
-    let long_ago = SystemTime::now() - Duration::from_secs(7200);
-    let age = |path: &Path| fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+    let age = |path: &Path, hours: u64| {
+        let then = SystemTime::now() - Duration::from_secs(3600 * hours);
+        fs::File::open(path).unwrap().set_modified(then).unwrap();
+    };
     for key in 100..163 {
         cache.put(key, b"more").unwrap();
     }
@@ -107,9 +109,10 @@ fn what_is_not_used_goes_first() {
     }
     for path in files(file.parent().unwrap()) {
         if path != recent {
-            age(&path);
+            age(&path, 2);
         }
     }
+    age(&file, 3);
     assert_eq!(cache.content().unwrap().entries, 64);
     assert!(cache.get(5).is_some());
     cache.put(200, b"one too many").unwrap();
