@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::backend::cuda::device::Device;
 use crate::backend::cuda::device::fault::{Fault, visible};
+use crate::backend::cuda::device::image::ImageError;
 use crate::backend::cuda::device::probe::{self, Driver};
 use crate::error::{Error, Result};
 use crate::experiment::{Backend, Experiment};
@@ -105,7 +106,12 @@ pub fn device_error(fault: Fault) -> Error {
             "finished tasks are kept: the same command resumes, once the device works again"
         }
     };
-    let failed =
-        matches!(fault, Fault::Driver { .. } | Fault::OutOfMemory { .. } | Fault::Start { .. });
+    let failed = matches!(
+        fault,
+        Fault::Driver { .. }
+            | Fault::OutOfMemory { .. }
+            | Fault::Start { .. }
+            | Fault::Image(ImageError::Load { .. })
+    );
     Error::Device { problem: fault.to_string(), help: help.to_owned(), failed }
 }

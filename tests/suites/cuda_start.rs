@@ -193,7 +193,7 @@ fn a_device_that_is_taken_names_what_to_do() {
 }
 
 #[test]
-fn an_old_driver_is_told_from_an_old_device() {
+fn an_old_driver_is_told_from_an_old_device_and_a_full_one() {
     let (Some(device), Some(compiler)) = (softcuda::folder(), COMPILER) else { return };
     let folder = tempfile::tempdir().unwrap();
     let start = |driver: &str, capability: &str| {
@@ -207,6 +207,11 @@ fn an_old_driver_is_told_from_an_old_device() {
         &start("12040", "9.0"),
         &["UNSUPPORTED_PTX_VERSION", "driver for CUDA 12.4", &embedded, "update the driver"],
     );
+    let mut full = nfd(folder.path(), &device, &["run", "tiny.json", "--backend", "cuda"]);
+    full.args(["--output", "x"]).env("SOFTCUDA_FAIL", "module:2");
+    let full = end(full, 1);
+    contains_all(&full, &["loading the kernels of", "OUT_OF_MEMORY", "fewer ranks a GPU"]);
+    assert!(!full.contains("NVRTC"), "{full}");
     contains_all(&start("13000", "7.5"), &["capability 7.5", "NFD_NVRTC", "take backend cpu"]);
     let mut doctor = nfd(folder.path(), &device, &["doctor"]);
     doctor.env("SOFTCUDA_DRIVER", "11040");

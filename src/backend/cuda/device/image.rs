@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::compiler::Compiler;
 use super::nvrtc::{NvrtcError, Program, Target};
 use super::probe;
+use super::refusal::advice;
 
 include!(concat!(env!("OUT_DIR"), "/images.rs"));
 
@@ -78,6 +79,14 @@ pub enum ImageError {
         driver: String,
         /// Versions of the compilers whose images were tried.
         tried: String,
+    },
+    /// The driver fails at loading a file of kernels, whatever its image.
+    #[error("loading the kernels of {file} fails: {source}\n  {}", advice(.source.0, None))]
+    Load {
+        /// Path of the file within `kernels/`.
+        file: &'static str,
+        /// The error that the driver reports.
+        source: DriverError,
     },
     /// A kernel is launched that no file contains.
     #[error("there is no kernel {name}")]
@@ -148,7 +157,7 @@ impl Loader<'_> {
             match self.load_image(file, image.target, image.bytes) {
                 Ok(()) => return Ok(image.target),
                 Err(error) if is_of_image(&error) => last = Some(error),
-                Err(error) => return Err(self.refused(file, error)),
+                Err(source) => return Err(ImageError::Load { file: file.name, source }),
             }
         }
         // None fits, or an old driver does not know the version of our PTX: the user's compiler may be
@@ -163,7 +172,8 @@ impl Loader<'_> {
             };
             match self.load_image(file, target, &image) {
                 Ok(()) => return Ok(target),
-                Err(error) => last = Some(error),
+                Err(error) if is_of_image(&error) => last = Some(error),
+                Err(source) => return Err(ImageError::Load { file: file.name, source }),
             }
         }
         let last = last.unwrap_or(DriverError(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU));
@@ -247,5 +257,6 @@ fn is_of_image(error: &DriverError) -> bool {
             | CUresult::CUDA_ERROR_INVALID_PTX
             | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
             | CUresult::CUDA_ERROR_INVALID_SOURCE
+            | CUresult::CUDA_ERROR_JIT_COMPILER_NOT_FOUND
     )
 }

@@ -40,12 +40,14 @@ pub enum Target {
     Alloc,
     Launch,
     Context,
+    Module,
 }
 
 /// One fault to inject, written `alloc:5` (the 5th allocation is out of memory), `launch:7` (the
-/// 7th kernel run loses the device: launch failed, from then on) or `context:1` (the first primary
-/// context is refused: device unavailable), each with an optional error code of its own
-/// (`launch:7:999`). Several are separated by commas.
+/// 7th kernel run loses the device: launch failed, from then on), `context:1` (the first primary
+/// context is refused: device unavailable) or `module:2` (the second PTX that is loaded is out of
+/// memory), each with an optional error code of its own (`launch:7:999`). Several are separated by
+/// commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Injection {
     pub target: Target,
@@ -115,6 +117,7 @@ fn injection(text: &str) -> Option<Injection> {
         "alloc" => (Target::Alloc, Code::OUT_OF_MEMORY),
         "launch" => (Target::Launch, Code::LAUNCH_FAILED),
         "context" => (Target::Context, Code::DEVICE_UNAVAILABLE),
+        "module" => (Target::Module, Code::OUT_OF_MEMORY),
         _ => return None,
     };
     let at = parts.next()?.parse().ok().filter(|&at| at > 0)?;
@@ -135,7 +138,7 @@ mod tests {
         assert_eq!((none.memory, none.check, none.capability), (8 << 30, false, (9, 0)));
         assert_eq!((none.devices, none.multiprocessors, none.fail.len()), (1, 4, 0));
         let some = Settings::read(|name| match name {
-            "SOFTCUDA_FAIL" => Some("alloc:5, launch:7:999,nonsense".to_owned()),
+            "SOFTCUDA_FAIL" => Some("alloc:5, launch:7:999,nonsense,context:1".to_owned()),
             "SOFTCUDA_CAPABILITY" => Some("12.0".to_owned()),
             "SOFTCUDA_CHECK" => Some("1".to_owned()),
             _ => None,
@@ -144,6 +147,7 @@ mod tests {
         assert!(some.check);
         let alloc = Injection { target: Target::Alloc, at: 5, code: Code::OUT_OF_MEMORY };
         let launch = Injection { target: Target::Launch, at: 7, code: Code::UNKNOWN };
-        assert_eq!(some.fail, [alloc, launch]);
+        let context = Injection { target: Target::Context, at: 1, code: Code::DEVICE_UNAVAILABLE };
+        assert_eq!(some.fail, [alloc, launch, context]);
     }
 }

@@ -50,6 +50,7 @@ pub struct Driver {
     allocations: u64,
     launches: u64,
     contexts_asked: u64,
+    modules_asked: u64,
 }
 
 /// Host memory that this library gave out.
@@ -175,6 +176,7 @@ impl Driver {
             allocations: 0,
             launches: 0,
             contexts_asked: 0,
+            modules_asked: 0,
         };
         for device in 0..driver.devices.len() {
             driver.devices[device].pool = driver.handle();
@@ -290,6 +292,7 @@ impl Driver {
             Target::Alloc => &mut self.allocations,
             Target::Launch => &mut self.launches,
             Target::Context => &mut self.contexts_asked,
+            Target::Module => &mut self.modules_asked,
         };
         *count += 1;
         let count = *count;
