@@ -80,7 +80,8 @@ fn kernels() {
             .expect("OUT_DIR is writable"),
         Err(wrong) => println!("cargo::error={wrong}"),
     }
-    let compiler = match Nvrtc::find(&folder).and_then(|nvrtc| Ok((nvrtc.version()?, nvrtc))) {
+    let working = |nvrtc: Nvrtc| nvrtc.try_out().and_then(|()| Ok((nvrtc.version()?, nvrtc)));
+    let compiler = match Nvrtc::find(&folder).and_then(working) {
         Ok(compiler) => Some(compiler),
         Err(error) => {
             println!(

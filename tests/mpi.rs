@@ -337,7 +337,7 @@ fn ranks_take_gpus_in_turn() {
     fs::write(folder.path().join("job.json"), job).unwrap();
     let mut command = mpi.run(folder.path(), 3, "run", &[]);
     command.env("LD_LIBRARY_PATH", &driver).env("NFD_NVRTC", &compiler);
-    command.env("SOFTCUDA_DEVICES", "2");
+    command.env("SOFTCUDA_DEVICES", "2").env("NFD_CACHE", folder.path().join("kernels"));
     let done = Job::start(command).end_within(Duration::from_secs(180));
     assert!(done.status.success(), "{}", said(&done));
     assert!(said(&done).contains("3 ranks on") && said(&done).contains("share 2 GPUs"));

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::print;
-use crate::backend::cuda::device::image;
-use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
+use crate::backend::cuda::device::cache::{Cache, Content};
+use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, driver_for};
 use crate::backend::cuda::device::probe::{self, Driver};
+use crate::backend::cuda::device::refusal::ComputeMode;
+use crate::backend::cuda::device::{compiler, image};
 use crate::comm;
 use crate::ensemble::plan::Free;
 use crate::error::{Result, exit};
@@ -58,7 +60,9 @@ pub fn run() -> Result<u8> {
 fn gpu(out: &mut String) {
     let images = || image::KERNEL_FILES.iter().flat_map(|file| file.images);
     let _ = match image::COMPILER {
-        None => writeln!(out, "GPU kernels    none: built without NVRTC; compiled at every start"),
+        None => {
+            writeln!(out, "GPU kernels    none: built without NVRTC; compiled at the first start")
+        }
         Some(version) => {
             let mut targets: Vec<_> = images().map(|image| image.target).collect();
             targets.sort();
@@ -66,7 +70,11 @@ fn gpu(out: &mut String) {
             let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
             let bytes: usize = images().map(|image| image.bytes.len()).sum();
             let (kilobytes, targets) = (bytes / 1000, targets.join(", "));
-            writeln!(out, "GPU kernels    by NVRTC {version}, {kilobytes} kB, for {targets}")
+            let driver = image::compiler_version().map_or("any driver".to_owned(), driver_for);
+            writeln!(
+                out,
+                "GPU kernels    by NVRTC {version}, {kilobytes} kB, for {targets}; for {driver}"
+            )
         }
     };
     let _ = match probe::find_driver() {
@@ -84,25 +92,59 @@ fn gpu(out: &mut String) {
                     .iter()
                     .all(|file| !image::fitting_images(file.images, device.capability).is_empty());
                 let cost = if fits { "" } else { "; no kernels fit it, NVRTC has to compile them" };
+                let mode = match device.mode {
+                    ComputeMode::Shared => "",
+                    ComputeMode::Exclusive => {
+                        "; compute mode EXCLUSIVE_PROCESS: one rank, or several through MPS"
+                    }
+                    ComputeMode::Prohibited => "; compute mode PROHIBITED: no process may use it",
+                };
                 let (of, and) = device.capability;
                 let _ = writeln!(
                     out,
-                    "{number:<15}{name}, compute capability {of}.{and}, {memory:.1} GB{cost}"
+                    "{number:<15}{name}, compute capability {of}.{and}, {memory:.1} GB{cost}{mode}"
                 );
             }
-            writeln!(out, "GPU driver     for CUDA {major}.{minor}")
+            let old = match image::compiler_version() {
+                Some((needed, _)) if needed > major => "; TOO OLD for the GPU kernels above",
+                _ => "",
+            };
+            writeln!(out, "GPU driver     for CUDA {major}.{minor}{old}")
         }
     };
-    let _ =
-        match Nvrtc::find(&image::nvrtc_folder()).and_then(|found| Ok((found.version()?, found))) {
-            Ok(((major, minor), nvrtc)) => {
-                writeln!(out, "NVRTC          {major}.{minor} from {}", nvrtc.path().display())
-            }
-            Err(NvrtcError::NotFound { .. }) => {
-                writeln!(out, "NVRTC          none: GPUs that no kernels above fit cannot be used")
-            }
-            Err(error) => writeln!(out, "NVRTC          {error}"),
-        };
+    let _ = match try_compiler() {
+        Ok((version, path)) => {
+            let ((major, minor), driver) = (version, driver_for(version));
+            writeln!(out, "NVRTC          {major}.{minor} from {path}; it compiles, for {driver}")
+        }
+        Err(NvrtcError::NotFound { .. }) => {
+            writeln!(out, "NVRTC          none: GPUs that no kernels above fit cannot be used")
+        }
+        Err(error) => writeln!(out, "NVRTC          {error}"),
+    };
+    let cache = Cache::of_user();
+    let _ = match (cache.folder().map(Path::display), cache.check()) {
+        (None, _) => writeln!(out, "kernel cache   none: NFD_CACHE and HOME are not set"),
+        (Some(folder), Ok(Content { entries, bytes })) => {
+            let kilobytes = bytes / 1000;
+            writeln!(
+                out,
+                "kernel cache   {folder}: {entries} files of kernels compiled at start, {kilobytes} kB"
+            )
+        }
+        (Some(folder), Err(error)) => writeln!(
+            out,
+            "kernel cache   unusable, {folder}: {error}; what no kernels above fit compiles at every \
+             start: name a folder with NFD_CACHE"
+        ),
+    };
+}
+
+/// Version and path of the compiler, which has been tried.
+fn try_compiler() -> std::result::Result<((i32, i32), String), NvrtcError> {
+    let nvrtc = Nvrtc::find(&compiler::nvrtc_folder())?;
+    nvrtc.try_out()?;
+    Ok((nvrtc.version()?, nvrtc.path().display().to_string()))
 }
 
 /// Whether an instruction set gives the portable bits over a column that crosses vector ends.

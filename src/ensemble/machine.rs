@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::backend::cuda::device::Device;
-use crate::backend::cuda::device::fault::Fault;
+use crate::backend::cuda::device::fault::{Fault, visible};
+use crate::backend::cuda::device::image::ImageError;
 use crate::backend::cuda::device::probe::{self, Driver};
 use crate::error::{Error, Result};
 use crate::experiment::{Backend, Experiment};
@@ -49,6 +50,17 @@ impl Machine {
         Some(format!("{name}, number {}, driver for CUDA {driver}", device.ordinal()))
     }
 
+    /// What tells the GPU from all others of its machine; None without one.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it does not answer.
+    pub fn device_identity(&self) -> Result<Option<[u8; 16]>> {
+        match self {
+            Machine::Cpu(_) => Ok(None),
+            Machine::Gpu(device) => device.identity().map(Some).map_err(device_error),
+        }
+    }
+
     /// Free memory on the GPU in bytes; None without one.
     ///
     /// # Errors
@@ -65,12 +77,7 @@ impl Machine {
 
 /// Opens the device of this process: of those that it sees, in turn by its rank on the node.
 fn open_device(local: usize) -> std::result::Result<Device, Fault> {
-    Device::open(local % count_devices().max(1))
-}
-
-/// The number of GPUs that this process sees; 0 without a driver.
-pub fn count_devices() -> usize {
-    Device::count().unwrap_or(0)
+    Device::open(local % Device::count()?.max(1))
 }
 
 /// Names the GPU that a run may take in the process that has rank `local` on its node.
@@ -79,7 +86,9 @@ pub fn count_devices() -> usize {
 /// The reason why there is none.
 pub fn find_gpu(local: usize) -> std::result::Result<String, String> {
     open_device(local).and_then(|device| device.name()).map_err(|fault| match fault {
-        Fault::NoDriver | Fault::NoDevice { .. } => "no NVIDIA GPU here".to_owned(),
+        Fault::NoDriver => "no NVIDIA GPU here".to_owned(),
+        Fault::NoDevice { .. } => format!("no NVIDIA GPU here; {}", visible()),
+        Fault::Start { advice, .. } => format!("{fault}; {advice}"),
         fault => fault.to_string().replace("\n  ", "; "),
     })
 }
@@ -92,11 +101,18 @@ pub fn device_error(fault: Fault) -> Error {
         }
         Fault::Image(_) => "or take backend cpu",
         Fault::Grid { .. } => "or take backend cpu",
+        Fault::Start { advice, .. } => advice,
         Fault::OutOfMemory { .. } => "lower ensemble.widths or data.samples, or take backend cpu",
         Fault::Driver { .. } => {
             "finished tasks are kept: the same command resumes, once the device works again"
         }
     };
-    let failed = matches!(fault, Fault::Driver { .. } | Fault::OutOfMemory { .. });
+    let failed = matches!(
+        fault,
+        Fault::Driver { .. }
+            | Fault::OutOfMemory { .. }
+            | Fault::Start { .. }
+            | Fault::Image(ImageError::Load { .. })
+    );
     Error::Device { problem: fault.to_string(), help: help.to_owned(), failed }
 }

@@ -25,6 +25,8 @@ pub struct Plan {
     pub threads: usize,
     /// What turns costs into seconds.
     pub speeds: Speeds,
+    /// Bytes of a device that this process may use where others share it.
+    pub device_share: Option<f64>,
     /// The most tasks at once.
     workers: usize,
     /// Rows that are one thread's least share of a task; None where threads cannot share one.
@@ -40,7 +42,7 @@ pub fn plan(experiment: &Experiment, data: &DataSet, threads: usize, speeds: Spe
     // A device takes the place of all threads.
     let threads = if experiment.backend == Backend::Cuda { 1 } else { threads };
     let workers = threads.clamp(1, tasks.len().max(1));
-    Plan { tasks, threads, speeds, workers, least_share }
+    Plan { tasks, threads, speeds, device_share: None, workers, least_share }
 }
 
 impl Plan {
@@ -64,10 +66,14 @@ impl Plan {
         }
     }
 
-    /// Networks of this kind in flight on a device with `free` bytes: nine tenths of it, because it
-    /// allocates in pages of its own. One that may need more than there is runs alone, and takes memory
-    /// as it needs it.
+    /// Networks of this kind in flight on a device with `free` bytes: nine tenths of it, or of this
+    /// process's share of it, because it allocates in pages of its own. One that may need more than there
+    /// is runs alone, and takes memory as it needs it.
+    ///
+    /// What is free when others share the device depends on what they are about, so the share was taken
+    /// before any of them began.
     pub fn in_flight(&self, cost: &Cost, free: f64) -> usize {
+        let free = self.device_share.map_or(free, |share| free.min(share));
         (0.9 * free / cost.device_bytes.max(1.0)).clamp(1.0, MOST_IN_FLIGHT as f64) as usize
     }
 
@@ -203,7 +209,8 @@ impl Plan {
         let costs = self.tasks.iter().map(|(_, cost)| cost);
         let at_first = costs.map(|cost| cost.device_bytes_at_first).fold(0.0, f64::max);
         if let Some(device) = free.device.filter(|&device| at_first > device) {
-            let help = "lower ensemble.widths or data.samples, or take backend cpu";
+            let help =
+                "lower ensemble.widths or data.samples, start one rank a GPU, or take backend cpu";
             return Err(too_large("device memory", at_first, device, help));
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::member::Member;
 use super::messages::{
-    Call, Hand, Phase, RankAnswer, RankReport, Told, report_error, tell, tell_end,
+    Call, Hand, Phase, RankAnswer, RankReport, Share, Told, report_error, tell, tell_end,
 };
 use super::prepare::Prepared;
 use super::progress::Display;
@@ -34,7 +34,7 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
     let answers = gather(comm, &RankAnswer::new(Ok(&member.machine), comm.place()));
     // Deal.
     let begun = Team::new(answers).and_then(|team| begin(job, comm, &member, team));
-    let Begun { team, directory, threads, mut hand } = tell(comm, begun)?;
+    let Begun { team, directory, shares, mut hand } = tell(comm, begun)?;
     let joined = gather(comm, &RankReport::new(Ok(())));
     let all_joined = team.check_reports(&joined, "see that all ranks reach the run directory");
     tell(comm, all_joined.map(|own| Phase { own, message: () }))?;
@@ -51,7 +51,7 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
             team.check_reports(&reports, "finished tasks are kept: the same command resumes")?;
             let limits = limits.as_mut().filter(|_| complete);
             limits.map_or(Ok(None), |limits| {
-                next_round(job, &member, limits, (&directory, &threads), &display)
+                next_round(job, &member, limits, (&directory, &shares), &display)
             })
         });
         // Another round, of limits that are not there yet.
@@ -69,7 +69,7 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
     drop(limits);
     let ended = ran.and_then(|()| {
         directory.read_other_ranks()?;
-        close(job, member, directory, (hand.threads, asked), publish)
+        close(job, member, directory, (hand.share, asked), publish)
     });
     let code = ended.unwrap_or_else(|error| report_error(&error));
     tell_end(comm, code);
@@ -90,8 +90,8 @@ fn call(job: &Job, comm: &dyn Comm) -> Result<Phase<Member, Call>> {
 struct Begun {
     team: Team,
     directory: RunDirectory,
-    /// The threads of each rank.
-    threads: Vec<usize>,
+    /// What each rank may use.
+    shares: Vec<Share>,
     /// The tasks of rank 0 itself.
     hand: Hand,
 }
@@ -104,12 +104,12 @@ fn begin(
     team: Team,
 ) -> Result<Phase<Begun, Vec<Hand>>> {
     let Prepared { output, plan, .. } = &member.prepared;
-    let threads = match job.request.typed_threads() {
-        Some(threads) => vec![threads; comm.size()],
-        None => team.threads(),
-    };
-    let mut plan = plan.share(plan.tasks.clone(), threads[0]);
-    let free = member.free()?;
+    let shares = team.shares(job.request.typed_threads());
+    let mut plan = plan.share(plan.tasks.clone(), shares[0].threads);
+    let mut free = member.free()?;
+    // The largest network may be another rank's.
+    let least = shares.iter().filter_map(|share| share.device).fold(f64::INFINITY, f64::min);
+    free.device = free.device.map(|device| device.min(least));
     let finished = member.prepared.read_finished(member.machine.numeric_path())?.tasks;
     plan.fit(free.memory);
     plan.check(free, &|task| finished.contains(&task))?;
@@ -134,17 +134,17 @@ fn begin(
     if finished > 0 {
         eprintln!("nfd: {finished} tasks are finished already");
     }
-    let hands = deal_hands(&left, &plan, &threads);
-    Ok(Phase { own: Begun { team, directory, threads, hand: hands[0].clone() }, message: hands })
+    let hands = deal_hands(&left, &plan, &shares);
+    Ok(Phase { own: Begun { team, directory, shares, hand: hands[0].clone() }, message: hands })
 }
 
-/// Deals tasks to ranks with so many threads each.
-fn deal_hands(left: &[(Task, Cost)], plan: &Plan, threads: &[usize]) -> Vec<Hand> {
-    let hand = |(&threads, tasks): (&usize, Vec<(Task, Cost)>)| Hand {
-        threads,
+/// Deals tasks to ranks, one for each share.
+fn deal_hands(left: &[(Task, Cost)], plan: &Plan, shares: &[Share]) -> Vec<Hand> {
+    let hand = |(&share, tasks): (&Share, Vec<(Task, Cost)>)| Hand {
+        share,
         tasks: tasks.into_iter().map(|(task, _)| task).collect(),
     };
-    threads.iter().zip(deal(left, &plan.speeds, threads.len())).map(hand).collect()
+    shares.iter().zip(deal(left, &plan.speeds, shares.len())).map(hand).collect()
 }
 
 /// Goes on with the limits once all tasks of a round are done, and deals the next; None when there is
@@ -153,7 +153,7 @@ fn next_round(
     job: &Job,
     member: &Member,
     limits: &mut Limits,
-    (directory, threads): (&RunDirectory, &[usize]),
+    (directory, shares): (&RunDirectory, &[Share]),
     display: &Display,
 ) -> Result<Option<Vec<Hand>>> {
     let done = limits.advance(directory)?;
@@ -168,15 +168,16 @@ fn next_round(
     if let Some(Shard { index, of }) = job.shard {
         asked = deal(&asked, &plan.speeds, of).swap_remove(index - 1);
     }
-    let round = plan.share(asked, threads[0]);
+    let round = plan.share(asked, shares[0].threads);
     let left = round.queue(|task| directory.has(task));
     if left.is_empty() {
         return Ok(None);
     }
-    let seconds = plan.share(left.clone(), threads.iter().sum()).wall_seconds();
+    let threads = shares.iter().map(|share| share.threads).sum();
+    let seconds = plan.share(left.clone(), threads).wall_seconds();
     let blocks = left.len();
     display.say(&format!("nfd: {blocks} more blocks of networks, about {seconds:.0} s"));
-    Ok(Some(deal_hands(&left, plan, threads)))
+    Ok(Some(deal_hands(&left, plan, shares)))
 }
 
 /// Says on stderr what is about to run.
@@ -212,7 +213,7 @@ fn close(
     job: &Job,
     member: Member,
     directory: RunDirectory,
-    (threads, asked): (usize, Vec<Task>),
+    (share, asked): (Share, Vec<Task>),
     publish: Publish,
 ) -> Result<u8> {
     let mut all: Vec<Task> = member.prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
@@ -235,7 +236,7 @@ fn close(
         return Ok(exit::DONE);
     }
     // Seeds are measured by as many workers as there are for all tasks, not for those that were left.
-    let workers = member.plan_hand(&Hand { threads, tasks: all }).workers();
+    let workers = member.plan_hand(&Hand { share, tasks: all }).workers();
     let prepared = member.prepared;
     let (experiment, data) = (&prepared.resolved.experiment, &prepared.data);
     let outcome = ensemble::measure(experiment, data, &directory, workers)?;

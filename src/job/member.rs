@@ -101,14 +101,15 @@ impl Member {
         RunStart { allow_path_change: job.allow_path_change, ..start }
     }
 
-    /// The plan of `hand` within this rank's share of the node's memory.
-    pub fn plan_hand(&self, Hand { threads, tasks }: &Hand) -> Plan {
+    /// The plan of `hand` within this rank's share of the memory of its node and GPU.
+    pub fn plan_hand(&self, Hand { share, tasks }: &Hand) -> Plan {
         let Prepared { resolved, data, .. } = &self.prepared;
         let planned = |task: &Task| (*task, cost(&resolved.experiment, data, *task));
         let mut tasks: Vec<_> = tasks.iter().map(planned).collect();
         // In the order of the plan: a device takes those of one kind together.
         tasks.sort_by_key(|(task, _)| *task);
-        let mut plan = self.prepared.plan.share(tasks, *threads);
+        let mut plan = self.prepared.plan.share(tasks, share.threads);
+        plan.device_share = share.device;
         plan.fit(Free::detect(&self.prepared.output, self.place.ranks).memory);
         plan
     }

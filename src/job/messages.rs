@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::comm::{Comm, NodeRank, broadcast};
 use crate::ensemble::cores::ProcessCores;
-use crate::ensemble::machine::{Machine, count_devices};
+use crate::ensemble::machine::Machine;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 use crate::store::machine::host;
@@ -56,28 +56,48 @@ pub struct RankAnswer {
 pub struct RankDevice {
     /// Model, number and driver, in words.
     pub name: String,
-    /// The number of GPUs that the rank sees.
-    pub visible: usize,
+    /// What tells it from all others of the node.
+    pub identity: [u8; 16],
+    /// Bytes of its memory that are free, now that this rank has opened it.
+    pub free: f64,
+}
+
+impl RankDevice {
+    /// The GPU of this rank; None where it uses none.
+    fn of(machine: &Machine) -> Result<Option<RankDevice>> {
+        let Some(name) = machine.device() else { return Ok(None) };
+        let identity = machine.device_identity()?.unwrap_or_default();
+        Ok(Some(RankDevice { name, identity, free: machine.device_memory()?.unwrap_or(0.0) }))
+    }
 }
 
 impl RankAnswer {
     /// The answer of this rank, which has prepared itself or failed to.
     pub fn new(machine: std::result::Result<&Machine, &Error>, place: NodeRank) -> RankAnswer {
-        let device = machine.ok().and_then(Machine::device);
-        RankAnswer {
-            host: host(),
-            cores: ProcessCores::detect(place.node),
-            device: device.map(|name| RankDevice { name, visible: count_devices() }),
-            problem: machine.err().map(ToString::to_string),
-        }
+        let device = machine.map(RankDevice::of);
+        let (device, problem) = match &device {
+            Ok(Ok(device)) => (device.clone(), None),
+            Ok(Err(own)) => (None, Some(own.to_string())),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        RankAnswer { host: host(), cores: ProcessCores::detect(place.node), device, problem }
     }
+}
+
+/// What a rank may use of its node.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Share {
+    /// The number of its threads.
+    pub threads: usize,
+    /// Bytes of a GPU that it shares with other ranks; None without those.
+    pub device: Option<f64>,
 }
 
 /// Phase "deal", from rank 0 to each: the tasks that it is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hand {
-    /// The number of threads to do them on.
-    pub threads: usize,
+    /// What it may use to do them.
+    pub share: Share,
     /// The tasks, in the order of the plan.
     pub tasks: Vec<Task>,
 }

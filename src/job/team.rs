@@ -1,8 +1,8 @@
 //! The ranks of a job, as they have answered rank 0's call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::messages::{RankAnswer, RankDevice, RankReport};
+use super::messages::{RankAnswer, RankReport, Share};
 use crate::ensemble::cores::{self, ProcessCores};
 use crate::error::{Error, Result};
 
@@ -32,10 +32,15 @@ impl Team {
         refuse_problems(&self.answers, &problems, help, true)
     }
 
-    /// The number of threads for each rank: its share of the cores that it may use.
-    pub fn threads(&self) -> Vec<usize> {
-        let cores: Vec<ProcessCores> = self.answers.iter().map(|a| a.cores.clone()).collect();
-        cores::share(&cores)
+    /// What each rank may use: its share of the cores that it may run on, or so many threads, and of its GPU.
+    pub fn shares(&self, threads: Option<usize>) -> Vec<Share> {
+        let cores = self.answers.iter().map(|answer| answer.cores.clone());
+        let threads = match threads {
+            Some(threads) => vec![threads; self.answers.len()],
+            None => cores::share(&cores.collect::<Vec<ProcessCores>>()),
+        };
+        let shares = threads.into_iter().zip(self.device_shares());
+        shares.map(|(threads, device)| Share { threads, device }).collect()
     }
 
     /// The names of the hosts, each once, in the order of ranks.
@@ -55,23 +60,43 @@ impl Team {
         devices.map(|device| device.name.clone()).collect()
     }
 
-    /// A warning for each node with more ranks than GPUs.
+    /// A warning for each node whose ranks share GPUs.
     pub fn shared_gpus(&self) -> Vec<String> {
-        struct Node<'a> {
-            host: &'a str,
-            devices: usize,
-            ranks: usize,
-        }
-        let mut nodes: BTreeMap<usize, Node> = BTreeMap::new();
+        let mut nodes: BTreeMap<usize, (&str, BTreeSet<[u8; 16]>, usize)> = BTreeMap::new();
         for RankAnswer { host, cores, device, .. } in &self.answers {
-            let Some(RankDevice { visible: devices, .. }) = *device else { continue };
-            nodes.entry(cores.node).or_insert(Node { host, devices, ranks: 0 }).ranks += 1;
+            let Some(device) = device else { continue };
+            let (_, devices, ranks) = nodes.entry(cores.node).or_insert((host, BTreeSet::new(), 0));
+            devices.insert(device.identity);
+            *ranks += 1;
         }
-        let crowded = nodes.into_values().filter(|node| node.ranks > node.devices);
-        let words = |Node { host, devices, ranks }| {
-            format!("{ranks} ranks on {host} share {devices} GPUs: one rank a GPU is best")
+        let nodes = nodes.into_values().map(|(host, devices, ranks)| (host, devices.len(), ranks));
+        let crowded = nodes.filter(|(_, devices, ranks)| ranks > devices);
+        let words = |(host, devices, ranks)| {
+            format!(
+                "{ranks} ranks on {host} share {devices} GPUs and their memory: one rank a GPU is best"
+            )
         };
         crowded.map(words).collect()
+    }
+
+    /// The bytes that each rank may use of a GPU that it shares with other ranks, in the order of ranks; None
+    /// where it has one for itself, or none.
+    ///
+    /// Ranks are known to share a GPU by its identity: whether each sees one GPU or all of them, the numbers
+    /// that it sees them under tell nothing.
+    fn device_shares(&self) -> Vec<Option<f64>> {
+        let gpu = |answer: &RankAnswer| {
+            answer.device.as_ref().map(|device| (answer.cores.node, device.identity))
+        };
+        let share = |answer: &RankAnswer| {
+            let own = gpu(answer)?;
+            let sharing = self.answers.iter().filter(|other| gpu(other) == Some(own));
+            let free = sharing.flat_map(|other| &other.device).map(|device| device.free);
+            let ranks = free.clone().count();
+            // The rank that looked last saw what all others take by having opened it.
+            (ranks > 1).then(|| free.fold(f64::INFINITY, f64::min) / ranks as f64)
+        };
+        self.answers.iter().map(share).collect()
     }
 }
 
@@ -101,4 +126,53 @@ fn refuse_problems(
     };
     let problem = all[..all.len().min(SHOWN)].join("\n  ") + &more;
     Err(Error::Ranks { problem, help: help.to_owned(), failed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::messages::RankDevice;
+
+    /// A rank on a node, with the GPU of this identity, of which it sees so many bytes free.
+    fn answer(node: usize, gpu: Option<(u8, f64)>) -> RankAnswer {
+        let device = |(identity, free)| RankDevice {
+            name: "a GPU".to_owned(),
+            identity: [identity; 16],
+            free,
+        };
+        RankAnswer {
+            host: format!("node{node}"),
+            cores: ProcessCores { node, allowed: vec![0], available: 1 },
+            device: gpu.map(device),
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn ranks_of_one_gpu_share_what_is_free_of_it() {
+        for (ranks, shares, warnings) in [
+            // One rank a GPU, all or one of them visible: it may use all that it then finds free.
+            (vec![(0, Some((1, 80.0))), (0, Some((2, 70.0)))], vec![None, None], vec![]),
+            (vec![(0, None), (0, None)], vec![None, None], vec![]),
+            // Three ranks on two GPUs: the first and the last have one between them, less their contexts.
+            (
+                vec![(0, Some((1, 80.0))), (0, Some((2, 80.0))), (0, Some((1, 79.0)))],
+                vec![Some(39.5), None, Some(39.5)],
+                vec!["3 ranks on node0 share 2 GPUs and their memory: one rank a GPU is best"],
+            ),
+            // GPUs of two machines that say the same of themselves are two.
+            (vec![(0, Some((1, 80.0))), (1, Some((1, 80.0)))], vec![None, None], vec![]),
+            (
+                vec![(0, Some((1, 9.0))), (1, Some((1, 6.0))), (1, Some((1, 5.0)))],
+                vec![None, Some(2.5), Some(2.5)],
+                vec!["2 ranks on node1 share 1 GPUs and their memory: one rank a GPU is best"],
+            ),
+        ] {
+            let answers = ranks.iter().map(|&(node, gpu)| answer(node, gpu)).collect();
+            let team = Team::new(answers).unwrap();
+            let found: Vec<_> = team.shares(Some(1)).iter().map(|share| share.device).collect();
+            assert_eq!(found, shares, "{ranks:?}");
+            assert_eq!(team.shared_gpus(), warnings, "{ranks:?}");
+        }
+    }
 }

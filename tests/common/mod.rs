@@ -13,6 +13,7 @@ pub mod missing;
 #[cfg(target_os = "linux")]
 pub mod mpi;
 pub mod npz;
+pub mod nvrtc;
 pub mod report;
 pub mod results;
 #[cfg(target_os = "linux")]

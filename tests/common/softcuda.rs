@@ -25,10 +25,10 @@ pub fn inside() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
-/// A program with that driver.
+/// A program with that driver, which leaves the user's own cache alone.
 pub fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env("LD_LIBRARY_PATH", folder);
+    command.env("LD_LIBRARY_PATH", folder).env("NFD_CACHE", folder.join("kernels"));
     command
 }
 

@@ -149,6 +149,23 @@ fn memory_grows_with_the_columns_that_are_kept() {
     }
     assert_eq!(told(20.0), "no memory");
     assert_ne!(grown, "no memory");
-    // What only differs between them is told.
     assert!(grown == told(79.0));
+}
+
+/// Nine tenths of what is free, or of a share of the device that was dealt before, whichever is less.
+#[test]
+fn a_share_of_a_device_bounds_the_networks_in_flight() {
+    let (experiment, data, task, [bytes, _]) = planned(0);
+    let speeds = (experiment.costs().speeds)(experiment.number_bytes());
+    let mut plan = nfd::ensemble::plan::plan(&experiment, &data, 1, speeds);
+    let cost = cost(&experiment, &data, task);
+    let in_flight =
+        |plan: &nfd::ensemble::plan::Plan, networks: f64| plan.in_flight(&cost, networks * bytes);
+    assert_eq!(in_flight(&plan, 100.1), 90);
+    plan.device_share = Some(50.1 * bytes);
+    assert_eq!(in_flight(&plan, 100.1), 45);
+    assert_eq!(in_flight(&plan, 20.1), 18);
+    // What a rank runs is planned anew of its tasks.
+    plan.device_share = Some(0.5 * bytes);
+    assert_eq!(in_flight(&plan.share(plan.tasks.clone(), 1), 100.1), 1);
 }

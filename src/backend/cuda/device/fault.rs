@@ -6,6 +6,8 @@ use thiserror::Error;
 
 use super::super::grid::TooLarge;
 use super::image::ImageError;
+use super::probe::compute_mode;
+use super::refusal::advice;
 
 /// Why a device cannot go on.
 #[derive(Debug, Error)]
@@ -14,14 +16,22 @@ pub enum Fault {
     #[error("no NVIDIA driver: its library libcuda.so.1 is not on this machine's loader path")]
     NoDriver,
     /// The driver has fewer devices, or hides them.
-    #[error(
-        "no CUDA device {ordinal}: the driver shows {count} (CUDA_VISIBLE_DEVICES may hide some)"
-    )]
+    #[error("no CUDA device {ordinal}: the driver shows {count}; {}", visible())]
     NoDevice {
         /// Number of the device that was asked for.
         ordinal: usize,
         /// Number of devices that the driver shows.
         count: usize,
+    },
+    /// The driver does not start, or does not open a device.
+    #[error("{at} fails: {source}")]
+    Start {
+        /// What was being done.
+        at: String,
+        /// The error that the driver reports.
+        source: DriverError,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// No kernels could be loaded into the device.
     #[error(transparent)]
@@ -50,7 +60,26 @@ pub enum Fault {
     },
 }
 
+/// What CUDA_VISIBLE_DEVICES says, in words.
+pub fn visible() -> String {
+    match std::env::var_os("CUDA_VISIBLE_DEVICES") {
+        None => "CUDA_VISIBLE_DEVICES is not set".to_owned(),
+        Some(value) => format!("CUDA_VISIBLE_DEVICES is {value:?}, which hides all others"),
+    }
+}
+
 impl Fault {
+    /// The fault of a driver that does not start, or does not open device `ordinal`.
+    pub fn of_start(source: DriverError, ordinal: Option<usize>) -> Fault {
+        let mode = ordinal.map(compute_mode);
+        let advice = advice(source.0, mode);
+        let at = match ordinal {
+            None => "starting the CUDA driver".to_owned(),
+            Some(ordinal) => format!("opening CUDA device {ordinal}"),
+        };
+        Fault::Start { at, source, advice }
+    }
+
     /// The fault of a call that asks for no memory.
     pub fn of(source: DriverError, at: &str) -> Fault {
         Fault::Driver { at: at.to_owned(), source }

@@ -11,7 +11,10 @@ use cudarc::driver::{CudaContext, CudaFunction, DriverError};
 use cudarc::nvrtc::Ptx;
 use thiserror::Error;
 
-use super::nvrtc::{Nvrtc, NvrtcError, Program, Target};
+use super::compiler::Compiler;
+use super::nvrtc::{NvrtcError, Program, Target};
+use super::probe;
+use super::refusal::advice;
 
 include!(concat!(env!("OUT_DIR"), "/images.rs"));
 
@@ -62,12 +65,28 @@ pub enum ImageError {
         log: PathBuf,
     },
     /// The driver refuses every image of a file of kernels.
-    #[error("the driver refuses every image of {file}: {last}\n  its version may be too old")]
+    #[error(
+        "the driver refuses every image of {file}: {last}\n  it is a driver for CUDA {driver}, the images \
+         are of NVRTC {tried}; a driver runs what an NVRTC of its own version or older compiles for the \
+         GPU: update the driver, or name such an NVRTC with NFD_NVRTC"
+    )]
     Refused {
         /// Path of the file within `kernels/`.
         file: &'static str,
         /// Why the driver refused the last image.
         last: DriverError,
+        /// The CUDA version that the driver is for.
+        driver: String,
+        /// Versions of the compilers whose images were tried.
+        tried: String,
+    },
+    /// The driver fails at loading a file of kernels, whatever its image.
+    #[error("loading the kernels of {file} fails: {source}\n  {}", advice(.source.0, None))]
+    Load {
+        /// Path of the file within `kernels/`.
+        file: &'static str,
+        /// The error that the driver reports.
+        source: DriverError,
     },
     /// A kernel is launched that no file contains.
     #[error("there is no kernel {name}")]
@@ -99,6 +118,12 @@ pub fn fitting_images(images: &[Image], (major, minor): (u32, u32)) -> Vec<&Imag
 /// Loaded kernels by name.
 type Functions = HashMap<String, CudaFunction>;
 
+/// Version of the compiler of the embedded images, major and minor; None where nothing is embedded.
+pub fn compiler_version() -> Option<(i32, i32)> {
+    let (major, minor) = COMPILER?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
 /// Loads all kernels into a device; also tells the target of the images that were taken.
 ///
 /// # Errors
@@ -107,64 +132,102 @@ pub fn load(
     context: &Arc<CudaContext>,
     capability: (u32, u32),
 ) -> Result<(Functions, String), ImageError> {
-    let mut functions = HashMap::new();
+    let mut loader = Loader { context, capability, compiler: None, functions: HashMap::new() };
     let mut path = String::new();
     for file in KERNEL_FILES {
-        let taken = load_file(context, capability, file, &mut functions)?;
-        path = taken.to_string();
+        path = loader.load_file(file)?.to_string();
     }
-    Ok((functions, path))
+    Ok((loader.functions, path))
 }
 
-/// Loads the kernels of one file, of the first image that the driver takes.
-fn load_file(
-    context: &Arc<CudaContext>,
+/// Loads files of kernels into one device.
+struct Loader<'a> {
+    context: &'a Arc<CudaContext>,
     capability: (u32, u32),
-    file: &'static KernelFile,
-    functions: &mut Functions,
-) -> Result<Target, ImageError> {
-    let mut last = None;
-    for image in fitting_images(file.images, capability) {
-        match load_image(context, file, image.target, image.bytes, functions) {
-            Ok(()) => return Ok(image.target),
-            Err(error) if is_of_image(&error) => last = Some(error),
-            Err(last) => return Err(ImageError::Refused { file: file.name, last }),
+    /// Found when the first file has no image that fits.
+    compiler: Option<Compiler>,
+    functions: Functions,
+}
+
+impl Loader<'_> {
+    /// Loads the kernels of one file, of the first image that the driver takes.
+    fn load_file(&mut self, file: &'static KernelFile) -> Result<Target, ImageError> {
+        let mut last = None;
+        for image in fitting_images(file.images, self.capability) {
+            match self.load_image(file, image.target, image.bytes) {
+                Ok(()) => return Ok(image.target),
+                Err(error) if is_of_image(&error) => last = Some(error),
+                Err(source) => return Err(ImageError::Load { file: file.name, source }),
+            }
+        }
+        // None fits, or an old driver does not know the version of our PTX: the user's compiler may be
+        // as old as the driver.
+        let capability = self.capability;
+        let targets = self.compiler().and_then(|compiler| compiler.targets(capability));
+        for target in targets.or_else(|reason| self.no_image(file, last, reason))? {
+            let program = Program { name: file.name, source: file.source, headers: HEADERS };
+            let image = match self.compiler().and_then(|compiler| compiler.image(program, target)) {
+                Ok(image) => image,
+                Err(reason) => return self.no_image(file, last, reason),
+            };
+            match self.load_image(file, target, &image) {
+                Ok(()) => return Ok(target),
+                Err(error) if is_of_image(&error) => last = Some(error),
+                Err(source) => return Err(ImageError::Load { file: file.name, source }),
+            }
+        }
+        let last = last.unwrap_or(DriverError(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU));
+        Err(self.refused(file, last))
+    }
+
+    /// The compiler of this machine.
+    fn compiler(&mut self) -> Result<&Compiler, NvrtcError> {
+        match &mut self.compiler {
+            Some(compiler) => Ok(compiler),
+            none => Ok(none.insert(Compiler::find()?)),
         }
     }
-    // None fits, or an old driver does not know the version of our PTX: the user's compiler may be
-    // as old as the driver.
-    let own = 10 * capability.0 + capability.1;
-    for target in [Target::Code(own), Target::Ptx(own)] {
-        let image = match (compile(file, target), last) {
-            (Ok(image), _) => image,
-            (Err(_), Some(last)) => return Err(ImageError::Refused { file: file.name, last }),
-            (Err(reason @ NvrtcError::Compile { .. }), None) => return Err(with_log(reason)),
-            (Err(reason), None) => return Err(ImageError::NoImage { capability, reason }),
+
+    /// Loads the kernels of a file from one image of it.
+    fn load_image(
+        &mut self,
+        file: &KernelFile,
+        target: Target,
+        bytes: &[u8],
+    ) -> Result<(), DriverError> {
+        let image = match target {
+            Target::Code(_) => Ptx::from_binary(bytes.to_vec()),
+            Target::Ptx(_) => Ptx::from_src(String::from_utf8_lossy(bytes)),
         };
-        match load_image(context, file, target, &image, functions) {
-            Ok(()) => return Ok(target),
-            Err(error) => last = Some(error),
+        let module = self.context.load_module(image)?;
+        for name in kernel_names(file.source) {
+            self.functions.insert(name.clone(), module.load_function(&name)?);
         }
+        Ok(())
     }
-    let last = last.unwrap_or(DriverError(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU));
-    Err(ImageError::Refused { file: file.name, last })
-}
 
-/// Compiles a file of kernels with the user's NVRTC.
-///
-/// # Errors
-/// When there is no NVRTC, or the file does not compile.
-pub fn compile(file: &KernelFile, target: Target) -> Result<Vec<u8>, NvrtcError> {
-    let nvrtc = Nvrtc::find(&nvrtc_folder())?;
-    let program = Program { name: file.name, source: file.source, headers: HEADERS };
-    nvrtc.compile(program, target).map(|compiled| compiled.image)
-}
+    /// The error where no image was taken, the last one refused as `last`, and none can be compiled.
+    fn no_image<T>(
+        &self,
+        file: &'static KernelFile,
+        last: Option<DriverError>,
+        reason: NvrtcError,
+    ) -> Result<T, ImageError> {
+        Err(match (reason, last) {
+            (_, Some(last)) => self.refused(file, last),
+            (reason @ NvrtcError::Compile { .. }, None) => with_log(reason),
+            (reason, None) => ImageError::NoImage { capability: self.capability, reason },
+        })
+    }
 
-/// The folder where the tests of this project put NVRTC: beside the build folder of this program, not below
-/// whatever folder it is called in.
-pub fn nvrtc_folder() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    program.ancestors().nth(2).unwrap_or(&program).join("nvrtc")
+    fn refused(&self, file: &'static KernelFile, last: DriverError) -> ImageError {
+        let version = |(major, minor): (i32, i32)| format!("{major}.{minor}");
+        let driver = probe::driver_version().map_or("unknown".to_owned(), version);
+        let embedded = COMPILER.map(|version| format!("{version} (embedded)"));
+        let own = self.compiler.as_ref().map(|own| format!("{} (here)", version(own.version())));
+        let tried: Vec<String> = embedded.into_iter().chain(own).collect();
+        ImageError::Refused { file: file.name, last, driver, tried: tried.join(" and ") }
+    }
 }
 
 /// Saves the log of a compilation that failed to a file that the error names.
@@ -177,25 +240,6 @@ fn with_log(reason: NvrtcError) -> ImageError {
     // The first error is shown in any case.
     let _ = std::fs::write(&log, text);
     ImageError::DoesNotCompile { reason, log }
-}
-
-/// Loads the kernels of a file from one image of it.
-fn load_image(
-    context: &Arc<CudaContext>,
-    file: &KernelFile,
-    target: Target,
-    bytes: &[u8],
-    functions: &mut Functions,
-) -> Result<(), DriverError> {
-    let image = match target {
-        Target::Code(_) => Ptx::from_binary(bytes.to_vec()),
-        Target::Ptx(_) => Ptx::from_src(String::from_utf8_lossy(bytes)),
-    };
-    let module = context.load_module(image)?;
-    for name in kernel_names(file.source) {
-        functions.insert(name.clone(), module.load_function(&name)?);
-    }
-    Ok(())
 }
 
 /// Names of the kernels in the text of a file, each of which has a line with its budget.
@@ -213,5 +257,6 @@ fn is_of_image(error: &DriverError) -> bool {
             | CUresult::CUDA_ERROR_INVALID_PTX
             | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
             | CUresult::CUDA_ERROR_INVALID_SOURCE
+            | CUresult::CUDA_ERROR_JIT_COMPILER_NOT_FOUND
     )
 }

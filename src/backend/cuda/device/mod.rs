@@ -3,13 +3,17 @@
 //! All work of a device goes through one stream, in order, so nothing needs events: their tracking
 //! (an event a buffer and launch, 24 driver calls a launch) is turned off before anything is allocated.
 //!
-//! From the bottom: [`probe`]: driver and devices of a machine; [`nvrtc`]: the compiler; [`image`]:
-//! compiled kernels; [`fault`]: what a device refuses.
+//! From the bottom: [`refusal`]: what to do where a driver refuses; [`probe`]: driver and devices of a
+//! machine; [`nvrtc`]: the compiler; [`cache`]: what it has compiled before; [`compiler`]: both as one;
+//! [`image`]: compiled kernels; [`fault`]: what a device refuses.
 
+pub mod cache;
+pub mod compiler;
 pub mod fault;
 pub mod image;
 pub mod nvrtc;
 pub mod probe;
+pub mod refusal;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -87,7 +91,7 @@ impl Device {
         if ordinal >= count {
             return Err(Fault::NoDevice { ordinal, count });
         }
-        let refused = |error| Fault::of(error, "opening the device");
+        let refused = |error| Fault::of_start(error, Some(ordinal));
         let context = CudaContext::new(ordinal).map_err(refused)?;
         // SAFETY: all memory is used on one stream.
         unsafe { context.disable_event_tracking() };
@@ -111,7 +115,7 @@ impl Device {
             Ok(count) => Ok(count.max(0) as usize),
             // The driver's way to say that it sees none.
             Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Ok(0),
-            Err(error) => Err(Fault::of(error, "counting devices")),
+            Err(error) => Err(Fault::of_start(error, None)),
         }
     }
 
@@ -127,6 +131,22 @@ impl Device {
     /// The number of the device, as the driver counts those that this process sees.
     pub fn ordinal(&self) -> usize {
         self.stream.context().ordinal()
+    }
+
+    /// What tells the device from all others of the machine, whatever numbers processes see it under; a part
+    /// of a GPU (MIG) has its own.
+    ///
+    /// # Errors
+    /// When the driver cannot tell.
+    pub fn identity(&self) -> Result<[u8; 16], Fault> {
+        let mut identity = cudarc::driver::sys::CUuuid_st { bytes: [0; 16] };
+        let device = cudarc::driver::result::device::get(self.ordinal() as i32);
+        let told = device.and_then(|device| {
+            // SAFETY: writes sixteen bytes; the device is open.
+            unsafe { cudarc::driver::sys::cuDeviceGetUuid_v2(&mut identity, device) }.result()
+        });
+        told.map_err(|error| Fault::of(error, "asking for its identity"))?;
+        Ok(identity.bytes.map(|byte| byte as u8))
     }
 
     /// The number of bytes that are free on the device.

@@ -36,6 +36,18 @@ pub enum NvrtcError {
         /// What the loader of libraries says.
         source: libloading::Error,
     },
+    /// A library opens, but the second file that it compiles with is missing.
+    #[error(
+        "{} compiles nothing: {}; put libnvrtc-builtins of the same version into its folder, or name a \
+         folder that has both with NFD_NVRTC",
+        .path.display(), first_error(.log)
+    )]
+    NoBuiltins {
+        /// Path of the library.
+        path: PathBuf,
+        /// The whole log of the compiler.
+        log: String,
+    },
     /// The compiler rejects a program.
     #[error("{name} does not compile for {target}: {}", first_error(.log))]
     Compile {
@@ -45,6 +57,17 @@ pub enum NvrtcError {
         target: Target,
         /// The whole log of the compiler.
         log: String,
+    },
+    /// All architectures that the compiler knows are newer than the device.
+    #[error(
+        "NVRTC {}.{} compiles for newer devices than one of capability {}.{}",
+        .version.0, .version.1, .capability.0, .capability.1
+    )]
+    TooOld {
+        /// Version of the compiler, major and minor.
+        version: (i32, i32),
+        /// Compute capability of the device, major and minor.
+        capability: (u32, u32),
     },
     /// A function of NVRTC fails in another way.
     #[error("NVRTC's {call} failed with code {code}")]
@@ -101,10 +124,15 @@ pub struct Compiled {
 
 type Handle = *mut c_void;
 
+/// The code of a compilation that finds no `libnvrtc-builtins`.
+const BUILTIN_OPERATION_FAILURE: c_int = 7;
+
 /// An NVRTC library that has been opened.
 pub struct Nvrtc {
     library: Library,
     path: PathBuf,
+    /// Kept open until the library is closed, which finds them by their names.
+    _builtins: Vec<Library>,
 }
 
 impl Nvrtc {
@@ -146,14 +174,20 @@ impl Nvrtc {
 
     /// Opens a library by its path, or by a name that the system's loader knows.
     ///
+    /// It compiles with a second library, `libnvrtc-builtins`, which it opens by name. From version 13 on it
+    /// does not look into its own folder; what is open already is found.
+    ///
     /// # Errors
     /// When it is not there, or is something else.
     pub fn open(path: &Path) -> Result<Nvrtc, NvrtcError> {
         let failed = |source| NvrtcError::Open { path: path.to_owned(), source };
         // SAFETY: what the library does on loading is NVIDIA's; it is asked for by the user or found
         // where the toolkit is.
+        let builtins = builtins_beside(path).filter_map(|file| unsafe { Library::new(file) }.ok());
+        let _builtins = builtins.collect();
+        // SAFETY: as above.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
-        let nvrtc = Nvrtc { library, path: path.to_owned() };
+        let nvrtc = Nvrtc { library, path: path.to_owned(), _builtins };
         nvrtc.symbol::<VersionOf>("nvrtcVersion").map_err(failed)?;
         Ok(nvrtc)
     }
@@ -201,10 +235,22 @@ impl Nvrtc {
         Ok(all.into_iter().map(|architecture| architecture as u32).collect())
     }
 
+    /// Compiles the smallest kernel: a library may open and tell its version, and yet compile nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the library.
+    pub fn try_out(&self) -> Result<(), NvrtcError> {
+        let newest = self.architectures()?.into_iter().max().unwrap_or_default();
+        let source = "extern \"C\" __global__ void smallest() {}";
+        let program = Program { name: "smallest.cu", source, headers: &[] };
+        self.compile(program, Target::Code(newest)).map(drop)
+    }
+
     /// Compiles a program for one target.
     ///
     /// # Errors
-    /// [`NvrtcError::Compile`] with the log when the program is wrong.
+    /// [`NvrtcError::Compile`] with the log when the program is wrong, [`NvrtcError::NoBuiltins`] where the
+    /// library cannot compile any.
     pub fn compile(&self, program: Program, target: Target) -> Result<Compiled, NvrtcError> {
         type Create = unsafe extern "C" fn(
             *mut Handle,
@@ -247,6 +293,9 @@ impl Nvrtc {
         unsafe { destroy(&mut handle) };
 
         let log = until_nul(&log?);
+        if compiled == BUILTIN_OPERATION_FAILURE {
+            return Err(NvrtcError::NoBuiltins { path: self.path.clone(), log });
+        }
         let Some(image) = image else {
             let name = program.name.to_owned();
             return Err(NvrtcError::Compile { name, target, log });
@@ -288,6 +337,31 @@ pub fn options(target: Target) -> Vec<String> {
         options.extend(OPTIONS_OF_CODE.map(str::to_owned));
     }
     options
+}
+
+/// What machine code of a compiler of this version runs under, in words.
+pub fn driver_for((major, _): (i32, i32)) -> String {
+    // Within a major version older drivers run newer machine code, but translate no newer PTX.
+    let oldest = match major {
+        ..=11 => "450",
+        12 => "525",
+        13 => "580",
+        _ => return format!("a driver for CUDA {major} or newer"),
+    };
+    format!("a driver for CUDA {major} ({oldest}) or newer that knows the GPU")
+}
+
+/// The libraries of builtins in the folder that a library is named in, and in the one where it really lies.
+fn builtins_beside(library: &Path) -> impl Iterator<Item = PathBuf> {
+    let named = library.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let real = named.and_then(|_| library.canonicalize().ok());
+    let folders = [named, real.as_deref().and_then(Path::parent)];
+    let files = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files: Vec<_> = folders.into_iter().flatten().flat_map(files).collect();
+    files
+        .into_iter()
+        .filter(|file| file.file_name().to_string_lossy().starts_with("libnvrtc-builtins.so"))
+        .map(|file| file.path())
 }
 
 /// The NVRTC library in a folder, the newest where there are several.

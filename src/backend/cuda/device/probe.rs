@@ -2,6 +2,8 @@
 
 use cudarc::driver::{result, sys};
 
+use super::refusal::{ComputeMode, advice};
+
 /// What this machine has of a CUDA driver.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Driver {
@@ -30,6 +32,25 @@ pub struct DriverDevice {
     pub capability: (u32, u32),
     /// Bytes of its memory, free or not.
     pub memory: u64,
+    /// Which processes may use it.
+    pub mode: ComputeMode,
+}
+
+/// The newest CUDA version that the driver knows, major and minor; None where it does not tell.
+pub fn driver_version() -> Option<(i32, i32)> {
+    match find_driver() {
+        Driver::Present { version, .. } => Some(version),
+        _ => None,
+    }
+}
+
+/// Which processes may use the device of this number; [`ComputeMode::Shared`] where the driver does not tell.
+pub fn compute_mode(ordinal: usize) -> ComputeMode {
+    match find_driver() {
+        Driver::Present { devices, .. } => devices.get(ordinal).map(|device| device.mode),
+        _ => None,
+    }
+    .unwrap_or(ComputeMode::Shared)
 }
 
 /// Functions that are called below: cudarc panics at the first call of one that the library lacks.
@@ -62,10 +83,11 @@ pub fn find_driver() -> Driver {
         Ok((version, devices)) if !devices.is_empty() => Driver::Present { version, devices },
         Ok(_) => Driver::Unusable { reason: "it has no device".to_owned() },
         Err((call, error)) => {
-            let reason = match error.error_name() {
-                Ok(name) => format!("{call} fails with {}", name.to_string_lossy()),
-                Err(_) => format!("{call} fails with error {}", error.0 as u32),
+            let name = match error.error_name() {
+                Ok(name) => name.to_string_lossy().into_owned(),
+                Err(_) => format!("error {}", error.0 as u32),
             };
+            let reason = format!("{call} fails with {name} ({})", advice(error.0, None));
             Driver::Unusable { reason }
         }
     }
@@ -77,6 +99,7 @@ type Answer = ((i32, i32), Vec<DriverDevice>);
 fn ask_driver() -> Result<Answer, (&'static str, result::DriverError)> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+        CU_DEVICE_ATTRIBUTE_COMPUTE_MODE,
     };
     let at = |call| move |error| (call, error);
     result::init().map_err(at("cuInit"))?;
@@ -94,13 +117,18 @@ fn ask_driver() -> Result<Answer, (&'static str, result::DriverError)> {
         let attribute = |which| {
             // SAFETY: as above.
             let value = unsafe { result::device::get_attribute(device, which) };
-            value.map(|v| v.try_into().unwrap_or(0)).map_err(at("cuDeviceGetAttribute"))
+            value.map(|v| v.try_into().unwrap_or(0_u32)).map_err(at("cuDeviceGetAttribute"))
         };
         let capability = (
             attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
             attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
         );
-        Ok(DriverDevice { name, capability, memory })
+        let mode = match attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_MODE)? {
+            2 => ComputeMode::Prohibited,
+            1 | 3 => ComputeMode::Exclusive,
+            _ => ComputeMode::Shared,
+        };
+        Ok(DriverDevice { name, capability, memory, mode })
     };
     let devices: Result<Vec<_>, _> = (0..count).map(device).collect();
     Ok(((version / 1000, version % 1000 / 10), devices?))

@@ -2,6 +2,7 @@
 
 use super::error::{Code, Result};
 use super::ffi::Out;
+use super::settings::Target;
 use super::state::{Driver, Handle, current_handle, set_current_handle, with, with_context};
 
 #[unsafe(no_mangle)]
@@ -13,7 +14,10 @@ extern "C" fn cuDevicePrimaryCtxRetain(context: Out<Handle>, device: i32) -> u32
         }
         let handle = match driver.devices[device].primary {
             Some(handle) => handle,
-            None => driver.new_context(device, 0),
+            None => {
+                driver.injected(Target::Context).map_or(Ok(()), Err)?;
+                driver.new_context(device, 0)
+            }
         };
         let device = &mut driver.devices[device];
         device.primary = Some(handle);

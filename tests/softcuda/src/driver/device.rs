@@ -129,6 +129,7 @@ fn attribute(attribute: u32, device: usize) -> Option<i32> {
         // Copies overlap kernels; multiprocessors.
         15 => 1,
         16 => settings.multiprocessors as i32,
+        20 => settings.mode as i32,
         // Concurrent kernels.
         31 => 1,
         // PCI bus.

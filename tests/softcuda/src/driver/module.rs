@@ -3,7 +3,7 @@
 use super::error::{Code, Result};
 use super::ffi::{Host, In, Out, Text};
 use super::limits::{SHARED_DEFAULT, limits};
-use super::settings::settings;
+use super::settings::{Target, settings};
 use super::state::{Driver, Handle, with, with_context};
 use crate::ptx::{self, Loaded};
 use std::collections::HashMap;
@@ -129,6 +129,7 @@ fn load(module: Out<Handle>, image: In<u8>, log: &mut String) -> u32 {
             "a software device runs PTX, not machine code".clone_into(log);
             return Err(Code::NO_BINARY_FOR_GPU);
         }
+        driver.injected(Target::Module).map_or(Ok(()), Err)?;
         let text = image.text().bytes()?;
         match driver.load(context, &String::from_utf8_lossy(&text)) {
             Ok(handle) => module.set(handle),

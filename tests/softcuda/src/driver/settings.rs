@@ -8,6 +8,7 @@
 //! | `SOFTCUDA_DEVICES` | how many devices | 1 |
 //! | `SOFTCUDA_CAPABILITY` | compute capability | 9.0 |
 //! | `SOFTCUDA_SMS` | multiprocessors | 4 |
+//! | `SOFTCUDA_MODE` | compute mode that it reports: 2 prohibited, 3 exclusive to a process | 0 |
 //! | `SOFTCUDA_DRIVER` | CUDA version of the driver; it bounds the PTX that is read | 13050 |
 //! | `SOFTCUDA_THREADS` | host threads of a launch | all cores |
 //! | `SOFTCUDA_LOG` | file to which faults are appended | none |
@@ -26,6 +27,7 @@ pub struct Settings {
     pub devices: usize,
     pub capability: (u32, u32),
     pub multiprocessors: u32,
+    pub mode: u32,
     pub driver: u32,
     pub threads: usize,
     pub log: Option<PathBuf>,
@@ -37,11 +39,15 @@ pub struct Settings {
 pub enum Target {
     Alloc,
     Launch,
+    Context,
+    Module,
 }
 
-/// One fault to inject, written `alloc:5` (the 5th allocation is out of memory) or `launch:7` (the
-/// 7th kernel run loses the device: launch failed, from then on), each with an optional error code
-/// of its own (`launch:7:999`). Several are separated by commas.
+/// One fault to inject, written `alloc:5` (the 5th allocation is out of memory), `launch:7` (the
+/// 7th kernel run loses the device: launch failed, from then on), `context:1` (the first primary
+/// context is refused: device unavailable) or `module:2` (the second PTX that is loaded is out of
+/// memory), each with an optional error code of its own (`launch:7:999`). Several are separated by
+/// commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Injection {
     pub target: Target,
@@ -68,6 +74,7 @@ impl Settings {
                 capability(&text).unwrap_or_else(|| refuse("SOFTCUDA_CAPABILITY", &text, (9, 0)))
             }),
             multiprocessors: number("SOFTCUDA_SMS", 4).clamp(1, 1 << 16) as u32,
+            mode: number("SOFTCUDA_MODE", 0) as u32,
             driver: number("SOFTCUDA_DRIVER", 13050) as u32,
             threads: number("SOFTCUDA_THREADS", cores as u64).max(1) as usize,
             log: get("SOFTCUDA_LOG").filter(|path| !path.is_empty()).map(PathBuf::from),
@@ -109,6 +116,8 @@ fn injection(text: &str) -> Option<Injection> {
     let (target, usual) = match parts.next()? {
         "alloc" => (Target::Alloc, Code::OUT_OF_MEMORY),
         "launch" => (Target::Launch, Code::LAUNCH_FAILED),
+        "context" => (Target::Context, Code::DEVICE_UNAVAILABLE),
+        "module" => (Target::Module, Code::OUT_OF_MEMORY),
         _ => return None,
     };
     let at = parts.next()?.parse().ok().filter(|&at| at > 0)?;
@@ -129,7 +138,7 @@ mod tests {
         assert_eq!((none.memory, none.check, none.capability), (8 << 30, false, (9, 0)));
         assert_eq!((none.devices, none.multiprocessors, none.fail.len()), (1, 4, 0));
         let some = Settings::read(|name| match name {
-            "SOFTCUDA_FAIL" => Some("alloc:5, launch:7:999,nonsense".to_owned()),
+            "SOFTCUDA_FAIL" => Some("alloc:5, launch:7:999,nonsense,context:1".to_owned()),
             "SOFTCUDA_CAPABILITY" => Some("12.0".to_owned()),
             "SOFTCUDA_CHECK" => Some("1".to_owned()),
             _ => None,
@@ -138,6 +147,7 @@ mod tests {
         assert!(some.check);
         let alloc = Injection { target: Target::Alloc, at: 5, code: Code::OUT_OF_MEMORY };
         let launch = Injection { target: Target::Launch, at: 7, code: Code::UNKNOWN };
-        assert_eq!(some.fail, [alloc, launch]);
+        let context = Injection { target: Target::Context, at: 1, code: Code::DEVICE_UNAVAILABLE };
+        assert_eq!(some.fail, [alloc, launch, context]);
     }
 }

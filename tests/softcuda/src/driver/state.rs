@@ -49,6 +49,8 @@ pub struct Driver {
     last_handle: Handle,
     allocations: u64,
     launches: u64,
+    contexts_asked: u64,
+    modules_asked: u64,
 }
 
 /// Host memory that this library gave out.
@@ -173,6 +175,8 @@ impl Driver {
             last_handle: FIRST_HANDLE,
             allocations: 0,
             launches: 0,
+            contexts_asked: 0,
+            modules_asked: 0,
         };
         for device in 0..driver.devices.len() {
             driver.devices[device].pool = driver.handle();
@@ -287,6 +291,8 @@ impl Driver {
         let count = match target {
             Target::Alloc => &mut self.allocations,
             Target::Launch => &mut self.launches,
+            Target::Context => &mut self.contexts_asked,
+            Target::Module => &mut self.modules_asked,
         };
         *count += 1;
         let count = *count;
