@@ -258,9 +258,9 @@ impl<T: Number> Conditional<T> {
         // Four arrays, of which one is there twice meanwhile, and a tenth for all that is smaller.
         let column = (size.matrices() * size.ld * size_of::<T>()) as f64;
         let bytes = 1.1 * column * (4.0 * larger as f64 - 3.0 * size.capacity as f64);
-        // Made anew when samples are evaluated.
-        self.evaluation = None;
         let fits = bytes <= self.device.free()? as f64;
+        // Made anew, somewhat larger, when samples are evaluated.
+        self.evaluation = None;
         self.grow(if fits { larger } else { needed })
     }
 

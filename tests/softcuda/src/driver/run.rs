@@ -282,6 +282,7 @@ impl Driver {
             checked: self.settings.check,
             seed: self.settings.seed,
             threads: self.settings.threads,
+            counting: self.settings.count.is_some(),
             ..Options::default()
         };
         // The interpreter's panic is the kernel's error: the queue goes on.
@@ -289,7 +290,7 @@ impl Driver {
         let done = catch_unwind(run).map_err(|_| {
             (Code::UNKNOWN, format!("kernel {}: the interpreter panicked", kernel.name()))
         })?;
-        done.map_err(|fault| {
+        let counted = done.map_err(|fault| {
             let code = match fault.kind {
                 FaultKind::OutOfBounds | FaultKind::UseAfterFree => Code::ILLEGAL_ADDRESS,
                 FaultKind::Misaligned => Code::MISALIGNED_ADDRESS,
@@ -297,7 +298,13 @@ impl Driver {
                 _ => Code::LAUNCH_FAILED,
             };
             (code, format!("kernel {fault}"))
-        })
+        })?;
+        if let Some((counted, file)) = counted.zip(self.settings.count.as_ref())
+            && let Err(error) = counted.append_to(file)
+        {
+            eprintln!("softcuda: SOFTCUDA_COUNT={}: {error}", file.display());
+        }
+        Ok(())
     }
 
     /// Checked mode: notes an access of a node; a conflict with unordered work loses the context.

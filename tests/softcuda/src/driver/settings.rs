@@ -11,6 +11,7 @@
 //! | `SOFTCUDA_MODE` | compute mode that it reports: 2 prohibited, 3 exclusive to a process | 0 |
 //! | `SOFTCUDA_DRIVER` | CUDA version of the driver; it bounds the PTX that is read | 13050 |
 //! | `SOFTCUDA_THREADS` | host threads of a launch | all cores |
+//! | `SOFTCUDA_COUNT` | CSV file to which what each launch does is appended, see [`crate::counters`] | none |
 //! | `SOFTCUDA_LOG` | file to which faults are appended | none |
 //! | `SOFTCUDA_FAIL` | faults to inject, see [`Injection`] | none |
 
@@ -30,6 +31,7 @@ pub struct Settings {
     pub mode: u32,
     pub driver: u32,
     pub threads: usize,
+    pub count: Option<PathBuf>,
     pub log: Option<PathBuf>,
     pub fail: Vec<Injection>,
 }
@@ -77,6 +79,7 @@ impl Settings {
             mode: number("SOFTCUDA_MODE", 0) as u32,
             driver: number("SOFTCUDA_DRIVER", 13050) as u32,
             threads: number("SOFTCUDA_THREADS", cores as u64).max(1) as usize,
+            count: get("SOFTCUDA_COUNT").filter(|path| !path.is_empty()).map(PathBuf::from),
             log: get("SOFTCUDA_LOG").filter(|path| !path.is_empty()).map(PathBuf::from),
             fail: get("SOFTCUDA_FAIL").map_or(Vec::new(), |text| {
                 let wanted = text.split(',').filter(|item| !item.trim().is_empty());

@@ -11,6 +11,7 @@ use super::registers::LANES;
 use super::warp::{Turn, each, lanes};
 use super::window;
 use crate::checks::Use;
+use crate::counters;
 use crate::memory::{BASE, Refusal};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
@@ -98,6 +99,18 @@ impl Turn<'_, '_> {
     ) -> Result<Pointers, Box<Stop>> {
         let addresses = self.addresses(inst, access.wide_address);
         let bytes = u64::from(access.bytes) * u64::from(access.count);
+        if self.machine.counting {
+            counters::access(counters::Asked {
+                pc: manner.pc,
+                block: self.block,
+                at: access.at,
+                bytes,
+                addresses,
+                lanes: exec,
+                reads: manner.kind.reads(),
+                writes: manner.kind.writes(),
+            });
+        }
         let mut pointers = self.pointers();
         if access.at == At::Global && self.check.is_none() {
             let (base, span) = (self.machine.base, self.machine.span);

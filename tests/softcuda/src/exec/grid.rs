@@ -8,6 +8,7 @@ use super::block::Block;
 use super::machine::{Machine, Stop};
 use super::{Fault, FaultKind, Launch, Options};
 use crate::checks::Checker;
+use crate::counters;
 use crate::memory::Memory;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -60,6 +61,9 @@ impl Run<'_> {
         let mut block = Block::new(self.machine);
         while let Some(index) = next() {
             block.restart(index, self.machine);
+            if self.machine.counting {
+                counters::block(index);
+            }
             if let Some(check) = &mut check {
                 check.start_block(index);
             }
@@ -102,9 +106,13 @@ impl Run<'_> {
     }
 }
 
-/// Runs a kernel to its end.
-pub fn launch(request: &Launch<'_>, memory: &Memory, options: &Options) -> Result<(), Fault> {
-    let machine = Machine::new(request, memory).map_err(|message| {
+/// Runs a kernel to its end; what it did, if it is counted.
+pub fn launch(
+    request: &Launch<'_>,
+    memory: &Memory,
+    options: &Options,
+) -> Result<Option<counters::Launch>, Fault> {
+    let mut machine = Machine::new(request, memory).map_err(|message| {
         let functions = request.module.module().functions();
         Fault {
             kind: FaultKind::InvalidLaunch,
@@ -116,6 +124,10 @@ pub fn launch(request: &Launch<'_>, memory: &Memory, options: &Options) -> Resul
             thread: [0; 3],
         }
     })?;
+    machine.counting = options.counting;
+    if machine.counting {
+        counters::begin(machine.program.code.len());
+    }
     let run = Run {
         machine: &machine,
         steps: AtomicU64::new(0),
@@ -133,7 +145,8 @@ pub fn launch(request: &Launch<'_>, memory: &Memory, options: &Options) -> Resul
             run.ordinary(|| order.next().map(|index| index as u32), Some(&mut check));
         }
     } else {
-        let threads = (options.threads.max(1) as u32).min(blocks);
+        let threads = if options.counting { 1 } else { options.threads.max(1) as u32 };
+        let threads = threads.min(blocks);
         let counter = AtomicU32::new(0);
         let take = || {
             let index = counter.fetch_add(1, Ordering::Relaxed);
@@ -157,6 +170,16 @@ pub fn launch(request: &Launch<'_>, memory: &Memory, options: &Options) -> Resul
     }
     match run.failure.into_inner() {
         Ok(Some(fault)) => Err(fault),
-        _ => Ok(()),
+        _ => Ok(machine.counting.then(|| counted(&machine))),
     }
+}
+
+/// What was counted of a launch that has ended, by lines of its source.
+fn counted(machine: &Machine<'_>) -> counters::Launch {
+    let (kernel, grid) = (machine.function.name().to_owned(), machine.grid);
+    let mut launch = counters::Launch { kernel, grid, ..Default::default() };
+    for (pc, counts) in counters::end().into_iter().enumerate() {
+        *launch.lines.entry(machine.site(pc).1.unwrap_or_default()).or_default() += counts;
+    }
+    launch
 }

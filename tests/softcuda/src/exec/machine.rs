@@ -32,6 +32,7 @@ pub struct Machine<'a> {
     pub dynamic_shared: u32,
     pub shared_bytes: u64,
     pub local_stride: u32,
+    pub counting: bool,
 }
 
 // SAFETY: the pointer is to device memory, which is accessed atomically; the rest is shared data.
@@ -85,6 +86,7 @@ impl<'a> Machine<'a> {
             dynamic_shared: request.dynamic_shared,
             shared_bytes,
             local_stride: program.local.next_multiple_of(16),
+            counting: false,
         })
     }
 

@@ -10,6 +10,7 @@ use super::machine::{Machine, Stop};
 use super::registers::{LANES, Registers};
 use super::{FaultKind, alu};
 use crate::checks::{Checker, Who};
+use crate::counters;
 
 /// Lanes of a mask, lowest first.
 pub fn lanes(mask: u32) -> impl Iterator<Item = usize> {
@@ -191,6 +192,9 @@ impl Turn<'_, '_> {
             let straight = (pc - from) as u64;
             self.left -= straight as i64;
             self.warp.steps += straight;
+            if self.machine.counting {
+                counters::instructions(from..pc);
+            }
             if pc >= limit || self.left <= 0 {
                 return self.part(mask, pc);
             }
@@ -199,6 +203,9 @@ impl Turn<'_, '_> {
             };
             self.left -= 1;
             self.warp.steps += 1;
+            if self.machine.counting {
+                counters::instructions(pc..pc + 1);
+            }
             let exec = mask & self.warp.file.pred(inst.guard);
             let next = match inst.op {
                 Op::Branch if exec == mask => Some(inst.imm as usize),
@@ -325,6 +332,9 @@ impl Turn<'_, '_> {
                 Ok(next)
             }
             Op::Fence(scope) => {
+                if self.machine.counting {
+                    counters::fence(pc, self.block);
+                }
                 for lane in lanes(exec) {
                     let who = self.who(lane);
                     if let Some(check) = &mut self.check {
@@ -333,10 +343,17 @@ impl Turn<'_, '_> {
                 }
                 Ok(next)
             }
+            Op::Shuffle(_) if self.machine.counting => {
+                counters::at(pc, |counts| counts.shuffles += 1);
+                self.meet(inst, mask, exec, pc)
+            }
             Op::Shuffle(_) | Op::Vote(_) | Op::Match { .. } | Op::Redux(..) | Op::WarpSync => {
                 self.meet(inst, mask, exec, pc)
             }
             Op::Barrier { aligned, arrive, .. } => {
+                if self.machine.counting {
+                    counters::at(pc, |counts| counts.barriers += 1);
+                }
                 self.arrive(inst, aligned, arrive, mask, exec, pc)
             }
             _ => self.stop(FaultKind::Trap, pc, 0, "an instruction that isn't implemented"),

@@ -157,6 +157,28 @@ impl Device {
         let module = &self.module;
         let request =
             Launch { module, function, grid, block, dynamic_shared, parameters, cooperative };
-        launch(&request, &self.memory, &self.options)
+        launch(&request, &self.memory, &self.options).map(drop)
+    }
+
+    /// What a launch does.
+    pub fn count(
+        &self,
+        kernel: &str,
+        grid: u32,
+        block: u32,
+        arguments: Arguments,
+    ) -> softcuda::counters::Launch {
+        let function = self.module.module().function(kernel).unwrap();
+        let request = Launch {
+            module: &self.module,
+            function,
+            grid: [grid, 1, 1],
+            block: [block, 1, 1],
+            dynamic_shared: 0,
+            parameters: arguments.0,
+            cooperative: false,
+        };
+        let options = Options { counting: true, ..self.options };
+        launch(&request, &self.memory, &options).unwrap().unwrap()
     }
 }

@@ -1,0 +1,43 @@
+// Kernels of one warp whose counts are known by hand: tests/counters.rs.
+extern "C" __global__ void conflict(float* out) { // each lane its own row: one bank
+    __shared__ float tile[32 * 32];
+    tile[threadIdx.x * 32] = threadIdx.x;
+    __syncthreads();
+    out[threadIdx.x] = tile[threadIdx.x * 32];
+}
+extern "C" __global__ void padded(float* out) { // the same, a number more a row
+    __shared__ float tile[32 * 33];
+    tile[threadIdx.x * 33] = threadIdx.x;
+    __syncthreads();
+    out[threadIdx.x] = tile[threadIdx.x * 33];
+}
+extern "C" __global__ void broadcast(float* out) { // all lanes one word
+    __shared__ float tile[32];
+    tile[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    out[threadIdx.x] = tile[7];
+}
+extern "C" __global__ void vector(float4* out) { // 16 bytes a lane, side by side
+    __shared__ float4 tile[32];
+    tile[threadIdx.x] = make_float4(threadIdx.x, 1, 2, 3);
+    __syncthreads();
+    out[threadIdx.x] = tile[31 - threadIdx.x];
+}
+extern "C" __global__ void stride(float* out, const float* x) { // a sector a lane
+    out[threadIdx.x] = x[threadIdx.x * 8];
+}
+extern "C" __global__ void again(float* out, const volatile float* x) { // three reads of one line
+    out[threadIdx.x] = x[threadIdx.x] + x[threadIdx.x] + x[threadIdx.x];
+}
+extern "C" __global__ void fenced(float* out, const volatile float* x) { // the second is asked of L2
+    float first = x[threadIdx.x];
+    __threadfence();
+    out[threadIdx.x] = first + x[threadIdx.x];
+}
+extern "C" __global__ void reduced(float* out) {
+    float sum = threadIdx.x;
+    for (int away = 16; away > 0; away /= 2)
+        sum += __shfl_xor_sync(0xFFFFFFFF, sum, away);
+    if (threadIdx.x == 0)
+        atomicAdd(out, sum);
+}
