@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use libloading::Library;
 use thiserror::Error;
 
-/// Options for every target: no contraction (a fused multiply-add is where one is written), and line numbers
-/// for tools.
-const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
+/// Options for every target: no contraction (a fused multiply-add is where one is written).
+const OPTIONS: [&str; 2] = ["--std=c++17", "--fmad=false"];
 
 /// Further options for machine code: the use of registers goes to the log.
 const OPTIONS_OF_CODE: [&str; 1] = ["--ptxas-options=-v"];
@@ -105,6 +104,8 @@ type Handle = *mut c_void;
 pub struct Nvrtc {
     library: Library,
     path: PathBuf,
+    /// Whether images tell tools the lines of their source, as they do unless this is changed.
+    pub line_numbers: bool,
 }
 
 impl Nvrtc {
@@ -153,7 +154,7 @@ impl Nvrtc {
         // SAFETY: what the library does on loading is NVIDIA's; it is asked for by the user or found
         // where the toolkit is.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
-        let nvrtc = Nvrtc { library, path: path.to_owned() };
+        let nvrtc = Nvrtc { library, path: path.to_owned(), line_numbers: true };
         nvrtc.symbol::<VersionOf>("nvrtcVersion").map_err(failed)?;
         Ok(nvrtc)
     }
@@ -201,6 +202,19 @@ impl Nvrtc {
         Ok(all.into_iter().map(|architecture| architecture as u32).collect())
     }
 
+    /// All options of a compilation for one target.
+    pub fn options(&self, target: Target) -> Vec<String> {
+        let mut options = vec![format!("--gpu-architecture={target}")];
+        options.extend(OPTIONS.map(str::to_owned));
+        if self.line_numbers {
+            options.push("-lineinfo".to_owned());
+        }
+        if let Target::Code(_) = target {
+            options.extend(OPTIONS_OF_CODE.map(str::to_owned));
+        }
+        options
+    }
+
     /// Compiles a program for one target.
     ///
     /// # Errors
@@ -233,7 +247,7 @@ impl Nvrtc {
         };
         check("nvrtcCreateProgram", created)?;
 
-        let options = options(target).iter().map(|option| text(option)).collect::<Vec<_>>();
+        let options = self.options(target).iter().map(|option| text(option)).collect::<Vec<_>>();
         let options_at = addresses(&options);
         // SAFETY: as above.
         let compiled = unsafe { compile(handle, options.len() as c_int, options_at.as_ptr()) };
@@ -279,16 +293,6 @@ impl Nvrtc {
 }
 
 type VersionOf = unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int;
-
-/// All options of a compilation for one target.
-pub fn options(target: Target) -> Vec<String> {
-    let mut options = vec![format!("--gpu-architecture={target}")];
-    options.extend(OPTIONS.map(str::to_owned));
-    if let Target::Code(_) = target {
-        options.extend(OPTIONS_OF_CODE.map(str::to_owned));
-    }
-    options
-}
 
 /// The NVRTC library in a folder, the newest where there are several.
 fn library_in(folder: &Path) -> Option<PathBuf> {
