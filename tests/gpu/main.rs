@@ -8,3 +8,4 @@ mod common;
 
 mod conditional;
 mod dense;
+mod end_to_end;

@@ -29,6 +29,7 @@ mod examples;
 mod experiment;
 mod first_update;
 mod gpu_check;
+mod gpu_pack;
 mod house;
 mod judge;
 mod kernels;
