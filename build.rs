@@ -2,8 +2,9 @@
 //! structures that its CUDA kernels are called with, and compiles these kernels where there is NVRTC.
 //!
 //! Every `.cu` file below `kernels/` becomes machine code for the architectures below and PTX for newer
-//! ones, all of it embedded. Compiled images are kept in the build folder by the hash of what they depend
-//! on.
+//! ones, all of it embedded. `NFD_CUDA_TARGETS=90` (or `80,90`) embeds machine code for these only, and the
+//! PTX, without lines for tools: a program to be carried to a known GPU. Compiled images are kept in the
+//! build folder by the hash of what they depend on.
 
 // A build script that panics is a build that fails with the message.
 #![allow(clippy::expect_used)]
@@ -13,6 +14,8 @@ mod arguments;
 #[path = "src/backend/cuda/device/nvrtc.rs"]
 #[allow(dead_code)]
 mod nvrtc;
+#[path = "build/targets.rs"]
+mod targets;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -23,16 +26,10 @@ use std::{env, fs};
 
 use nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
-/// What every kernel is compiled for; [`Target::Ptx`] serves newer architectures.
-const TARGETS: [Target; 7] = [
-    Target::Code(80),
-    Target::Code(86),
-    Target::Code(89),
-    Target::Code(90),
-    Target::Code(100),
-    Target::Code(120),
-    Target::Ptx(80),
-];
+/// Architectures that every kernel is compiled for.
+const ARCHITECTURES: [u32; 6] = [80, 86, 89, 90, 100, 120];
+/// Serves newer architectures, and the software device of the tests.
+const PTX: Target = Target::Ptx(80);
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -65,9 +62,14 @@ fn kernels() {
     println!("cargo::rerun-if-changed=kernels");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=src/backend/cuda/device/nvrtc.rs");
-    for variable in ["NFD_NVRTC", "CUDA_HOME", "CUDA_PATH"] {
+    for variable in ["NFD_NVRTC", "CUDA_HOME", "CUDA_PATH", "NFD_CUDA_TARGETS"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
+    let asked = env::var("NFD_CUDA_TARGETS").ok();
+    let architectures = match targets::asked(asked.as_deref(), &ARCHITECTURES) {
+        Ok(architectures) => architectures,
+        Err(wrong) => return println!("cargo::error={wrong}"),
+    };
     // Made here, because cargo would build anew each time while a path that it watches is missing.
     let _ = fs::create_dir_all(&folder);
     println!("cargo::rerun-if-changed={}", folder.display());
@@ -82,7 +84,11 @@ fn kernels() {
     }
     let working = |nvrtc: Nvrtc| nvrtc.try_out().and_then(|()| Ok((nvrtc.version()?, nvrtc)));
     let compiler = match Nvrtc::find(&folder).and_then(working) {
-        Ok(compiler) => Some(compiler),
+        Ok((version, mut nvrtc)) => {
+            // Lines are half of an image: none in a program that is to be small.
+            nvrtc.line_numbers = architectures == ARCHITECTURES;
+            Some((version, nvrtc))
+        }
         Err(error) => {
             println!(
                 "cargo::warning=built without images of the CUDA kernels: {error}. They are compiled \
@@ -109,7 +115,10 @@ fn kernels() {
     let _ =
         writeln!(table, "/// All files of kernels.\npub static KERNEL_FILES: &[KernelFile] = &[");
     let images = match &compiler {
-        Some((version, nvrtc)) => compile(nvrtc, *version, &out, (&programs, &headers)),
+        Some((version, nvrtc)) => {
+            let code = architectures.into_iter().map(Target::Code);
+            compile(nvrtc, *version, &out, code.chain([PTX]).collect(), (&programs, &headers))
+        }
         None => Vec::new(),
     };
     for Source { name, path, .. } in &programs {
@@ -147,16 +156,17 @@ struct Image {
     file: PathBuf,
 }
 
-/// Compiles all programs for all targets, on as many threads as cargo grants; fails the build with the
+/// Compiles all programs for the targets, on as many threads as cargo grants; fails the build with the
 /// first error.
 fn compile(
     nvrtc: &Nvrtc,
     version: (i32, i32),
     out: &Path,
+    mut targets: Vec<Target>,
     (programs, headers): (&[Source], &[Source]),
 ) -> Vec<Image> {
     let supported = nvrtc.architectures().unwrap_or_default();
-    let targets = TARGETS.into_iter().filter(|target| {
+    targets.retain(|target| {
         let (Target::Code(architecture) | Target::Ptx(architecture)) = target;
         let known = supported.contains(architecture);
         if !known {
@@ -164,7 +174,6 @@ fn compile(
         }
         known
     });
-    let targets: Vec<Target> = targets.collect();
     let headers: Vec<(&str, &str)> = headers.iter().map(|h| (&h.name[..], &h.text[..])).collect();
     let work: Vec<(&Source, Target)> =
         programs.iter().flat_map(|program| targets.iter().map(move |t| (program, *t))).collect();
@@ -173,7 +182,7 @@ fn compile(
         while let Some((source, target)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
             let Source { name, text, .. } = source;
             let hash =
-                hash(&[text, &format!("{headers:?} {:?} {version:?}", nvrtc::options(*target))]);
+                hash(&[text, &format!("{headers:?} {:?} {version:?}", nvrtc.options(*target))]);
             let file = out.join(format!("{}.{target}.{hash:016x}", name.replace('/', "-")));
             let log = file.with_extension("log");
             if !file.exists() || !log.exists() {

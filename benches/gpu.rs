@@ -1,26 +1,33 @@
 //! Both engines on a GPU against their floors, the dense one against cuBLAS and PyTorch too.
 //!
 //! ```text
-//! cargo bench --bench gpu [-- --quick]
+//! cargo bench --bench gpu [-- --quick] [--limit SECONDS] [--case N,L,P,MEMBERS]
 //! ```
 //!
-//! Every round measures the device and times every program once; of each the best counts. What is not
-//! on this machine is left out: cuBLAS (`NFD_CUBLAS` may name its library), PyTorch (`NFD_PYTHON` may
-//! name a Python that has it).
+//! Every round measures the device and times every program once; of each the best counts. After `--limit`
+//! seconds no other case begins, and those that are left out are named. `--case` takes two steps of one
+//! dense size and nothing else, for a profiler. What is not on this machine is left out: cuBLAS
+//! (`NFD_CUBLAS` may name its library), PyTorch (`NFD_PYTHON` may name a Python that has it).
 
 #![allow(clippy::unwrap_used)]
 
+mod bounds;
 mod cublas;
+mod device;
+mod latency;
+mod options;
 mod problem;
 mod sweeps;
 mod torch;
 
+use std::process::exit;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cublas::{Cublas, Memory};
+use bounds::Engine;
+use cublas::{Cublas, Precision};
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
-use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DriverError};
+use device::Gpu;
 use nfd::backend::crew::{Crew, UnrecordedPass};
 use nfd::backend::cuda::dense::{Dense, Members, PADDING};
 use nfd::backend::cuda::device::Device;
@@ -28,19 +35,21 @@ use nfd::backend::cuda::device::fault::Fault;
 use nfd::backend::cuda::grid::parts;
 use nfd::backend::{Probe, Update};
 use nfd::model::Loss;
+use options::{Options, Watch};
 use problem::{Size, data, noise, seed, update};
 use torch::Peer;
 
-/// n, L, P, members: those of benches/dense.rs, and larger ones.
-const SIZES: [Size; 8] = [
+/// n, L, P, members: those of benches/dense.rs, more samples on large matrices, and larger ensembles.
+const SIZES: [Size; 9] = [
     Size { width: 128, depth: 64, samples: 4, members: 16, steps: 50 },
     Size { width: 512, depth: 32, samples: 8, members: 4, steps: 50 },
     Size { width: 1024, depth: 64, samples: 4, members: 1, steps: 50 },
     Size { width: 256, depth: 16, samples: 32, members: 8, steps: 50 },
+    Size { width: 4096, depth: 64, samples: 64, members: 1, steps: 20 },
+    Size { width: 4096, depth: 32, samples: 128, members: 1, steps: 20 },
     Size { width: 1024, depth: 64, samples: 4, members: 16, steps: 20 },
     Size { width: 4096, depth: 32, samples: 4, members: 1, steps: 20 },
     Size { width: 4096, depth: 32, samples: 32, members: 1, steps: 20 },
-    Size { width: 4096, depth: 32, samples: 4, members: 4, steps: 20 },
 ];
 /// Whether everything works, not how fast.
 const QUICK: [Size; 2] = [
@@ -52,18 +61,33 @@ const ROUNDS: usize = 5;
 const WARM: u32 = 2;
 /// Fewer steps with bf16 are not timed.
 const LEAST_STEPS: u32 = 3;
-const COPIES: usize = 10;
+/// The part of a limit that the dense engine may take before the sweeps have their turn.
+const DENSE_PART: f64 = 0.6;
 
 fn main() {
-    // `cargo test --all-targets` starts benches too, without this.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    let options = match Options::read(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => return,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            exit(2)
+        }
+    };
+    let device = Arc::new(Device::open(0).unwrap_or_else(|fault| {
+        eprintln!("{fault}");
+        exit(1)
+    }));
+    if let Some(size) = options.case {
+        let seconds = train(&device, size, false).unwrap_or_else(|fault| {
+            eprintln!("{}: {fault}", name_of(size));
+            exit(1)
+        });
+        println!("{} {:9.3} ms a step", name_of(size), seconds * 1e3);
         return;
     }
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let device = Device::open(0).unwrap_or_else(|fault| {
-        eprintln!("{fault}");
-        std::process::exit(1)
-    });
+    let (watch, dense_watch) =
+        (Watch::start(options.limit), Watch::start(options.limit.map(|all| all * DENSE_PART)));
+    let quick = options.quick;
     let mut gpu = Gpu::new(if quick { 16 << 20 } else { 512 << 20 }).unwrap();
     let (clock, cores) = (gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE), gpu.cores());
     println!(
@@ -78,33 +102,53 @@ fn main() {
         .inspect_err(|missing| println!("cuBLAS: left out, {missing}"))
         .ok();
     let mut torch = Peer::start();
+    let mut failed = Vec::new();
+    println!("copy           {:.1} GB/s", 2.0 * gpu.bytes() / gpu.copy().unwrap() * 1e-9);
+    let dense = |size| train(&device, size, false);
+    if let Err(fault) = latency::measure(rounds(quick), &device, &watch, dense) {
+        println!("FAILED: {fault}");
+        failed.push("graph, barriers".to_owned());
+    }
     println!(
         "\nHidden weights trained, full batch, tanh, depth-mup, squared loss, vectors in f32. Best of\n\
          {} rounds, milliseconds a step of all members. floor: the larger of what any program moves\n\
          (f32: 12 bytes a weight; bf16: 4, and the drift) at the rate of a copy and its flops at the\n\
-         peak of fma (calculated); moved: what our kernels do by their headers, against the copy's\n\
-         rate. cuBLAS: the three products alone; both others in f32. *: fits into L2, whose rate is\n\
-         not measured.\n",
+         peak of fma (calculated); counted: the bound by counting of docs/gpu.md, where it has one;\n\
+         moved: what our kernels do by their headers, against the copy's rate. cuBLAS: the three\n\
+         products alone, in f32 and TF32, launched or as a graph, the better; PyTorch in f32.\n\
+         *: fits into L2, whose rate is not measured.\n",
         rounds(quick)
     );
     println!(
-        "   n   L  P members stored       MB  copy GB/s   floor (flops)     ours  x floor  moved \
-         GB/s  of copy   cuBLAS  PyTorch"
+        "   n   L   P members stored       MB  copy GB/s   floor (flops)  counted     ours  x floor  \
+         moved GB/s  of copy   cuBLAS     TF32  PyTorch"
     );
     let sizes: &[Size] = if quick { &QUICK } else { &SIZES };
-    let device = Arc::new(device);
     for &size in sizes {
-        match compare(size, rounds(quick), &device, &mut gpu, cublas.as_ref(), torch.as_mut()) {
+        if dense_watch.is_over() {
+            println!("{} left out: no time is left", name_of(size));
+            continue;
+        }
+        let others = (cublas.as_ref(), torch.as_mut());
+        match compare(size, (rounds(quick), &dense_watch), &device, &mut gpu, others) {
             Ok(()) => {}
             Err(fault @ Fault::OutOfMemory { .. }) => {
                 println!("{} left out: {fault}", name_of(size));
             }
-            Err(fault) => panic!("{}: {fault}", name_of(size)),
+            Err(fault) => {
+                println!("{} FAILED: {fault}", name_of(size));
+                failed.push(name_of(size));
+            }
         }
     }
     let (bytes, peak) = (2.0 * gpu.bytes(), 2.0 * gpu.peak());
     let sizes: &[Size] = if quick { &sweeps::QUICK } else { &sweeps::SIZES };
-    sweeps::compare(sizes, rounds(quick), &device, peak, || bytes / gpu.copy().unwrap());
+    let rounds = (rounds(quick), &watch);
+    failed.extend(sweeps::compare(sizes, rounds, &device, peak, || bytes / gpu.copy().unwrap()));
+    if !failed.is_empty() {
+        println!("\nFAILED: {}", failed.join("; "));
+        exit(1);
+    }
 }
 
 fn rounds(quick: bool) -> usize {
@@ -113,30 +157,36 @@ fn rounds(quick: bool) -> usize {
 
 fn name_of(size: Size) -> String {
     let Size { width, depth, samples, members, .. } = size;
-    format!("{width:4} {depth:3} {samples:2} {members:7}")
+    format!("{width:4} {depth:3} {samples:3} {members:7}")
 }
 
 fn compare(
     size: Size,
-    rounds: usize,
+    (rounds, watch): (usize, &Watch),
     device: &Arc<Device>,
     gpu: &mut Gpu,
-    cublas: Option<&Cublas>,
-    mut torch: Option<&mut Peer>,
+    (cublas, mut torch): (Option<&Cublas>, Option<&mut Peer>),
 ) -> Result<(), Fault> {
     // The plan allows a drift of n/4 columns.
     let frozen_steps = (size.width / 4 / size.samples) as u32;
     let frozen_steps = size.steps.min(frozen_steps.saturating_sub(WARM));
     let frozen = Size { steps: frozen_steps, ..size };
-    let [mut copy, mut ours, mut half, mut theirs, mut pytorch] = [f64::INFINITY; 5];
-    for _ in 0..rounds {
+    let [mut copy, mut ours, mut half, mut f32s, mut tf32, mut pytorch] = [f64::INFINITY; 6];
+    for round in 0..rounds {
+        if round > 0 && watch.is_over() {
+            println!("{} {round} of {rounds} rounds: no time is left", name_of(size));
+            break;
+        }
         copy = copy.min(gpu.copy().map_err(|error| Fault::of(error, "a copy"))?);
         ours = ours.min(train(device, size, false)?);
         if frozen.steps >= LEAST_STEPS {
             half = half.min(train(device, frozen, true)?);
         }
         if let Some(cublas) = cublas {
-            theirs = theirs.min(or_left_out(size, "cuBLAS", gpu.products(cublas, size)));
+            let products =
+                |precision, name| or_left_out(size, name, gpu.products(cublas, size, precision));
+            f32s = f32s.min(products(Precision::F32, "cuBLAS"));
+            tf32 = tf32.min(products(Precision::Tf32, "cuBLAS TF32"));
         }
         if let Some(peer) = &mut torch {
             pytorch = pytorch.min(or_left_out(size, "PyTorch", peer.train(size)));
@@ -157,18 +207,20 @@ fn compare(
             false => format!("{:>9}", "-"),
         };
         println!(
-            "{} {stored:>6} {:8.1}{} {:9.1} {:7.3} {:7.3} {:8.3} {:8.2} {:11.1} {:7.0}% {}{}",
+            "{} {stored:>6} {:8.1}{} {:9.1} {:7.3} {:7.3} {:>8} {:8.3} {:8.2} {:11.1} {:7.0}% {}{}{}",
             name_of(size),
             paper.weights * 1e-6,
             if paper.weights <= gpu.cache as f64 { "*" } else { " " },
             rate * 1e-9,
             floor * 1e3,
             flops * 1e3,
+            if stored == "f32" { bounds::of_case(Engine::Dense, size) } else { "-".to_owned() },
             seconds * 1e3,
             seconds / floor,
             paper.moved / seconds * 1e-9,
             100.0 * paper.moved / seconds / rate,
-            other(theirs),
+            other(f32s),
+            other(tf32),
             other(pytorch),
         );
     }
@@ -263,101 +315,4 @@ fn train(device: &Arc<Device>, size: Size, frozen: bool) -> Result<f64, Fault> {
     drop(crew);
     device.free()?;
     Ok(seconds / f64::from(size.steps))
-}
-
-// ---------------------------------------------------------------- the device
-
-/// The device by itself.
-struct Gpu {
-    stream: Arc<CudaStream>,
-    from: CudaSlice<f32>,
-    to: CudaSlice<f32>,
-    /// Bytes of L2.
-    cache: usize,
-}
-
-impl Gpu {
-    /// With two buffers of so many bytes.
-    fn new(bytes: usize) -> Result<Gpu, DriverError> {
-        let stream = CudaContext::new(0)?.new_stream()?;
-        // A small odd number in every place: power depends on what is computed with.
-        let pattern: Vec<f32> = (0..bytes as u32 / 4).map(|i| (i as f32 * 0.7).sin()).collect();
-        let (from, to) = (stream.clone_htod(&pattern)?, stream.clone_htod(&pattern)?);
-        let mut gpu = Gpu { stream, from, to, cache: 0 };
-        gpu.cache = gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
-        Ok(gpu)
-    }
-
-    /// 0 where the driver does not tell.
-    fn attribute(&self, which: Attribute) -> usize {
-        self.stream.context().attribute(which).map_or(0, |value| value.max(0) as usize)
-    }
-
-    /// Units that do an fma of f32 a cycle.
-    fn cores(&self) -> usize {
-        let each = match self.stream.context().compute_capability() {
-            Ok((8, 0)) => 64,
-            _ => 128,
-        };
-        each * self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
-    }
-
-    /// Their fma a second.
-    fn peak(&self) -> f64 {
-        1e3 * (self.cores() * self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)) as f64
-    }
-
-    /// Of one buffer.
-    fn bytes(&self) -> f64 {
-        4.0 * self.from.len() as f64
-    }
-
-    /// Seconds of a copy from one to the other.
-    fn copy(&mut self) -> Result<f64, DriverError> {
-        self.stream.memcpy_dtod(&self.from, &mut self.to)?;
-        self.stream.synchronize()?;
-        let start = Instant::now();
-        for _ in 0..COPIES {
-            self.stream.memcpy_dtod(&self.from, &mut self.to)?;
-        }
-        self.stream.synchronize()?;
-        Ok(start.elapsed().as_secs_f64() / COPIES as f64)
-    }
-
-    /// Numbers that repeat.
-    fn numbers(&self, count: usize) -> Result<CudaSlice<f32>, DriverError> {
-        let mut numbers = self.stream.alloc_zeros(count)?;
-        for first in (0..count).step_by(self.from.len()) {
-            let part = self.from.len().min(count - first);
-            let mut to = numbers.slice_mut(first..first + part);
-            self.stream.memcpy_dtod(&self.from.slice(..part), &mut to)?;
-        }
-        Ok(numbers)
-    }
-
-    /// Seconds of the products of a step.
-    fn products(&self, cublas: &Cublas, size: Size) -> Result<f64, String> {
-        let Size { width, depth, samples, members, steps } = size;
-        let numbers = |count| self.numbers(count).map_err(|error| error.to_string());
-        let w = numbers(depth * members * width * width)?;
-        let [x, y] = [numbers(members * samples * width)?, numbers(members * samples * width)?];
-        let at = |slice: &CudaSlice<f32>| slice.device_ptr(&self.stream).0;
-        let memory = Memory { w: at(&w), x: at(&x), y: at(&y) };
-        let wait = || self.stream.synchronize().map_err(|error| error.to_string());
-        let mut start = Instant::now();
-        for step in 0..WARM + steps {
-            if step == WARM {
-                wait()?;
-                start = Instant::now();
-            }
-            // SAFETY: allocated above for this size.
-            unsafe { cublas.step(size, &memory) }?;
-        }
-        wait()?;
-        let seconds = start.elapsed().as_secs_f64();
-        // As in `train`.
-        drop((w, x, y));
-        wait()?;
-        Ok(seconds / f64::from(steps))
-    }
 }

@@ -2,6 +2,8 @@
 //! in a program that is written with it.
 
 use std::ffi::{c_int, c_longlong, c_void};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cudarc::driver::sys::CUstream;
 use libloading::Library;
@@ -12,6 +14,7 @@ type Status = c_int;
 type Handle = *mut c_void;
 type Create = unsafe extern "C" fn(*mut Handle) -> Status;
 type GetVersion = unsafe extern "C" fn(Handle, *mut c_int) -> Status;
+type SetMathMode = unsafe extern "C" fn(Handle, c_int) -> Status;
 type SetStream = unsafe extern "C" fn(Handle, CUstream) -> Status;
 /// Handle, two operations, m, n, k, α, A, lda, its stride, B, ldb, its stride, β, C, ldc, its stride,
 /// matrices of each.
@@ -36,9 +39,22 @@ type Gemm = unsafe extern "C" fn(
     c_int,
 ) -> Status;
 
+const NAMES: [&str; 3] = ["libcublas.so.13", "libcublas.so.12", "libcublas.so"];
+/// Prints the folders of NVIDIA's packages, each with its libraries.
+const PACKAGES: &str = "import glob, nvidia
+for folder in nvidia.__path__:
+    print(*glob.glob(folder + '/*/lib'), sep='\\n')";
+
 /// `cublasOperation_t`
 const PLAIN: c_int = 0;
 const TRANSPOSED: c_int = 1;
+
+/// How products are computed: `cublasMath_t`.
+#[derive(Clone, Copy)]
+pub enum Precision {
+    F32 = 0,
+    Tf32 = 3,
+}
 
 /// The library with a handle, which is kept to the end of the program.
 pub struct Cublas {
@@ -55,21 +71,22 @@ pub struct Memory {
 }
 
 impl Cublas {
-    /// From NFD_CUBLAS (a file), or by its names on the loader's path; a device's context is current.
+    /// From NFD_CUBLAS (a file, then nowhere else), by its names on the loader's path, of the toolkit of
+    /// CUDA_HOME or CUDA_PATH, or of the packages beside PyTorch; a device's context is current.
     ///
     /// # Errors
     /// What is missing, in words.
     pub fn open(stream: CUstream) -> Result<Cublas, String> {
-        let names = match std::env::var("NFD_CUBLAS") {
-            Ok(file) => vec![file],
-            Err(_) => {
-                ["libcublas.so.13", "libcublas.so.12", "libcublas.so"].map(String::from).into()
-            }
+        let library = match std::env::var_os("NFD_CUBLAS") {
+            Some(file) => load(Path::new(&file)),
+            None => NAMES
+                .iter()
+                .find_map(|name| load(Path::new(name)))
+                .or_else(|| folders().iter().find_map(|folder| load_from(folder))),
         };
-        // SAFETY: what the library does on loading is NVIDIA's.
-        let library = names.iter().find_map(|name| unsafe { Library::new(name) }.ok());
-        let library =
-            library.ok_or("no libcublas on the loader's path (NFD_CUBLAS may name it)")?;
+        let library = library.ok_or(
+            "no libcublas on the loader's path, in CUDA_HOME or beside PyTorch (NFD_CUBLAS may name it)",
+        )?;
         let mut cublas = Cublas { library, handle: std::ptr::null_mut(), version: 0 };
         let create: Create = cublas.function("cublasCreate_v2")?;
         // SAFETY: writes the handle.
@@ -81,6 +98,16 @@ impl Cublas {
         // SAFETY: the stream lives as long as the program.
         check("cublasSetStream", unsafe { set(cublas.handle, stream) })?;
         Ok(cublas)
+    }
+
+    /// How all that is launched from now on is computed.
+    ///
+    /// # Errors
+    /// cuBLAS's own, in words.
+    pub fn use_precision(&self, precision: Precision) -> Result<(), String> {
+        let set: SetMathMode = self.function("cublasSetMathMode")?;
+        // SAFETY: the handle is there as long as self.
+        check("cublasSetMathMode", unsafe { set(self.handle, precision as c_int) })
     }
 
     /// Launches a step: Y = W X of every layer upwards, then downwards Y = WᵀX and W += 2⁻¹²⁶ Y Xᵀ.
@@ -166,4 +193,34 @@ impl Cublas {
 
 fn check(call: &str, status: Status) -> Result<(), String> {
     if status == 0 { Ok(()) } else { Err(format!("{call} fails with status {status}")) }
+}
+
+fn load(file: &Path) -> Option<Library> {
+    // SAFETY: what the library does on loading is NVIDIA's.
+    unsafe { Library::new(file) }.ok()
+}
+
+/// The library in a folder that the loader does not know, with the one beside it that it needs.
+fn load_from(folder: &Path) -> Option<Library> {
+    NAMES.iter().find_map(|name| {
+        let beside = load(&folder.join(name.replace("libcublas", "libcublasLt")));
+        let library = load(&folder.join(name))?;
+        // Kept: the other refers to it.
+        std::mem::forget(beside);
+        Some(library)
+    })
+}
+
+/// Where toolkits and the packages of PyTorch have it.
+fn folders() -> Vec<PathBuf> {
+    let homes = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(std::env::var_os);
+    let homes = homes.map(PathBuf::from).chain([PathBuf::from("/usr/local/cuda")]);
+    let toolkits = homes
+        .flat_map(|home| ["lib64", "lib", "targets/x86_64-linux/lib"].map(|lib| home.join(lib)));
+    let python = std::env::var("NFD_PYTHON").unwrap_or_else(|_| "python3".into());
+    let said = Command::new(python).args(["-c", PACKAGES]).output();
+    let said = said.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let packages = said.unwrap_or_default();
+    let packages = packages.lines().map(PathBuf::from);
+    toolkits.chain(packages).collect()
 }

@@ -5,6 +5,8 @@ pub mod conditional;
 pub mod crew;
 pub mod dense;
 pub mod faults;
+#[cfg(target_os = "linux")]
+pub mod gpu_check;
 pub mod limit_found;
 pub mod limit_laws;
 pub mod limits;

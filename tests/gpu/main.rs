@@ -8,4 +8,5 @@ mod common;
 
 mod conditional;
 mod dense;
+mod end_to_end;
 mod responses;

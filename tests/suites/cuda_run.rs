@@ -1,4 +1,4 @@
-//! `nfd run --backend cuda` on the software CUDA device, from the outside: the numbers of the processor,
+//! `nfd run --backend cuda` on the software CUDA device, from the outside: the verdicts of the processor,
 //! the same bytes with little memory, and what is said when something is missing or fails.
 
 use std::collections::BTreeMap;
@@ -6,19 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use crate::common::results::{Row, final_files, rows};
+use crate::common::results::final_files;
 use crate::common::softcuda;
 
-const SMALL: &str = r#"{
-  "name": "small",
-  "data": { "source": "digits", "samples": 5, "test_samples": 3 },
-  "model": { "train": ["input", "hidden", "readout"] },
-  "training": { "steps": 6, "learning_rate": 0.5, "batch": 2, "momentum": 0.5, "record": 3 },
-  "ensemble": { "widths": [33, 64], "depths": [2, 4], "seeds": 3, "closures": ["exact", "gia"] },
-  "engine": "dense",
-  "precision": "f64"
-}
-"#;
+const SMALL: &str = include_str!("../common/small.json");
 
 /// A folder with the job, and the software device if it was built.
 fn job() -> Option<(tempfile::TempDir, PathBuf)> {
@@ -47,52 +38,6 @@ fn undisturbed(folder: &Path, device: &Path) -> &'static BTreeMap<String, Vec<u8
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn value(row: &Row) -> (String, f64) {
-    let Row { closure, width, depth, seed, step, reference, observable, .. } = row;
-    let time = row.depth_time;
-    let key = format!("{closure} {width} {depth} {seed} {step} {time:?} {reference} {observable}");
-    (key, row.value)
-}
-
-/// Runs SMALL, changed so, on the device and by plain, and compares all lines of their results.
-fn compare(more: &[&str]) {
-    let Some((folder, device)) = job() else { return };
-    let on_device = run(folder.path(), &device, "cuda", more, &[]);
-    assert!(on_device.status.success(), "{}", said(&on_device));
-    let more = [more, &["--set", "backend=plain"]].concat();
-    let plain = run(folder.path(), &device, "plain", &more, &[]);
-    assert!(plain.status.success(), "{}", said(&plain));
-    let [got, want] = ["cuda", "plain"].map(|name| rows(&folder.path().join(name)));
-    assert!(got.len() == want.len() && got.len() > 1000);
-    for (got, want) in got.iter().map(value).zip(want.iter().map(value)) {
-        assert_eq!(got.0, want.0);
-        // Strong errors are of rows in f32, which round to one side or the other.
-        let tolerance =
-            if got.0.contains("strong") || got.0.contains("gap") { 1e-7 } else { 1e-10 };
-        assert!((got.1 - want.1).abs() <= tolerance * want.1.abs().max(1.0), "{got:?} {want:?}");
-    }
-}
-
-#[test]
-fn the_device_gives_the_numbers_of_plain() {
-    compare(&[]);
-}
-
-#[test]
-fn the_conditional_engine_too() {
-    let closures = r#"ensemble.closures=["exact","fresh","gia"]"#;
-    compare(&["--set", "engine=conditional", "--set", closures]);
-}
-
-/// With the movements of the inner matrices where steps are of all samples.
-#[test]
-fn two_layer_blocks_too() {
-    let two_layer = ["--set", "model.block=two-layer"];
-    compare(&two_layer);
-    let whole = ["--set", "training.batch=5"];
-    compare(&[&two_layer[..], &whole, &["--set", "ensemble.widths=[33]"]].concat());
 }
 
 /// A small job end to end, smaller still: the verdicts of the processor, and its exponents to three digits.

@@ -1,154 +1,221 @@
-//! `jobs/gpu-check.sh`, as it is, on the software CUDA device: the report has all parts, and what is
-//! wrong or missing is said and counted.
+//! `jobs/gpu-check.sh`, as it is, on the software CUDA device: what is wrong, missing or late is said and
+//! counted, and nothing stops there.
 
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
 
-use crate::common::missing::skipped;
+use crate::common::gpu_check::{LIST, NFD, built, device, script, stub, stubs};
 use crate::common::softcuda;
-use nfd::backend::cuda::device::image;
 
-const NFD: &str = env!("CARGO_BIN_EXE_nfd");
-
-/// The software device, if there is one and kernels for it.
-fn device(test: &str) -> Option<PathBuf> {
-    if image::COMPILER.is_none() {
-        skipped(test, "NVRTC");
-        return None;
-    }
-    softcuda::folder()
-}
-
-/// The script in a folder of its own, where `programs` are.
-fn script(folder: &Path, device: Option<&Path>, more: &[&str]) -> Output {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/gpu-check.sh");
-    let mut command = match device {
-        Some(device) => softcuda::command(path, device),
-        None => Command::new(path),
-    };
-    command.args(["--programs", "programs"]).args(more).current_dir(folder);
-    // What this machine may have beside the software device cannot use it.
-    command.envs([("NFD_CUBLAS", "none"), ("NFD_PYTHON", "none")]);
-    if device.is_none() {
-        command.env("CUDA_VISIBLE_DEVICES", "");
-    }
-    command.output().unwrap()
-}
-
-/// A small check, its exit code and report.
-fn check(folder: &Path, device: Option<&Path>) -> (Option<i32>, String) {
-    let output = script(folder, device, &["--quick", "--output", "report.txt"]);
+/// A small check, its exit code and report, whose summary it says at its end.
+fn check(folder: &Path, device: Option<&Path>, more: &[&str]) -> (Option<i32>, String) {
+    let arguments = [&["--quick", "--output", "report.txt"], more].concat();
+    let output = script(folder, device, &arguments);
     let report = fs::read_to_string(folder.join("report.txt")).unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said, report, "{}", String::from_utf8_lossy(&output.stderr));
+    let (_, details) = report.split_once("\n\n").unwrap();
+    assert!(said.starts_with(details), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("\nThe report is report.txt. Please send it") || device.is_none());
     (output.status.code(), report)
 }
 
-/// `programs` of which two do nothing, well, and nfd is itself.
-fn stubs() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("programs")).unwrap();
-    symlink(NFD, folder.path().join("programs/nfd")).unwrap();
-    stub(folder.path(), "parity", &format!("{LIST}; echo 1 passed"));
-    stub(folder.path(), "timing", "echo timed");
-    folder
-}
-
-/// What the program of parity answers when it is asked for its tests.
-const LIST: &str = "[ $1 != --list ] || { echo dense::normals: test; exit; }";
-
-fn stub(folder: &Path, name: &str, text: &str) {
-    let path = folder.join("programs").join(name);
-    let _ = fs::remove_file(&path);
-    fs::write(&path, format!("#!/bin/bash\n{text}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-#[test]
-fn the_programs_are_built_and_the_report_has_all_parts() {
-    let Some(device) = device("the_programs_are_built_and_the_report_has_all_parts") else {
-        return;
+/// The summary of a report, without its times.
+fn summary(report: &str) -> String {
+    let lines = report.lines().take_while(|line| !line.is_empty());
+    let timeless = |line: &str| {
+        let parts = line.split(", ").filter(|part| !part.ends_with(" s"));
+        parts.collect::<Vec<_>>().join(", ") + "\n"
     };
-    let folder = tempfile::tempdir().unwrap();
-    let built = script(folder.path(), None, &["--build-only"]);
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let said = String::from_utf8(built.stdout).unwrap();
-    assert!(said.contains("GPU kernels    by NVRTC"), "{said}");
-
-    let (code, report) = check(folder.path(), Some(&device));
-    assert_eq!(code, Some(0), "{report}");
-    for part in [
-        "\n== doctor: ok",
-        "softcuda (software device, no GPU), compute capability",
-        "\n--quick ",
-        "\nThis is the software device of nfd's tests, no GPU: the timings below mean nothing.",
-        "\n== parity: dense::normals_are_the_same_bits: ok",
-        " lines, the worst ",
-        "\n== parity: conditional::evaluation_leaves_no_trace: ok",
-        "\n== nfd run --backend cuda against plain, dense: ok",
-        "\n== nfd run --backend cuda against plain, conditional: ok",
-        "\ncuBLAS: left out, no libcublas",
-        "\nPyTorch: left out, no none",
-        "\n 128   2  4       2    f32 ",
-        "\n 128   2  4       2   bf16 ",
-        "\n  64   2  9       1   bf16 left out: room for 0 steps",
-        "\n    300   2  2       2      2 ",
-        "\n    200   2  9       1      1 ",
-        "\n== timings: ok",
-        "\nAll steps are ok.",
-        "\nThe report is report.txt. Please send it",
-    ] {
-        assert!(report.contains(part), "no {part:?}:\n{report}");
-    }
-    assert!(report.contains("nvidia-smi"), "{report}");
+    lines.map(timeless).collect()
 }
 
 #[test]
 fn a_wrong_number_is_counted_and_stops_nothing() {
     let Some(device) = device("a_wrong_number_is_counted_and_stops_nothing") else { return };
     let folder = stubs();
-    let (code, report) = check(folder.path(), Some(&device));
+    let (code, report) = check(folder.path(), Some(&device), &[]);
     assert_eq!(code, Some(0), "{report}");
 
-    stub(folder.path(), "parity", &format!("{LIST}; echo off by 1e-3; exit 101"));
-    let (code, report) = check(folder.path(), Some(&device));
+    let wrong = "[[ $2 != dense* ]] || { echo off by 1e-3; exit 101; }; echo 1 passed";
+    stub(folder.path(), "programs/parity", &format!("{LIST}; {wrong}"));
+    let (code, report) = check(folder.path(), Some(&device), &[]);
     assert_eq!(code, Some(1), "{report}");
+    assert!(report.starts_with("gpu-check of nfd: FAILED, 1 of its steps, "), "{report}");
+    let summary = summary(&report);
     assert!(
-        report.contains("off by 1e-3\n== parity: dense::normals: FAILED, exit code 101"),
+        summary.contains("\nFAILED         parity: dense::normals, exit code 101\n"),
         "{report}"
     );
-    assert!(report.contains("timed\n== timings: ok"), "{report}");
-    assert!(report.contains("\nFAILED:\n  parity: dense::normals\nThe report is"), "{report}");
+    assert!(summary.contains("\npassed         run: end_to_end::dense\n"), "{report}");
+    assert!(report.contains("off by 1e-3\n== parity: dense::normals: FAILED"), "{report}");
+    assert!(report.contains("timed --bench --limit 481 --quick\n== timings: ok"), "{report}");
 
-    // A program without tests, and one number that is off in the tenth place.
-    stub(folder.path(), "parity", "echo 0 passed");
+    // Programs without tests, or that do not say that one has passed.
+    stub(folder.path(), "programs/parity", "echo 0 passed");
+    let (code, report) = check(folder.path(), Some(&device), &["--only", "parity,run"]);
+    assert_eq!(code, Some(1), "{report}");
+    assert!(report.starts_with("gpu-check of nfd: FAILED, 2 of its steps\n"), "{report}");
+}
+
+#[test]
+fn one_number_that_is_off_in_the_tenth_place_fails_a_run() {
+    let Some(device) = device("one_number_that_is_off_in_the_tenth_place_fails_a_run") else {
+        return;
+    };
+    let folder = stubs();
+    let parity = folder.path().join("programs/parity");
+    fs::remove_file(&parity).unwrap();
+    symlink(built().join("programs/parity"), parity).unwrap();
     fs::remove_file(folder.path().join("programs/nfd")).unwrap();
     let planted = format!(
         "{NFD} \"$@\" || exit
-         if [[ $* == *'--backend cuda'* ]]; then
-             results=${{*: -1}}/results.csv
-             awk -F, -v OFS=, -v CONVFMT=%.17g 'FNR == 2 {{ $NF += 1e-9 }} 1' $results >new
-             mv new $results
+         if [[ $* == *'--backend cuda'*engine=conditional* ]]; then
+             awk -F, -v OFS=, -v CONVFMT=%.17g 'FNR == 2 {{ $NF += 1e-9 }} 1' cuda/results.csv >new
+             mv new cuda/results.csv
          fi"
     );
-    stub(folder.path(), "nfd", &planted);
-    let (code, report) = check(folder.path(), Some(&device));
+    stub(folder.path(), "programs/nfd", &planted);
+    let (code, report) = check(folder.path(), Some(&device), &["--only", "run"]);
     assert_eq!(code, Some(1), "{report}");
-    assert!(report.contains("== nfd run --backend cuda against plain, dense: FAILED"), "{report}");
-    assert!(report.contains("f.0: 0."), "{report}");
-    assert!(report.contains(" lines, the worst 1e-09 from plain"), "{report}");
-    assert!(report.contains("\nFAILED:\n  parity: none\n  nfd run --backend"), "{report}");
+    for part in [
+        "\nFAILED         run: end_to_end::conditional_gives_the_numbers_of_plain, exit code 101",
+        "\npassed         run: end_to_end::dense_gives_the_numbers_of_plain",
+        "instead of (\"exact 33 2",
+    ] {
+        assert!(report.contains(part), "no {part:?}:\n{report}");
+    }
+}
+
+#[test]
+fn parts_and_limits_are_obeyed() {
+    let Some(device) = device("parts_and_limits_are_obeyed") else { return };
+    let folder = stubs();
+    let steps = |more: &[&str]| {
+        let (code, report) = check(folder.path(), Some(&device), more);
+        let all = summary(&report);
+        let steps = all.lines().filter(|line| {
+            ["FAILED ", "left out ", "passed "].iter().any(|kind| line.starts_with(kind))
+        });
+        (code, steps.map(|line| line.to_owned() + "\n").collect::<String>())
+    };
+    let parity = "passed         doctor\npassed         parity: dense::normals\n\
+                  passed         parity: conditional::evaluation\n";
+    assert_eq!(steps(&["--only", "parity"]), (Some(0), parity.to_owned()));
+    let run = "passed         run: end_to_end::dense\n";
+    assert_eq!(steps(&["--only", "run", "--only", "parity"]), (Some(0), parity.to_owned() + run));
+
+    // A step that is too slow has failed, and others are as they were.
+    let slow = format!("{LIST}; [[ $2 != dense* ]] || exec sleep 30; echo 1 passed");
+    stub(folder.path(), "programs/parity", &slow);
+    let (code, said) = steps(&["--only", "parity", "--limit", "1"]);
+    assert_eq!(code, Some(1));
+    let late = "FAILED         parity: dense::normals, it took more than 1 s\n";
+    let late = late.replace(", it took more than 1 s", "");
+    assert_eq!(
+        said,
+        late + "passed         doctor\npassed         parity: conditional::evaluation\n"
+    );
+
+    // What the total leaves no time for is left out, and so is what it cuts short.
+    let (code, said) = steps(&["--only", "parity,run", "--total", "4"]);
+    assert_eq!(code, Some(0), "{said}");
+    let left_out =
+        "left out       parity: conditional::evaluation\nleft out       run: end_to_end::dense\n";
+    assert!(said.starts_with("left out       parity: dense::normals, cut short after "), "{said}");
+    assert!(said.contains(&left_out.replace('\n', ", the total of 4 s was over\n")), "{said}");
+}
+
+#[test]
+fn counters_are_those_of_the_tools_that_are_there() {
+    let Some(device) = device("counters_are_those_of_the_tools_that_are_there") else { return };
+    let folder = stubs();
+    stub(folder.path(), "programs/timing", "echo timed \"$@\"");
+    let only = ["--only", "counters"];
+    let (_, report) = check(folder.path(), Some(&device), &only);
+    let path = std::env::var("PATH").unwrap();
+    let mut folders = path.split(':').chain(["/usr/local/cuda/bin"]);
+    // On a machine with a toolkit they are there.
+    let tools: &[&str] = match folders.any(|folder| Path::new(folder).join("ncu").exists()) {
+        true => &[],
+        false => &["ncu", "compute-sanitizer"],
+    };
+    for tool in tools {
+        let line = format!("\nleft out       {tool}, it is neither in CUDA_HOME nor on the path\n");
+        assert!(report.contains(&line), "{report}");
+    }
+
+    // Tools of a toolkit that say what they were asked.
+    fs::create_dir(folder.path().join("bin")).unwrap();
+    let metric = "l1tex__data_pipe_lsu_wavefronts_mem_shared_op_ld.sum      860,160";
+    stub(folder.path(), "bin/ncu", &format!("echo \"$@\"; echo '{metric}'"));
+    stub(folder.path(), "bin/compute-sanitizer", "echo \"$@\"; [[ $* != *--case* ]]");
+    let path = folder.path().display().to_string();
+    let run = || {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/gpu-check.sh");
+        let mut command = softcuda::command(script, &device);
+        command.args(only).args(["--quick", "--programs", "programs", "--output", "report.txt"]);
+        command.env("CUDA_HOME", &path).current_dir(folder.path()).output().unwrap();
+        fs::read_to_string(folder.path().join("report.txt")).unwrap()
+    };
+    let report = run();
+    for part in [
+        "\npassed         ncu: shared wavefronts of transpose, ",
+        "\nFAILED         memcheck: dense, exit code 1",
+        "\npassed         memcheck: conditional::evaluation, ",
+        "--clock-control none --kernel-name regex:transpose_f32_8 ",
+        " --bench --case 256,16,32,8\n",
+        "\nby counting on the software device: 860160 op_ld and 172032 op_st\n",
+        "--tool memcheck --error-exitcode 1 ",
+    ] {
+        assert!(report.contains(part), "no {part:?}:\n{report}");
+    }
+    stub(folder.path(), "bin/ncu", "echo '==ERROR== ERR_NVGPUCTRPERM - no permission'; exit 1");
+    let report = run();
+    let line =
+        "\nleft out       ncu: shared wavefronts of transpose, this user may not read the counters";
+    assert!(report.contains(line), "{report}");
+}
+
+#[test]
+fn unknown_words_are_refused_with_the_usage() {
+    let folder = stubs();
+    for (words, why) in [
+        (&["--fast"][..], "--fast: not understood"),
+        (&["--only", "parity,speed"], "--only speed: there is no such part"),
+        (&["--limit", "10m"], "--limit 10m: not a number of seconds"),
+        (&["--total", "0"], "--total 0: not a number of seconds"),
+        (&["--pack"], "--pack needs a value"),
+    ] {
+        let output = script(folder.path(), None, words);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with(&format!("gpu-check: {why}\nusage: gpu-check.sh ")), "{said}");
+    }
+    let timing = |words: &[&str]| {
+        let timing = built().join("programs/timing");
+        let output = Command::new(timing).arg("--bench").args(words).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for words in [&["--fast"][..], &["--case", "1,2,3"], &["--case", "1,2,3,x"], &["--limit", "-1"]]
+    {
+        let (code, said) = timing(words);
+        assert!(code == Some(2) && said.contains("\nusage: timing --bench "), "{words:?}: {said}");
+    }
 }
 
 #[test]
 fn without_a_driver_it_says_so() {
     let folder = stubs();
-    let (code, report) = check(folder.path(), None);
+    let (code, report) = check(folder.path(), None, &[]);
     assert_eq!(code, Some(2), "{report}");
+    assert!(
+        report
+            .starts_with("gpu-check of nfd: nothing was checked, there is no usable NVIDIA driver")
+    );
     assert!(report.contains("\nThere is no usable NVIDIA driver on this machine"), "{report}");
     assert!(report.contains("GPU driver     "), "{report}");
 }

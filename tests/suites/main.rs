@@ -30,6 +30,7 @@ mod examples;
 mod experiment;
 mod first_update;
 mod gpu_check;
+mod gpu_pack;
 mod grids;
 mod house;
 mod judge;

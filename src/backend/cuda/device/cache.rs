@@ -56,7 +56,7 @@ pub struct Content {
 pub fn key(program: Program, target: Target, compiler: (i32, i32)) -> u128 {
     let Program { name, source, headers } = program;
     // As Rust would write them: no two differ in where one text ends and the next begins.
-    let all = (name, source, headers, target, options(target), compiler);
+    let all = (name, source, headers, target, options(target, true), compiler);
     xxh3_128(format!("{all:?}").as_bytes())
 }
 

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use libloading::Library;
 use thiserror::Error;
 
-/// Options for every target: no contraction (a fused multiply-add is where one is written), and line numbers
-/// for tools.
-const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
+/// Options for every target: no contraction (a fused multiply-add is where one is written).
+const OPTIONS: [&str; 2] = ["--std=c++17", "--fmad=false"];
 
 /// Further options for machine code: the use of registers goes to the log.
 const OPTIONS_OF_CODE: [&str; 1] = ["--ptxas-options=-v"];
@@ -133,6 +132,8 @@ pub struct Nvrtc {
     path: PathBuf,
     /// Kept open until the library is closed, which finds them by their names.
     _builtins: Vec<Library>,
+    /// Whether images tell tools the lines of their source, as they do unless this is changed.
+    pub line_numbers: bool,
 }
 
 impl Nvrtc {
@@ -187,7 +188,7 @@ impl Nvrtc {
         let _builtins = builtins.collect();
         // SAFETY: as above.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
-        let nvrtc = Nvrtc { library, path: path.to_owned(), _builtins };
+        let nvrtc = Nvrtc { library, path: path.to_owned(), _builtins, line_numbers: true };
         nvrtc.symbol::<VersionOf>("nvrtcVersion").map_err(failed)?;
         Ok(nvrtc)
     }
@@ -246,6 +247,11 @@ impl Nvrtc {
         self.compile(program, Target::Code(newest)).map(drop)
     }
 
+    /// All options of a compilation for one target.
+    pub fn options(&self, target: Target) -> Vec<String> {
+        options(target, self.line_numbers)
+    }
+
     /// Compiles a program for one target.
     ///
     /// # Errors
@@ -279,7 +285,7 @@ impl Nvrtc {
         };
         check("nvrtcCreateProgram", created)?;
 
-        let options = options(target).iter().map(|option| text(option)).collect::<Vec<_>>();
+        let options = self.options(target).iter().map(|option| text(option)).collect::<Vec<_>>();
         let options_at = addresses(&options);
         // SAFETY: as above.
         let compiled = unsafe { compile(handle, options.len() as c_int, options_at.as_ptr()) };
@@ -329,10 +335,13 @@ impl Nvrtc {
 
 type VersionOf = unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int;
 
-/// All options of a compilation for one target.
-pub fn options(target: Target) -> Vec<String> {
+/// All options of a compilation for one target, with the lines of the source for tools or without.
+pub fn options(target: Target, line_numbers: bool) -> Vec<String> {
     let mut options = vec![format!("--gpu-architecture={target}")];
     options.extend(OPTIONS.map(str::to_owned));
+    if line_numbers {
+        options.push("-lineinfo".to_owned());
+    }
     if let Target::Code(_) = target {
         options.extend(OPTIONS_OF_CODE.map(str::to_owned));
     }
