@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::print;
 use crate::backend::cuda::device::cache::{Cache, Content};
-use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError, driver_for};
+use crate::backend::cuda::device::compiler::driver_for;
+use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
 use crate::backend::cuda::device::probe::{self, Driver};
 use crate::backend::cuda::device::refusal::ComputeMode;
 use crate::backend::cuda::device::{compiler, image};

@@ -240,9 +240,12 @@ impl Free {
     pub fn detect(directory: &Path, ranks: usize) -> Free {
         let mut system = System::new();
         system.refresh_memory();
-        let memory = match system.cgroup_limits() {
+        // Where the system tells nothing of itself (no /proc), nothing is refused for memory.
+        let told = system.total_memory() > 0;
+        let memory = match told.then(|| system.cgroup_limits()).flatten() {
             Some(limits) => system.available_memory().min(limits.free_memory),
-            None => system.available_memory(),
+            None if told => system.available_memory(),
+            None => u64::MAX,
         };
         let there = directory.ancestors().find_map(|path| path.canonicalize().ok());
         let there = there.or_else(|| std::env::current_dir().ok());

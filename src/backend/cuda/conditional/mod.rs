@@ -31,7 +31,7 @@ use crate::data::Samples;
 use crate::rng::noise::{BrownianPath, Entry};
 use columns::StoredColumns;
 use record::DeviceRecorder;
-use shape::parts_of;
+use shape::{Small, parts_of};
 use sweep::{Launcher, joined};
 use workspace::Workspace;
 
@@ -147,15 +147,32 @@ impl<T: Number> Conditional<T> {
     /// # Errors
     /// When the device has not enough memory, or fails.
     pub fn new(device: Arc<Device>, ensemble: Members) -> Result<Self, Fault> {
-        let at_first = ensemble.passes.min(PASSES_AT_FIRST);
+        let alone = ensemble.seeds.len() == 1;
         match Self::with_room(device.clone(), ensemble.clone(), ensemble.passes) {
-            Err(Fault::OutOfMemory { .. }) if ensemble.seeds.len() == 1 => {
-                // What is freed in the stream's order is free when it gets there.
-                device.wait()?;
-                Self::with_room(device, ensemble, at_first)
-            }
-            made => made,
+            Ok(made) if !alone || made.has_room_for_the_rest()? => return Ok(made),
+            Ok(_) => {}
+            Err(Fault::OutOfMemory { .. }) if alone => {}
+            Err(fault) => return Err(fault),
         }
+        // What is freed in the stream's order is free when it gets there.
+        device.wait()?;
+        let at_first = ensemble.passes.min(PASSES_AT_FIRST);
+        Self::with_room(device, ensemble, at_first)
+    }
+
+    /// Whether there is room for what is allocated when it is needed first: vectors of evaluated samples and
+    /// initial values of what is recorded. (Velocities are not counted: where there is momentum, what is planned
+    /// has room for them.)
+    fn has_room_for_the_rest(&self) -> Result<bool, Fault> {
+        let size = self.size();
+        let numbers = self.evaluated_at_once();
+        let most = numbers.iter().max().copied().unwrap_or(0);
+        let Small { partials, scratch, .. } = Small::most::<T>(size.ld, size.capacity, &numbers);
+        let recorded = 2 * self.probe.layers.len() * self.batch;
+        let vectors = 5 * most + recorded;
+        let bytes = vectors * size.ld * size_of::<T>()
+            + 8 * (partials + scratch + (size.capacity + most) * most);
+        Ok(bytes <= self.device.free()?)
     }
 
     /// The same with room for the columns of so many passes.

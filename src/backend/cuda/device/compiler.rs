@@ -82,3 +82,15 @@ pub fn nvrtc_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     program.ancestors().nth(2).unwrap_or(&program).join("nvrtc")
 }
+
+/// What machine code of a compiler of this version runs under, in words.
+pub fn driver_for((major, _): (i32, i32)) -> String {
+    // Within a major version older drivers run newer machine code, but translate no newer PTX.
+    let oldest = match major {
+        ..=11 => "450",
+        12 => "525",
+        13 => "580",
+        _ => return format!("a driver for CUDA {major} or newer"),
+    };
+    format!("a driver for CUDA {major} ({oldest}) or newer that knows the GPU")
+}

@@ -348,18 +348,6 @@ pub fn options(target: Target, line_numbers: bool) -> Vec<String> {
     options
 }
 
-/// What machine code of a compiler of this version runs under, in words.
-pub fn driver_for((major, _): (i32, i32)) -> String {
-    // Within a major version older drivers run newer machine code, but translate no newer PTX.
-    let oldest = match major {
-        ..=11 => "450",
-        12 => "525",
-        13 => "580",
-        _ => return format!("a driver for CUDA {major} or newer"),
-    };
-    format!("a driver for CUDA {major} ({oldest}) or newer that knows the GPU")
-}
-
 /// The libraries of builtins in the folder that a library is named in, and in the one where it really lies.
 fn builtins_beside(library: &Path) -> impl Iterator<Item = PathBuf> {
     let named = library.parent().filter(|folder| !folder.as_os_str().is_empty());
