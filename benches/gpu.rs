@@ -11,7 +11,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod bounds;
 mod cublas;
 mod device;
 mod latency;
@@ -24,7 +23,6 @@ use std::process::exit;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bounds::Engine;
 use cublas::{Cublas, Precision};
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 use device::Gpu;
@@ -113,14 +111,14 @@ fn main() {
         "\nHidden weights trained, full batch, tanh, depth-mup, squared loss, vectors in f32. Best of\n\
          {} rounds, milliseconds a step of all members. floor: the larger of what any program moves\n\
          (f32: 12 bytes a weight; bf16: 4, and the drift) at the rate of a copy and its flops at the\n\
-         peak of fma (calculated); counted: the bound by counting of docs/gpu.md, where it has one;\n\
+         peak of fma (calculated);\n\
          moved: what our kernels do by their headers, against the copy's rate. cuBLAS: the three\n\
          products alone, in f32 and TF32, launched or as a graph, the better; PyTorch in f32.\n\
          *: fits into L2, whose rate is not measured.\n",
         rounds(quick)
     );
     println!(
-        "   n   L   P members stored       MB  copy GB/s   floor (flops)  counted     ours  x floor  \
+        "   n   L   P members stored       MB  copy GB/s   floor (flops)     ours  x floor  \
          moved GB/s  of copy   cuBLAS     TF32  PyTorch"
     );
     let sizes: &[Size] = if quick { &QUICK } else { &SIZES };
@@ -207,14 +205,13 @@ fn compare(
             false => format!("{:>9}", "-"),
         };
         println!(
-            "{} {stored:>6} {:8.1}{} {:9.1} {:7.3} {:7.3} {:>8} {:8.3} {:8.2} {:11.1} {:7.0}% {}{}{}",
+            "{} {stored:>6} {:8.1}{} {:9.1} {:7.3} {:7.3} {:8.3} {:8.2} {:11.1} {:7.0}% {}{}{}",
             name_of(size),
             paper.weights * 1e-6,
             if paper.weights <= gpu.cache as f64 { "*" } else { " " },
             rate * 1e-9,
             floor * 1e3,
             flops * 1e3,
-            if stored == "f32" { bounds::of_case(Engine::Dense, size) } else { "-".to_owned() },
             seconds * 1e3,
             seconds / floor,
             paper.moved / seconds * 1e-9,

@@ -11,7 +11,6 @@ use nfd::backend::cuda::device::fault::Fault;
 use nfd::backend::{DROP_TOLERANCE_F32, Network, Probe, Update};
 use nfd::model::Loss;
 
-use crate::bounds::{self, Engine};
 use crate::options::Watch;
 use crate::problem::{self, Size, data, noise, seed, update};
 
@@ -41,9 +40,8 @@ pub fn compare(
     println!(
         "\nConditional engine: hidden weights trained, full batch, tanh, depth-mup, f32, all passes but\n\
          the first. Best of {rounds} rounds, milliseconds. floor: what is read of columns (seven arrays a\n\
-         query) and written at the rate of a copy, or flops at the peak of fma, whichever is larger;\n\
-         counted: the bound by counting of docs/gpu.md, where it has one.\n\n      \
-         n   L  P members passes  copy GB/s     floor   (flops)   counted      ours  x floor  normals \
+         query) and written at the rate of a copy, or flops at the peak of fma, whichever is larger.\n\n      \
+         n   L  P members passes  copy GB/s     floor   (flops)      ours  x floor  normals \
          G/s"
     );
     for &size in sizes {
@@ -79,11 +77,10 @@ pub fn compare(
         let flops = run.flops / peak;
         let floor = flops.max(run.bytes / rate);
         println!(
-            "{name} {:10.1} {:9.3} {:9.3} {:>9} {:9.3} {:8.2} {:12.2}",
+            "{name} {:10.1} {:9.3} {:9.3} {:9.3} {:8.2} {:12.2}",
             rate * 1e-9,
             floor * 1e3,
             flops * 1e3,
-            bounds::of_case(Engine::Conditional, size),
             run.seconds * 1e3,
             run.seconds / floor,
             run.normals / run.seconds * 1e-9,

@@ -8,8 +8,8 @@
 // rows of W; finish.cu adds them up in order.
 //
 // Bytes: W read once and written once (f32 8, f64 16; with momentum twice that; bf16 2, only read),
-// parts P/height(P) of W's. Flops: 4 P a weight (2 P where nothing moves). Bound by memory up
-// to P = 16.
+// parts P/height(P) of W's. Flops: 4 P a weight (2 P where nothing moves). By counting,
+// shared memory is the bound from P = 16 on: each row of s is loaded again for every row of a warp.
 //
 // A block has 32 LANES<Real> columns and walks down height(P) rows, 32 at a time: each warp loads and moves
 // four of these rows; for the product the warps share the rows (P <= S), or each has S samples of all rows,
