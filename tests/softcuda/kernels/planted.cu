@@ -23,16 +23,36 @@ extern "C" __global__ void vector(float4* out) { // 16 bytes a lane, side by sid
     __syncthreads();
     out[threadIdx.x] = tile[31 - threadIdx.x];
 }
+extern "C" __global__ void columns(float4* out) { // each eight lanes meet in four banks, others in others
+    __shared__ float4 tile[64];
+    tile[threadIdx.x] = tile[threadIdx.x + 32] = make_float4(threadIdx.x, 1, 2, 3);
+    __syncthreads();
+    out[threadIdx.x] = tile[threadIdx.x % 8 * 8 + threadIdx.x / 8];
+}
+extern "C" __global__ void bytes(unsigned char* out) { // four lanes a word
+    __shared__ unsigned char tile[32];
+    tile[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    out[threadIdx.x] = tile[31 - threadIdx.x];
+}
 extern "C" __global__ void stride(float* out, const float* x) { // a sector a lane
     out[threadIdx.x] = x[threadIdx.x * 8];
 }
-extern "C" __global__ void again(float* out, const volatile float* x) { // three reads of one line
-    out[threadIdx.x] = x[threadIdx.x] + x[threadIdx.x] + x[threadIdx.x];
+__device__ inline float plain(const float* x) { // a load that the compiler leaves where it is
+    float y;
+    asm volatile("ld.global.f32 %0, [%1];" : "=f"(y) : "l"(__cvta_generic_to_global(x)));
+    return y;
 }
-extern "C" __global__ void fenced(float* out, const volatile float* x) { // the second is asked of L2
-    float first = x[threadIdx.x];
+extern "C" __global__ void again(float* out, const float* x) { // three reads of one line
+    out[threadIdx.x] = plain(x + threadIdx.x) + plain(x + threadIdx.x) + plain(x + threadIdx.x);
+}
+extern "C" __global__ void fenced(float* out, const float* x) { // the second is asked of L2
+    float first = plain(x + threadIdx.x);
     __threadfence();
-    out[threadIdx.x] = first + x[threadIdx.x];
+    out[threadIdx.x] = first + plain(x + threadIdx.x);
+}
+extern "C" __global__ void strong(float* out, const volatile float* x) { // both are asked of L2
+    out[threadIdx.x] = x[threadIdx.x] + x[threadIdx.x];
 }
 extern "C" __global__ void reduced(float* out) {
     float sum = threadIdx.x;

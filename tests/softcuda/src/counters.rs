@@ -4,8 +4,8 @@
 //! lines of its source. Instructions, sectors, wavefronts, shuffles, barriers and fences are what any device
 //! has; what the caches miss is a model, which knows no other block at work at the same time:
 //!
-//! * L1: 128 KB a block, empty when it begins and after a fence, the oldest line goes first; stores go past
-//!   it;
+//! * L1: 128 KB a block, empty when it begins and after a fence, the oldest line goes first; stores, and
+//!   loads that others may have to see (volatile, relaxed, acquire), go past it;
 //! * L2: 40 MB, kept from launch to launch, the oldest line goes first; a sector that is written for the
 //!   first time in a launch goes to DRAM once.
 //!
@@ -18,6 +18,7 @@ use std::fmt::Write as _;
 use std::ops::AddAssign;
 use std::path::Path;
 
+use crate::checks::Use;
 use crate::exec::reach::At;
 use crate::exec::window;
 
@@ -45,8 +46,9 @@ pub struct Counts {
     /// Sectors that L1 asks of L2, and those that L2 asks of DRAM or will write there.
     pub l2_sectors: u64,
     pub dram_sectors: u64,
-    /// Wavefronts of shared memory, and how many it would be without bank conflicts.
-    pub shared_wavefronts: u64,
+    /// Wavefronts of shared memory, of loads and of stores, and how many all would be without bank conflicts.
+    pub shared_load_wavefronts: u64,
+    pub shared_store_wavefronts: u64,
     pub shared_ideal: u64,
     /// Exchanges between lanes.
     pub shuffles: u64,
@@ -58,14 +60,15 @@ pub struct Counts {
 
 /// Names of the columns of a file, in the order of [`Counts::values`].
 const COLUMNS: &str = "instructions,loads,load_sectors,stores,atomics,store_sectors,wavefronts,l2_sectors,\
-                       dram_sectors,shared_wavefronts,shared_ideal,shuffles,barriers,fences";
+                       dram_sectors,shared_load_wavefronts,shared_store_wavefronts,shared_ideal,shuffles,barriers,fences";
 
 impl Counts {
-    fn values(&self) -> [u64; 14] {
+    fn values(&self) -> [u64; 15] {
         let Counts { instructions, loads, load_sectors, stores, atomics, store_sectors, .. } =
             *self;
-        let Counts { wavefronts, l2_sectors, dram_sectors, shared_wavefronts, .. } = *self;
-        let Counts { shared_ideal, shuffles, barriers, fences, .. } = *self;
+        let Counts { wavefronts, l2_sectors, dram_sectors, shared_load_wavefronts, .. } = *self;
+        let Counts { shared_store_wavefronts, shared_ideal, shuffles, barriers, fences, .. } =
+            *self;
         [
             instructions,
             loads,
@@ -76,7 +79,8 @@ impl Counts {
             wavefronts,
             l2_sectors,
             dram_sectors,
-            shared_wavefronts,
+            shared_load_wavefronts,
+            shared_store_wavefronts,
             shared_ideal,
             shuffles,
             barriers,
@@ -84,7 +88,7 @@ impl Counts {
         ]
     }
 
-    fn each(&mut self) -> [&mut u64; 14] {
+    fn each(&mut self) -> [&mut u64; 15] {
         [
             &mut self.instructions,
             &mut self.loads,
@@ -95,7 +99,8 @@ impl Counts {
             &mut self.wavefronts,
             &mut self.l2_sectors,
             &mut self.dram_sectors,
-            &mut self.shared_wavefronts,
+            &mut self.shared_load_wavefronts,
+            &mut self.shared_store_wavefronts,
             &mut self.shared_ideal,
             &mut self.shuffles,
             &mut self.barriers,
@@ -241,13 +246,13 @@ pub struct Asked {
     pub bytes: u64,
     pub addresses: [u64; 32],
     pub lanes: u32,
-    pub reads: bool,
-    pub writes: bool,
+    pub kind: Use,
 }
 
 /// A load, a store or an atomic operation.
 pub fn access(asked: Asked) {
-    let Asked { pc, block, mut at, bytes, mut addresses, lanes, reads, writes } = asked;
+    let Asked { pc, block, mut at, bytes, mut addresses, lanes, kind } = asked;
+    let (reads, writes) = (kind.reads(), kind.writes());
     if lanes == 0 {
         return;
     }
@@ -261,7 +266,10 @@ pub fn access(asked: Asked) {
         match at {
             At::Shared => {
                 let (wavefronts, ideal) = of_banks(there, bytes);
-                counts.shared_wavefronts += wavefronts;
+                match writes {
+                    true => counts.shared_store_wavefronts += wavefronts,
+                    false => counts.shared_load_wavefronts += wavefronts,
+                }
                 counts.shared_ideal += ideal;
             }
             At::Global => {
@@ -292,7 +300,10 @@ pub fn access(asked: Asked) {
                     counts.load_sectors += sectors;
                     let l1 = counter.l1.entry(block).or_default();
                     for (line, sectors) in lines {
-                        let missed = l1.touch(line, sectors, L1);
+                        let missed = match kind {
+                            Use::Read => l1.touch(line, sectors, L1),
+                            _ => sectors,
+                        };
                         counts.l2_sectors += number(missed);
                         if missed != 0 {
                             counts.dram_sectors += number(counter.l2.touch(line, missed, L2));
@@ -309,26 +320,24 @@ pub fn access(asked: Asked) {
 /// Wavefronts of one access to the 32 banks of shared memory, 4 bytes wide, and how many its distinct words
 /// would fill. Words of 8 or 16 bytes a lane go in two or four parts, as hardware deals them out.
 fn of_banks(addresses: impl Iterator<Item = u64>, bytes: u64) -> (u64, u64) {
-    let mut distinct: Vec<u64> = addresses.collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let of_part = match bytes {
+    // In the order of lanes, by which they are dealt out.
+    let mut distinct: Vec<u64> = Vec::new();
+    addresses.map(|address| address / 4 * 4).for_each(|address| {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    });
+    let lanes = match bytes {
         16 => 8,
         8 => 16,
         _ => 32,
     };
-    let (mut wavefronts, mut all) = (0, Vec::new());
-    for part in distinct.chunks(of_part) {
-        let mut words: Vec<u64> =
-            part.iter().flat_map(|address| address / 4..=(address + bytes - 1) / 4).collect();
-        words.sort_unstable();
-        words.dedup();
+    let words = |address: &u64| address / 4..=(address + bytes.max(4) - 1) / 4;
+    let of_part = |part: &[u64]| {
         let mut banks = [0_u64; 32];
-        words.iter().for_each(|word| banks[(word % 32) as usize] += 1);
-        wavefronts += banks.into_iter().max().unwrap_or(0);
-        all.extend(words);
-    }
-    all.sort_unstable();
-    all.dedup();
-    (wavefronts, (all.len() as u64).div_ceil(32))
+        part.iter().flat_map(words).for_each(|word| banks[(word % 32) as usize] += 1);
+        banks.into_iter().max().unwrap_or(0)
+    };
+    let ideal = distinct.iter().flat_map(words).count() as u64;
+    (distinct.chunks(lanes).map(of_part).sum(), ideal.div_ceil(32))
 }

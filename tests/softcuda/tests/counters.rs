@@ -23,20 +23,25 @@ fn planted(kernel: &str, reads: bool) -> Launch {
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
-/// Wavefronts of shared memory, those without conflicts, and arrivals at barriers.
-fn shared(kernel: &str) -> [u64; 3] {
-    let Counts { shared_wavefronts, shared_ideal, barriers, .. } = planted(kernel, false).total();
-    [shared_wavefronts, shared_ideal, barriers]
+/// Wavefronts of stores and of loads of shared memory, all without conflicts, and arrivals at barriers.
+fn shared(kernel: &str) -> [u64; 4] {
+    let total = planted(kernel, false).total();
+    let Counts { shared_load_wavefronts, shared_store_wavefronts, .. } = total;
+    [shared_store_wavefronts, shared_load_wavefronts, total.shared_ideal, total.barriers]
 }
 
 #[test]
 fn banks_are_counted() {
     // A store and a load of 32 words each: in one bank, in 32, and of one word.
-    assert_eq!(shared("conflict"), [32 + 32, 2, 1]);
-    assert_eq!(shared("padded"), [1 + 1, 2, 1]);
-    assert_eq!(shared("broadcast"), [1 + 1, 2, 1]);
+    assert_eq!(shared("conflict"), [32, 32, 2, 1]);
+    assert_eq!(shared("padded"), [1, 1, 2, 1]);
+    assert_eq!(shared("broadcast"), [1, 1, 2, 1]);
+    // Eight words.
+    assert_eq!(shared("bytes"), [1, 1, 2, 1]);
     // 512 bytes are four wavefronts.
-    assert_eq!(shared("vector"), [4 + 4, 8, 1]);
+    assert_eq!(shared("vector"), [4, 4, 8, 1]);
+    // Eight lanes at a time, whose 16 bytes lie in the same banks.
+    assert_eq!(shared("columns"), [4 + 4, 4 * 8, 8 + 4, 1]);
 }
 
 /// Loads, their sectors, wavefronts of loads and stores, sectors of L2 and of DRAM, of loads and stores.
@@ -52,8 +57,9 @@ fn sectors_and_levels_are_counted() {
     assert_eq!(global("stride"), [1, 32, 8 + 1, 32 + 4, 32 + 4]);
     // Three reads of 128 bytes: the first is asked of L2 and DRAM.
     assert_eq!(global("again"), [3, 12, 3 + 1, 4 + 4, 4 + 4]);
-    // After a fence, of L2 again.
+    // After a fence, of L2 again; and at once where others may have to see it.
     assert_eq!(global("fenced"), [2, 8, 2 + 1, 8 + 4, 4 + 4]);
+    assert_eq!(global("strong"), [2, 8, 2 + 1, 8 + 4, 4 + 4]);
 }
 
 #[test]
@@ -81,7 +87,7 @@ fn launches_are_written_as_csv() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-    assert!(rows.iter().all(|row| row.len() == rows[0].len() && row.len() == 19), "{text}");
+    assert!(rows.iter().all(|row| row.len() == rows[0].len() && row.len() == 20), "{text}");
     let of_kernel: Vec<_> =
         rows.iter().filter(|row| row[0] == "stride" && row[4].is_empty()).collect();
     assert_eq!(of_kernel.len(), 2);

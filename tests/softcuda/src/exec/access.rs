@@ -107,8 +107,7 @@ impl Turn<'_, '_> {
                 bytes,
                 addresses,
                 lanes: exec,
-                reads: manner.kind.reads(),
-                writes: manner.kind.writes(),
+                kind: manner.kind,
             });
         }
         let mut pointers = self.pointers();
