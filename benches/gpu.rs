@@ -111,10 +111,9 @@ fn main() {
         "\nHidden weights trained, full batch, tanh, depth-mup, squared loss, vectors in f32. Best of\n\
          {} rounds, milliseconds a step of all members. floor: the larger of what any program moves\n\
          (f32: 12 bytes a weight; bf16: 4, and the drift) at the rate of a copy and its flops at the\n\
-         peak of fma (calculated);\n\
-         moved: what our kernels do by their headers, against the copy's rate. cuBLAS: the three\n\
-         products alone, in f32 and TF32, launched or as a graph, the better; PyTorch in f32.\n\
-         *: fits into L2, whose rate is not measured.\n",
+         peak of fma (calculated); moved: what our kernels do by their headers, against the copy's\n\
+         rate. cuBLAS: the three products alone, in f32 and TF32, launched or as a graph, the better;\n\
+         PyTorch in f32. *: fits into L2, whose rate is not measured.\n",
         rounds(quick)
     );
     println!(

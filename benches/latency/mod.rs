@@ -77,6 +77,7 @@ fn sweep(device: &Arc<Device>, size: Size) -> Result<f64, Fault> {
         samples: (train.clone(), train.select([])),
         batch: size.samples,
         passes: 1,
+        passes_at_first: 1,
     };
     let mut crew = Conditional::<f32>::new(device.clone(), ensemble)?;
     let batch = [(0..size.samples).collect::<Vec<_>>()];

@@ -115,6 +115,7 @@ fn train(device: &Arc<Device>, size: Size) -> Result<Run, Fault> {
         samples: (train.clone(), train.select([])),
         batch: size.samples,
         passes: size.steps as usize + 1,
+        passes_at_first: size.steps as usize + 1,
     };
     let mut crew = Conditional::<f32>::new(device.clone(), ensemble)?;
     let batches = vec![(0..size.samples).collect::<Vec<_>>(); size.members];

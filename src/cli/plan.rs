@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
             .max_by(|a, b| a.device_bytes.total_cmp(&b.device_bytes));
         if let Some(cost) = largest {
             let (first, most) = (cost.device_bytes_at_first / 1e9, cost.device_bytes / 1e9);
-            let takes = match cost.device_bytes > 0.9 * device {
+            let takes = match cost.device_bytes > device {
                 true => format!("{first:.3} to {most:.3} GB, by the columns that it keeps,"),
                 false => format!("{most:.3} GB"),
             };

@@ -43,7 +43,8 @@ pub fn run(
     kinds.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
     for mut left in kinds {
         let free = device.free().map_err(device_error)?;
-        let mut in_flight = plan.in_flight(&left[0].1, free as f64);
+        let room = plan.device_room(free as f64);
+        let mut in_flight = plan.in_flight(&left[0].1, room);
         while !left.is_empty() {
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
@@ -51,7 +52,7 @@ pub fn run(
             let (now, later) = left.split_at(in_flight.min(left.len()));
             let (started, clock) = (SystemTime::now(), Instant::now());
             let members: Vec<Task> = now.iter().map(|(task, _)| *task).collect();
-            match task::train_on_device(experiment, data, &members, device, stop) {
+            match task::train_on_device(experiment, data, &members, (device, room), stop) {
                 Ok(None) => return Ok(false),
                 Ok(Some(trajectories)) => {
                     let seconds_each = clock.elapsed().as_secs_f64() / members.len() as f64;

@@ -66,15 +66,19 @@ impl Plan {
         }
     }
 
-    /// Networks of this kind in flight on a device with `free` bytes: nine tenths of it, or of this
-    /// process's share of it, because it allocates in pages of its own. One that may need more than there
-    /// is runs alone, and takes memory as it needs it.
+    /// Bytes that this process may use of a device with `free` bytes: what is free, or its share of it.
     ///
     /// What is free when others share the device depends on what they are about, so the share was taken
     /// before any of them began.
-    pub fn in_flight(&self, cost: &Cost, free: f64) -> usize {
-        let free = self.device_share.map_or(free, |share| free.min(share));
-        (0.9 * free / cost.device_bytes.max(1.0)).clamp(1.0, MOST_IN_FLIGHT as f64) as usize
+    pub fn device_room(&self, free: f64) -> f64 {
+        self.device_share.map_or(free, |share| free.min(share))
+    }
+
+    /// Networks of this kind in flight on a device of which they may use `room` bytes: nine tenths of it,
+    /// because it allocates in pages of its own. One that may need more than there is runs alone, and takes
+    /// memory as it needs it.
+    pub fn in_flight(&self, cost: &Cost, room: f64) -> usize {
+        (0.9 * room / cost.device_bytes.max(1.0)).clamp(1.0, MOST_IN_FLIGHT as f64) as usize
     }
 
     /// Memory that the largest network takes on a device, at most, in bytes; 0 without one.
@@ -240,12 +244,11 @@ impl Free {
     pub fn detect(directory: &Path, ranks: usize) -> Free {
         let mut system = System::new();
         system.refresh_memory();
-        // Where the system tells nothing of itself (no /proc), nothing is refused for memory.
-        let told = system.total_memory() > 0;
-        let memory = match told.then(|| system.cgroup_limits()).flatten() {
+        // Without /proc it knows nothing of any memory, and sysinfo panics at the question.
+        let limits = (system.total_memory() > 0).then(|| system.cgroup_limits()).flatten();
+        let memory = match limits {
             Some(limits) => system.available_memory().min(limits.free_memory),
-            None if told => system.available_memory(),
-            None => u64::MAX,
+            None => system.available_memory(),
         };
         let there = directory.ancestors().find_map(|path| path.canonicalize().ok());
         let there = there.or_else(|| std::env::current_dir().ok());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::backend::cpu::{self, simd::format::Format};
+use crate::backend::cuda::conditional::{Members, PASSES_AT_FIRST};
 use crate::backend::cuda::device::{Device, Number};
 use crate::backend::cuda::{self, device::fault::Fault};
 use crate::backend::plain::conditional::Conditional;
@@ -31,7 +32,8 @@ pub fn train(
     engine::train(&mut *network(experiment, data, task), &training, stop)
 }
 
-/// The same of tasks of one kind, on a device.
+/// The same of tasks of one kind, on a device of which they may use `room` bytes. A single network that may
+/// come to need more takes memory as it needs it.
 ///
 /// # Errors
 /// The device's.
@@ -39,12 +41,12 @@ pub fn train_on_device(
     experiment: &Experiment,
     data: &DataSet,
     tasks: &[Task],
-    device: &Arc<Device>,
+    (device, room): (&Arc<Device>, f64),
     stop: &AtomicBool,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
     match experiment.precision {
-        Precision::F32 => train_crew::<f32>(experiment, data, tasks, device, stop),
-        Precision::F64 => train_crew::<f64>(experiment, data, tasks, device, stop),
+        Precision::F32 => train_crew::<f32>(experiment, data, tasks, (device, room), stop),
+        Precision::F64 => train_crew::<f64>(experiment, data, tasks, (device, room), stop),
     }
 }
 
@@ -52,7 +54,7 @@ fn train_crew<T: Number>(
     experiment: &Experiment,
     data: &DataSet,
     tasks: &[Task],
-    device: &Arc<Device>,
+    (device, room): (&Arc<Device>, f64),
     stop: &AtomicBool,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
     let Some(&task) = tasks.first() else { return Ok(Some(Vec::new())) };
@@ -66,8 +68,14 @@ fn train_crew<T: Number>(
     match experiment.engine {
         Engine::Conditional => {
             let passes = steps + 1;
+            let shape = experiment.run_shape(DataSizes::of(data), task);
+            let most = (experiment.costs().footprint)(&network, &shape).device;
+            let passes_at_first = match seeds.len() == 1 && most > room {
+                true => passes.min(PASSES_AT_FIRST),
+                false => passes,
+            };
             let ensemble =
-                cuda::conditional::Members { network, seeds, noise, probe, samples, batch, passes };
+                Members { network, seeds, noise, probe, samples, batch, passes, passes_at_first };
             let mut crew = cuda::conditional::Conditional::<T>::new(device.clone(), ensemble)?;
             engine::train_together(&mut crew, &trainings, stop)
         }

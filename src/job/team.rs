@@ -72,9 +72,12 @@ impl Team {
         let nodes = nodes.into_values().map(|(host, devices, ranks)| (host, devices.len(), ranks));
         let crowded = nodes.filter(|(_, devices, ranks)| ranks > devices);
         let words = |(host, devices, ranks)| {
-            format!(
-                "{ranks} ranks on {host} share {devices} GPUs and their memory: one rank a GPU is best"
-            )
+            let gpus = if devices == 1 {
+                "a GPU and its".into()
+            } else {
+                format!("{devices} GPUs and their")
+            };
+            format!("{ranks} ranks on {host} share {gpus} memory: one rank a GPU is best")
         };
         crowded.map(words).collect()
     }
@@ -165,7 +168,7 @@ mod tests {
             (
                 vec![(0, Some((1, 9.0))), (1, Some((1, 6.0))), (1, Some((1, 5.0)))],
                 vec![None, Some(2.5), Some(2.5)],
-                vec!["2 ranks on node1 share 1 GPUs and their memory: one rank a GPU is best"],
+                vec!["2 ranks on node1 share a GPU and its memory: one rank a GPU is best"],
             ),
         ] {
             let answers = ranks.iter().map(|&(node, gpu)| answer(node, gpu)).collect();

@@ -27,6 +27,7 @@ pub fn ensemble<'a>(case: &Case, seeds: &'a [u64]) -> Members<'a> {
         samples: (case.train.clone(), case.test.clone()),
         batch: case.batches.size,
         passes: case.steps as usize + 1,
+        passes_at_first: case.steps as usize + 1,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::common::softcuda::on_softcuda;
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
 use nfd::data::DataSet;
+use nfd::engine::Trajectory;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train_on_device;
 use nfd::experiment::Experiment;
@@ -18,6 +19,16 @@ use nfd::experiment::resolve::resolve;
 
 fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())
+}
+
+/// Trains a network on a device whose memory it may use up.
+fn on_all_of_it(
+    experiment: &Experiment,
+    data: &DataSet,
+    task: Task,
+) -> Result<Option<Vec<Trajectory>>, Fault> {
+    let room = std::env::var("SOFTCUDA_MEMORY").unwrap().parse().unwrap();
+    train_on_device(experiment, data, &[task], (&device(), room), &AtomicBool::new(false))
 }
 
 /// The variant that may come to keep more columns than it does.
@@ -87,8 +98,7 @@ fn a_network_takes_the_memory_that_is_planned() {
                 || {
                     let of = |name| std::env::var(name).unwrap();
                     let (experiment, data, task, _) = planned(of("NFD_VARIANT").parse().unwrap());
-                    let stop = AtomicBool::new(false);
-                    let ran = train_on_device(&experiment, &data, &[task], &device(), &stop);
+                    let ran = on_all_of_it(&experiment, &data, task);
                     let fitted = match ran {
                         Ok(run) => run.unwrap()[0].passes.len() > 1,
                         Err(Fault::OutOfMemory { .. }) => false,
@@ -125,8 +135,7 @@ fn memory_grows_with_the_columns_that_are_kept() {
             &[("SOFTCUDA_MEMORY", &bytes), ("NFD_OUT", &out)],
             || {
                 let (experiment, data, task, _) = planned(GROWS);
-                let stop = AtomicBool::new(false);
-                let ran = train_on_device(&experiment, &data, &[task], &device(), &stop);
+                let ran = on_all_of_it(&experiment, &data, task);
                 let told = match ran {
                     Ok(run) => {
                         let run = &run.unwrap()[0];
@@ -159,8 +168,9 @@ fn a_share_of_a_device_bounds_the_networks_in_flight() {
     let speeds = (experiment.costs().speeds)(experiment.number_bytes());
     let mut plan = nfd::ensemble::plan::plan(&experiment, &data, 1, speeds);
     let cost = cost(&experiment, &data, task);
-    let in_flight =
-        |plan: &nfd::ensemble::plan::Plan, networks: f64| plan.in_flight(&cost, networks * bytes);
+    let in_flight = |plan: &nfd::ensemble::plan::Plan, networks: f64| {
+        plan.in_flight(&cost, plan.device_room(networks * bytes))
+    };
     assert_eq!(in_flight(&plan, 100.1), 90);
     plan.device_share = Some(50.1 * bytes);
     assert_eq!(in_flight(&plan, 100.1), 45);

@@ -31,7 +31,7 @@ use crate::data::Samples;
 use crate::rng::noise::{BrownianPath, Entry};
 use columns::StoredColumns;
 use record::DeviceRecorder;
-use shape::{Small, parts_of};
+use shape::parts_of;
 use sweep::{Launcher, joined};
 use workspace::Workspace;
 
@@ -97,6 +97,9 @@ pub struct Members<'a> {
     pub batch: usize,
     /// Number of passes of the whole training, the last one included.
     pub passes: usize,
+    /// Passes for whose columns there is room at first: all of them, or [`PASSES_AT_FIRST`] where the
+    /// device has no room for those of all, and takes it as columns are kept.
+    pub passes_at_first: usize,
 }
 
 /// What a pass of all members sends back down.
@@ -130,55 +133,26 @@ pub struct Conditional<T: Number> {
     /// Whether the last forward pass was recorded.
     record: bool,
     passes: usize,
-    /// The most columns that a side of a layer can have, and no fewer than any has after this pass.
+    /// The most columns that a side of a layer can have.
     most: usize,
+    /// No side of a layer has more columns after this pass.
     kept: usize,
     features: DeviceRecorder<T>,
     gradients: DeviceRecorder<T>,
     /// Of each member, forward and backward; only at probed layers.
     queries: Vec<[Queries; 2]>,
+    /// Responses of forward and backward answers of each member, at the same layers.
     responses: Vec<[ResponseFunctions; 2]>,
 }
 
 impl<T: Number> Conditional<T> {
-    /// Networks at their initialisation. A single one for whose columns of all passes the device has no
-    /// room takes room as columns are kept.
+    /// Networks at their initialisation.
     ///
     /// # Errors
     /// When the device has not enough memory, or fails.
     pub fn new(device: Arc<Device>, ensemble: Members) -> Result<Self, Fault> {
-        let alone = ensemble.seeds.len() == 1;
-        match Self::with_room(device.clone(), ensemble.clone(), ensemble.passes) {
-            Ok(made) if !alone || made.has_room_for_the_rest()? => return Ok(made),
-            Ok(_) => {}
-            Err(Fault::OutOfMemory { .. }) if alone => {}
-            Err(fault) => return Err(fault),
-        }
-        // What is freed in the stream's order is free when it gets there.
-        device.wait()?;
-        let at_first = ensemble.passes.min(PASSES_AT_FIRST);
-        Self::with_room(device, ensemble, at_first)
-    }
-
-    /// Whether there is room for what is allocated when it is needed first: vectors of evaluated samples and
-    /// initial values of what is recorded. (Velocities are not counted: where there is momentum, what is planned
-    /// has room for them.)
-    fn has_room_for_the_rest(&self) -> Result<bool, Fault> {
-        let size = self.size();
-        let numbers = self.evaluated_at_once();
-        let most = numbers.iter().max().copied().unwrap_or(0);
-        let Small { partials, scratch, .. } = Small::most::<T>(size.ld, size.capacity, &numbers);
-        let recorded = 2 * self.probe.layers.len() * self.batch;
-        let vectors = 5 * most + recorded;
-        let bytes = vectors * size.ld * size_of::<T>()
-            + 8 * (partials + scratch + (size.capacity + most) * most);
-        Ok(bytes <= self.device.free()?)
-    }
-
-    /// The same with room for the columns of so many passes.
-    fn with_room(device: Arc<Device>, ensemble: Members, room_for: usize) -> Result<Self, Fault> {
-        let Members { network, seeds, noise, probe, samples: (train, test), batch, passes } =
-            ensemble;
+        let Members { network, seeds, noise, probe, samples: (train, test), .. } = ensemble;
+        let Members { batch, passes, passes_at_first, .. } = ensemble;
         let most = capacity(network.width, passes, batch);
         let size = Size {
             members: seeds.len(),
@@ -188,7 +162,7 @@ impl<T: Number> Conditional<T> {
             outputs: network.outputs,
             all: train.len() + test.len(),
             ld: network.width.next_multiple_of(PADDING),
-            capacity: capacity(network.width, room_for, batch),
+            capacity: capacity(network.width, passes_at_first, batch),
         };
         let launcher = Launcher {
             size,

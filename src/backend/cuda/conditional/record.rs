@@ -143,7 +143,7 @@ impl<T: Number> Conditional<T> {
         if !follows {
             return Ok(());
         }
-        let states = self.states()?;
+        let (states, closure) = (self.states()?, self.launcher.network.closure);
         for layer in self.probe.layers.clone() {
             let below = layer.checked_sub(1);
             let above = Some(layer).filter(|&index| index < self.size().depth);
@@ -152,18 +152,14 @@ impl<T: Number> Conditional<T> {
             let (asked, answered) = if side == 0 { (above, below) } else { (below, above) };
             for member in 0..self.size().members {
                 if let Some(index) = answered {
-                    let (query, conditioned) = self.conditioned(side, index, member, &states)?;
-                    let passes = match side {
-                        0 => self.passes - 1,
-                        _ => {
-                            let closure = self.launcher.network.closure;
-                            closure.backward_conditions(self.passes - 1, self.passes).end
-                        }
+                    let known = match side {
+                        0 => 0..self.passes - 1,
+                        _ => closure.backward_conditions(self.passes - 1, self.passes),
                     };
-                    let known = &self.queries[member][1 - side].of(index)[..passes];
-                    let rows = known.last().map_or(0, |last| last.nrows());
-                    let conditioned = conditioned.rows(0, rows) * query;
-                    self.responses[member][side].push(index, &conditioned, known);
+                    let known = &self.queries[member][1 - side].of(index)[..known.end];
+                    let along = self.conditioned(side, index, member, &states)?;
+                    let along = along.rows(0, known.last().map_or(0, DMatrix::nrows));
+                    self.responses[member][side].push(index, &along.into(), known);
                 }
                 if let Some(index) = asked {
                     let query = self.query(side, index, member, &states)?;
@@ -191,22 +187,21 @@ impl<T: Number> Conditional<T> {
         Ok(DMatrix::from_row_slice(rank, samples, &query))
     }
 
-    /// The same with Θ, capacity×r: Θ C is what the answer has along the other side's columns because
-    /// their queries fixed it.
+    /// Θ C of the last query C of one side in layer `index` + 1 of a member: what its answer has along the
+    /// other side's columns because their queries fixed it, capacity×P, zero where there is no column.
     fn conditioned(
         &self,
         side: usize,
         index: usize,
         member: usize,
         states: &[LayerState],
-    ) -> Result<(DMatrix<f64>, DMatrix<f64>), Fault> {
+    ) -> Result<DMatrix<f64>, Fault> {
         let query = self.query(side, index, member, states)?;
         let capacity = self.size().capacity;
         let first = (index * self.size().members + member) * self.size().square();
         let range = first..first + query.nrows() * capacity;
         let overlap = self.device.read_back(&self.columns.overlap[side], range)?;
-        let overlap = DMatrix::from_column_slice(capacity, query.nrows(), &overlap);
-        Ok((query, overlap))
+        Ok(DMatrix::from_column_slice(capacity, query.nrows(), &overlap) * query)
     }
 
     /// The tangent kernel of the hidden weights but for its factor, of every member, of the pass whose

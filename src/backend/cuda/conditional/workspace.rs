@@ -152,8 +152,8 @@ impl<T: Number> Workspace<T> {
         })
     }
 
-    /// Gives the small matrices of a pass room for `capacity` columns of each side of a layer; what they
-    /// held is lost.
+    /// Gives the small matrices of a pass room for `capacity` columns of each side of a layer. What they held
+    /// is lost: it lasts from the forward sweep of a pass to its update, not longer.
     pub fn grow(&mut self, device: &Device, capacity: usize) -> Result<(), Fault> {
         self.size.capacity = capacity;
         let most = |of: fn(&Turn) -> usize| self.turns.iter().map(of).max().unwrap_or(1);

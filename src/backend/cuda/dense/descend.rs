@@ -82,8 +82,8 @@ impl Launcher {
         device.signal::<T>(&ends, self.size.members as u32)
     }
 
-    /// Computes g_{l−1} of g_l, and makes the step of W_l if `moves`, in two-layer blocks of W2_l and
-    /// W1_l.
+    /// Computes g_{l−1} of g_l, and makes the step of W_l if `moves`; in two-layer blocks those of W2_l
+    /// and W1_l.
     pub fn descend<T: Number>(
         &self,
         device: &Device,

@@ -187,10 +187,11 @@ impl<T: Number> Dense<T> {
         self.matrix_of(hidden, member, l).map(Some)
     }
 
-    /// Those of the inner matrix W1_l, None where blocks have one layer; for tests.
+    /// The entries (i, j) of the inner matrix W1_l of a member, by row and column, None where blocks have
+    /// one layer; for tests.
     ///
     /// # Errors
-    /// As of [`crate::backend::crew::Crew::forward`].
+    /// When the device fails.
     pub fn inner_weights_of(&self, member: usize, l: usize) -> Result<Option<Vec<T>>, Fault> {
         self.weights.inner.as_ref().map(|inner| self.matrix_of(inner, member, l)).transpose()
     }

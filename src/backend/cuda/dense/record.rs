@@ -43,7 +43,7 @@ impl<T: Number> Dense<T> {
     }
 
     /// Mean squares of z − z⁽⁰⁾ of the pass that is recorded, of every member; the first one sets
-    /// z⁽⁰⁾. None where they mean nothing: in one-layer blocks, and with minibatches, which are of different
+    /// z⁽⁰⁾. Empty where they mean nothing: in one-layer blocks, and with minibatches, which are of different
     /// samples in different passes.
     pub(super) fn inner_movement(&mut self) -> Result<Vec<f64>, Fault> {
         let Size { members, depth, width, two_layer, .. } = self.launcher.size;

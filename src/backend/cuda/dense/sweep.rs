@@ -85,17 +85,18 @@ impl Launcher {
         };
         device.multiply::<T>(&first, WeightFormat::Full, members as u32)?;
         for l in 1..=depth {
-            if let (Some([z, values]), Some(scales)) = (workspace.inner(l), self.scales.inner) {
+            let inner = weights.inner.as_ref().zip(self.scales.inner).zip(workspace.inner(l));
+            if let Some(((matrices, scales), [z, values])) = inner {
                 let inner = Multiply {
+                    w: matrices.forward.values.at((l - 1) * self.size.layer()),
                     x: workspace.values(l - 1),
                     x_stride: workspace.stride() as u64,
                     y: z,
                     phi: values,
                     scale: scales.forward,
                     place: l as u32,
-                    ..common
+                    ..self.with_matrices(common)
                 };
-                let inner = self.with_inner_weights(weights, l, inner);
                 device.multiply::<T>(&inner, WeightFormat::Full, members as u32)?;
             }
             let layer = Multiply {
@@ -117,7 +118,7 @@ impl Launcher {
         device.read::<T>(if evaluated { &silent } else { &ends }, members as u32)
     }
 
-    /// `product`, with matrices of hidden layers.
+    /// `product`, with a square matrix: one of a hidden layer, whose address it leaves as it is.
     fn with_matrices(&self, product: Multiply) -> Multiply {
         Multiply {
             w_stride: self.size.matrix() as u64,
@@ -125,18 +126,6 @@ impl Launcher {
             columns: (self.size.width as u32).next_multiple_of(8),
             ..product
         }
-    }
-
-    /// `product`, with the inner matrices W1_l.
-    fn with_inner_weights<T: Number>(
-        &self,
-        weights: &Weights<T>,
-        l: usize,
-        product: Multiply,
-    ) -> Multiply {
-        let start = (l - 1) * self.size.layer();
-        let w = weights.inner.as_ref().map(|inner| inner.forward.values.at(start));
-        Multiply { w: w.unwrap_or_default(), ..self.with_matrices(product) }
     }
 
     /// `product`, of what W_l reads with W_l.

@@ -30,8 +30,8 @@ const HEADER: usize = 8 + 16 + 16;
 /// How the name of an entry ends.
 const ENDING: &str = "kernel";
 
-/// The most entries that are kept; for one kind of GPU there is one a file of kernels, of which there are
-/// eight.
+/// The most entries that are kept: one kind of GPU takes one for each file of kernels, or two where machine
+/// code is refused and PTX is taken.
 const MOST: usize = 64;
 
 /// Age at which a file that was never finished is removed.
@@ -48,7 +48,7 @@ pub struct Cache {
 pub struct Content {
     /// The number of entries, sound or not.
     pub entries: usize,
-    /// Their bytes.
+    /// Bytes of all entries together, their headers included.
     pub bytes: u64,
 }
 
