@@ -1,6 +1,7 @@
 //! The conditional engine on a device against its floor: the columns that its sweeps read, at the rate of
 //! a copy.
 
+use std::iter::Sum;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -59,7 +60,7 @@ pub fn compare(
                 break;
             }
             rate = rate.max(copy());
-            match train(device, size) {
+            match train(device, size, |_| Ok(())).map(|passes| passes.iter().sum::<Run>()) {
                 Ok(run) if best.is_none_or(|best| run.seconds < best.seconds) => best = Some(run),
                 Ok(_) => {}
                 Err(fault @ Fault::OutOfMemory { .. }) => {
@@ -89,22 +90,43 @@ pub fn compare(
     failed
 }
 
-/// What a training took, and what it had to do.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    /// Of all passes after the first.
-    seconds: f64,
+/// What a pass or several took, and what they had to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Run {
+    pub seconds: f64,
     /// Bytes that any program moves that keeps columns in memory: seven arrays a query, new columns and
     /// vectors.
-    bytes: f64,
+    pub bytes: f64,
     /// Of the products with columns.
-    flops: f64,
+    pub flops: f64,
     /// Gaussians
-    normals: f64,
+    pub normals: f64,
+    /// Columns of all layers and networks, forward and backward.
+    pub columns: f64,
 }
 
-/// Trains all members, full batch; the first pass, which has nothing to read, is not timed.
-fn train(device: &Arc<Device>, size: Size) -> Result<Run, Fault> {
+impl<'a> Sum<&'a Run> for Run {
+    fn sum<I: Iterator<Item = &'a Run>>(runs: I) -> Run {
+        runs.fold(Run::default(), |sum, run| Run {
+            seconds: sum.seconds + run.seconds,
+            bytes: sum.bytes + run.bytes,
+            flops: sum.flops + run.flops,
+            normals: sum.normals + run.normals,
+            columns: run.columns,
+        })
+    }
+}
+
+/// Trains all members, full batch: every pass but the first, which has nothing to read. Calls `before` with
+/// the number of a pass when the device has done all before it.
+///
+/// # Errors
+/// Of the device.
+pub fn train(
+    device: &Arc<Device>,
+    size: Size,
+    mut before: impl FnMut(u32) -> Result<(), Fault>,
+) -> Result<Vec<Run>, Fault> {
     let seeds: Vec<u64> = (0..size.members).map(seed).collect();
     let train = data(size.samples);
     let ensemble = Members {
@@ -119,11 +141,13 @@ fn train(device: &Arc<Device>, size: Size) -> Result<Run, Fault> {
     };
     let mut crew = Conditional::<f32>::new(device.clone(), ensemble)?;
     let batches = vec![(0..size.samples).collect::<Vec<_>>(); size.members];
-    let mut run = Run { seconds: 0.0, bytes: 0.0, flops: 0.0, normals: 0.0 };
+    let mut runs = Vec::new();
     let (n, p) = (size.width as f64, size.samples as f64);
     // Columns of every layer, forward and backward.
     let mut ranks = vec![[0.0; 2]; size.members * size.depth];
     for step in 0..=size.steps {
+        before(step)?;
+        let mut run = Run::default();
         let start = Instant::now();
         let forward = crew.forward(step, &batches, false)?;
         let chi: Vec<_> =
@@ -141,9 +165,7 @@ fn train(device: &Arc<Device>, size: Size) -> Result<Run, Fault> {
                 let [own, other] = [ranks[layer][side], ranks[layer][1 - side]];
                 let new = rank as f64 - own;
                 ranks[layer][side] = rank as f64;
-                if step == 0 {
-                    continue;
-                }
+                run.columns += rank as f64;
                 // The own basis three times and the answers once, the other's twice and once; vectors
                 // read and written, new columns and their answers written.
                 run.bytes += 4.0 * n * (4.0 * own + 3.0 * other + 2.0 * p + 2.0 * new);
@@ -153,8 +175,8 @@ fn train(device: &Arc<Device>, size: Size) -> Result<Run, Fault> {
             }
         }
         if step > 0 {
-            run.seconds += seconds;
+            runs.push(Run { seconds, ..run });
         }
     }
-    Ok(run)
+    Ok(runs)
 }

@@ -54,6 +54,14 @@ extern "C" __global__ void fenced(float* out, const float* x) { // the second is
 extern "C" __global__ void strong(float* out, const volatile float* x) { // both are asked of L2
     out[threadIdx.x] = x[threadIdx.x] + x[threadIdx.x];
 }
+extern "C" __global__ void copied(float* out, const float4* x) { // 512 bytes past L1 into shared memory
+    __shared__ float4 tile[32];
+    unsigned to = (unsigned)__cvta_generic_to_shared(tile + threadIdx.x);
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(__cvta_generic_to_global(x + threadIdx.x)));
+    asm volatile("cp.async.wait_all;" ::: "memory");
+    __syncthreads();
+    out[threadIdx.x] = tile[threadIdx.x].x;
+}
 extern "C" __global__ void reduced(float* out) {
     float sum = threadIdx.x;
     for (int away = 16; away > 0; away /= 2)

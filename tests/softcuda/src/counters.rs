@@ -6,11 +6,12 @@
 //!
 //! * L1: 128 KB a block, empty when it begins and after a fence, the oldest line goes first; stores, and
 //!   loads that others may have to see (volatile, relaxed, acquire), go past it;
-//! * L2: 40 MB, kept from launch to launch, the oldest line goes first; a sector that is written for the
-//!   first time in a launch goes to DRAM once.
+//! * L2: `SOFTCUDA_L2` bytes, kept from launch to launch, the oldest line goes first; a sector that is written
+//!   for the first time in a launch goes to DRAM once. Who counts a few layers of a deep network gives it
+//!   the same share of the cache.
 //!
 //! Spinning at a barrier of a grid depends on the order in which blocks take turns: its loads and
-//! instructions say nothing of a device. Asynchronous copies are not counted.
+//! instructions say nothing of a device. An asynchronous copy is a load past L1 and a store of shared memory.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -25,9 +26,8 @@ use crate::exec::window;
 /// Bytes of a line of a cache, and of one of its four sectors.
 const LINE: u64 = 128;
 const SECTOR: u64 = 32;
-/// Lines that L1 and L2 hold.
+/// Lines that L1 holds.
 const L1: usize = (128 << 10) / 128;
-const L2: usize = (40 << 20) / 128;
 
 /// What was counted at one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -190,6 +190,8 @@ struct Counter {
     counts: Vec<Counts>,
     l1: HashMap<u32, Cache>,
     l2: Cache,
+    /// Lines that L2 holds.
+    l2_lines: usize,
     /// Sectors that this launch has written.
     written: HashMap<u64, u8>,
 }
@@ -198,9 +200,10 @@ thread_local! {
     static COUNTER: RefCell<Counter> = RefCell::default();
 }
 
-/// Begins a launch of a kernel with so many instructions.
-pub fn begin(instructions: usize) {
+/// Begins a launch of a kernel with so many instructions, on a device with so many bytes of L2.
+pub fn begin(instructions: usize, cache: u64) {
     COUNTER.with_borrow_mut(|counter| {
+        counter.l2_lines = (cache / LINE).max(1) as usize;
         counter.counts = vec![Counts::default(); instructions];
         counter.l1.clear();
         counter.written.clear();
@@ -294,7 +297,7 @@ pub fn access(asked: Asked) {
                         let before = counter.written.entry(line).or_default();
                         counts.dram_sectors += number(sectors & !*before);
                         *before |= sectors;
-                        counter.l2.touch(line, sectors, L2);
+                        counter.l2.touch(line, sectors, counter.l2_lines);
                     }
                 } else {
                     counts.load_sectors += sectors;
@@ -306,7 +309,8 @@ pub fn access(asked: Asked) {
                         };
                         counts.l2_sectors += number(missed);
                         if missed != 0 {
-                            counts.dram_sectors += number(counter.l2.touch(line, missed, L2));
+                            counts.dram_sectors +=
+                                number(counter.l2.touch(line, missed, counter.l2_lines));
                         }
                     }
                 }

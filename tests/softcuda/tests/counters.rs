@@ -63,6 +63,15 @@ fn sectors_and_levels_are_counted() {
 }
 
 #[test]
+fn an_asynchronous_copy_is_a_load_and_a_store() {
+    // 512 bytes are 16 sectors, 4 lines and 4 wavefronts of banks; they are read back 4 bytes of each 16.
+    assert_eq!(global("copied"), [1, 16, 4 + 1, 16 + 4, 16 + 4]);
+    let total = planted("copied", true).total();
+    let Counts { shared_load_wavefronts, shared_store_wavefronts, .. } = total;
+    assert_eq!([shared_store_wavefronts, shared_load_wavefronts], [4, 4]);
+}
+
+#[test]
 fn exchanges_fences_and_atomics_are_counted_by_line() {
     let launch = planted("reduced", false);
     let total = launch.total();

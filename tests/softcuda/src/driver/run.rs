@@ -282,7 +282,7 @@ impl Driver {
             checked: self.settings.check,
             seed: self.settings.seed,
             threads: self.settings.threads,
-            counting: self.settings.count.is_some(),
+            counting: self.settings.count.as_ref().map(|_| self.settings.second_level_cache),
             ..Options::default()
         };
         // The interpreter's panic is the kernel's error: the queue goes on.

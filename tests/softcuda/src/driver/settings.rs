@@ -12,6 +12,7 @@
 //! | `SOFTCUDA_DRIVER` | CUDA version of the driver; it bounds the PTX that is read | 13050 |
 //! | `SOFTCUDA_THREADS` | host threads of a launch | all cores |
 //! | `SOFTCUDA_COUNT` | CSV file to which what each launch does is appended, see [`crate::counters`] | none |
+//! | `SOFTCUDA_L2` | bytes of the second-level cache that counting models | 40 MiB |
 //! | `SOFTCUDA_LOG` | file to which faults are appended | none |
 //! | `SOFTCUDA_FAIL` | faults to inject, see [`Injection`] | none |
 
@@ -32,6 +33,7 @@ pub struct Settings {
     pub driver: u32,
     pub threads: usize,
     pub count: Option<PathBuf>,
+    pub second_level_cache: u64,
     pub log: Option<PathBuf>,
     pub fail: Vec<Injection>,
 }
@@ -80,6 +82,7 @@ impl Settings {
             driver: number("SOFTCUDA_DRIVER", 13050) as u32,
             threads: number("SOFTCUDA_THREADS", cores as u64).max(1) as usize,
             count: get("SOFTCUDA_COUNT").filter(|path| !path.is_empty()).map(PathBuf::from),
+            second_level_cache: number("SOFTCUDA_L2", 40 << 20),
             log: get("SOFTCUDA_LOG").filter(|path| !path.is_empty()).map(PathBuf::from),
             fail: get("SOFTCUDA_FAIL").map_or(Vec::new(), |text| {
                 let wanted = text.split(',').filter(|item| !item.trim().is_empty());

@@ -7,6 +7,7 @@ use super::reach::At;
 use super::warp::{PendingCopy, Turn, lanes};
 use super::window;
 use crate::checks::Use;
+use crate::counters::{self, Asked};
 
 impl Turn<'_, '_> {
     /// Local memory to local memory: an argument or a result of a call.
@@ -32,11 +33,13 @@ impl Turn<'_, '_> {
         exec: u32,
         pc: usize,
     ) -> Result<(), Box<Stop>> {
+        let mut addresses = [[0; 32]; 2];
         for lane in lanes(exec) {
             let file = &self.warp.file;
             let target = file.lane(inst.r[0], wide_target, lane);
             let target = target.wrapping_add(file.wide(inst.r[3])[lane]) & (window::SHARED - 1);
             let source = file.wide(inst.r[1])[lane].wrapping_add(inst.imm as u64);
+            (addresses[0][lane], addresses[1][lane]) = (source, target);
             let wanted = u64::from(file.narrow(inst.r[2])[lane]).min(u64::from(bytes));
             let size = u64::from(bytes);
             self.aligned(source, size, lane, Manner { kind: Use::Read, pc })?;
@@ -51,6 +54,29 @@ impl Turn<'_, '_> {
             self.pointer(At::Shared, target, size, lane, manner)?;
             let (group, bytes) = (self.warp.groups[lane], u32::from(bytes));
             self.warp.copies.push(PendingCopy { lane, group, target, data, bytes, pc });
+        }
+        if self.machine.counting {
+            let [from, to] = addresses;
+            let (block, lanes, bytes) = (self.block, exec, u64::from(bytes));
+            let load = Asked {
+                pc,
+                block,
+                at: At::Global,
+                bytes,
+                addresses: from,
+                lanes,
+                kind: Use::StrongRead,
+            };
+            counters::access(load);
+            counters::access(Asked {
+                pc,
+                block,
+                at: At::Shared,
+                bytes,
+                addresses: to,
+                lanes,
+                kind: Use::Write,
+            });
         }
         Ok(())
     }

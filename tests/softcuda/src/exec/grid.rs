@@ -124,9 +124,9 @@ pub fn launch(
             thread: [0; 3],
         }
     })?;
-    machine.counting = options.counting;
-    if machine.counting {
-        counters::begin(machine.program.code.len());
+    machine.counting = options.counting.is_some();
+    if let Some(cache) = options.counting {
+        counters::begin(machine.program.code.len(), cache);
     }
     let run = Run {
         machine: &machine,
@@ -145,7 +145,7 @@ pub fn launch(
             run.ordinary(|| order.next().map(|index| index as u32), Some(&mut check));
         }
     } else {
-        let threads = if options.counting { 1 } else { options.threads.max(1) as u32 };
+        let threads = if machine.counting { 1 } else { options.threads.max(1) as u32 };
         let threads = threads.min(blocks);
         let counter = AtomicU32::new(0);
         let take = || {

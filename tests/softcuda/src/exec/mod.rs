@@ -51,13 +51,14 @@ pub struct Options {
     pub threads: usize,
     /// Warp instructions after which a launch is taken to hang.
     pub watchdog: u64,
-    /// Count what the launch does ([`crate::counters`]), on one thread.
-    pub counting: bool,
+    /// Count what the launch does ([`crate::counters`]), on one thread, with a second-level cache of so many
+    /// bytes.
+    pub counting: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { checked: false, seed: 0, threads: 1, watchdog: 1 << 40, counting: false }
+        Self { checked: false, seed: 0, threads: 1, watchdog: 1 << 40, counting: None }
     }
 }
 

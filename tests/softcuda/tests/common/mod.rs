@@ -178,7 +178,7 @@ impl Device {
             parameters: arguments.0,
             cooperative: false,
         };
-        let options = Options { counting: true, ..self.options };
+        let options = Options { counting: Some(40 << 20), ..self.options };
         launch(&request, &self.memory, &options).unwrap().unwrap()
     }
 }
