@@ -121,17 +121,22 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    /// Counts one step or pass at the depth of `size`, of a network that has `depth` layers.
+    /// Counts one step or pass at the depth of `size`, of a network that has `depth` layers and reads so many
+    /// numbers in each.
     fn count(
         &self,
         engine: &str,
         size: Size,
-        (depth, multiprocessors): (usize, u64),
+        (depth, multiprocessors, streamed): (usize, u64, usize),
     ) -> Result<(BTreeMap<String, Bound>, String), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let file = folder.path().join("counts.csv");
-        let cache = CACHE * size.depth as u64 / depth as u64 * multiprocessors / MULTIPROCESSORS;
         let Size { width, samples, members, steps, .. } = size;
+        // The layers that are counted have their share of the cache; more where they stream more through it
+        // than it holds, as then nothing is left of a layer until the next step in any case.
+        let all = CACHE * multiprocessors / MULTIPROCESSORS;
+        let streamed = (4 * streamed * members * size.depth) as u64;
+        let cache = (all * size.depth as u64 / depth as u64).max(all.min(streamed / 2));
         let output = Command::new(std::env::current_exe().map_err(|error| error.to_string())?)
             .args([engine, &format!("{width},{},{samples},{members},{steps}", size.depth)])
             .env("LD_LIBRARY_PATH", self.device)
@@ -163,11 +168,8 @@ impl Counting<'_> {
         for &size in sizes {
             let Size { width, depth, samples, members, .. } = size;
             let at = |layers| {
-                self.count(
-                    "--child-dense",
-                    Size { depth: layers, ..size },
-                    (depth, MULTIPROCESSORS),
-                )
+                let shape = (depth, MULTIPROCESSORS, width * width);
+                self.count("--child-dense", Size { depth: layers, ..size }, shape)
             };
             let (shallow, deep) = (at(1)?.0, at(2)?.0);
             let all: BTreeMap<&str, Bound> = (deep.iter())
@@ -226,8 +228,13 @@ impl Counting<'_> {
             let Size { width, depth, samples, members, .. } = size;
             let tenth = if width > WIDEST { 10 } else { 1 };
             let small = Size { width: width / tenth, depth: SWEPT, ..size };
-            let (kernels, text) =
-                self.count("--child-sweep", small, (depth, MULTIPROCESSORS / tenth as u64))?;
+            // Two bases and their images, at the last pass.
+            let columns = 4 * small.width * samples * size.steps as usize;
+            let (kernels, text) = self.count(
+                "--child-sweep",
+                small,
+                (depth, MULTIPROCESSORS / tenth as u64, columns),
+            )?;
             let numbers: Vec<f64> =
                 text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
             let &[_, bytes, flops, columns] = numbers.as_slice() else {

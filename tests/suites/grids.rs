@@ -30,14 +30,15 @@ fn plans(name: &str, width: u32, samples: u32, all: u32, members: u32) -> Vec<Gr
             grid::draw(width_of_layer, width_of_layer, members),
             grid::draw(width, 1000, members),
         ],
-        "multiply" => vec![grid::multiply(width, samples, members)],
+        "multiply" => vec![grid::multiply((width, width), samples, members)],
         "transpose" => {
             let counts = [samples.min(TRANSPOSE_SAMPLES), samples % TRANSPOSE_SAMPLES];
             let shape = (width_of_layer, width_of_layer);
-            let grid = |count| grid::transpose(shape, samples, count, size, members);
+            let stored = if name.contains("half") { 2 } else { size };
+            let grid = |count| grid::transpose(shape, (samples, count), (size, stored), members);
             counts.into_iter().filter(|&count| count > 0).map(grid).collect()
         }
-        "finish" | "embed" | "append" | "signal" | "gather" | "leading" => {
+        "embed" | "append" | "signal" | "gather" | "leading" => {
             // Sets that are one batch, too.
             vec![
                 grid::rows_of_samples(width, samples, members),
@@ -96,13 +97,19 @@ fn blocks_have_every_row() {
         let input = grid::input_rows(width, 2, 17, 3).blocks;
         holds(input[1], 512, width);
         assert_eq!((input[0], input[2]), (3, 3));
-        // Eight warps of four rows; eight warps share rows where there are more samples than they have.
-        holds(grid::multiply(width, 1, 3).blocks[0], 32, width);
-        holds(grid::multiply(width, 64, 3).blocks[0], 4, width);
-        let transpose = grid::transpose((width, width), 8, 8, 4, 3).blocks;
+        // Eight warps of four rows, of which up to four share a row where it is long.
+        holds(grid::multiply((width, 100), 1, 3).blocks[0], 32, width);
+        holds(grid::multiply((width, 512), 1, 3).blocks[0], 8, width);
+        holds(grid::multiply((width, 512), 8, 3).blocks[0], 16, width);
+        let tiles = grid::multiply((width, 512), 70, 3).blocks;
+        holds(tiles[0], if width <= 2048 { 16 } else { 32 }, width);
+        assert_eq!((tiles[1], tiles[2]), (2, 3));
+        let transpose = grid::transpose((width, width), (8, 8), (4, 4), 3).blocks;
         holds(transpose[0], 128, width);
-        holds(transpose[1], 64, width);
-        holds(grid::transpose((width, width), 9, 9, 8, 3).blocks[1], 128, width);
+        holds(transpose[1], grid::height(width, 8).into(), width);
+        let tiles = grid::transpose((width, width), (9, 9), (8, 8), 3).blocks;
+        holds(tiles[0], 64, width);
+        holds(tiles[1], grid::height(width, 9).into(), width);
     }
 }
 
@@ -110,7 +117,7 @@ fn blocks_have_every_row() {
 fn what_no_device_takes_is_refused_with_its_size() {
     let taken = |blocks, shared| Grid { blocks, shared }.checked();
     let most = [(1 << 31) - 1, 65_535, 65_535];
-    assert_eq!(taken(most, 49_152), Ok(((0x7FFF_FFFF, 65_535, 65_535), 49_152)));
+    assert_eq!(taken(most, 101_376), Ok(((0x7FFF_FFFF, 65_535, 65_535), 101_376)));
     for axis in 0..3 {
         for count in [most[axis] + 1, 0] {
             let mut blocks = [1; 3];
@@ -118,13 +125,13 @@ fn what_no_device_takes_is_refused_with_its_size() {
             assert_eq!(taken(blocks, 0), Err(TooLarge(Grid { blocks, shared: 0 })));
         }
     }
-    let said = taken([1, 65_536, 1], 49_153).unwrap_err().to_string();
+    let said = taken([1, 65_536, 1], 101_377).unwrap_err().to_string();
     assert!(
         said.starts_with(
-            "needs 1 × 65536 × 1 blocks with 49153 bytes of shared memory each, and a device"
+            "needs 1 × 65536 × 1 blocks with 101377 bytes of shared memory each, and a device"
         ),
         "{said}"
     );
     // A dense layer of 10⁷ rows: 400 TB of weights.
-    assert!(grid::transpose((10_000_000, 10_000_000), 8, 8, 4, 1).checked().is_err());
+    assert!(grid::transpose((10_000_000, 10_000_000), (8, 8), (4, 4), 1).checked().is_err());
 }

@@ -12,19 +12,22 @@ pub const THREADS: u32 = 256;
 const WARPS: u64 = 8;
 /// The most blocks along x, y and z, on every device since compute capability 3.0.
 const MOST_BLOCKS: [u64; 3] = [(1 << 31) - 1, 65_535, 65_535];
-/// The most dynamic shared memory that a kernel has without asking for more, in bytes.
-const MOST_SHARED: u64 = 48 << 10;
-/// Rows that a warp of `multiply` or `transpose` has in registers.
+/// The most dynamic shared memory that every device of these kernels has for a block, in bytes.
+const MOST_SHARED: u64 = 99 << 10;
+/// Dynamic shared memory that a kernel has without asking for more, in bytes.
+pub const UNASKED_SHARED: u32 = 48 << 10;
+/// Rows that a warp of `multiply` has in registers.
 const ROWS: u64 = 4;
-/// Rows of W that a block of `transpose` has in shared memory at once.
-const TILE: u64 = WARPS * ROWS;
+/// Up to so many samples, `multiply` and `transpose` have all of them in registers; beyond, there are tiles.
+pub const FEW_SAMPLES: u32 = 8;
+/// Rows and columns of W that a block of `transpose_tiles` has in shared memory at once.
+const TILE: [u64; 2] = [32, 64];
+/// Shared memory of `multiply_tiles`.
+const MULTIPLY_SHARED: u64 = UNASKED_SHARED as u64;
 /// The most samples of one launch of `transpose`.
-pub const TRANSPOSE_SAMPLES: u32 = 32;
+pub const TRANSPOSE_SAMPLES: u32 = 256;
 /// Samples of one thread in `inputs` and `follow`.
 const INPUT_SAMPLES: u64 = 8;
-/// Up to so many samples, a block of `transpose` has fewer rows and its product more parts.
-pub const FEW_SAMPLES: usize = 8;
-
 /// The thread blocks of a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -71,14 +74,24 @@ fn over_threads(numbers: u32) -> u64 {
     u64::from(numbers.div_ceil(THREADS))
 }
 
-/// Rows of W that one block of `transpose` walks down: more samples leave more to be added up.
-pub fn height(samples: u32) -> u32 {
-    if samples as usize <= FEW_SAMPLES { 64 } else { 128 }
+/// Rows of W that one block of `transpose` walks down: as many as leave a device enough blocks for a matrix
+/// of n × n, in a multiple of what a block has at once.
+pub fn height(rows: u32, samples: u32) -> u32 {
+    match samples {
+        ..=FEW_SAMPLES => match rows {
+            ..=128 => 16,
+            ..=1024 => 32,
+            _ => 64,
+        },
+        // 256 blocks.
+        _ => (u64::from(rows).pow(2) / (256 * TILE[1])).next_power_of_two().clamp(TILE[0], 1024)
+            as u32,
+    }
 }
 
 /// Parts in which `transpose` leaves its product with a matrix of `rows` rows.
 pub fn parts(rows: u32, samples: u32) -> u32 {
-    rows.div_ceil(height(samples))
+    rows.div_ceil(height(rows, samples))
 }
 
 /// Samples S of one warp in `multiply` and `transpose`, the number at the end of their names.
@@ -90,38 +103,71 @@ pub fn samples_of_warp(samples: u32) -> u32 {
     }
 }
 
+/// Rows and samples of a tile of `multiply_tiles`, the numbers at the end of its names.
+pub fn tile_of_product(rows: u32, samples: u32) -> [u32; 2] {
+    // Narrow matrices have more tiles, wide ones less to read.
+    [if rows <= 2048 { 16 } else { 32 }, samples.next_power_of_two().clamp(16, 64)]
+}
+
+/// Samples of a lot and lots of `transpose_tiles`, the numbers at the end of its names.
+pub fn lots(samples: u32) -> [u32; 2] {
+    [samples.next_power_of_two().clamp(16, 64), samples.div_ceil(64).next_power_of_two()]
+}
+
+/// Warps that share the columns of a row in `multiply`: fewer rows a block where there is enough for each.
+pub fn slices(columns: u32, samples: u32) -> u32 {
+    let most = if samples <= 4 { 4 } else { 2 };
+    (columns / 128).clamp(1, most).next_power_of_two()
+}
+
 /// `draw` of `rows` × `columns` numbers a member.
 pub fn draw(rows: u32, columns: u32, members: u32) -> Grid {
     Grid::new(u64::from(rows.div_ceil(4)), over_threads(columns), members)
 }
 
-/// `multiply` of W with `rows` rows and `samples` vectors.
-pub fn multiply(rows: u32, samples: u32, members: u32) -> Grid {
-    let of_warp = samples_of_warp(samples);
-    let sharing = u64::from(samples.div_ceil(of_warp).next_power_of_two()).min(WARPS);
-    Grid::new(u64::from(rows).div_ceil(WARPS / sharing * ROWS), u64::from(members), 1)
+/// `multiply` of W with `rows` rows of `columns` numbers that are read, and `samples` vectors; above
+/// [`FEW_SAMPLES`] `multiply_tiles`.
+pub fn multiply((rows, columns): (u32, u32), samples: u32, members: u32) -> Grid {
+    if samples <= FEW_SAMPLES {
+        let of_block = WARPS / u64::from(slices(columns, samples)) * ROWS;
+        return Grid::new(u64::from(rows).div_ceil(of_block), u64::from(members), 1);
+    }
+    let [of_block, of_tile] = tile_of_product(rows, samples);
+    let tiles = u64::from(samples.div_ceil(of_tile));
+    let grid = Grid::new(u64::from(rows.div_ceil(of_block)), tiles, members);
+    Grid { shared: MULTIPLY_SHARED, ..grid }
 }
 
-/// `transpose` of W with `rows` rows and `columns` padded columns, `samples` of the whole batch and
-/// `count` of this launch, in numbers of `size` bytes.
+/// `transpose` of W with `rows` rows and `columns` padded columns, `samples` of the whole batch and `count` of
+/// this launch, in numbers of `size` bytes and weights of `stored`; above [`FEW_SAMPLES`] `transpose_tiles`.
 pub fn transpose(
     (rows, columns): (u32, u32),
-    samples: u32,
-    count: u32,
-    size: u64,
+    (samples, count): (u32, u32),
+    (size, stored): (u64, u64),
     members: u32,
 ) -> Grid {
-    let of_warp = u64::from(samples_of_warp(count));
-    let room = u64::from(count).div_ceil(of_warp).next_power_of_two() * of_warp;
-    let width = 32 * 16 / size;
-    // s, g, and W where warps share its rows.
-    let shared = room * width + TILE * room + if room > of_warp { TILE * width } else { 0 };
-    let grid =
-        Grid::new(u64::from(columns).div_ceil(width), u64::from(parts(rows, samples)), members);
-    Grid { shared: shared * size, ..grid }
+    let [tile, mut width] = TILE;
+    let shared = if samples <= FEW_SAMPLES {
+        width = 32 * 16 / size;
+        let of_warp = u64::from(samples_of_warp(count));
+        // G of all rows of the block; then the sums of its warps.
+        of_warp * size * (WARPS * width).max(u64::from(height(rows, samples)))
+    } else {
+        let [lot, lots] = lots(count).map(u64::from);
+        // X, G and k_p G, k_p, W; then the sums of warps that share rows.
+        let numbers = lot * width + 2 * tile * (lot + 4) + lot * lots;
+        (numbers * size + tile * width * stored).max(width * width * size)
+    };
+    let parts = u64::from(parts(rows, samples));
+    Grid { shared, ..Grid::new(u64::from(columns).div_ceil(width), parts, members) }
 }
 
-/// `finish`, `embed`, `append`, `signal`, `gather` and `leading`: a thread has a row of a sample.
+/// Blocks of `transpose` along the columns of the widest matrix, at most, of a member.
+pub fn most_blocks_of_columns(columns: u32) -> u32 {
+    columns.div_ceil(TILE[1] as u32)
+}
+
+/// `embed`, `append`, `signal`, `gather` and `leading`: a thread has a row of a sample.
 /// `readout` likewise has a row of an output, `products` a sample beside a sample of the pass.
 pub fn rows_of_samples(rows: u32, samples: u32, members: u32) -> Grid {
     Grid::new(u64::from(samples), over_threads(rows), members)

@@ -1,13 +1,15 @@
 //! The kernels as functions: one for each kernel, which picks the variant for format and samples.
 
-use cudarc::driver::sys::CUdevice_attribute;
+use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
 use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 
 // All of them, so that a new kernel needs no second line here.
 use super::arguments::*;
 use super::device::fault::Fault;
 use super::device::{Address, Device, Number};
-use super::grid::{self, Grid, THREADS, TRANSPOSE_SAMPLES, height, samples_of_warp};
+use super::grid::{
+    self, FEW_SAMPLES, Grid, THREADS, TRANSPOSE_SAMPLES, UNASKED_SHARED, samples_of_warp,
+};
 
 /// The format in which the weights of a matrix are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +39,22 @@ impl Device {
         stored: WeightFormat,
         members: u32,
     ) -> Result<(), Fault> {
-        let samples = samples_of_warp(args.samples);
-        let name = format!("{}_{samples}", named::<T>("multiply", stored));
-        self.start(&name, args, grid::multiply(args.rows, args.samples, members))
+        let Multiply { rows, columns, samples, .. } = *args;
+        let name = match samples {
+            ..=FEW_SAMPLES => {
+                format!("{}_{}", named::<T>("multiply", stored), samples_of_warp(samples))
+            }
+            _ => {
+                let [rows, samples] = grid::tile_of_product(rows, samples);
+                format!("{}_{rows}x{samples}", named::<T>("multiply_tiles", stored))
+            }
+        };
+        let args = Multiply { slices: grid::slices(columns, samples), ..*args };
+        self.start(&name, &args, grid::multiply((rows, columns), samples, members))
     }
 
-    /// Computes WᵀG in parts, unless their address is null, and then moves W, unless that of x is.
+    /// Computes WᵀG, unless the address of the parts is null, and what `args` makes of it; moves W, unless
+    /// that of x is.
     pub(super) fn transpose<T: Number>(
         &self,
         args: &Transpose,
@@ -77,18 +89,21 @@ impl Device {
         stored: WeightFormat,
         members: u32,
     ) -> Result<(), Fault> {
-        let samples = samples_of_warp(args.sample_count);
-        let args = Transpose { height: height(args.samples), ..args };
-        let name = format!("{}_{samples}", named::<T>("transpose", stored));
-        let (shape, size) = ((args.rows, args.columns), size_of::<T>() as u64);
-        let grid = grid::transpose(shape, args.samples, args.sample_count, size, members);
-        self.start(&name, &args, grid)
-    }
-
-    /// Adds up the parts of a product, and makes a layer's g or coefficients of the sum.
-    pub(super) fn finish<T: Number>(&self, args: &Finish, members: u32) -> Result<(), Fault> {
-        let grid = grid::rows_of_samples(args.rows, args.samples, members);
-        self.start(&named::<T>("finish", WeightFormat::Full), args, grid)
+        let Transpose { rows, columns, samples, sample_count, .. } = args;
+        let args = Transpose { height: grid::height(rows, samples), ..args };
+        let name = match samples {
+            ..=FEW_SAMPLES => {
+                format!("{}_{}", named::<T>("transpose", stored), samples_of_warp(sample_count))
+            }
+            _ => {
+                let [lot, lots] = grid::lots(sample_count);
+                format!("{}_{lot}x{lots}", named::<T>("transpose_tiles", stored))
+            }
+        };
+        let size = size_of::<T>() as u64;
+        let of_weight = if stored == WeightFormat::Half { 2 } else { size };
+        let sizes = ((rows, columns), (samples, sample_count), (size, of_weight));
+        self.start(&name, &args, grid::transpose(sizes.0, sizes.1, sizes.2, members))
     }
 
     /// Writes the inputs X of the batches of all members.
@@ -216,6 +231,11 @@ impl Device {
     fn start<A: DeviceRepr>(&self, name: &str, args: &A, grid: Grid) -> Result<(), Fault> {
         let function = self.function(name)?;
         let config = config(name, grid)?;
+        if config.shared_mem_bytes > UNASKED_SHARED {
+            let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            let asked = function.set_attribute(most, config.shared_mem_bytes as i32);
+            asked.map_err(|error| Fault::of(error, name))?;
+        }
         // SAFETY: the one argument is the structure that the kernel of this name takes; its addresses
         // are of buffers of the engine that launches, which frees them on this stream, after what was
         // launched before; the grid is by the kernel's rule, so it stays within them.

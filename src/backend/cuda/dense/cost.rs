@@ -52,7 +52,7 @@ fn device_bytes(network: &Network, run: &RunShape) -> f64 {
     };
     let evaluated = run.evaluated_at_once();
     let evaluation = if evaluated > 0 { workspace(evaluated, 2.0) } else { 0.0 };
-    let descent = batch * ((2.0 + followed * depth) * ld * size + 8.0 + 16.0 * outputs);
+    let descent = batch * ((3.0 + inner + followed * depth) * ld * size + 8.0 + 16.0 * outputs);
     // All inputs, which a crew has once: nothing where few members fit.
     let inputs = 8.0 * ((run.train + run.test) * run.dimension) as f64;
     weights

@@ -1,6 +1,6 @@
 //! What the way down launches: loss, signal, every layer with its step, the steps of U and V.
 
-use super::super::arguments::{Append, Finish, Group, Multiply, OutputLayer, Transpose};
+use super::super::arguments::{Append, Group, Multiply, OutputLayer, Transpose};
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::WeightFormat;
@@ -13,8 +13,10 @@ use crate::model::Loss;
 
 /// What training needs beside the forward pass of a batch.
 pub struct Descent<T> {
-    /// Gradients g of the layer at hand, of all members.
-    pub g: Buffer<T>,
+    /// Gradients g of the layer at hand and of the one below it, by turns.
+    g: [Buffer<T>; 2],
+    /// Gradients at z of the layer at hand, in two-layer blocks.
+    inner: Option<Buffer<T>>,
     /// Factors with which columns of g enter updates, P a member.
     pub k: Buffer<f64>,
     /// Signal χ at the outputs, P×O a member.
@@ -31,12 +33,18 @@ impl<T: Number> Descent<T> {
         let vectors = size.members * samples * size.ld;
         let outputs = size.members * samples * size.outputs;
         Ok(Descent {
-            g: device.zeros(vectors)?,
+            g: [device.zeros(vectors)?, device.zeros(vectors)?],
+            inner: size.two_layer.then(|| device.zeros(vectors)).transpose()?,
             k: device.zeros(size.members * samples)?,
             chi: device.zeros(outputs)?,
             labels: device.zeros(outputs)?,
             product: device.zeros(vectors)?,
         })
+    }
+
+    /// Gradients g_l of all members, between those of the layers above and below it.
+    pub fn g(&self, l: usize) -> &Buffer<T> {
+        &self.g[l % 2]
     }
 }
 
@@ -47,7 +55,7 @@ impl Launcher {
         (workspace, descent): (&Workspace<T>, &Descent<T>),
     ) -> OutputLayer {
         OutputLayer {
-            g: descent.g.at(0),
+            g: descent.g(self.size.depth).at(0),
             chi: descent.chi.at(0),
             labels: descent.labels.at(0),
             k: descent.k.at(0),
@@ -94,61 +102,54 @@ impl Launcher {
     ) -> Result<(), Fault> {
         let Size { members, width, ld, .. } = self.size;
         let start = (l - 1) * self.size.layer();
-        let finish = Finish {
-            parts: workspace.parts.at(0),
-            h: workspace.hidden(l - 1),
-            g: descent.g.at(0),
-            stride: workspace.stride() as u64,
-            first_nonfinite: self.first_nonfinite.at(0),
-            parameters: self.parameters.at(0),
-            factor: 1.0,
-            carry: if self.scales.skip { 1.0 } else { 0.0 },
-            scale: self.scales.forward,
-            rows: width as u32,
-            part_count: self.size.parts(workspace.samples) as u32,
-            ld: ld as u32,
-            samples: workspace.samples as u32,
-            activation: self.activation as u32,
-            place: self.pass_order().of_signal(l - 1),
-            places: self.pass_order().count(),
-            ..Finish::default()
-        };
+        let (g, below) = (descent.g(l).at(0), descent.g(l - 1).at(0));
         let sweep = Transpose {
             w_stride: self.size.matrix() as u64,
-            g: descent.g.at(0),
+            g,
             g_stride: workspace.stride() as u64,
             x: if moves { workspace.read_by(l) } else { Address::default() },
             x_stride: workspace.stride() as u64,
             k: descent.k.at(0),
             parts: workspace.parts.at(0),
+            arrivals: workspace.arrivals.at(0),
+            h: workspace.hidden(l - 1),
+            carried: g,
+            out: below,
+            stride: workspace.stride() as u64,
+            first_nonfinite: self.first_nonfinite.at(0),
             parameters: self.parameters.at(0),
             update: self.scales.update_hidden,
+            factor: 1.0,
+            carry: if self.scales.skip { 1.0 } else { 0.0 },
+            scale: self.scales.forward,
             rows: width as u32,
             ld: ld as u32,
             columns: (width as u32).next_multiple_of(8),
+            entries: width as u32,
             ld_g: ld as u32,
             samples: workspace.samples as u32,
             weight_group: Group::Hidden as u32,
+            activation: self.activation as u32,
+            place: self.pass_order().of_signal(l - 1),
+            places: self.pass_order().count(),
             ..Transpose::default()
         };
         match &weights.hidden {
             Hidden::Full(outer) => {
-                self.descend_through(device, outer, start, sweep)?;
                 let inner = weights.inner.as_ref().zip(self.scales.inner).zip(workspace.inner(l));
-                let Some(((matrices, scales), [z, values])) = inner else {
-                    return device.finish::<T>(&finish, members as u32);
+                let Some((((matrices, scales), [z, _]), r)) = inner.zip(descent.inner.as_ref())
+                else {
+                    return self.descend_through(device, outer, start, sweep);
                 };
-                // Nobody asks for φ(z) any more: r takes its place.
-                let r = Finish { h: z, g: values, carry: 0.0, ..finish };
-                device.finish::<T>(&r, members as u32)?;
+                let to_inner = Transpose { h: z, out: r.at(0), carry: 0.0, ..sweep };
+                self.descend_through(device, outer, start, to_inner)?;
                 let x = if moves { workspace.values(l - 1) } else { Address::default() };
-                let sweep = Transpose { g: values, x, update: scales.update, ..sweep };
-                self.descend_through(device, matrices, start, sweep)?;
-                let finish = Finish { scale: scales.forward, ..finish };
-                device.finish::<T>(&finish, members as u32)
+                let (update, scale) = (scales.update, scales.forward);
+                let to_below = Transpose { g: r.at(0), x, update, scale, ..sweep };
+                self.descend_through(device, matrices, start, to_below)
             }
             Hidden::Frozen { forward, backward, drift } => {
-                let mut finish = Finish { factor: drift.kept(), ..finish };
+                let mut sweep = Transpose { factor: drift.kept(), x: Address::default(), ..sweep };
                 if drift.updates() > 0 {
                     let along = self.along(device, weights, workspace, (l, sweep.g), false)?;
                     let product = Multiply {
@@ -169,15 +170,14 @@ impl Launcher {
                         ..Multiply::default()
                     };
                     device.multiply::<T>(&product, WeightFormat::Full, members as u32)?;
-                    finish.y2 = descent.product.at(0);
+                    sweep.y2 = descent.product.at(0);
                 }
-                let w = backward.as_ref().unwrap_or(forward).at(start);
-                let sweep = Transpose { w, x: Address::default(), ..sweep };
+                sweep.w = backward.as_ref().unwrap_or(forward).at(start);
                 device.transpose::<T>(&sweep, WeightFormat::Half, members as u32)?;
                 if moves {
                     self.append(device, weights, (workspace, descent), l)?;
                 }
-                device.finish::<T>(&finish, members as u32)
+                Ok(())
             }
         }
     }
@@ -217,7 +217,7 @@ impl Launcher {
         let start = (l - 1) * self.size.members * self.size.drift()
             + self.columns_of_drift(drift.updates()) as usize;
         let g = Append {
-            x: descent.g.at(0),
+            x: descent.g(l).at(0),
             x_stride: workspace.stride() as u64,
             drift: drift.g.at(start),
             drift_stride: self.size.drift() as u64,
@@ -250,7 +250,7 @@ impl Launcher {
             w: weights.input.values.at(0),
             w_stride: (width * ld_input) as u64,
             velocity: weights.input.velocity_at(0),
-            g: descent.g.at(0),
+            g: descent.g(0).at(0),
             g_stride: workspace.stride() as u64,
             x: workspace.x.at(0),
             x_stride: (workspace.samples * ld_input) as u64,

@@ -75,7 +75,7 @@ impl<T: Number> Dense<T> {
         let g = match self.record || follows {
             true => {
                 let count = self.launcher.size.members * self.workspace.stride();
-                self.by_member(&self.device.read_back(&self.descent.g, 0..count)?)
+                self.by_member(&self.device.read_back(self.descent.g(l), 0..count)?)
             }
             false => Vec::new(),
         };
@@ -96,7 +96,7 @@ impl<T: Number> Dense<T> {
         }
         let count = self.launcher.size.members * self.workspace.stride();
         let values = self.by_member(&self.workspace.values_on_host(&self.device, l - 1)?);
-        let g = self.by_member(&self.device.read_back(&self.descent.g, 0..count)?);
+        let g = self.by_member(&self.device.read_back(self.descent.g(l), 0..count)?);
         let gram = |x: &Vectors<T>| covariance(&[x.to_matrix()], self.network.width);
         for (kernel, (values, g)) in kernels.iter_mut().zip(values.iter().zip(&g)) {
             *kernel += gram(values).component_mul(&gram(g));

@@ -1,9 +1,7 @@
 //! What the way up launches, layer by layer; nothing here waits or looks at a number, so that a whole step
 //! can be captured as a graph.
 
-use super::super::arguments::{
-    Embed, Finish, Multiply, OutputLayer, Squares, StepParameters, Transpose,
-};
+use super::super::arguments::{Embed, Multiply, OutputLayer, Squares, StepParameters, Transpose};
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::WeightFormat;
@@ -184,36 +182,28 @@ impl Launcher {
         };
         let side = if forward { &drift.s } else { &drift.g };
         let columns = self.columns_of_drift(drift.updates());
-        let product = Transpose {
+        let coefficients = Transpose {
             w: side.at((l - 1) * members * self.size.drift()),
             w_stride: self.size.drift() as u64,
             g: x,
             g_stride: workspace.stride() as u64,
             parts: workspace.parts.at(0),
-            parameters: self.parameters.at(0),
-            rows: width as u32,
-            ld: ld_drift as u32,
-            columns: columns.next_multiple_of(8),
-            ld_g: ld as u32,
-            samples: workspace.samples as u32,
-            ..Transpose::default()
-        };
-        device.transpose::<T>(&product, WeightFormat::Full, members as u32)?;
-        let coefficients = Finish {
-            parts: workspace.parts.at(0),
-            g: along.at(0),
+            arrivals: workspace.arrivals.at(0),
+            out: along.at(0),
             stride: (workspace.samples * ld_drift) as u64,
             alpha: drift.alpha.at(0),
             parameters: self.parameters.at(0),
             factor: 1.0,
-            rows: columns,
-            update_columns: batch as u32,
-            part_count: self.size.parts(workspace.samples) as u32,
+            rows: width as u32,
             ld: ld_drift as u32,
+            columns: columns.next_multiple_of(8),
+            entries: columns,
+            ld_g: ld as u32,
             samples: workspace.samples as u32,
-            ..Finish::default()
+            update_columns: batch as u32,
+            ..Transpose::default()
         };
-        device.finish::<T>(&coefficients, members as u32)?;
+        device.transpose::<T>(&coefficients, WeightFormat::Full, members as u32)?;
         Ok(along.at(0))
     }
 

@@ -4,7 +4,7 @@
 
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::grid::{FEW_SAMPLES, parts};
+use super::super::grid::{FEW_SAMPLES, most_blocks_of_columns, parts};
 use super::Size;
 
 /// Memory for a forward pass of some samples of every member.
@@ -25,6 +25,8 @@ pub struct Workspace<T> {
     inner: Option<[Buffer<T>; 2]>,
     /// Products in parts, to be added up.
     pub parts: Buffer<T>,
+    /// Parts that are there, of every member and block of columns; zeros between launches.
+    pub arrivals: Buffer<u32>,
     /// Coefficients along a drift; None where there is none.
     pub along: Option<Buffer<T>>,
     /// Outputs f, P×O a member.
@@ -51,6 +53,9 @@ impl<T: Number> Workspace<T> {
             inner: inner.transpose()?,
             parts: device.zeros(
                 most_parts(size.width, samples) * size.members * size.ld.max(size.ld_drift),
+            )?,
+            arrivals: device.zeros(
+                size.members * most_blocks_of_columns(size.ld.max(size.ld_drift) as u32) as usize,
             )?,
             along: match size.ld_drift {
                 0 => None,
@@ -94,8 +99,7 @@ impl<T: Number> Workspace<T> {
         self.values.at(self.layer(l))
     }
 
-    /// Where z_l of a two-layer block begins, and φ(z_l), in whose place the way down leaves r_l; None
-    /// where blocks have one layer.
+    /// Where z_l of a two-layer block begins, and φ(z_l); None where blocks have one layer.
     pub fn inner(&self, l: usize) -> Option<[Address; 2]> {
         let first = (l - 1) % (self.levels - 1) * self.size.members * self.stride();
         self.inner.as_ref().map(|inner| inner.each_ref().map(|vectors| vectors.at(first)))
@@ -130,12 +134,5 @@ impl<T: Number> Workspace<T> {
 /// leave more of them.
 pub fn most_parts(rows: usize, samples: usize) -> usize {
     let of = |samples: usize| samples * parts(rows as u32, samples as u32) as usize;
-    of(samples).max(of(samples.min(FEW_SAMPLES)))
-}
-
-impl Size {
-    /// Number of parts of a product with n rows and so many samples.
-    pub fn parts(&self, samples: usize) -> usize {
-        parts(self.width as u32, samples as u32) as usize
-    }
+    of(samples).max(of(samples.min(FEW_SAMPLES as usize)))
 }

@@ -1,0 +1,235 @@
+// Y = W^T G of 9 to 256 samples at once, for every member of an ensemble; while W is read, the step of W; and
+// the rest of a layer on the way down: dense/transpose.cuh.
+//
+// Bytes: W read once and written once (f32 8, f64 16; with momentum twice that; bf16 2, only read),
+// parts P/height of W's, written and read; X once for every height(m, P) rows, or for every 32 where P > 64, and
+// G once for every 64 columns, from the second-level cache. Flops: 4 P a weight (2 P where nothing moves).
+// Bound by fused multiply-adds from P = 64 on, by memory below.
+//
+// A block has 64 columns and walks down height(m, P) rows, 32 at a time, which lie in shared memory with their
+// part of G and k_p G and with up to 64 samples of X, one lot of samples after the other. For the product, a
+// thread has four columns and four samples of every lot; where a lot has 16 or 32 samples, warps share the
+// rows. For the step, it has four columns of two rows. More than 256 samples take several launches, each from
+// `first_sample` on; with momentum only the last launch moves W.
+//
+// Launch: 256 threads; grid (columns over 64, m over height(m, P), members); shared memory as in
+// src/backend/cuda/grid.rs. The numbers in the names: samples of a lot, lots.
+//
+// Registers leave room for two blocks on a multiprocessor in f32, for one in f64.
+//
+// budget: transpose_tiles_f32_16x1 registers 128, shared 4
+// budget: transpose_tiles_f32_32x1 registers 128, shared 4
+// budget: transpose_tiles_f32_64x1 registers 128, shared 4
+// budget: transpose_tiles_f32_64x2 registers 128, shared 4
+// budget: transpose_tiles_f32_64x4 registers 128, shared 4
+// budget: transpose_tiles_f64_16x1 registers 128, shared 4
+// budget: transpose_tiles_f64_32x1 registers 128, shared 4
+// budget: transpose_tiles_f64_64x1 registers 128, shared 4
+// budget: transpose_tiles_f64_64x2 registers 168, shared 4
+// budget: transpose_tiles_f64_64x4 registers 255, shared 4
+// budget: transpose_tiles_half_f32_16x1 registers 128, shared 4
+// budget: transpose_tiles_half_f32_32x1 registers 128, shared 4
+// budget: transpose_tiles_half_f32_64x1 registers 128, shared 4
+// budget: transpose_tiles_half_f32_64x2 registers 128, shared 4
+// budget: transpose_tiles_half_f32_64x4 registers 128, shared 4
+// budget: transpose_tiles_half_f64_16x1 registers 128, shared 4
+// budget: transpose_tiles_half_f64_32x1 registers 128, shared 4
+// budget: transpose_tiles_half_f64_64x1 registers 128, shared 4
+// budget: transpose_tiles_half_f64_64x2 registers 168, shared 4
+// budget: transpose_tiles_half_f64_64x4 registers 255, shared 4
+#include "dense/transpose.cuh"
+#include "shared/async.cuh"
+
+// Rows and columns that lie in shared memory at once.
+constexpr int ROWS = 32;
+constexpr int WIDTH = 64;
+// Numbers of a thread side by side: columns, and samples.
+constexpr int EACH = 4;
+
+// Copies `count` rows of 64 columns, `ld` numbers apart, into shared memory; zeros beyond `columns`.
+template <class Stored, class Real, int MOST>
+__device__ inline void copy_rows(Stored* to, const Stored* from, u32 count, u32 ld, u32 columns) {
+    constexpr u32 N = LANES<Stored>, UNITS = WIDTH / N;
+    for (u32 unit = threadIdx.x; unit < MOST * UNITS; unit += blockDim.x) {
+        u32 row = unit / UNITS, column = unit % UNITS * N;
+        bool there = row < count && column < columns;
+        copy_async<16>(to + row * WIDTH + column, there ? from + (u64)row * ld + column : from, there);
+    }
+}
+
+template <class Real, class Stored, int LOT, int LOTS> __device__ inline void transpose(const Transpose& args) {
+    constexpr bool TRAINED = sizeof(Stored) == sizeof(Real);
+    // G lies row by row; padded, so that stores of eight rows and four samples meet no bank twice.
+    constexpr int PITCH = LOT + 4;
+    // Warps along samples of a lot, and those that share its rows.
+    constexpr int ALONG = LOT / (4 * EACH), SHARING = 4 / ALONG;
+    extern __shared__ __align__(16) unsigned char shared[];
+    Real* x_lot = (Real*)shared;               // [LOT][WIDTH]
+    Real* g_tile = x_lot + LOT * WIDTH;        // [ROWS][PITCH]
+    Real* step_tile = g_tile + ROWS * PITCH;   // [ROWS][PITCH]: k_p g_p
+    Real* factors = step_tile + ROWS * PITCH;  // [LOT * LOTS]: k_p
+    Stored* w_tile = (Stored*)(factors + LOT * LOTS); // [ROWS][WIDTH]
+
+    u32 member = blockIdx.z, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    u32 first = blockIdx.x * WIDTH, columns = args.columns - first;
+    Move move(args);
+    bool moves = TRAINED && move.moves;
+    if (!args.parts && !moves)
+        return;
+    // Of the product: columns, samples of a lot, and rows.
+    u32 half = warp % 2 * (WIDTH / 2) + lane % 8 * EACH;
+    u32 sample = warp / 2 % ALONG * (4 * EACH) + lane / 8 * EACH, share = warp / 2 / ALONG;
+    // Of the step: two rows, four apart.
+    u32 row = warp / 2 * 8 + lane / 8;
+
+    const Stored* w = (const Stored*)args.w + member * args.w_stride + first;
+    const Real* x = (const Real*)args.x + member * args.x_stride + (u64)args.first_sample * args.ld + first;
+    const Real* given = (const Real*)args.g + member * args.g_stride + (u64)args.first_sample * args.ld_g;
+    if (moves) {
+        for (u32 p = threadIdx.x; p < LOT * LOTS; p += blockDim.x)
+            factors[p] = p < args.sample_count ? move.of_sample<Real>(args, member, p) : Real(0);
+        if (LOTS == 1)
+            copy_rows<Real, Real, LOT>(x_lot, x, args.sample_count, args.ld, columns);
+    }
+    Real acc[LOTS][EACH][EACH] = {};
+    u32 top = blockIdx.y * args.height, bottom = min(top + args.height, args.rows);
+#pragma unroll 1
+    for (u32 begin = top; begin < bottom; begin += ROWS) {
+        Real d[2][EACH];
+#pragma unroll
+        for (int lot = 0; lot < LOTS; lot++) {
+            // All have read what lies here.
+            __syncthreads();
+            u32 done = lot * LOT, count = args.sample_count > done ? args.sample_count - done : 0;
+            if (lot == 0)
+                copy_rows<Stored, Real, ROWS>(w_tile, w + (u64)begin * args.ld, bottom - begin, args.ld, columns);
+            if (LOTS > 1 && moves)
+                copy_rows<Real, Real, LOT>(x_lot, x + (u64)done * args.ld, count, args.ld, columns);
+            end_group();
+#pragma unroll
+            for (u32 of = 0; of < ROWS * LOT / (32 * WARPS); of++) {
+                // A warp has eight rows of four samples: whole sectors.
+                u32 patch = of * WARPS + warp;
+                u32 i = patch % (ROWS / 8) * 8 + lane % 8, p = patch / (ROWS / 8) * 4 + lane / 8;
+                Real value = 0;
+                if (p < count && begin + i < bottom)
+                    value = given[(u64)(done + p) * args.ld_g + begin + i];
+                g_tile[i * PITCH + p] = value;
+                if (moves)
+                    step_tile[i * PITCH + p] = factors[done + p] * value;
+            }
+            wait_for_groups<0>();
+            __syncthreads();
+            if (args.parts) {
+                constexpr int OWN = ROWS / SHARING;
+#pragma unroll 4
+                for (u32 i = share * OWN; i < (share + 1) * OWN; i++) {
+                    Real a[EACH], g[EACH];
+                    load(w_tile + i * WIDTH + half, a);
+                    load(g_tile + i * PITCH + sample, g);
+#pragma unroll
+                    for (int p = 0; p < EACH; p++)
+#pragma unroll
+                        for (int c = 0; c < EACH; c++)
+                            acc[lot][p][c] = fused(a[c], g[p], acc[lot][p][c]);
+                }
+            }
+            if constexpr (TRAINED) {
+                if (!moves)
+                    continue;
+                if (lot == 0) {
+#pragma unroll
+                    for (int r = 0; r < 2; r++) {
+                        u32 i = begin + row + 4 * r;
+                        Real a[EACH];
+                        load(w_tile + (row + 4 * r) * WIDTH + half, a);
+                        if (i < bottom && half < columns)
+                            move.begin(args, member, (u64)i * args.ld + first + half, a, d[r]);
+                    }
+                }
+#pragma unroll 2
+                for (u32 p = 0; p < LOT; p += EACH) {
+                    Real g[2][EACH];
+                    load(step_tile + row * PITCH + p, g[0]);
+                    load(step_tile + (row + 4) * PITCH + p, g[1]);
+#pragma unroll
+                    for (int of = 0; of < EACH; of++) {
+                        Real s[EACH];
+                        load(x_lot + (p + of) * WIDTH + half, s);
+#pragma unroll
+                        for (int r = 0; r < 2; r++)
+#pragma unroll
+                            for (int c = 0; c < EACH; c++)
+                                d[r][c] = fused(g[r][of], s[c], d[r][c]);
+                    }
+                }
+                if (lot != LOTS - 1)
+                    continue;
+#pragma unroll
+                for (int r = 0; r < 2; r++) {
+                    u32 i = begin + row + 4 * r;
+                    Real a[EACH];
+                    load(w_tile + (row + 4 * r) * WIDTH + half, a);
+                    if (i < bottom && half < columns)
+                        move.end(args, member, (u64)i * args.ld + first + half, a, d[r]);
+                }
+            }
+        }
+    }
+    if (!args.parts)
+        return;
+    if constexpr (SHARING == 1) {
+#pragma unroll
+        for (int lot = 0; lot < LOTS; lot++)
+#pragma unroll
+            for (int p = 0; p < EACH; p++) {
+                u32 of = lot * LOT + sample + p;
+                if (of < args.sample_count && half < columns)
+                    store(part_of<Real>(args, blockIdx.y, member, of) + first + half, acc[lot][p]);
+            }
+    } else {
+        // Sums of the warps that had different rows, added up in order.
+        __syncthreads();
+        Real* sums = (Real*)shared; // [SHARING][LOT][WIDTH]
+#pragma unroll
+        for (int p = 0; p < EACH; p++)
+            store(sums + (share * LOT + sample + p) * WIDTH + half, acc[0][p]);
+        __syncthreads();
+        for (u32 i = threadIdx.x; i < args.sample_count * WIDTH; i += blockDim.x) {
+            if (i % WIDTH >= columns)
+                continue;
+            Real sum = 0;
+#pragma unroll
+            for (int of = 0; of < SHARING; of++)
+                sum += sums[of * LOT * WIDTH + i];
+            part_of<Real>(args, blockIdx.y, member, i / WIDTH)[first + i % WIDTH] = sum;
+        }
+    }
+    finish<Real, WIDTH>(args, member, first);
+}
+
+#define TRANSPOSE(NAME, REAL, STORED, LOT, LOTS)                                                   \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, sizeof(REAL) == 8 ? 1 : 2)                \
+        NAME(const Transpose args) {                                                                  \
+        transpose<REAL, STORED, LOT, LOTS>(args);                                                    \
+    }
+TRANSPOSE(transpose_tiles_f32_16x1, float, float, 16, 1)
+TRANSPOSE(transpose_tiles_f32_32x1, float, float, 32, 1)
+TRANSPOSE(transpose_tiles_f32_64x1, float, float, 64, 1)
+TRANSPOSE(transpose_tiles_f32_64x2, float, float, 64, 2)
+TRANSPOSE(transpose_tiles_f32_64x4, float, float, 64, 4)
+TRANSPOSE(transpose_tiles_f64_16x1, double, double, 16, 1)
+TRANSPOSE(transpose_tiles_f64_32x1, double, double, 32, 1)
+TRANSPOSE(transpose_tiles_f64_64x1, double, double, 64, 1)
+TRANSPOSE(transpose_tiles_f64_64x2, double, double, 64, 2)
+TRANSPOSE(transpose_tiles_f64_64x4, double, double, 64, 4)
+TRANSPOSE(transpose_tiles_half_f32_16x1, float, bf16, 16, 1)
+TRANSPOSE(transpose_tiles_half_f32_32x1, float, bf16, 32, 1)
+TRANSPOSE(transpose_tiles_half_f32_64x1, float, bf16, 64, 1)
+TRANSPOSE(transpose_tiles_half_f32_64x2, float, bf16, 64, 2)
+TRANSPOSE(transpose_tiles_half_f32_64x4, float, bf16, 64, 4)
+TRANSPOSE(transpose_tiles_half_f64_16x1, double, bf16, 16, 1)
+TRANSPOSE(transpose_tiles_half_f64_32x1, double, bf16, 32, 1)
+TRANSPOSE(transpose_tiles_half_f64_64x1, double, bf16, 64, 1)
+TRANSPOSE(transpose_tiles_half_f64_64x2, double, bf16, 64, 2)
+TRANSPOSE(transpose_tiles_half_f64_64x4, double, bf16, 64, 4)
