@@ -187,21 +187,21 @@ fn the_legacy_stream_depends_on_blocking_streams() {
         let mut host = [0u8; 16];
         let there = host.as_mut_ptr().cast::<std::ffi::c_void>() as usize;
         for mode in MODES {
-            let mut calls: Vec<(&str, Box<dyn FnMut() -> CUresult>)> = Vec::new();
             // SAFETY: handles are alive, the memory has 16 bytes.
-            unsafe {
-                calls.push(("wait", Box::new(|| sys::cuStreamSynchronize(legacy))));
-                calls.push(("query", Box::new(|| sys::cuStreamQuery(legacy))));
-                calls.push(("record", Box::new(|| sys::cuEventRecord(fresh, legacy))));
-                calls.push(("wait", Box::new(|| sys::cuStreamWaitEvent(legacy, event, 0))));
-                calls.push(("fill", Box::new(|| sys::cuMemsetD8_v2(at, 0, 16))));
-                calls.push(("copy", Box::new(|| sys::cuMemcpyDtoH_v2(there as _, at, 16))));
-            }
-            calls.push(("launch", Box::new(|| launch(&context.default_stream()))));
-            for (name, call) in &mut calls {
+            let calls: [(&str, &dyn Fn() -> CUresult); 7] = unsafe {
+                [
+                    ("wait", &|| sys::cuStreamSynchronize(legacy)),
+                    ("query", &|| sys::cuStreamQuery(legacy)),
+                    ("record", &|| sys::cuEventRecord(fresh, legacy)),
+                    ("wait for an event", &|| sys::cuStreamWaitEvent(legacy, event, 0)),
+                    ("fill", &|| sys::cuMemsetD8_v2(at, 0, 16)),
+                    ("copy", &|| sys::cuMemcpyDtoH_v2(there as _, at, 16)),
+                    ("launch", &|| launch(&context.default_stream())),
+                ]
+            };
+            for (name, call) in calls {
                 assert_eq!(during(&stream, mode, call), IMPLICIT, "{name} {mode:?}");
             }
-            drop(calls);
             // Asking whether the legacy stream captures has no answer, and spoils nothing.
             stream.begin_capture(mode).unwrap();
             let mut status = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
