@@ -183,7 +183,9 @@ fn compile(
             let Source { name, text, .. } = source;
             let hash =
                 hash(&[text, &format!("{headers:?} {:?} {version:?}", nvrtc.options(*target))]);
-            let file = out.join(format!("{}.{target}.{hash:016x}", name.replace('/', "-")));
+            let stem = format!("{}.{target}.{hash:016x}", name.replace('/', "-"));
+            let file = out.join(format!("{stem}.image"));
+            // Beside it, with the same hash: an image of before finds its own log.
             let log = file.with_extension("log");
             if !file.exists() || !log.exists() {
                 let program = Program { name, source: text, headers: &headers };

@@ -1,24 +1,21 @@
 //! What both engines ask of a GPU, counted by the software device, and the bounds of an H100 that follow.
 //!
 //! ```text
-//! cargo bench --bench counts [-- --dense N,L,P,MEMBERS] [--sweep N,L,P,MEMBERS,PASSES]
+//! cargo bench --bench counts [-- [--dense N,L,P,MEMBERS]... [--sweep N,L,P,MEMBERS,PASSES]...]
 //! ```
 //!
 //! No GPU is needed, and nothing is timed. A bound says how long a device takes at least; what it takes beyond
 //! that (latency, replays, the clock it runs at) is not counted. The software device must be there
 //! (`tests/run.sh` builds it). With `nvdisasm` (or `NFD_NVDISASM`, its path) instructions are the machine's,
-//! without it those of PTX. Prints the tables of docs/gpu.md and writes the bounds of dense steps, which
-//! `benches/gpu.rs` prints beside times, to the file that `NFD_BOUNDS` names.
+//! without it those of PTX.
 
 #![allow(clippy::unwrap_used)]
 
 mod counted;
 mod issued;
-#[allow(dead_code)] // it times, too
-mod options;
+mod passes;
 mod problem;
-#[allow(dead_code)] // it times, too
-mod sweeps;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,24 +25,14 @@ use std::sync::Arc;
 
 use counted::{Bound, CACHE, DRAM, FLOPS, MULTIPROCESSORS};
 use issued::Issued;
-use nfd::backend::crew::{Crew, UnrecordedPass};
-use nfd::backend::cuda::dense::{Dense, Members, PADDING};
+use nfd::backend::cuda::dense::PADDING;
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
-use nfd::backend::{Probe, Update};
-use nfd::model::Loss;
-use problem::{Size, data, noise, seed, update};
+use problem::Size;
 
-/// n, L, P, members of the dense engine, as in benches/gpu.rs.
-const DENSE: [Size; 6] = [
-    Size { width: 128, depth: 64, samples: 4, members: 16, steps: 1 },
-    Size { width: 512, depth: 32, samples: 8, members: 4, steps: 1 },
-    Size { width: 1024, depth: 64, samples: 4, members: 1, steps: 1 },
-    Size { width: 256, depth: 16, samples: 32, members: 8, steps: 1 },
-    Size { width: 4096, depth: 64, samples: 64, members: 1, steps: 1 },
-    Size { width: 4096, depth: 32, samples: 128, members: 1, steps: 1 },
-];
-/// Of the conditional engine, with as many passes as bring about a hundred columns.
+/// Sizes of the dense engine that are counted where none is named: the first of those that are timed.
+const DENSE: usize = 6;
+/// n, L, P, members and passes of the conditional engine.
 const SWEEPS: [Size; 3] = [
     Size { width: 10_000, depth: 64, samples: 8, members: 1, steps: 12 },
     Size { width: 100_000, depth: 64, samples: 8, members: 1, steps: 12 },
@@ -85,7 +72,7 @@ fn main() {
         return;
     }
     if dense.is_empty() && sweeps.is_empty() {
-        (dense, sweeps) = (DENSE.to_vec(), SWEEPS.to_vec());
+        (dense, sweeps) = (steps::SIZES[..DENSE].to_vec(), SWEEPS.to_vec());
     }
     let device = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/softcuda");
     if !device.join("libcuda.so.1").exists() {
@@ -127,7 +114,8 @@ impl Counting<'_> {
         &self,
         engine: &str,
         size: Size,
-        (depth, multiprocessors, streamed): (usize, u64, usize),
+        (depth, streamed): (usize, usize),
+        multiprocessors: u64,
     ) -> Result<(BTreeMap<String, Bound>, String), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let file = folder.path().join("counts.csv");
@@ -151,7 +139,7 @@ impl Counting<'_> {
         let Some(begin) = begin.filter(|_| output.status.success()) else {
             return Err(format!("{engine} {width}: {}", String::from_utf8_lossy(&output.stderr)));
         };
-        Ok((counted::read(&file, begin, &self.issued)?, text))
+        Ok((counted::read(&file, begin, &self.issued, multiprocessors)?, text))
     }
 
     /// Prints one step of every size, as two depths have it, and what its kernels have of it.
@@ -163,13 +151,12 @@ impl Counting<'_> {
              |---|---|---|---|---|---|---|---|---|---|---|",
             self.instructions()
         );
-        let (mut bounds, mut kernels) =
-            ("n,L,P,members,bound_ms,most_by\n".to_owned(), String::new());
+        let mut kernels = String::new();
         for &size in sizes {
             let Size { width, depth, samples, members, .. } = size;
             let at = |layers| {
-                let shape = (depth, MULTIPROCESSORS, width * width);
-                self.count("--child-dense", Size { depth: layers, ..size }, shape)
+                let counted = Size { depth: layers, steps: 1, ..size };
+                self.count("--child-dense", counted, (depth, width * width), MULTIPROCESSORS)
             };
             let (shallow, deep) = (at(1)?.0, at(2)?.0);
             let all: BTreeMap<&str, Bound> = (deep.iter())
@@ -189,12 +176,6 @@ impl Counting<'_> {
                 step.limiter(),
                 step.shared / step.shared_ideal,
             );
-            let _ = writeln!(
-                bounds,
-                "{width},{depth},{samples},{members},{},{}",
-                ms(step.total),
-                step.limiter()
-            );
             for (name, kernel) in all.iter().filter(|(_, kernel)| kernel.total > 0.02 * step.total)
             {
                 let _ = writeln!(
@@ -206,13 +187,11 @@ impl Counting<'_> {
             }
         }
         println!(
-            "\nIts kernels with more than 2 % of it:\n\n\
+            "\nKernels with more than 2 % of a step:\n\n\
              | n, L, P, members | kernel | launches | DRAM | L2 | shared, L1 | issue | bound |\n\
              |---|---|---|---|---|---|---|---|\n{kernels}"
         );
-        let Some(file) = std::env::var_os("NFD_BOUNDS") else { return Ok(()) };
-        std::fs::write(&file, bounds)
-            .map_err(|error| format!("{}: {error}", Path::new(&file).display()))
+        Ok(())
     }
 
     /// Prints the last pass of every size, a layer of it.
@@ -230,11 +209,9 @@ impl Counting<'_> {
             let small = Size { width: width / tenth, depth: SWEPT, ..size };
             // Two bases and their images, at the last pass.
             let columns = 4 * small.width * samples * size.steps as usize;
-            let (kernels, text) = self.count(
-                "--child-sweep",
-                small,
-                (depth, MULTIPROCESSORS / tenth as u64, columns),
-            )?;
+            let multiprocessors = MULTIPROCESSORS / tenth as u64;
+            let (kernels, text) =
+                self.count("--child-sweep", small, (depth, columns), multiprocessors)?;
             let numbers: Vec<f64> =
                 text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
             let &[_, bytes, flops, columns] = numbers.as_slice() else {
@@ -305,44 +282,17 @@ fn counted_so_far() -> u64 {
     std::fs::metadata(file).map_or(0, |about| about.len())
 }
 
+/// The second step, which finds in the cache what the first one left.
 fn dense_step(size: Size) -> Result<(), Fault> {
-    let seeds: Vec<u64> = (0..size.members).map(seed).collect();
-    let train = data(size.samples);
-    let ensemble = Members {
-        network: problem::network(size),
-        seeds: &seeds,
-        noise: noise(size, 0),
-        probe: Probe { layers: vec![], rows: 0, covariance_columns: 0 },
-        samples: (train.clone(), train.select([])),
-        batch: size.samples,
-        frozen: None,
-    };
     let device = Arc::new(Device::open(0)?);
-    let mut crew = Dense::<f32>::new(device, ensemble)?;
-    let batches = vec![(0..size.samples).collect::<Vec<_>>(); size.members];
-    let labels = vec![train.labels; size.members];
-    let update = Update { rates: update().rates.scaled(1e-3), ..update() };
-    let loss = Loss::Squared;
-    for step in 0..2 {
-        // Reads from the device, hence waits for it.
-        crew.divergences()?;
-        // The second step finds in the cache what the first one left.
-        if step == 1 {
-            println!("{}", counted_so_far());
-        }
-        crew.pass(&UnrecordedPass { step, batches: &batches, labels: &labels, loss, update })?;
-    }
-    crew.divergences().map(drop)
+    steps::train(&device, size, false, 1, || println!("{}", counted_so_far())).map(drop)
 }
 
+/// The last pass, and its bytes, flops and columns.
 fn sweep(size: Size) -> Result<(), Fault> {
     let device = Arc::new(Device::open(0)?);
     let mut begin = 0;
-    let passes = sweeps::train(&device, size, |_| {
-        device.free()?;
-        begin = counted_so_far();
-        Ok(())
-    })?;
+    let passes = passes::train(&device, size, || begin = counted_so_far())?;
     if let Some(last) = passes.last() {
         println!("{begin} {} {} {}", last.bytes, last.flops, last.columns);
     }

@@ -15,40 +15,26 @@ mod cublas;
 mod device;
 mod latency;
 mod options;
+mod passes;
 mod problem;
+mod steps;
 mod sweeps;
 mod torch;
 
 use std::process::exit;
 use std::sync::Arc;
-use std::time::Instant;
 
 use cublas::{Cublas, Precision};
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 use device::Gpu;
-use nfd::backend::crew::{Crew, UnrecordedPass};
-use nfd::backend::cuda::dense::{Dense, Members, PADDING};
+use nfd::backend::cuda::dense::PADDING;
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
 use nfd::backend::cuda::grid::parts;
-use nfd::backend::{Probe, Update};
-use nfd::model::Loss;
 use options::{Options, Watch};
-use problem::{Size, data, noise, seed, update};
+use problem::Size;
 use torch::Peer;
 
-/// n, L, P, members: those of benches/dense.rs, more samples on large matrices, and larger ensembles.
-const SIZES: [Size; 9] = [
-    Size { width: 128, depth: 64, samples: 4, members: 16, steps: 50 },
-    Size { width: 512, depth: 32, samples: 8, members: 4, steps: 50 },
-    Size { width: 1024, depth: 64, samples: 4, members: 1, steps: 50 },
-    Size { width: 256, depth: 16, samples: 32, members: 8, steps: 50 },
-    Size { width: 4096, depth: 64, samples: 64, members: 1, steps: 20 },
-    Size { width: 4096, depth: 32, samples: 128, members: 1, steps: 20 },
-    Size { width: 1024, depth: 64, samples: 4, members: 16, steps: 20 },
-    Size { width: 4096, depth: 32, samples: 4, members: 1, steps: 20 },
-    Size { width: 4096, depth: 32, samples: 32, members: 1, steps: 20 },
-];
 /// Whether everything works, not how fast.
 const QUICK: [Size; 2] = [
     Size { width: 128, depth: 2, samples: 4, members: 2, steps: 3 },
@@ -120,7 +106,7 @@ fn main() {
         "   n   L   P members stored       MB  copy GB/s   floor (flops)     ours  x floor  \
          moved GB/s  of copy   cuBLAS     TF32  PyTorch"
     );
-    let sizes: &[Size] = if quick { &QUICK } else { &SIZES };
+    let sizes: &[Size] = if quick { &QUICK } else { &steps::SIZES };
     for &size in sizes {
         if dense_watch.is_over() {
             println!("{} left out: no time is left", name_of(size));
@@ -278,37 +264,5 @@ impl Paper {
 
 /// Seconds of one of our steps.
 fn train(device: &Arc<Device>, size: Size, frozen: bool) -> Result<f64, Fault> {
-    let seeds: Vec<u64> = (0..size.members).map(seed).collect();
-    let train = data(size.samples);
-    let ensemble = Members {
-        network: problem::network(size),
-        seeds: &seeds,
-        noise: noise(size, 0),
-        probe: Probe { layers: vec![], rows: 0, covariance_columns: 0 },
-        samples: (train.clone(), train.select([])),
-        batch: size.samples,
-        frozen: frozen.then_some((WARM + size.steps) as usize),
-    };
-    let mut crew = Dense::<f32>::new(device.clone(), ensemble)?;
-    let batches = vec![(0..size.samples).collect::<Vec<_>>(); size.members];
-    let labels = vec![train.labels; size.members];
-    // Slowly: what diverges would be as fast, but says nothing.
-    let update = Update { rates: update().rates.scaled(1e-3), ..update() };
-    let loss = Loss::Squared;
-    let mut start = Instant::now();
-    for step in 0..WARM + size.steps {
-        if step == WARM {
-            // Reads from the device, hence waits for it.
-            crew.divergences()?;
-            start = Instant::now();
-        }
-        crew.pass(&UnrecordedPass { step, batches: &batches, labels: &labels, loss, update })?;
-    }
-    let diverged = crew.divergences()?;
-    let seconds = start.elapsed().as_secs_f64();
-    assert!(diverged.iter().all(Option::is_none), "{diverged:?}");
-    // Its memory is free for others once the device has come so far.
-    drop(crew);
-    device.free()?;
-    Ok(seconds / f64::from(size.steps))
+    Ok(steps::train(device, size, frozen, WARM, || ())? / f64::from(size.steps))
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
-use std::ops::AddAssign;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -51,18 +50,26 @@ struct Row {
 /// for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bound {
+    /// How many.
     pub launches: f64,
+    /// Seconds for what they ask of memory.
     pub dram: f64,
+    /// Seconds for what they ask of the second-level cache.
     pub l2: f64,
-    /// Wavefronts of global and shared memory and exchanges between lanes: one a clock and multiprocessor.
+    /// Seconds for wavefronts of global and shared memory and exchanges between lanes, of which a
+    /// multiprocessor has one a clock.
     pub pipeline: f64,
+    /// Seconds for issuing their instructions.
     pub issue: f64,
-    /// The longest of them, launch by launch.
+    /// The longest of these seconds and those of a launch, launch by launch.
     pub total: f64,
-    /// Wavefronts of shared memory, and how many they would be without bank conflicts.
+    /// Wavefronts of shared memory.
     pub shared: f64,
+    /// Those without bank conflicts.
     pub shared_ideal: f64,
+    /// Arrivals of warps at barriers of their block.
     pub barriers: f64,
+    /// Fences of warps.
     pub fences: f64,
     /// Thread blocks of all launches.
     pub blocks: f64,
@@ -102,58 +109,60 @@ impl Bound {
     }
 }
 
-impl AddAssign for Bound {
-    fn add_assign(&mut self, more: Bound) {
-        *self = self.plus(1.0, more);
-    }
+/// A launch: its row, and of its lines the instructions that are issued and the wavefronts of waiting.
+struct Launch {
+    row: Row,
+    instructions: f64,
+    waits: f64,
 }
 
-/// The launches in a file from a byte on, by kernel in the order of their names.
+/// The launches in a file from a byte on, on a device with so many multiprocessors, by kernel.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn read(file: &Path, from: u64, issued: &Issued) -> Result<BTreeMap<String, Bound>, String> {
+pub fn read(
+    file: &Path,
+    from: u64,
+    issued: &Issued,
+    multiprocessors: u64,
+) -> Result<BTreeMap<String, Bound>, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     // The columns' names stand in the first line only.
     let mut names = csv::Reader::from_path(file).map_err(|error| failed(&error))?;
     let names = names.headers().map_err(|error| failed(&error))?.clone();
     let mut rest = File::open(file).map_err(|error| failed(&error))?;
     rest.seek(SeekFrom::Start(from)).map_err(|error| failed(&error))?;
-    let mut rows = csv::ReaderBuilder::new().has_headers(from == 0).from_reader(rest);
-    let mut kernels: BTreeMap<String, Bound> = BTreeMap::new();
-    let mut launch: Option<(Row, f64, f64)> = None;
+    let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(rest);
+    let mut launches: Vec<Launch> = Vec::new();
     for record in rows.records() {
         let record = record.map_err(|error| failed(&error))?;
         let row: Row = record.deserialize(Some(&names)).map_err(|error| failed(&error))?;
-        match (&mut launch, row.line.is_empty()) {
-            (Some((_, instructions, waits)), false) => {
-                // How often a barrier of a grid is asked depends on the order of blocks.
-                match issued.waits(&row.line) {
-                    true => *waits += (row.wavefronts + row.shuffles) as f64,
-                    false => {
-                        *instructions +=
-                            row.instructions as f64 * issued.of(&row.kernel, &row.line);
-                    }
+        if row.line.is_empty() {
+            launches.push(Launch { row, instructions: 0.0, waits: 0.0 });
+        } else if let Some(launch) = launches.last_mut() {
+            // How often a barrier of a grid is asked depends on the order of blocks.
+            match issued.waits(&row.line) {
+                true => launch.waits += (row.wavefronts + row.shuffles) as f64,
+                false => {
+                    let each = issued.of(&row.kernel, &row.line);
+                    launch.instructions += row.instructions as f64 * each;
                 }
             }
-            (_, true) => {
-                if let Some(done) = launch.replace((row, 0.0, 0.0)) {
-                    *kernels.entry(done.0.kernel.clone()).or_default() += bound(&done);
-                }
-            }
-            (None, false) => {}
         }
     }
-    if let Some(done) = launch {
-        *kernels.entry(done.0.kernel.clone()).or_default() += bound(&done);
+    let mut kernels: BTreeMap<String, Bound> = BTreeMap::new();
+    for launch in launches {
+        let bound = bound(&launch, multiprocessors);
+        let kernel = kernels.entry(launch.row.kernel).or_default();
+        *kernel = kernel.plus(1.0, bound);
     }
     Ok(kernels)
 }
 
-/// Of a launch; its blocks have equal work, so that one that has more than others do holds all up.
-fn bound((row, instructions, waits): &(Row, f64, f64)) -> Bound {
+/// Of a launch; its blocks have equal work, so that a multiprocessor that has more of them holds all up.
+fn bound(Launch { row, instructions, waits }: &Launch, multiprocessors: u64) -> Bound {
     let blocks = row.grid_x * row.grid_y * row.grid_z;
-    let busiest = blocks.div_ceil(MULTIPROCESSORS) as f64 / blocks as f64;
+    let busiest = blocks.div_ceil(multiprocessors) as f64 / blocks as f64;
     let shared = (row.shared_load_wavefronts + row.shared_store_wavefronts) as f64;
     let pipeline = (row.wavefronts + row.shuffles) as f64 - waits + shared;
     let mut bound = Bound {

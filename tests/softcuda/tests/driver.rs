@@ -11,14 +11,22 @@
 mod kernels;
 #[path = "driver/process.rs"]
 mod process;
+#[path = "driver/raw.rs"]
+mod raw;
 
 #[path = "driver/basics.rs"]
 mod basics;
+#[path = "driver/captures.rs"]
+mod captures;
 #[path = "driver/errors.rs"]
 mod errors;
 #[path = "driver/graphs.rs"]
 mod graphs;
 #[path = "driver/launches.rs"]
 mod launches;
+#[path = "driver/limits.rs"]
+mod limits;
+#[path = "driver/stale.rs"]
+mod stale;
 #[path = "driver/streams.rs"]
 mod streams;

@@ -7,8 +7,9 @@ use super::error::{Code, Result};
 use super::ffi::Out;
 use super::graph::{Graph, GraphNode};
 use super::run::Op;
-use super::state::{Driver, Handle, with_context};
+use super::state::{Driver, Handle, with, with_context};
 use super::stream::Capturing;
+use std::cell::Cell;
 use std::thread::{self, ThreadId};
 
 /// A capture in progress.
@@ -21,12 +22,26 @@ pub struct Capture {
     invalid: bool,
 }
 
-/// Whose unsafe calls a capture forbids.
+/// Whose unsafe calls a capture forbids; of a thread, whose captures forbid its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Global,
     ThreadLocal,
     Relaxed,
+}
+
+thread_local! {
+    static MODE: Cell<Mode> = const { Cell::new(Mode::Global) };
+}
+
+impl Mode {
+    /// Of `CUstreamCaptureMode`.
+    fn of(mode: u32) -> Result<Self> {
+        [Self::Global, Self::ThreadLocal, Self::Relaxed]
+            .get(mode as usize)
+            .copied()
+            .ok_or(Code::INVALID_VALUE)
+    }
 }
 
 impl Driver {
@@ -37,21 +52,50 @@ impl Driver {
         }
     }
 
+    /// What came of a call on a stream. If the stream captures and the call failed, the capture
+    /// lacks what was to be recorded: it is no longer valid.
+    pub fn recorded(&mut self, stream: Handle, done: Result) -> Result {
+        if done.is_err()
+            && let Some(capturing) = self.of_stream(stream)?.capture.clone()
+        {
+            self.invalidate(capturing.capture);
+        }
+        done
+    }
+
+    /// A stream in a capture is destroyed: without the stream that it began in, nobody can end it.
+    pub fn leave_capture(&mut self, stream: Handle, capture: Handle) {
+        self.invalidate(capture);
+        if self.captures.get(&capture).is_some_and(|found| found.origin == stream) {
+            self.end(capture);
+        }
+    }
+
+    /// Takes all streams out of a capture.
+    fn end(&mut self, capture: Handle) -> Option<Capture> {
+        for stream in self.streams.values_mut() {
+            stream.capture.take_if(|other| other.capture == capture);
+        }
+        self.captures.remove(&capture)
+    }
+
     /// A capture that is still valid.
     pub fn live_capture(&mut self, capture: Handle) -> Result<&mut Capture> {
         let found = self.captures.get_mut(&capture).ok_or(Code::STREAM_CAPTURE_INVALIDATED)?;
         if found.invalid { Err(Code::STREAM_CAPTURE_INVALIDATED) } else { Ok(found) }
     }
 
-    /// Refuses a call that no capture can record, and ends those that it would break.
-    pub fn refuse_unsafe(&mut self, context: Handle) -> Result {
-        let here = thread::current().id();
+    /// Refuses a call that no capture can record, and ends those that it would break. Waiting for
+    /// other streams and events is such a call: the order that it makes is in no graph.
+    pub fn refuse_unsafe(&mut self) -> Result {
+        let (here, own) =
+            (thread::current().id(), MODE.try_with(Cell::get).unwrap_or(Mode::Global));
         let mut broken = false;
-        for capture in self.captures.values_mut().filter(|c| c.context == context) {
-            let forbidden = match capture.mode {
-                Mode::Global => true,
-                Mode::ThreadLocal => capture.thread == here,
-                Mode::Relaxed => false,
+        for capture in self.captures.values_mut() {
+            let forbidden = match (own, capture.mode) {
+                (Mode::Relaxed, _) | (_, Mode::Relaxed) => false,
+                (Mode::Global, Mode::Global) => true,
+                _ => capture.thread == here,
             };
             capture.invalid |= forbidden;
             broken |= forbidden;
@@ -116,6 +160,10 @@ impl Driver {
         if !self.captures.contains_key(&event.capture) {
             return Err(Code::CAPTURED_EVENT);
         }
+        if self.is_legacy(stream) {
+            self.invalidate(event.capture);
+            return Err(Code::STREAM_CAPTURE_UNSUPPORTED);
+        }
         self.live_capture(event.capture)?;
         let found = self.of_stream(stream)?;
         match &mut found.capture {
@@ -163,10 +211,7 @@ impl Driver {
         if found.mode != Mode::Relaxed && found.thread != thread::current().id() {
             return Err(Code::STREAM_CAPTURE_WRONG_THREAD);
         }
-        let capture = self.captures.remove(&capturing.capture).ok_or(Code::ILLEGAL_STATE)?;
-        for stream in self.streams.values_mut() {
-            stream.capture.take_if(|other| other.capture == capturing.capture);
-        }
+        let capture = self.end(capturing.capture).ok_or(Code::ILLEGAL_STATE)?;
         if capture.invalid {
             return Err(Code::STREAM_CAPTURE_INVALIDATED);
         }
@@ -188,12 +233,7 @@ impl Driver {
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamBeginCapture_v2(stream: Handle, mode: u32) -> u32 {
     with_context(|driver, context| {
-        let mode = match mode {
-            0 => Mode::Global,
-            1 => Mode::ThreadLocal,
-            2 => Mode::Relaxed,
-            _ => return Err(Code::INVALID_VALUE),
-        };
+        let mode = Mode::of(mode)?;
         let stream = driver.stream(context, stream)?;
         driver.begin_capture(context, stream, mode)
     })
@@ -213,11 +253,22 @@ extern "C" fn cuStreamEndCapture(stream: Handle, graph: Out<Handle>) -> u32 {
 extern "C" fn cuStreamIsCapturing(stream: Handle, status: Out<u32>) -> u32 {
     with_context(|driver, context| {
         let stream = driver.stream(context, stream)?;
+        driver.refuse_status(stream)?;
         let capture = driver.of_stream(stream)?.capture.as_ref().map(|c| c.capture);
         status.set(match capture.and_then(|capture| driver.captures.get(&capture)) {
             None => 0,
             Some(capture) if capture.invalid => 2,
             Some(_) => 1,
         })
+    })
+}
+
+/// Says how the calling thread minds captures from now on, and how it did.
+#[unsafe(no_mangle)]
+extern "C" fn cuThreadExchangeStreamCaptureMode(mode: Out<u32>) -> u32 {
+    with(|_| {
+        let new = Mode::of(mode.get()?)?;
+        let old = MODE.try_with(|mode| mode.replace(new)).unwrap_or(Mode::Global);
+        mode.set(old as u32)
     })
 }

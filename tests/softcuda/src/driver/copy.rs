@@ -91,8 +91,9 @@ impl Driver {
 /// A call on the legacy default stream that no capture can record; the host waits where `wait`.
 fn in_legacy(wait: bool, body: impl FnOnce(&mut Driver, Handle, Handle) -> Result) -> u32 {
     with_context(|driver, context| {
-        driver.refuse_unsafe(context)?;
         let stream = driver.stream(context, 0)?;
+        driver.refuse_implicit(stream)?;
+        driver.refuse_unsafe()?;
         body(driver, context, stream)?;
         if wait { driver.synchronise(stream) } else { Ok(()) }
     })
@@ -102,7 +103,8 @@ fn in_stream(stream: Handle, body: impl FnOnce(&mut Driver, Handle, Handle) -> R
     with_context(|driver, context| {
         let stream = driver.stream(context, stream)?;
         let context = driver.of_stream(stream)?.context;
-        body(driver, context, stream)
+        let done = body(driver, context, stream);
+        driver.recorded(stream, done)
     })
 }
 

@@ -38,7 +38,11 @@ impl Driver {
     fn outside_capture(&mut self, event: Handle) -> Result<(Handle, Front)> {
         let found = self.event(event)?;
         match &found.captured {
-            None => Ok((found.context, found.front.clone())),
+            None => {
+                let place = (found.context, found.front.clone());
+                self.refuse_unsafe()?;
+                Ok(place)
+            }
             Some(capturing) => {
                 let capture = capturing.capture;
                 self.invalidate(capture);
@@ -69,6 +73,7 @@ impl Driver {
     }
 
     fn wait_event(&mut self, stream: Handle, event: Handle) -> Result {
+        self.refuse_implicit(stream)?;
         let found = self.event(event)?;
         let (recorded, front, captured) =
             (found.node.is_some(), found.front.clone(), found.captured.clone());
@@ -119,7 +124,8 @@ extern "C" fn cuEventDestroy_v2(event: Handle) -> u32 {
 extern "C" fn cuEventRecord(event: Handle, stream: Handle) -> u32 {
     with_context(|driver, context| {
         let stream = driver.stream(context, stream)?;
-        driver.record(event, stream)
+        let done = driver.record(event, stream);
+        driver.recorded(stream, done)
     })
 }
 
@@ -138,7 +144,8 @@ extern "C" fn cuStreamWaitEvent(stream: Handle, event: Handle, flags: u32) -> u3
             return Err(Code::INVALID_VALUE);
         }
         let stream = driver.stream(context, stream)?;
-        driver.wait_event(stream, event)
+        let done = driver.wait_event(stream, event);
+        driver.recorded(stream, done)
     })
 }
 

@@ -71,7 +71,7 @@ impl Driver {
     fn instantiate(&mut self, graph: Handle) -> Result<Handle> {
         let graph = self.graph(graph)?;
         let (context, first, mut nodes) = (graph.context, graph.first, graph.nodes.clone());
-        self.usable(context)?;
+        self.refuse_stale(context, &nodes)?;
         let mut lanes = HashMap::new();
         for node in &mut nodes {
             node.lane = *lanes.entry(node.lane).or_insert_with(|| self.handle() as u64);
@@ -81,10 +81,41 @@ impl Driver {
         Ok(handle)
     }
 
+    /// Refuses nodes that use what is gone: a real device would run whatever is there now.
+    fn refuse_stale(&self, context: Handle, nodes: &[GraphNode]) -> Result {
+        let device = self.usable(context)?.device;
+        for GraphNode { op, .. } in nodes {
+            let (code, what) = match op {
+                Op::Launch(kernel) if self.function(kernel.function).is_err() => {
+                    let what = format!("kernel {}, whose module was unloaded", kernel.name());
+                    (Code::INVALID_HANDLE, what)
+                }
+                Op::CopyPinned { from: host, len, .. } | Op::CopyOut { to: host, len, .. }
+                    if !self.is_pinned(*host, *len) =>
+                {
+                    (Code::INVALID_VALUE, "page-locked memory that was freed".to_owned())
+                }
+                _ => {
+                    let mut ranges = op.ranges(device).into_iter().flatten();
+                    match ranges.find(|&(device, at, len, _)| !self.known_on(device, at, len)) {
+                        Some((_, at, len, _)) => {
+                            let what = format!("{len} bytes at {at:#x}, not inside an allocation");
+                            (Code::INVALID_VALUE, what)
+                        }
+                        None => continue,
+                    }
+                }
+            };
+            self.report(&format!("a graph uses {what} [{}]", code.name()));
+            return Err(code);
+        }
+        Ok(())
+    }
+
     fn launch_graph(&mut self, exec: Handle, stream: Handle) -> Result {
         let found = self.exec(exec)?;
         let (context, nodes, last) = (found.context, found.nodes.clone(), found.last.clone());
-        self.usable(context)?;
+        self.refuse_stale(context, &nodes)?;
         if self.of_stream(stream)?.context != context {
             return Err(Code::INVALID_VALUE);
         }
@@ -162,7 +193,8 @@ extern "C" fn cuGraphInstantiateWithFlags(exec: Out<Handle>, graph: Handle, flag
 extern "C" fn cuGraphLaunch(exec: Handle, stream: Handle) -> u32 {
     with_context(|driver, context| {
         let stream = driver.stream(context, stream)?;
-        driver.launch_graph(exec, stream)
+        let launched = driver.launch_graph(exec, stream);
+        driver.recorded(stream, launched)
     })
 }
 
@@ -221,8 +253,10 @@ impl Driver {
     /// The graph that a node is of, and where in it.
     fn node(&self, node: Handle) -> Result<(Handle, usize)> {
         let found = self.graphs.iter().find_map(|(&handle, graph)| {
-            let index = node.checked_sub(graph.first)? / STRIDE;
-            (index < graph.nodes.len()).then_some((handle, index))
+            let distance = node.checked_sub(graph.first)?;
+            let index = distance / STRIDE;
+            let right = distance.is_multiple_of(STRIDE) && index < graph.nodes.len();
+            right.then_some((handle, index))
         });
         found.ok_or(Code::INVALID_VALUE)
     }
@@ -247,24 +281,26 @@ extern "C" fn cuGraphExecUpdate_v2(exec: Handle, graph: Handle, info: Out<Update
     })
 }
 
-/// Other arguments, or another shape, for one kernel of a graph made ready; runs already asked for
-/// keep theirs.
+/// Other arguments, or another shape, for one kernel of a graph made ready, by its node in the graph
+/// that it was made from; runs already asked for keep theirs.
 #[unsafe(no_mangle)]
 extern "C" fn cuGraphExecKernelNodeSetParams_v2(
-    exec: Handle,
+    handle: Handle,
     node: Handle,
     parameters: In<KernelNodeParams>,
 ) -> u32 {
     with_context(|driver, _| {
-        let mut new = kernel(driver, &parameters.get()?)?;
-        let exec = driver.exec(exec)?;
-        let index = node.checked_sub(exec.first).ok_or(Code::INVALID_VALUE)? / STRIDE;
-        match exec.nodes.get_mut(index).map(|node| &mut node.op) {
-            Some(Op::Launch(old)) => {
-                new.cooperative = old.cooperative;
-                *old = Arc::new(new);
-            }
+        let (graph, index) = driver.node(node)?;
+        let first = driver.graph(graph)?.first;
+        let exec = driver.exec(handle)?;
+        let (context, same) = (exec.context, exec.first == first);
+        let manner = match exec.nodes.get(index).map(|node| &node.op) {
+            Some(Op::Launch(old)) if same => old.manner,
             _ => return Err(Code::INVALID_VALUE),
+        };
+        let new = kernel(driver, context, &parameters.get()?, manner)?;
+        if let Some(node) = driver.exec(handle)?.nodes.get_mut(index) {
+            node.op = Op::Launch(Arc::new(new));
         }
         Ok(())
     })

@@ -1,12 +1,13 @@
-//! Kernel launches, and how many blocks a multiprocessor holds.
+//! Kernel launches.
 
 use super::error::{Code, Result};
-use super::ffi::{Host, In, Out};
-use super::limits::{REGISTERS, SHARED_RESERVED, THREADS_PER_BLOCK, limits};
-use super::module::registers;
+use super::ffi::{Host, In};
+use super::limits::{THREADS_PER_BLOCK, limits};
+use super::occupancy::resident;
 use super::run::{Kernel, Op};
 use super::settings::settings;
-use super::state::{Driver, Handle, with, with_context};
+use super::state::{Driver, Handle, with_context};
+use crate::ptx::Function;
 use std::sync::Arc;
 
 /// `CUDA_KERNEL_NODE_PARAMS_v2`; the arguments of every way to launch.
@@ -23,9 +24,26 @@ pub struct KernelNodeParams {
     context: Handle,
 }
 
-/// Checks a launch as far as a driver does at the call, and packs its arguments.
-pub fn kernel(driver: &Driver, launch: &KernelNodeParams) -> Result<Kernel> {
+/// What a launch asks for beyond its shape.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// All blocks are there at once.
+    pub cooperative: bool,
+    /// It may start before the kernel before it in its stream has ended.
+    pub programmatic: bool,
+}
+
+/// Checks a launch in a context as far as a driver does at the call, and packs its arguments.
+pub fn kernel(
+    driver: &Driver,
+    context: Handle,
+    launch: &KernelNodeParams,
+    manner: Manner,
+) -> Result<Kernel> {
     let (function, module) = driver.function(launch.function)?;
+    if module.context != context {
+        return Err(Code::INVALID_HANDLE);
+    }
     let kernel = function.kernel(module)?;
     let [x, y, z] = launch.grid;
     if x == 0 || y == 0 || z == 0 || x > i32::MAX as u32 || y > 65_535 || z > 65_535 {
@@ -39,28 +57,19 @@ pub fn kernel(driver: &Driver, launch: &KernelNodeParams) -> Result<Kernel> {
     if threads > u64::from(kernel.max_threads()) {
         return Err(Code::INVALID_VALUE);
     }
-    if launch.shared > function.max_dynamic {
+    let shared = u64::from(launch.shared) + u64::from(kernel.static_shared());
+    if launch.shared > function.max_dynamic || shared > u64::from(limits().shared_optin) {
         return Err(Code::INVALID_VALUE);
     }
-    if launch.shared + kernel.static_shared() > limits().shared_optin {
-        return Err(Code::LAUNCH_OUT_OF_RESOURCES);
+    if manner.programmatic && settings().capability.0 < 9 {
+        return Err(Code::NOT_SUPPORTED);
     }
-    let mut packed = vec![0; kernel.parameter_bytes() as usize];
-    if !launch.parameters.is_null() {
-        for (index, parameter) in kernel.parameters().iter().enumerate() {
-            let from = launch.parameters.at(index)?;
-            if from.is_null() {
-                return Err(Code::INVALID_VALUE);
-            }
-            let (start, len) = (parameter.offset as usize, parameter.size as usize);
-            packed[start..start + len].copy_from_slice(&from.read(len));
+    if manner.cooperative {
+        let resident = resident(driver, launch.function, threads as u32, launch.shared)?;
+        let most = u128::from(resident) * u128::from(settings().multiprocessors);
+        if launch.grid.iter().map(|&n| u128::from(n)).product::<u128>() > most {
+            return Err(Code::COOPERATIVE_LAUNCH_TOO_LARGE);
         }
-    } else if !launch.extra.is_null() {
-        let bytes = extra(launch.extra)?;
-        let bytes = bytes.get(..packed.len()).ok_or(Code::INVALID_VALUE)?;
-        packed.copy_from_slice(bytes);
-    } else if !packed.is_empty() {
-        return Err(Code::INVALID_VALUE);
     }
     Ok(Kernel {
         function: launch.function,
@@ -69,13 +78,47 @@ pub fn kernel(driver: &Driver, launch: &KernelNodeParams) -> Result<Kernel> {
         grid: launch.grid,
         block: launch.block,
         shared: launch.shared,
-        parameters: packed,
-        cooperative: false,
+        parameters: pack(kernel, launch)?,
+        manner,
     })
 }
 
-/// Arguments packed by the caller: a list of keys and values.
-fn extra(list: In<usize>) -> Result<Vec<u8>> {
+/// The arguments of a launch as the kernel reads them: named one by one, or packed by the caller.
+fn pack(kernel: &Function, launch: &KernelNodeParams) -> Result<Vec<u8>> {
+    let mut packed = vec![0; kernel.parameter_bytes() as usize];
+    match (launch.parameters.is_null(), launch.extra.is_null()) {
+        (false, false) => return Err(Code::INVALID_VALUE),
+        (false, true) => {
+            for (index, parameter) in kernel.parameters().iter().enumerate() {
+                let from = launch.parameters.at(index)?;
+                if from.is_null() {
+                    return Err(Code::INVALID_VALUE);
+                }
+                let (start, len) = (parameter.offset as usize, parameter.size as usize);
+                packed[start..start + len].copy_from_slice(&from.read(len));
+            }
+        }
+        (true, false) => {
+            let (from, bytes) = extra(launch.extra)?;
+            // A caller's structure ends on a multiple of its alignment.
+            let padded = packed.len().next_multiple_of(8);
+            if bytes < packed.len() || bytes > padded {
+                return Err(Code::LAUNCH_OUT_OF_RESOURCES);
+            }
+            if from.is_null() && bytes > 0 {
+                return Err(Code::INVALID_VALUE);
+            }
+            let bytes = from.read(packed.len());
+            packed.copy_from_slice(&bytes);
+        }
+        (true, true) if packed.is_empty() => {}
+        (true, true) => return Err(Code::INVALID_VALUE),
+    }
+    Ok(packed)
+}
+
+/// Where the caller packed arguments, and how many bytes: a list of keys and values.
+fn extra(list: In<usize>) -> Result<(Host, usize)> {
     const END: usize = 0;
     const POINTER: usize = 1;
     const BYTES: usize = 2;
@@ -93,27 +136,18 @@ fn extra(list: In<usize>) -> Result<Vec<u8>> {
         }
         index += 2;
     }
-    Ok(Host::from_address(pointer).read(bytes))
+    Ok((Host::from_address(pointer), bytes))
 }
 
-fn launch(stream: Handle, parameters: KernelNodeParams, cooperative: bool) -> u32 {
+fn launch(stream: Handle, parameters: KernelNodeParams, manner: Manner) -> u32 {
     with_context(|driver, context| {
         let stream = driver.stream(context, stream)?;
-        let mut kernel = kernel(driver, &parameters)?;
-        let (_, module) = driver.function(parameters.function)?;
-        if module.context != driver.streams.get(&stream).ok_or(Code::INVALID_HANDLE)?.context {
-            return Err(Code::INVALID_HANDLE);
-        }
-        if cooperative {
-            kernel.cooperative = true;
-            let threads = kernel.block.iter().product();
-            let resident = resident(driver, parameters.function, threads, parameters.shared)?;
-            let blocks: u64 = kernel.grid.iter().map(|&n| u64::from(n)).product();
-            if blocks > u64::from(resident) * u64::from(settings().multiprocessors) {
-                return Err(Code::COOPERATIVE_LAUNCH_TOO_LARGE);
-            }
-        }
-        driver.enqueue(stream, Op::Launch(Arc::new(kernel)))
+        let context = driver.of_stream(stream)?.context;
+        let launched = match kernel(driver, context, &parameters, manner) {
+            Ok(kernel) => driver.enqueue(stream, Op::Launch(Arc::new(kernel))),
+            Err(code) => Err(code),
+        };
+        driver.recorded(stream, launched)
     })
 }
 
@@ -142,7 +176,7 @@ extern "C" fn cuLaunchKernel(
         kernel: 0,
         context: 0,
     };
-    launch(stream, arguments, false)
+    launch(stream, arguments, Manner::default())
 }
 
 #[unsafe(no_mangle)]
@@ -170,7 +204,7 @@ extern "C" fn cuLaunchCooperativeKernel(
         kernel: 0,
         context: 0,
     };
-    launch(stream, arguments, true)
+    launch(stream, arguments, Manner { cooperative: true, ..Manner::default() })
 }
 
 /// `CUlaunchConfig`.
@@ -194,8 +228,8 @@ struct LaunchAttribute {
     value: [u32; 16],
 }
 
-/// Of the attributes, cooperative launches and clusters of one block mean something here; those
-/// that only steer scheduling and caches are passed over.
+/// Attributes that only steer scheduling and caches are passed over; those that ask for what this
+/// device does not do are refused.
 #[unsafe(no_mangle)]
 extern "C" fn cuLaunchKernelEx(
     config: In<LaunchConfig>,
@@ -205,21 +239,32 @@ extern "C" fn cuLaunchKernelEx(
 ) -> u32 {
     const COOPERATIVE: u32 = 2;
     const CLUSTER: u32 = 4;
+    const PROGRAMMATIC: u32 = 6;
+    /// Events that the kernel itself records.
+    const EVENTS: [u32; 2] = [7, 12];
+    /// Changes of a graph from within a kernel.
+    const UPDATABLE: u32 = 13;
+    const LAST: u32 = 16;
     let read = || {
         let config = config.get()?;
-        let mut cooperative = false;
+        let mut manner = Manner::default();
         for index in 0..config.count as usize {
             let LaunchAttribute { id, value, .. } = config.attributes.at(index)?;
             match id {
-                COOPERATIVE => cooperative = value[0] != 0,
+                COOPERATIVE => manner.cooperative = value[0] != 0,
+                PROGRAMMATIC => manner.programmatic = value[0] != 0,
                 CLUSTER if value[..3] != [1, 1, 1] => return Err(Code::NOT_SUPPORTED),
+                UPDATABLE if value[0] == 0 => {}
+                UPDATABLE => return Err(Code::NOT_SUPPORTED),
+                _ if EVENTS.contains(&id) => return Err(Code::NOT_SUPPORTED),
+                _ if id > LAST => return Err(Code::INVALID_VALUE),
                 _ => {}
             }
         }
-        Ok((config, cooperative))
+        Ok((config, manner))
     };
     match read() {
-        Ok((LaunchConfig { grid, block, shared, stream, .. }, cooperative)) => {
+        Ok((LaunchConfig { grid, block, shared, stream, .. }, manner)) => {
             let arguments = KernelNodeParams {
                 function,
                 grid,
@@ -230,119 +275,8 @@ extern "C" fn cuLaunchKernelEx(
                 kernel: 0,
                 context: 0,
             };
-            launch(stream, arguments, cooperative)
+            launch(stream, arguments, manner)
         }
         Err(code) => code.0,
     }
-}
-
-/// Blocks of a kernel that a multiprocessor holds at once.
-fn resident(driver: &Driver, function: Handle, threads: u32, dynamic: u32) -> Result<u32> {
-    let (function, module) = driver.function(function)?;
-    let kernel = function.kernel(module)?;
-    if threads == 0 {
-        return Err(Code::INVALID_VALUE);
-    }
-    let limits = limits();
-    let most = kernel.max_threads().min(THREADS_PER_BLOCK);
-    let shared = kernel.static_shared().saturating_add(dynamic);
-    if threads > most || shared > limits.shared_optin {
-        return Ok(0);
-    }
-    let threads = threads.next_multiple_of(32);
-    let by_shared = limits.shared.checked_div(shared.next_multiple_of(128) + SHARED_RESERVED);
-    let by_registers = REGISTERS / (registers(kernel).next_multiple_of(8) * threads);
-    Ok((limits.threads / threads)
-        .min(limits.blocks)
-        .min(by_shared.unwrap_or(limits.blocks))
-        .min(by_registers))
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
-    blocks: Out<i32>,
-    function: Handle,
-    threads: i32,
-    dynamic: usize,
-) -> u32 {
-    cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, function, threads, dynamic, 0)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
-    blocks: Out<i32>,
-    function: Handle,
-    threads: i32,
-    dynamic: usize,
-    flags: u32,
-) -> u32 {
-    with(|driver| {
-        let threads = u32::try_from(threads).map_err(|_| Code::INVALID_VALUE)?;
-        if flags > 1 {
-            return Err(Code::INVALID_VALUE);
-        }
-        let dynamic = u32::try_from(dynamic).unwrap_or(u32::MAX);
-        blocks.set(resident(driver, function, threads, dynamic)? as i32)
-    })
-}
-
-type SharedOfBlock = Option<extern "C" fn(i32) -> usize>;
-
-#[unsafe(no_mangle)]
-extern "C" fn cuOccupancyMaxPotentialBlockSize(
-    grid: Out<i32>,
-    block: Out<i32>,
-    function: Handle,
-    shared_of: SharedOfBlock,
-    dynamic: usize,
-    limit: i32,
-) -> u32 {
-    cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, function, shared_of, dynamic, limit, 0)
-}
-
-/// The largest block among those that fill a multiprocessor best.
-#[unsafe(no_mangle)]
-extern "C" fn cuOccupancyMaxPotentialBlockSizeWithFlags(
-    grid: Out<i32>,
-    block: Out<i32>,
-    function: Handle,
-    shared_of: SharedOfBlock,
-    dynamic: usize,
-    limit: i32,
-    _flags: u32,
-) -> u32 {
-    with(|driver| {
-        let (found, module) = driver.function(function)?;
-        let most = found.kernel(module)?.max_threads().min(THREADS_PER_BLOCK);
-        let most = match u32::try_from(limit) {
-            Ok(limit @ 1..) => most.min(limit),
-            _ => most,
-        };
-        let mut best = (0, 0, 0);
-        for threads in (32..=most).step_by(32).chain([most]) {
-            let dynamic = shared_of.map_or(dynamic, |of| of(threads as i32));
-            let dynamic = u32::try_from(dynamic).unwrap_or(u32::MAX);
-            let blocks = resident(driver, function, threads, dynamic)?;
-            best = best.max((blocks * threads, threads, blocks));
-        }
-        grid.set((best.2 * settings().multiprocessors) as i32)?;
-        block.set(best.1 as i32)
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuOccupancyAvailableDynamicSMemPerBlock(
-    bytes: Out<usize>,
-    function: Handle,
-    blocks: i32,
-    _threads: i32,
-) -> u32 {
-    with(|driver| {
-        let (function, module) = driver.function(function)?;
-        let fixed = function.kernel(module)?.static_shared();
-        let blocks = u32::try_from(blocks).ok().filter(|&blocks| blocks > 0);
-        let share = limits().shared / blocks.ok_or(Code::INVALID_VALUE)?;
-        let share = (share & !127).saturating_sub(SHARED_RESERVED).min(limits().shared_optin);
-        bytes.set(share.saturating_sub(fixed) as usize)
-    })
 }

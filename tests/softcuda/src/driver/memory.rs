@@ -89,7 +89,7 @@ extern "C" fn cuMemAlloc_v2(at: Out<u64>, bytes: usize) -> u32 {
         if at.is_null() {
             return Err(Code::INVALID_VALUE);
         }
-        driver.refuse_unsafe(context)?;
+        driver.refuse_unsafe()?;
         at.set(driver.allocate(context, bytes)?)
     })
 }
@@ -101,7 +101,7 @@ extern "C" fn cuMemFree_v2(at: u64) -> u32 {
         if at == 0 {
             return Ok(());
         }
-        driver.refuse_unsafe(context)?;
+        driver.refuse_unsafe()?;
         let bytes = driver.mark_freed(context, at)?;
         driver.complete_context(context)?;
         driver.context(context)?.allocations.remove(&at);
@@ -155,7 +155,7 @@ extern "C" fn cuMemHostAlloc(host: Out<usize>, bytes: usize, _flags: u32) -> u32
         if host.is_null() || bytes == 0 {
             return Err(Code::INVALID_VALUE);
         }
-        driver.refuse_unsafe(context)?;
+        driver.refuse_unsafe()?;
         let pages = Pages::new(bytes).ok_or(Code::OUT_OF_MEMORY)?;
         let at = pages.address();
         driver.pinned.insert(at, Pinned { context, _pages: pages, len: bytes });
@@ -171,8 +171,8 @@ extern "C" fn cuMemAllocHost_v2(host: Out<usize>, bytes: usize) -> u32 {
 /// Waits for the work that may still use the memory.
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFreeHost(host: usize) -> u32 {
-    with_context(|driver, context| {
-        driver.refuse_unsafe(context)?;
+    with_context(|driver, _| {
+        driver.refuse_unsafe()?;
         let owner = driver.pinned.get(&host).ok_or(Code::INVALID_VALUE)?.context;
         let done = driver.complete_context(owner);
         driver.pinned.remove(&host);

@@ -25,6 +25,7 @@ mod launch;
 mod limits;
 mod memory;
 mod module;
+mod occupancy;
 mod queue;
 mod run;
 mod settings;

@@ -54,6 +54,12 @@ impl Driver {
             return Err((Code::INVALID_PTX, message));
         }
         let module = ptx::parse(text).map_err(|message| (Code::INVALID_PTX, message))?;
+        let mut kernels = module.functions().iter();
+        if let Some(large) = kernels.find(|kernel| kernel.static_shared() > SHARED_DEFAULT) {
+            let (name, bytes) = (large.name(), large.static_shared());
+            let message = format!("{name} declares {bytes} bytes of shared memory: at most 48 KiB");
+            return Err((Code::INVALID_PTX, message));
+        }
         let memory = self.memory(context).map_err(|code| (code, String::new()))?;
         let loaded = Arc::new(module).load(&memory);
         let loaded = loaded.map_err(|message| (Code::OUT_OF_MEMORY, message))?;
@@ -123,7 +129,7 @@ fn load(module: Out<Handle>, image: In<u8>, log: &mut String) -> u32 {
         if module.is_null() || image.is_null() {
             return Err(Code::INVALID_VALUE);
         }
-        driver.refuse_unsafe(context)?;
+        driver.refuse_unsafe()?;
         let starts = |with: &[u8; 4]| (0..4).all(|i| image.at(i) == Ok(with[i]));
         if BINARIES.iter().any(starts) {
             "a software device runs PTX, not machine code".clone_into(log);
@@ -193,6 +199,7 @@ extern "C" fn cuModuleLoad(module: Out<Handle>, path: Text) -> u32 {
 extern "C" fn cuModuleUnload(module: Handle) -> u32 {
     with(|driver| {
         let context = driver.module(module)?.context;
+        driver.refuse_unsafe()?;
         driver.complete_context(context)?;
         let memory = driver.memory(context)?;
         let found = driver.modules.remove(&module).ok_or(Code::INVALID_HANDLE)?;

@@ -6,6 +6,7 @@
 use super::clock::{Clock, Who};
 use super::error::{Code, Result};
 use super::ffi::Host;
+use super::launch::Manner;
 use super::queue::Id;
 use super::settings::Target;
 use super::state::{Driver, Handle};
@@ -87,7 +88,7 @@ pub struct Kernel {
     pub block: [u32; 3],
     pub shared: u32,
     pub parameters: Vec<u8>,
-    pub cooperative: bool,
+    pub manner: Manner,
 }
 
 impl Kernel {
@@ -100,7 +101,7 @@ impl Op {
     /// What kind of work it is, for comparing graphs.
     pub fn same_kind(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Launch(a), Self::Launch(b)) => a.function == b.function,
+            (Self::Launch(a), Self::Launch(b)) => a.function == b.function && a.manner == b.manner,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -129,7 +130,7 @@ impl Op {
 
     /// Ranges of device memory that it reads and writes, as far as the call says; what a kernel
     /// touches only its run tells.
-    fn ranges(&self, device: usize) -> [Option<(usize, u64, u64, bool)>; 2] {
+    pub fn ranges(&self, device: usize) -> [Option<(usize, u64, u64, bool)>; 2] {
         let write = |at, len| Some((device, at, len, true));
         match *self {
             Self::CopyIn { to, ref bytes } => [write(to, bytes.len() as u64), None],
@@ -276,7 +277,7 @@ impl Driver {
             block: kernel.block,
             dynamic_shared: kernel.shared,
             parameters: kernel.parameters.clone(),
-            cooperative: kernel.cooperative,
+            cooperative: kernel.manner.cooperative,
         };
         let options = Options {
             checked: self.settings.check,

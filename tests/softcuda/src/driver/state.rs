@@ -200,6 +200,9 @@ impl Driver {
     /// The calling thread's context; its error where it is lost.
     pub fn current(&self) -> Result<Handle> {
         let handle = current_handle();
+        if handle != 0 && !self.contexts.contains_key(&handle) {
+            return Err(Code::CONTEXT_IS_DESTROYED);
+        }
         self.usable(handle)?;
         Ok(handle)
     }
@@ -303,9 +306,12 @@ impl Driver {
     /// Whether a range lies in memory of a context's device that is not freed, or in a variable
     /// of a module there. Contexts of one device share its addresses.
     pub fn known(&self, context: Handle, at: u64, bytes: u64) -> bool {
-        let Some(device) = self.contexts.get(&context).map(|context| context.device) else {
-            return false;
-        };
+        let device = self.contexts.get(&context).map(|context| context.device);
+        device.is_some_and(|device| self.known_on(device, at, bytes))
+    }
+
+    /// As [`Self::known`], of a device.
+    pub fn known_on(&self, device: usize, at: u64, bytes: u64) -> bool {
         let inside = |start: u64, len: u64| {
             at >= start && at.checked_add(bytes).is_some_and(|end| end <= start + len)
         };

@@ -86,7 +86,7 @@ impl Driver {
         self.streams.get_mut(&stream).ok_or(Code::INVALID_HANDLE)
     }
 
-    fn is_legacy(&self, stream: Handle) -> bool {
+    pub fn is_legacy(&self, stream: Handle) -> bool {
         let context = self.streams.get(&stream).map(|s| s.context);
         context.and_then(|c| self.contexts.get(&c)).is_some_and(|c| c.legacy == stream)
     }
@@ -157,6 +157,7 @@ impl Driver {
         self.usable(context)?;
         self.refuse_capturing(stream)?;
         self.refuse_implicit(stream)?;
+        self.refuse_unsafe()?;
         let front = match self.is_legacy(stream) {
             true => self.before(stream)?,
             false => self.of_stream(stream)?.front.clone(),
@@ -164,15 +165,25 @@ impl Driver {
         self.wait(context, &front)
     }
 
-    /// The legacy stream may not be used while a blocking stream captures.
-    fn refuse_implicit(&mut self, stream: Handle) -> Result {
+    /// Captures of blocking streams, if a stream is the legacy one, which depends on them.
+    fn implicit(&self, stream: Handle) -> Vec<Handle> {
         if !self.is_legacy(stream) {
-            return Ok(());
+            return Vec::new();
         }
-        let context = self.of_stream(stream)?.context;
-        let blocking = self.streams.values().filter(|s| s.context == context && s.blocking);
-        let captures: Vec<Handle> =
-            blocking.filter_map(|s| s.capture.as_ref()).map(|c| c.capture).collect();
+        let context = self.streams.get(&stream).map(|stream| stream.context);
+        let blocking = self.streams.values().filter(|s| Some(s.context) == context && s.blocking);
+        blocking.filter_map(|s| s.capture.as_ref()).map(|c| c.capture).collect()
+    }
+
+    /// Asking whether the legacy stream captures breaks nothing, but has no answer then.
+    pub fn refuse_status(&self, stream: Handle) -> Result {
+        let captures = self.implicit(stream);
+        if captures.is_empty() { Ok(()) } else { Err(Code::STREAM_CAPTURE_IMPLICIT) }
+    }
+
+    /// The legacy stream may not be used while a blocking stream captures.
+    pub fn refuse_implicit(&mut self, stream: Handle) -> Result {
+        let captures = self.implicit(stream);
         captures.iter().for_each(|&capture| self.invalidate(capture));
         if captures.is_empty() { Ok(()) } else { Err(Code::STREAM_CAPTURE_IMPLICIT) }
     }
@@ -222,7 +233,7 @@ extern "C" fn cuStreamDestroy_v2(stream: Handle) -> u32 {
             driver.context(context)?.orphans.join(&found.front);
         }
         if let Some(capturing) = found.capture {
-            driver.invalidate(capturing.capture);
+            driver.leave_capture(stream, capturing.capture);
         }
         driver.usable(context).map(|_| ())
     })
@@ -243,6 +254,7 @@ extern "C" fn cuStreamQuery(stream: Handle) -> u32 {
         let stream = driver.stream(context, stream)?;
         driver.refuse_capturing(stream)?;
         driver.refuse_implicit(stream)?;
+        driver.refuse_unsafe()?;
         let front = driver.before(stream)?;
         driver.query(context, &front)
     })

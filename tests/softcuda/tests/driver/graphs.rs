@@ -170,9 +170,10 @@ fn calls_that_a_capture_cannot_record_end_it() {
         pinned.as_mut_slice().unwrap().fill(5.);
         let mut there = other.alloc_zeros::<f32>(100).unwrap();
         context.synchronize().unwrap();
+        // It waits for an event, which is not to be done meanwhile.
+        let from = pinned.as_ptr().unwrap();
         stream.begin_capture(LOCAL).unwrap();
         let (to, _guard) = cudarc::driver::DevicePtrMut::device_ptr_mut(&mut there, &stream);
-        let from = pinned.as_ptr().unwrap();
         // SAFETY: both have 100 floats and outlive the graph.
         let code = unsafe { sys::cuMemcpyHtoDAsync_v2(to, from.cast(), 400, stream.cu_stream()) };
         assert_eq!(code, CUresult::CUDA_SUCCESS);
