@@ -10,18 +10,19 @@
 //
 // Launch: 256 threads; grid (m over the rows of a block, members); see src/backend/cuda/grid.rs.
 //
-// Registers leave room for two blocks on a multiprocessor up to S = 4, for one with S = 8.
+// Registers leave room for two blocks on a multiprocessor, for one with S = 8 beside numbers in f64 or weights in
+// bf16.
 //
-// budget: multiply_f32_1 registers 128, shared 128
-// budget: multiply_f32_4 registers 128, shared 512
-// budget: multiply_f32_8 registers 224, shared 1024
-// budget: multiply_f64_1 registers 128, shared 256
+// budget: multiply_f32_1 registers 48, shared 128
+// budget: multiply_f32_4 registers 96, shared 512
+// budget: multiply_f32_8 registers 128, shared 1024
+// budget: multiply_f64_1 registers 56, shared 256
 // budget: multiply_f64_4 registers 128, shared 1024
-// budget: multiply_f64_8 registers 224, shared 2048
-// budget: multiply_half_f32_1 registers 128, shared 128
+// budget: multiply_f64_8 registers 160, shared 2048
+// budget: multiply_half_f32_1 registers 56, shared 128
 // budget: multiply_half_f32_4 registers 128, shared 512
-// budget: multiply_half_f32_8 registers 224, shared 1024
-// budget: multiply_half_f64_1 registers 128, shared 256
+// budget: multiply_half_f32_8 registers 192, shared 1024
+// budget: multiply_half_f64_1 registers 72, shared 256
 // budget: multiply_half_f64_4 registers 128, shared 1024
 // budget: multiply_half_f64_8 registers 224, shared 2048
 #include "dense/multiply.cuh"

@@ -13,32 +13,32 @@
 //
 // Launch: 256 threads; grid (m over 4 R, P over 8 S, members); shared memory as in src/backend/cuda/grid.rs.
 //
-// Registers leave room for two blocks on a multiprocessor in f32, for one in f64.
+// Registers leave room for two blocks on a multiprocessor in f32, for one in f64 and with 64 accumulators.
 //
-// budget: multiply_tiles_f32_16x16 registers 128, shared 0
+// budget: multiply_tiles_f32_16x16 registers 88, shared 0
 // budget: multiply_tiles_f32_16x32 registers 128, shared 0
 // budget: multiply_tiles_f32_16x64 registers 128, shared 0
 // budget: multiply_tiles_f32_32x16 registers 128, shared 0
 // budget: multiply_tiles_f32_32x32 registers 128, shared 0
 // budget: multiply_tiles_f32_32x64 registers 168, shared 0
-// budget: multiply_tiles_f64_16x16 registers 128, shared 0
+// budget: multiply_tiles_f64_16x16 registers 96, shared 0
 // budget: multiply_tiles_f64_16x32 registers 128, shared 0
-// budget: multiply_tiles_f64_16x64 registers 168, shared 0
+// budget: multiply_tiles_f64_16x64 registers 152, shared 0
 // budget: multiply_tiles_f64_32x16 registers 128, shared 0
 // budget: multiply_tiles_f64_32x32 registers 168, shared 0
-// budget: multiply_tiles_f64_32x64 registers 255, shared 0
-// budget: multiply_tiles_half_f32_16x16 registers 128, shared 0
+// budget: multiply_tiles_f64_32x64 registers 224, shared 0
+// budget: multiply_tiles_half_f32_16x16 registers 80, shared 0
 // budget: multiply_tiles_half_f32_16x32 registers 128, shared 0
 // budget: multiply_tiles_half_f32_16x64 registers 128, shared 0
-// budget: multiply_tiles_half_f32_32x16 registers 128, shared 0
+// budget: multiply_tiles_half_f32_32x16 registers 96, shared 0
 // budget: multiply_tiles_half_f32_32x32 registers 128, shared 0
 // budget: multiply_tiles_half_f32_32x64 registers 168, shared 0
-// budget: multiply_tiles_half_f64_16x16 registers 128, shared 0
+// budget: multiply_tiles_half_f64_16x16 registers 96, shared 0
 // budget: multiply_tiles_half_f64_16x32 registers 128, shared 0
-// budget: multiply_tiles_half_f64_16x64 registers 168, shared 0
+// budget: multiply_tiles_half_f64_16x64 registers 152, shared 0
 // budget: multiply_tiles_half_f64_32x16 registers 128, shared 0
-// budget: multiply_tiles_half_f64_32x32 registers 168, shared 0
-// budget: multiply_tiles_half_f64_32x64 registers 255, shared 0
+// budget: multiply_tiles_half_f64_32x32 registers 176, shared 0
+// budget: multiply_tiles_half_f64_32x64 registers 224, shared 0
 #include "dense/multiply.cuh"
 #include "shared/async.cuh"
 
@@ -55,11 +55,13 @@ __device__ inline u32 place(u32 row, u32 part) { return row * PIECE + (part ^ ro
 
 // Copies one warp's pieces of some rows of a matrix.
 template <class Stored, class Real, int ROWS> struct Pieces {
-    // Copies that each lane does, of so many bytes: two parts a row, or one of half the width.
-    static constexpr int PARTS = sizeof(Stored) == sizeof(Real) ? 2 : 1;
-    static constexpr int COPIES = (ROWS * PARTS + 31) / 32;
-    static constexpr int BYTES = PIECE / PARTS * sizeof(Stored) / sizeof(Real);
-    static constexpr int COLUMNS = PIECE / sizeof(Real);
+    // Copies that each lane does, of so many bytes: two parts a row, or one of half the width. An enumeration: of
+    // static members, every kernel would have copies in the device's memory.
+    enum : int {
+        PARTS = sizeof(Stored) == sizeof(Real) ? 2 : 1,
+        COPIES = (ROWS * PARTS + 31) / 32,
+        BYTES = PIECE / PARTS * (int)sizeof(Stored) / (int)sizeof(Real),
+    };
     const Stored* from[COPIES];
 
     // Rows beyond the last repeat the last one.
@@ -115,7 +117,8 @@ __device__ inline void add_product(const Stored* w, u32 first_row, u32 rows, con
         __syncwarp();
         begin(piece + STAGES - 1);
         const unsigned char* here = memory + piece % STAGES * STAGE;
-#pragma unroll
+        // One part after the other where tiles are large: both together take more registers than there are.
+#pragma unroll(R * S >= 32 ? 1 : 2)
         for (int part = 0; part < 2; part++) {
             Real a[R][N];
 #pragma unroll

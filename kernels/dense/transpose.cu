@@ -12,18 +12,18 @@
 //
 // Registers leave room for two blocks on a multiprocessor, in f64 with S = 8 for one.
 //
-// budget: transpose_f32_1 registers 128, shared 4
-// budget: transpose_f32_4 registers 128, shared 4
-// budget: transpose_f32_8 registers 128, shared 4
-// budget: transpose_f64_1 registers 128, shared 4
-// budget: transpose_f64_4 registers 128, shared 4
-// budget: transpose_f64_8 registers 184, shared 4
-// budget: transpose_half_f32_1 registers 128, shared 4
-// budget: transpose_half_f32_4 registers 128, shared 4
-// budget: transpose_half_f32_8 registers 128, shared 4
-// budget: transpose_half_f64_1 registers 128, shared 4
-// budget: transpose_half_f64_4 registers 128, shared 4
-// budget: transpose_half_f64_8 registers 184, shared 4
+// budget: transpose_f32_1 registers 64, shared 16
+// budget: transpose_f32_4 registers 96, shared 16
+// budget: transpose_f32_8 registers 128, shared 16
+// budget: transpose_f64_1 registers 72, shared 16
+// budget: transpose_f64_4 registers 128, shared 16
+// budget: transpose_f64_8 registers 144, shared 16
+// budget: transpose_half_f32_1 registers 56, shared 16
+// budget: transpose_half_f32_4 registers 56, shared 16
+// budget: transpose_half_f32_8 registers 72, shared 16
+// budget: transpose_half_f64_1 registers 72, shared 16
+// budget: transpose_half_f64_4 registers 72, shared 16
+// budget: transpose_half_f64_8 registers 88, shared 16
 #include "dense/transpose.cuh"
 
 // Rows that a warp has at once.

@@ -17,26 +17,26 @@
 //
 // Registers leave room for two blocks on a multiprocessor in f32, for one in f64.
 //
-// budget: transpose_tiles_f32_16x1 registers 128, shared 4
-// budget: transpose_tiles_f32_32x1 registers 128, shared 4
-// budget: transpose_tiles_f32_64x1 registers 128, shared 4
-// budget: transpose_tiles_f32_64x2 registers 128, shared 4
-// budget: transpose_tiles_f32_64x4 registers 128, shared 4
-// budget: transpose_tiles_f64_16x1 registers 128, shared 4
-// budget: transpose_tiles_f64_32x1 registers 128, shared 4
-// budget: transpose_tiles_f64_64x1 registers 128, shared 4
-// budget: transpose_tiles_f64_64x2 registers 168, shared 4
-// budget: transpose_tiles_f64_64x4 registers 255, shared 4
-// budget: transpose_tiles_half_f32_16x1 registers 128, shared 4
-// budget: transpose_tiles_half_f32_32x1 registers 128, shared 4
-// budget: transpose_tiles_half_f32_64x1 registers 128, shared 4
-// budget: transpose_tiles_half_f32_64x2 registers 128, shared 4
-// budget: transpose_tiles_half_f32_64x4 registers 128, shared 4
-// budget: transpose_tiles_half_f64_16x1 registers 128, shared 4
-// budget: transpose_tiles_half_f64_32x1 registers 128, shared 4
-// budget: transpose_tiles_half_f64_64x1 registers 128, shared 4
-// budget: transpose_tiles_half_f64_64x2 registers 168, shared 4
-// budget: transpose_tiles_half_f64_64x4 registers 255, shared 4
+// budget: transpose_tiles_f32_16x1 registers 128, shared 16
+// budget: transpose_tiles_f32_32x1 registers 128, shared 16
+// budget: transpose_tiles_f32_64x1 registers 128, shared 16
+// budget: transpose_tiles_f32_64x2 registers 128, shared 16
+// budget: transpose_tiles_f32_64x4 registers 128, shared 16
+// budget: transpose_tiles_f64_16x1 registers 192, shared 16
+// budget: transpose_tiles_f64_32x1 registers 200, shared 16
+// budget: transpose_tiles_f64_64x1 registers 208, shared 16
+// budget: transpose_tiles_f64_64x2 registers 224, shared 16
+// budget: transpose_tiles_f64_64x4 registers 255, shared 16
+// budget: transpose_tiles_half_f32_16x1 registers 88, shared 16
+// budget: transpose_tiles_half_f32_32x1 registers 88, shared 16
+// budget: transpose_tiles_half_f32_64x1 registers 96, shared 16
+// budget: transpose_tiles_half_f32_64x2 registers 128, shared 16
+// budget: transpose_tiles_half_f32_64x4 registers 128, shared 16
+// budget: transpose_tiles_half_f64_16x1 registers 128, shared 16
+// budget: transpose_tiles_half_f64_32x1 registers 128, shared 16
+// budget: transpose_tiles_half_f64_64x1 registers 128, shared 16
+// budget: transpose_tiles_half_f64_64x2 registers 168, shared 16
+// budget: transpose_tiles_half_f64_64x4 registers 255, shared 16
 #include "dense/transpose.cuh"
 #include "shared/async.cuh"
 

@@ -125,32 +125,45 @@ pub fn worst_off(
     off.max_by(|x, y| by_distance(x).total_cmp(&by_distance(y)))
 }
 
+const WIDTHS: [usize; 4] = [1, 31, 33, 257];
+
 /// Sizes and options that meet one another pairwise.
 pub fn cases() -> Vec<Case> {
     use Parametrization::{DepthMup, Mup, Ntk, Vanilla};
-    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk])
+    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk], (&WIDTHS, &[1, 3, 5, 33]))
+}
+
+/// The same of batches that people train with, in pieces and beyond what kernels do at once; with minibatches
+/// halves of them.
+pub fn large_batches() -> Vec<Case> {
+    use Parametrization::{DepthMup, Mup, Vanilla};
+    let sizes = (&[1, 31, 65, 130][..], &[9, 16, 31, 64, 128, 300][..]);
+    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, DepthMup], sizes)
 }
 
 /// The same of two-layer blocks.
 pub fn two_layer_cases() -> Vec<Case> {
     use Parametrization::{DepthMup, DepthMupCorrected, Mup, Ntk};
-    cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk])
+    let sizes = (&WIDTHS[..], &[1, 3, 5, 33][..]);
+    cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk], sizes)
 }
 
-fn cases_of(block: Block, parametrizations: [Parametrization; 4]) -> Vec<Case> {
-    const WIDTHS: [usize; 4] = [1, 31, 33, 257];
-    const SAMPLES: [usize; 4] = [1, 3, 5, 33];
+fn cases_of(
+    block: Block,
+    parametrizations: [Parametrization; 4],
+    (widths, samples): (&[usize], &[usize]),
+) -> Vec<Case> {
     const CLOSURES: [Closure; 2] = [Closure::Exact, Closure::Gia];
     const GROUPS: [Groups; 3] = [HIDDEN, ALL, Groups { input: true, hidden: false, readout: true }];
     const ENDS: [(usize, Loss); 3] =
         [(1, Loss::Squared), (3, Loss::Squared), (3, Loss::CrossEntropy)];
-    let sizes = [4, 4, 4, 6, 2, 3, 3, 2, 2, 2, 2];
+    let sizes = [widths.len(), samples.len(), 4, 6, 2, 3, 3, 2, 2, 2, 2];
     let of = |choice: [usize; 11]| {
         let [n, p, parametrization, activation, closure, groups, end, mini, momentum, decay, fine] =
             choice;
         let (outputs, loss) = ENDS[end];
-        let all = sphere(SAMPLES[p] + 2, 5, outputs);
-        let mut train = all.select(0..SAMPLES[p]);
+        let all = sphere(samples[p] + 2, 5, outputs);
+        let mut train = all.select(0..samples[p]);
         if loss == Loss::CrossEntropy {
             let one_hot = |(i, y): (usize, &mut f64)| *y = f64::from(u8::from(i % 7 % 3 == 0));
             train.labels.iter_mut().enumerate().for_each(one_hot);
@@ -160,19 +173,19 @@ fn cases_of(block: Block, parametrizations: [Parametrization; 4]) -> Vec<Case> {
             Parametrization::Mup | Parametrization::Vanilla => 0.02,
             _ => 0.3,
         };
-        let size = if mini == 1 { SAMPLES[p].div_ceil(2) } else { SAMPLES[p] };
+        let size = if mini == 1 { samples[p].div_ceil(2) } else { samples[p] };
         Case {
             network: network_of(
                 block,
                 parametrization,
                 Activation::ALL[activation],
                 CLOSURES[closure],
-                (WIDTHS[n], 3),
+                (widths[n], 3),
                 &train,
             ),
-            test: all.select(SAMPLES[p]..SAMPLES[p] + 2),
+            test: all.select(samples[p]..samples[p] + 2),
             loss,
-            batches: Batches { samples: SAMPLES[p], size, seed: 3 },
+            batches: Batches { samples: samples[p], size, seed: 3 },
             update: Update {
                 rates: rates(rate, GROUPS[groups]),
                 momentum: 0.7 * momentum as f64,

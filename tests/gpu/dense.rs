@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::common::dense::{Case, Passes, Rounded, cases, two_layer_cases, worst_off};
+use crate::common::dense::{
+    Case, Passes, Rounded, cases, large_batches, two_layer_cases, worst_off,
+};
 use crate::common::softcuda::on_softcuda;
 use crate::common::*;
 use nfd::backend::crew::Crew;
@@ -101,6 +103,7 @@ fn same_weights<T: Number>(crew: &Dense<T>, member: usize, plain: &Plain, tolera
 /// All members of all cases against plain ones; several members in every third case.
 fn compare<T: Number>(frozen: bool, tolerance: f64) {
     compare_all::<T>(cases(), frozen, tolerance);
+    compare_all::<T>(large_batches(), frozen, tolerance);
 }
 
 fn compare_all<T: Number>(cases: Vec<Case>, frozen: bool, tolerance: f64) {
@@ -291,8 +294,12 @@ fn sanitized(name: &str, order: usize) {
     let seed = order.to_string();
     on_softcuda(module_path!(), name, &[("SOFTCUDA_CHECK", "1"), ("SOFTCUDA_SEED", &seed)], || {
         let device = device();
-        let narrow = |case: &Case| case.network.width <= 33 || case.train.len() <= 3;
-        let all = cases().into_iter().chain(two_layer_cases());
+        let narrow = |case: &Case| match case.network.width {
+            ..=33 => true,
+            ..=65 => case.train.len() <= 31,
+            _ => case.train.len() <= 3,
+        };
+        let all = cases().into_iter().chain(two_layer_cases()).chain(large_batches());
         let own = all.filter(narrow).skip(order - 1).step_by(3);
         for (i, case) in own.enumerate() {
             // Two updates, of which the second meets the first one's momentum.
