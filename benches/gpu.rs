@@ -236,9 +236,8 @@ impl Paper {
         let layers = (size.depth * size.members) as f64;
         let parts = f64::from(parts(n as u32, p as u32));
         let (matrix, vectors) = ((n * ld) as f64, (p * ld) as f64);
-        // x, h, y, phi of multiply; g, x of transpose; four of finish, which reads parts that
-        // transpose wrote.
-        let beside = 4.0 * vectors * (10.0 + 2.0 * parts);
+        // x, h, y, phi of multiply; g, x, parts that are written and read, h, g and g' of transpose.
+        let beside = 4.0 * vectors * (9.0 + 2.0 * parts);
         let [weights, least, beside, flops] = match frozen {
             false => [4.0 * matrix, 12.0 * matrix, beside, 6.0 * p as f64 * matrix],
             true => {

@@ -164,27 +164,45 @@ template <class Real, int WIDTH> __device__ inline void finish(const Transpose& 
     __syncthreads();
     if (!last)
         return;
-    for (u32 entry = threadIdx.x; entry < args.sample_count * WIDTH; entry += blockDim.x) {
-        u32 p = entry / WIDTH, i = first + entry % WIDTH;
+    // A thread has 16 bytes of a row; those beyond the last entry are zeros, and stay so.
+    constexpr u32 N = LANES<Real>, UNITS = WIDTH / N;
+    const u64 after = (u64)gridDim.z * args.samples * args.ld;
+    for (u32 unit = threadIdx.x; unit < args.sample_count * UNITS; unit += blockDim.x) {
+        u32 p = unit / UNITS, i = first + unit % UNITS * N;
         if (i >= args.entries)
             continue;
-        Real y = 0;
+        Real y[N] = {};
+        const Real* part = part_of<Real>(args, 0, member, p) + i;
 #pragma unroll 4
-        for (u32 part = 0; part < gridDim.y; part++)
-            y += part_of<Real>(args, part, member, p)[i];
-        y = (Real)args.factor * y;
-        u64 at = member * args.stride + (u64)(args.first_sample + p) * args.ld + i;
-        if (args.y2)
-            y += ((const Real*)args.y2)[at];
-        Real* out = (Real*)args.out + at;
-        if (args.alpha) {
-            *out = (Real)(args.alpha[i / args.update_columns] * y);
-            continue;
+        for (u32 left = gridDim.y; left > 0; left--, part += after) {
+            Real more[N];
+            load(part, more);
+#pragma unroll
+            for (int c = 0; c < N; c++)
+                y[c] += more[c];
         }
-        Real branch = slope(args.activation, ((const Real*)args.h)[at]) * ((Real)args.scale * y);
-        Real next = args.carry == 0.0 ? branch : fused((Real)args.carry, ((const Real*)args.carried)[at], branch);
-        *out = next;
-        if (!finite(next))
+        u64 at = member * args.stride + (u64)(args.first_sample + p) * args.ld + i;
+        Real other[N] = {}, h[N], carried[N] = {}, next[N];
+        if (args.y2)
+            load((const Real*)args.y2 + at, other);
+        if (!args.alpha)
+            load((const Real*)args.h + at, h);
+        if (args.carry != 0.0)
+            load((const Real*)args.carried + at, carried);
+        bool all_finite = true;
+#pragma unroll
+        for (int c = 0; c < N; c++) {
+            y[c] = (Real)args.factor * y[c] + other[c];
+            if (args.alpha) {
+                next[c] = i + c < args.entries ? (Real)(args.alpha[(i + c) / args.update_columns] * y[c]) : Real(0);
+            } else {
+                Real branch = slope(args.activation, h[c]) * ((Real)args.scale * y[c]);
+                next[c] = args.carry == 0.0 ? branch : fused((Real)args.carry, carried[c], branch);
+                all_finite &= finite(next[c]);
+            }
+        }
+        store((Real*)args.out + at, next);
+        if (!all_finite)
             note_nonfinite(args.first_nonfinite + member, args.parameters, args.place, args.places);
     }
 }

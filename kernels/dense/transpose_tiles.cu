@@ -195,14 +195,22 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
         for (int p = 0; p < EACH; p++)
             store(sums + (share * LOT + sample + p) * WIDTH + half, acc[0][p]);
         __syncthreads();
-        for (u32 i = threadIdx.x; i < args.sample_count * WIDTH; i += blockDim.x) {
-            if (i % WIDTH >= columns)
+        constexpr u32 N = LANES<Real>, UNITS = WIDTH / N;
+        for (u32 unit = threadIdx.x; unit < args.sample_count * UNITS; unit += blockDim.x) {
+            u32 p = unit / UNITS, i = unit % UNITS * N;
+            if (i >= columns)
                 continue;
-            Real sum = 0;
+            Real sum[N];
+            load(sums + p * WIDTH + i, sum);
 #pragma unroll
-            for (int of = 0; of < SHARING; of++)
-                sum += sums[of * LOT * WIDTH + i];
-            part_of<Real>(args, blockIdx.y, member, i / WIDTH)[first + i % WIDTH] = sum;
+            for (int of = 1; of < SHARING; of++) {
+                Real more[N];
+                load(sums + (of * LOT + p) * WIDTH + i, more);
+#pragma unroll
+                for (int c = 0; c < N; c++)
+                    sum[c] += more[c];
+            }
+            store(part_of<Real>(args, blockIdx.y, member, p) + (first + i), sum);
         }
     }
     finish<Real, WIDTH>(args, member, first);
