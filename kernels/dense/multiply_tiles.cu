@@ -18,7 +18,7 @@
 // budget: multiply_tiles_f32_16x16 registers 88, shared 0
 // budget: multiply_tiles_f32_16x32 registers 128, shared 0
 // budget: multiply_tiles_f32_16x64 registers 128, shared 0
-// budget: multiply_tiles_f32_32x16 registers 128, shared 0
+// budget: multiply_tiles_f32_32x16 registers 96, shared 0
 // budget: multiply_tiles_f32_32x32 registers 128, shared 0
 // budget: multiply_tiles_f32_32x64 registers 168, shared 0
 // budget: multiply_tiles_f64_16x16 registers 96, shared 0
@@ -30,7 +30,7 @@
 // budget: multiply_tiles_half_f32_16x16 registers 80, shared 0
 // budget: multiply_tiles_half_f32_16x32 registers 128, shared 0
 // budget: multiply_tiles_half_f32_16x64 registers 128, shared 0
-// budget: multiply_tiles_half_f32_32x16 registers 96, shared 0
+// budget: multiply_tiles_half_f32_32x16 registers 128, shared 0
 // budget: multiply_tiles_half_f32_32x32 registers 128, shared 0
 // budget: multiply_tiles_half_f32_32x64 registers 168, shared 0
 // budget: multiply_tiles_half_f64_16x16 registers 96, shared 0
@@ -39,6 +39,11 @@
 // budget: multiply_tiles_half_f64_32x16 registers 128, shared 0
 // budget: multiply_tiles_half_f64_32x32 registers 176, shared 0
 // budget: multiply_tiles_half_f64_32x64 registers 224, shared 0
+//
+// Bytes from the second-level cache and wavefronts of shared memory, L1 and exchanges, a weight:
+// traffic: multiply_tiles_f32_16x16 at n 256, P 16: l2 8.93, wavefronts 0.475
+// traffic: multiply_tiles_f32_16x32 at n 256, P 32: l2 13.77, wavefronts 0.726
+// traffic: multiply_tiles_f32_16x64 at n 256, P 64: l2 23.46, wavefronts 1.228
 #include "dense/multiply.cuh"
 #include "shared/async.cuh"
 
@@ -50,9 +55,6 @@ constexpr int MEMORY = 48 << 10;
 // Lanes of a warp side by side along samples; the others along rows.
 constexpr int ALONG = 8;
 
-// Where a part of a row lies in a piece.
-__device__ inline u32 place(u32 row, u32 part) { return row * PIECE + (part ^ row / 4 % 2) * PART; }
-
 // Copies one warp's pieces of some rows of a matrix.
 template <class Stored, class Real, int ROWS> struct Pieces {
     // Copies that each lane does, of so many bytes: two parts a row, or one of half the width. An enumeration: of
@@ -61,28 +63,31 @@ template <class Stored, class Real, int ROWS> struct Pieces {
         PARTS = sizeof(Stored) == sizeof(Real) ? 2 : 1,
         COPIES = (ROWS * PARTS + 31) / 32,
         BYTES = PIECE / PARTS * (int)sizeof(Stored) / (int)sizeof(Real),
+        ROWS_AT_ONCE = 32 / PARTS,
     };
-    const Stored* from[COPIES];
+    const Stored* from;
+    // Where each copy begins from there, in numbers, and where the first one goes to.
+    u32 offsets[COPIES];
+    u32 place;
 
     // Rows beyond the last repeat the last one.
     __device__ inline Pieces(const Stored* matrix, u32 first, u32 rows, u32 ld, u32 column) {
+        u32 lane = threadIdx.x % 32, row = lane / PARTS;
+        from = matrix + (u64)first * ld + column;
 #pragma unroll
-        for (int i = 0; i < COPIES; i++) {
-            u32 unit = i * 32 + threadIdx.x % 32;
-            u32 row = min(first + unit / PARTS, rows - 1);
-            from[i] = matrix + (u64)row * ld + column + unit % PARTS * (BYTES / sizeof(Stored));
-        }
+        for (int i = 0; i < COPIES; i++)
+            offsets[i] = (min(first + row + i * ROWS_AT_ONCE, rows - 1) - first) * ld +
+                         lane % PARTS * (BYTES / sizeof(Stored));
+        place = row * (BYTES * PARTS) + (PARTS == 2 ? (lane ^ row / 4) % 2 * PART : 0);
     }
 
     // Begins to copy the next piece, and goes on by `columns`.
     __device__ inline void copy(unsigned char* to, u32 columns) {
 #pragma unroll
-        for (int i = 0; i < COPIES; i++) {
-            u32 unit = i * 32 + threadIdx.x % 32;
-            if (ROWS * PARTS % 32 == 0 || unit < ROWS * PARTS)
-                copy_async<BYTES>(to + (PARTS == 2 ? place(unit / 2, unit % 2) : unit * BYTES), from[i]);
-            from[i] += columns;
-        }
+        for (int i = 0; i < COPIES; i++)
+            if (ROWS * PARTS % 32 == 0 || threadIdx.x % 32 < ROWS * PARTS)
+                copy_async<BYTES>(to + place + i * ROWS_AT_ONCE * BYTES * PARTS, from + offsets[i]);
+        from += columns;
     }
 };
 
@@ -94,6 +99,8 @@ __device__ inline void add_product(const Stored* w, u32 first_row, u32 rows, con
     constexpr int STAGE = (TILE + SAMPLES) * PIECE, ALL = MEMORY / WARPS / STAGE, STAGES = ALL < 4 ? ALL : 4;
     static_assert(STAGES >= 2, "copies run ahead");
     constexpr bool WHOLE = sizeof(Stored) == sizeof(Real);
+    // Bytes of a row of W in a piece, and of one of its parts.
+    constexpr int WIDE = N * sizeof(Stored), PITCH = 2 * WIDE;
     u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     constexpr u32 COLUMNS = PIECE / sizeof(Real);
     u32 pieces = columns / COLUMNS, mine = (pieces + WARPS - 1 - warp) / WARPS;
@@ -117,20 +124,23 @@ __device__ inline void add_product(const Stored* w, u32 first_row, u32 rows, con
         __syncwarp();
         begin(piece + STAGES - 1);
         const unsigned char* here = memory + piece % STAGES * STAGE;
+        const unsigned char* a_at = here + lane / ALONG * PITCH;
+        const unsigned char* b_at = here + TILE * PIECE + lane % ALONG * PIECE;
         // One part after the other where tiles are large: both together take more registers than there are.
 #pragma unroll(R * S >= 32 ? 1 : 2)
         for (int part = 0; part < 2; part++) {
+            // Rows of a lane are four apart, its samples eight.
+            const unsigned char* even = a_at + part * WIDE;
+            const unsigned char* odd = a_at + (WHOLE ? 1 - part : part) * WIDE;
+            const unsigned char* own = b_at + (part ^ lane % ALONG / 4) * PART;
             Real a[R][N];
 #pragma unroll
-            for (int r = 0; r < R; r++) {
-                u32 row = r * 4 + lane / ALONG;
-                u32 at = WHOLE ? place(row, part) : row * (u32)(PIECE * sizeof(Stored) / sizeof(Real)) + part * (u32)(N * sizeof(Stored));
-                load((const Stored*)(here + at), a[r]);
-            }
+            for (int r = 0; r < R; r++)
+                load((const Stored*)((r % 2 ? odd : even) + r * 4 * PITCH), a[r]);
 #pragma unroll
             for (int s = 0; s < S; s++) {
                 Real b[N];
-                load((const Real*)(here + TILE * PIECE + place(s * ALONG + lane % ALONG, part)), b);
+                load((const Real*)(own + s * ALONG * PIECE), b);
 #pragma unroll
                 for (int r = 0; r < R; r++)
 #pragma unroll

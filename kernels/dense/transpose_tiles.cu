@@ -15,28 +15,35 @@
 // Launch: 256 threads; grid (columns over 64, m over height(m, P), members); shared memory as in
 // src/backend/cuda/grid.rs. The numbers in the names: samples of a lot, lots.
 //
-// Registers leave room for two blocks on a multiprocessor in f32, for one in f64.
+// Registers leave room for two blocks on a multiprocessor in f32, for one in f64 and with four lots.
 //
 // budget: transpose_tiles_f32_16x1 registers 128, shared 16
 // budget: transpose_tiles_f32_32x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x2 registers 128, shared 16
-// budget: transpose_tiles_f32_64x4 registers 128, shared 16
+// budget: transpose_tiles_f32_64x4 registers 184, shared 16
 // budget: transpose_tiles_f64_16x1 registers 192, shared 16
 // budget: transpose_tiles_f64_32x1 registers 200, shared 16
 // budget: transpose_tiles_f64_64x1 registers 208, shared 16
-// budget: transpose_tiles_f64_64x2 registers 224, shared 16
+// budget: transpose_tiles_f64_64x2 registers 248, shared 16
 // budget: transpose_tiles_f64_64x4 registers 255, shared 16
 // budget: transpose_tiles_half_f32_16x1 registers 88, shared 16
 // budget: transpose_tiles_half_f32_32x1 registers 88, shared 16
 // budget: transpose_tiles_half_f32_64x1 registers 96, shared 16
-// budget: transpose_tiles_half_f32_64x2 registers 128, shared 16
+// budget: transpose_tiles_half_f32_64x2 registers 96, shared 16
 // budget: transpose_tiles_half_f32_64x4 registers 128, shared 16
 // budget: transpose_tiles_half_f64_16x1 registers 128, shared 16
 // budget: transpose_tiles_half_f64_32x1 registers 128, shared 16
 // budget: transpose_tiles_half_f64_64x1 registers 128, shared 16
 // budget: transpose_tiles_half_f64_64x2 registers 168, shared 16
-// budget: transpose_tiles_half_f64_64x4 registers 255, shared 16
+// budget: transpose_tiles_half_f64_64x4 registers 216, shared 16
+//
+// Bytes from the second-level cache and wavefronts of shared memory, L1 and exchanges, a weight:
+// traffic: transpose_tiles_f32_16x1 at n 256, P 16: l2 16.18, wavefronts 0.558
+// traffic: transpose_tiles_f32_32x1 at n 256, P 32: l2 24.15, wavefronts 0.844
+// traffic: transpose_tiles_f32_64x1 at n 256, P 64: l2 40.09, wavefronts 1.288
+// traffic: transpose_tiles_f32_64x2 at n 256, P 128: l2 71.97, wavefronts 2.430
+// traffic: transpose_tiles_f32_64x4 at n 256, P 256: l2 135.72, wavefronts 4.716
 #include "dense/transpose.cuh"
 #include "shared/async.cuh"
 
@@ -49,11 +56,17 @@ constexpr int EACH = 4;
 // Copies `count` rows of 64 columns, `ld` numbers apart, into shared memory; zeros beyond `columns`.
 template <class Stored, class Real, int MOST>
 __device__ inline void copy_rows(Stored* to, const Stored* from, u32 count, u32 ld, u32 columns) {
-    constexpr u32 N = LANES<Stored>, UNITS = WIDTH / N;
-    for (u32 unit = threadIdx.x; unit < MOST * UNITS; unit += blockDim.x) {
-        u32 row = unit / UNITS, column = unit % UNITS * N;
-        bool there = row < count && column < columns;
-        copy_async<16>(to + row * WIDTH + column, there ? from + (u64)row * ld + column : from, there);
+    constexpr u32 N = LANES<Stored>, UNITS = WIDTH / N, ROWS_AT_ONCE = 32 * WARPS / UNITS;
+    static_assert(MOST % ROWS_AT_ONCE == 0, "all threads have as many rows");
+    u32 row = threadIdx.x / UNITS, column = threadIdx.x % UNITS * N;
+    bool inside = column < columns;
+    const Stored* next = from + (u64)row * ld + column;
+    to += row * WIDTH + column;
+#pragma unroll
+    for (int i = 0; i < MOST; i += ROWS_AT_ONCE) {
+        bool there = inside && row + i < count;
+        copy_async<16>(to + i * WIDTH, there ? next : from, there);
+        next += ROWS_AT_ONCE * ld;
     }
 }
 
@@ -106,27 +119,33 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
             if (LOTS > 1 && moves)
                 copy_rows<Real, Real, LOT>(x_lot, x + (u64)done * args.ld, count, args.ld, columns);
             end_group();
+            // A warp has eight rows of four samples: whole sectors.
+            {
+                u32 i = warp % 4 * 8 + lane % 8, p = warp / 4 * 4 + lane / 8;
+                bool there = begin + i < bottom;
+                const Real* from = given + (u64)(done + p) * args.ld_g + begin + i;
+                Real* to = g_tile + i * PITCH + p;
+                const Real* by = factors + done + p;
 #pragma unroll
-            for (u32 of = 0; of < ROWS * LOT / (32 * WARPS); of++) {
-                // A warp has eight rows of four samples: whole sectors.
-                u32 patch = of * WARPS + warp;
-                u32 i = patch % (ROWS / 8) * 8 + lane % 8, p = patch / (ROWS / 8) * 4 + lane / 8;
-                Real value = 0;
-                if (p < count && begin + i < bottom)
-                    value = given[(u64)(done + p) * args.ld_g + begin + i];
-                g_tile[i * PITCH + p] = value;
-                if (moves)
-                    step_tile[i * PITCH + p] = factors[done + p] * value;
+                for (int of = 0; of < LOT; of += WARPS) {
+                    Real value = there && p + of < count ? *from : Real(0);
+                    from += WARPS * args.ld_g;
+                    to[of] = value;
+                    if (moves)
+                        to[ROWS * PITCH + of] = by[of] * value;
+                }
             }
             wait_for_groups<0>();
             __syncthreads();
             if (args.parts) {
                 constexpr int OWN = ROWS / SHARING;
+                const Stored* a_at = w_tile + share * OWN * WIDTH + half;
+                const Real* g_at = g_tile + share * OWN * PITCH + sample;
 #pragma unroll 4
-                for (u32 i = share * OWN; i < (share + 1) * OWN; i++) {
+                for (int i = 0; i < OWN; i++) {
                     Real a[EACH], g[EACH];
-                    load(w_tile + i * WIDTH + half, a);
-                    load(g_tile + i * PITCH + sample, g);
+                    load(a_at + i * WIDTH, a);
+                    load(g_at + i * PITCH, g);
 #pragma unroll
                     for (int p = 0; p < EACH; p++)
 #pragma unroll
@@ -147,15 +166,17 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
                             move.begin(args, member, (u64)i * args.ld + first + half, a, d[r]);
                     }
                 }
+                const Real* g_at = step_tile + row * PITCH;
+                const Real* s_at = x_lot + half;
 #pragma unroll 2
-                for (u32 p = 0; p < LOT; p += EACH) {
+                for (int p = 0; p < LOT; p += EACH) {
                     Real g[2][EACH];
-                    load(step_tile + row * PITCH + p, g[0]);
-                    load(step_tile + (row + 4) * PITCH + p, g[1]);
+                    load(g_at + p, g[0]);
+                    load(g_at + 4 * PITCH + p, g[1]);
 #pragma unroll
                     for (int of = 0; of < EACH; of++) {
                         Real s[EACH];
-                        load(x_lot + (p + of) * WIDTH + half, s);
+                        load(s_at + (p + of) * WIDTH, s);
 #pragma unroll
                         for (int r = 0; r < 2; r++)
 #pragma unroll
@@ -217,7 +238,7 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
 }
 
 #define TRANSPOSE(NAME, REAL, STORED, LOT, LOTS)                                                   \
-    extern "C" __global__ void __launch_bounds__(32 * WARPS, sizeof(REAL) == 8 ? 1 : 2)                \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, sizeof(REAL) == 8 || LOTS == 4 ? 1 : 2)               \
         NAME(const Transpose args) {                                                                  \
         transpose<REAL, STORED, LOT, LOTS>(args);                                                    \
     }

@@ -68,6 +68,7 @@ mod stats;
 mod store;
 mod studies;
 mod toy;
+mod traffic;
 mod training;
 mod two_layer;
 mod two_layer_jobs;
