@@ -6,10 +6,10 @@
 // G once for every 64 columns, from the second-level cache. Flops: 4 P a weight (2 P where nothing moves).
 // Bound by fused multiply-adds from P = 64 on, by memory below.
 //
-// A block has 64 columns and walks down height(m, P) rows, 32 at a time, which lie in shared memory with their
+// A block has 64 columns and walks down height(m, P) rows, 32 or 64 at a time, which lie in shared memory with their
 // part of G and k_p G and with up to 64 samples of X, one lot of samples after the other. For the product, a
 // thread has four columns and four samples of every lot; where a lot has 16 or 32 samples, warps share the
-// rows. For the step, it has four columns of two rows. More than 256 samples take several launches, each from
+// rows. For the step, it has four columns of two or four rows. More than 256 samples take several launches, each from
 // `first_sample` on; with momentum only the last launch moves W.
 //
 // Launch: 256 threads; grid (columns over 64, m over height(m, P), members); shared memory as in
@@ -47,8 +47,8 @@
 #include "dense/transpose.cuh"
 #include "shared/async.cuh"
 
-// Rows and columns that lie in shared memory at once.
-constexpr int ROWS = 32;
+// Rows and columns that lie in shared memory at once: of large lots in f32 twice as many.
+template <class Real, int LOT> constexpr int ROWS_AT_ONCE = LOT == 64 && sizeof(Real) == 4 ? 64 : 32;
 constexpr int WIDTH = 64;
 // Numbers of a thread side by side: columns, and samples.
 constexpr int EACH = 4;
@@ -56,22 +56,23 @@ constexpr int EACH = 4;
 // Copies `count` rows of 64 columns, `ld` numbers apart, into shared memory; zeros beyond `columns`.
 template <class Stored, class Real, int MOST>
 __device__ inline void copy_rows(Stored* to, const Stored* from, u32 count, u32 ld, u32 columns) {
-    constexpr u32 N = LANES<Stored>, UNITS = WIDTH / N, ROWS_AT_ONCE = 32 * WARPS / UNITS;
-    static_assert(MOST % ROWS_AT_ONCE == 0, "all threads have as many rows");
+    constexpr u32 N = LANES<Stored>, UNITS = WIDTH / N, EVERY = 32 * WARPS / UNITS;
+    static_assert(MOST % EVERY == 0, "all threads have as many rows");
     u32 row = threadIdx.x / UNITS, column = threadIdx.x % UNITS * N;
     bool inside = column < columns;
     const Stored* next = from + (u64)row * ld + column;
     to += row * WIDTH + column;
 #pragma unroll
-    for (int i = 0; i < MOST; i += ROWS_AT_ONCE) {
+    for (int i = 0; i < MOST; i += EVERY) {
         bool there = inside && row + i < count;
         copy_async<16>(to + i * WIDTH, there ? next : from, there);
-        next += ROWS_AT_ONCE * ld;
+        next += EVERY * ld;
     }
 }
 
 template <class Real, class Stored, int LOT, int LOTS> __device__ inline void transpose(const Transpose& args) {
     constexpr bool TRAINED = sizeof(Stored) == sizeof(Real);
+    constexpr int ROWS = ROWS_AT_ONCE<Real, LOT>;
     // G lies row by row; padded, so that stores of eight rows and four samples meet no bank twice.
     constexpr int PITCH = LOT + 4;
     // Warps along samples of a lot, and those that share its rows.
@@ -92,8 +93,9 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
     // Of the product: columns, samples of a lot, and rows.
     u32 half = warp % 2 * (WIDTH / 2) + lane % 8 * EACH;
     u32 sample = warp / 2 % ALONG * (4 * EACH) + lane / 8 * EACH, share = warp / 2 / ALONG;
-    // Of the step: two rows, four apart.
-    u32 row = warp / 2 * 8 + lane / 8;
+    // Of the step: two rows or four, four apart.
+    constexpr int HEIGHT = ROWS / 16;
+    u32 row = warp / 2 * (4 * HEIGHT) + lane / 8;
 
     const Stored* w = (const Stored*)args.w + member * args.w_stride + first;
     const Real* x = (const Real*)args.x + member * args.x_stride + (u64)args.first_sample * args.ld + first;
@@ -108,7 +110,7 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
     u32 top = blockIdx.y * args.height, bottom = min(top + args.height, args.rows);
 #pragma unroll 1
     for (u32 begin = top; begin < bottom; begin += ROWS) {
-        Real d[2][EACH];
+        Real d[HEIGHT][EACH];
 #pragma unroll
         for (int lot = 0; lot < LOTS; lot++) {
             // All have read what lies here.
@@ -121,15 +123,16 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
             end_group();
             // A warp has eight rows of four samples: whole sectors.
             {
-                u32 i = warp % 4 * 8 + lane % 8, p = warp / 4 * 4 + lane / 8;
+                constexpr int BANDS = ROWS / 8, EVERY = 4 * WARPS / BANDS;
+                u32 i = warp % BANDS * 8 + lane % 8, p = warp / BANDS * 4 + lane / 8;
                 bool there = begin + i < bottom;
                 const Real* from = given + (u64)(done + p) * args.ld_g + begin + i;
                 Real* to = g_tile + i * PITCH + p;
                 const Real* by = factors + done + p;
 #pragma unroll
-                for (int of = 0; of < LOT; of += WARPS) {
+                for (int of = 0; of < LOT; of += EVERY) {
                     Real value = there && p + of < count ? *from : Real(0);
-                    from += WARPS * args.ld_g;
+                    from += EVERY * args.ld_g;
                     to[of] = value;
                     if (moves)
                         to[ROWS * PITCH + of] = by[of] * value;
@@ -158,7 +161,7 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
                     continue;
                 if (lot == 0) {
 #pragma unroll
-                    for (int r = 0; r < 2; r++) {
+                    for (int r = 0; r < HEIGHT; r++) {
                         u32 i = begin + row + 4 * r;
                         Real a[EACH];
                         load(w_tile + (row + 4 * r) * WIDTH + half, a);
@@ -170,15 +173,16 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
                 const Real* s_at = x_lot + half;
 #pragma unroll 2
                 for (int p = 0; p < LOT; p += EACH) {
-                    Real g[2][EACH];
-                    load(g_at + p, g[0]);
-                    load(g_at + 4 * PITCH + p, g[1]);
+                    Real g[HEIGHT][EACH];
+#pragma unroll
+                    for (int r = 0; r < HEIGHT; r++)
+                        load(g_at + 4 * r * PITCH + p, g[r]);
 #pragma unroll
                     for (int of = 0; of < EACH; of++) {
                         Real s[EACH];
                         load(s_at + (p + of) * WIDTH, s);
 #pragma unroll
-                        for (int r = 0; r < 2; r++)
+                        for (int r = 0; r < HEIGHT; r++)
 #pragma unroll
                             for (int c = 0; c < EACH; c++)
                                 d[r][c] = fused(g[r][of], s[c], d[r][c]);
@@ -187,7 +191,7 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
                 if (lot != LOTS - 1)
                     continue;
 #pragma unroll
-                for (int r = 0; r < 2; r++) {
+                for (int r = 0; r < HEIGHT; r++) {
                     u32 i = begin + row + 4 * r;
                     Real a[EACH];
                     load(w_tile + (row + 4 * r) * WIDTH + half, a);
