@@ -11,6 +11,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bounds;
 mod cublas;
 mod device;
 mod latency;
@@ -99,11 +100,12 @@ fn main() {
          (f32: 12 bytes a weight; bf16: 4, and the drift) at the rate of a copy and its flops at the\n\
          peak of fma (calculated); moved: what our kernels do by their headers, against the copy's\n\
          rate. cuBLAS: the three products alone, in f32 and TF32, launched or as a graph, the better;\n\
-         PyTorch in f32. *: fits into L2, whose rate is not measured.\n",
+         PyTorch in f32. H100: its bound by counting (cargo bench --bench counts). *: fits into L2, whose\n\
+         rate is not measured.\n",
         rounds(quick)
     );
     println!(
-        "   n   L   P members stored       MB  copy GB/s   floor (flops)     ours  x floor  \
+        "   n   L   P members stored       MB  copy GB/s   floor (flops)     H100     ours  x floor  \
          moved GB/s  of copy   cuBLAS     TF32  PyTorch"
     );
     let sizes: &[Size] = if quick { &QUICK } else { &steps::SIZES };
@@ -190,13 +192,14 @@ fn compare(
             false => format!("{:>9}", "-"),
         };
         println!(
-            "{} {stored:>6} {:8.1}{} {:9.1} {:7.3} {:7.3} {:8.3} {:8.2} {:11.1} {:7.0}% {}{}{}",
+            "{} {stored:>6} {:8.1}{} {:9.1} {:7.3} {:7.3}{} {:8.3} {:8.2} {:11.1} {:7.0}% {}{}{}",
             name_of(size),
             paper.weights * 1e-6,
             if paper.weights <= gpu.cache as f64 { "*" } else { " " },
             rate * 1e-9,
             floor * 1e3,
             flops * 1e3,
+            other(bounds::of(size).unwrap_or(f64::INFINITY)),
             seconds * 1e3,
             seconds / floor,
             paper.moved / seconds * 1e-9,

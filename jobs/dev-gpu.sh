@@ -6,7 +6,7 @@
 #   NFD=path/to/nfd jobs/dev-gpu.sh ...        # a binary that is there already
 #
 # It builds before it asks, for the node of the GPU may have no network. Kernels are compiled in where
-# NVRTC is found (README, "On a GPU"), so that the node needs nothing but its driver.
+# NVRTC is found (docs/gpu.md), so that the node needs nothing but its driver.
 set -euo pipefail
 
 # Your site.

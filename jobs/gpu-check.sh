@@ -102,7 +102,7 @@ make_pack() { # FILE
   fi
   complete || { echo "gpu-check: not all programs are in $programs" >&2; return 1; }
   "$programs/nfd" doctor | grep '^GPU kernels    by' || {
-    echo "gpu-check: nfd was built without a CUDA compiler, so it has no kernels to carry (README, On a GPU)" >&2
+    echo "gpu-check: nfd was built without a CUDA compiler, so it has no kernels to carry (docs/gpu.md)" >&2
     return 1
   }
   mkdir "$folder/programs" && cp "$script" "$folder/gpu-check.sh" || return 1

@@ -12,9 +12,9 @@
 // drawn: sums of finest/L normals are not worth drawing twice. Flops: 20 n r P (10 where nothing is new), the
 // Gram matrix in f64. Small matrices never leave the device, and nothing waits for the host.
 //
-// Thread blocks are dealt to teams; a team has one network at a time, a block has whole parts of its rows. Ten
-// barriers a layer (an eleventh where couplings are asked for, three more for every further pass of an
-// expansion). No result depends on the number of blocks in a team.
+// Thread blocks are dealt to teams; a team has one network at a time, a block has whole parts of its rows. At
+// most ten barriers a layer and direction (an eleventh where couplings are asked for, three more for every
+// further pass of an expansion); counted are 16 or 17 for both (docs/gpu.md). No result depends on the number of blocks in a team.
 //
 // Launch: 256 threads; grid (teams x blocks of a team), all of them resident; S = 2 up to eight samples, else 8.
 //

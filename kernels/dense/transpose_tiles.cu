@@ -2,15 +2,15 @@
 // the rest of a layer on the way down: dense/transpose.cuh.
 //
 // Bytes: W read once and written once (f32 8, f64 16; with momentum twice that; bf16 2, only read),
-// parts P/height of W's, written and read; X once for every height(m, P) rows, or for every 32 where P > 64, and
-// G once for every 64 columns, from the second-level cache. Flops: 4 P a weight (2 P where nothing moves).
-// Bound by fused multiply-adds from P = 64 on, by memory below.
+// parts P/height of W's, written and read; X once for every height(m, P) rows, or for every 64 (f64: 32) where
+// P > 64, and G once for every 64 columns, from the second-level cache. Flops: 4 P a weight (2 P where nothing
+// moves). Bound by fused multiply-adds from P = 64 on, by memory below.
 //
-// A block has 64 columns and walks down height(m, P) rows, 32 or 64 at a time, which lie in shared memory with their
-// part of G and k_p G and with up to 64 samples of X, one lot of samples after the other. For the product, a
-// thread has four columns and four samples of every lot; where a lot has 16 or 32 samples, warps share the
-// rows. For the step, it has four columns of two or four rows. More than 256 samples take several launches, each from
-// `first_sample` on; with momentum only the last launch moves W.
+// A block has 64 columns and walks down height(m, P) rows, 32 or 64 at a time, which lie in shared memory with
+// their part of G and k_p G and with up to 64 samples of X, one lot of samples after the other. For the product,
+// a thread has four columns and four samples of every lot; where a lot has 16 or 32 samples, warps share the
+// rows. For the step, it has four columns of two or four rows. More than 256 samples take several launches, each
+// from `first_sample` on; with momentum only the last launch moves W.
 //
 // Launch: 256 threads; grid (columns over 64, m over height(m, P), members); shared memory as in
 // src/backend/cuda/grid.rs. The numbers in the names: samples of a lot, lots.
@@ -21,7 +21,7 @@
 // budget: transpose_tiles_f32_32x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x2 registers 128, shared 16
-// budget: transpose_tiles_f32_64x4 registers 184, shared 16
+// budget: transpose_tiles_f32_64x4 registers 200, shared 16
 // budget: transpose_tiles_f64_16x1 registers 192, shared 16
 // budget: transpose_tiles_f64_32x1 registers 200, shared 16
 // budget: transpose_tiles_f64_64x1 registers 208, shared 16
@@ -30,8 +30,8 @@
 // budget: transpose_tiles_half_f32_16x1 registers 88, shared 16
 // budget: transpose_tiles_half_f32_32x1 registers 88, shared 16
 // budget: transpose_tiles_half_f32_64x1 registers 96, shared 16
-// budget: transpose_tiles_half_f32_64x2 registers 96, shared 16
-// budget: transpose_tiles_half_f32_64x4 registers 128, shared 16
+// budget: transpose_tiles_half_f32_64x2 registers 120, shared 16
+// budget: transpose_tiles_half_f32_64x4 registers 168, shared 16
 // budget: transpose_tiles_half_f64_16x1 registers 128, shared 16
 // budget: transpose_tiles_half_f64_32x1 registers 128, shared 16
 // budget: transpose_tiles_half_f64_64x1 registers 128, shared 16
@@ -41,9 +41,9 @@
 // Bytes from the second-level cache and wavefronts of shared memory, L1 and exchanges, a weight:
 // traffic: transpose_tiles_f32_16x1 at n 256, P 16: l2 16.18, wavefronts 0.558
 // traffic: transpose_tiles_f32_32x1 at n 256, P 32: l2 24.15, wavefronts 0.844
-// traffic: transpose_tiles_f32_64x1 at n 256, P 64: l2 40.09, wavefronts 1.288
-// traffic: transpose_tiles_f32_64x2 at n 256, P 128: l2 71.97, wavefronts 2.430
-// traffic: transpose_tiles_f32_64x4 at n 256, P 256: l2 135.72, wavefronts 4.716
+// traffic: transpose_tiles_f32_64x1 at n 256, P 64: l2 27.70, wavefronts 1.022
+// traffic: transpose_tiles_f32_64x2 at n 256, P 128: l2 47.20, wavefronts 1.908
+// traffic: transpose_tiles_f32_64x4 at n 256, P 256: l2 86.22, wavefronts 3.680
 #include "dense/transpose.cuh"
 #include "shared/async.cuh"
 

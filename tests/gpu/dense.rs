@@ -295,8 +295,8 @@ fn sanitized(name: &str, order: usize) {
     on_softcuda(module_path!(), name, &[("SOFTCUDA_CHECK", "1"), ("SOFTCUDA_SEED", &seed)], || {
         let device = device();
         let narrow = |case: &Case| match case.network.width {
-            ..=33 => true,
-            ..=65 => case.train.len() <= 31,
+            0..=33 => true,
+            34..=65 => case.train.len() <= 31,
             _ => case.train.len() <= 3,
         };
         let all = cases().into_iter().chain(two_layer_cases()).chain(large_batches());

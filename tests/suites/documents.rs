@@ -296,3 +296,17 @@ fn citation_changelog_and_licences_are_those_of_the_package() {
     assert!(read("LICENSE-APACHE").contains("Version 2.0, January 2004"));
     assert!(read("LICENSE-APACHE").contains("END OF TERMS AND CONDITIONS"));
 }
+
+/// What the timings on a GPU are printed beside is what the page says, in the row of that size.
+#[test]
+fn bounds_beside_times_are_those_of_the_page() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/gpu.md")).unwrap();
+    let bounds = include_str!("../../benches/bounds/dense.csv");
+    assert!(bounds.lines().count() > 1);
+    for line in bounds.lines().skip(1) {
+        let (size, ms) = line.rsplit_once(',').unwrap();
+        let begin = format!("| {} |", size.replace(',', ", "));
+        let row = page.lines().find(|row| row.starts_with(&begin));
+        assert!(row.is_some_and(|row| row.contains(&format!("**{ms}**"))), "{line}: {row:?}");
+    }
+}

@@ -20,8 +20,10 @@ pub const UNASKED_SHARED: u32 = 48 << 10;
 const ROWS: u64 = 4;
 /// Up to so many samples, `multiply` and `transpose` have all of them in registers; beyond, there are tiles.
 pub const FEW_SAMPLES: u32 = 8;
-/// Rows and columns of W that a block of `transpose_tiles` has in shared memory at once.
-const TILE: [u64; 2] = [32, 64];
+/// Columns of W that a block of `transpose_tiles` has.
+const TILE_WIDTH: u64 = 64;
+/// Up to so many samples, blocks of `transpose_tiles` may have fewer rows.
+pub const LOW_SAMPLES: u32 = 32;
 /// Shared memory of `multiply_tiles`.
 const MULTIPLY_SHARED: u64 = UNASKED_SHARED as u64;
 /// The most samples of one launch of `transpose`.
@@ -79,14 +81,22 @@ fn over_threads(numbers: u32) -> u64 {
 pub fn height(rows: u32, samples: u32) -> u32 {
     match samples {
         ..=FEW_SAMPLES => match rows {
-            ..=128 => 16,
-            ..=1024 => 32,
+            0..=128 => 16,
+            129..=1024 => 32,
             _ => 64,
         },
         // 256 blocks.
-        _ => (u64::from(rows).pow(2) / (256 * TILE[1])).next_power_of_two().clamp(TILE[0], 1024)
-            as u32,
+        _ => {
+            let least = if samples <= LOW_SAMPLES { 32 } else { 64 };
+            let all = u64::from(rows).pow(2) / (256 * TILE_WIDTH);
+            all.next_power_of_two().clamp(least, 1024) as u32
+        }
     }
+}
+
+/// Rows of W that a block of `transpose_tiles` has in shared memory at once, in numbers of `size` bytes.
+fn rows_at_once(lot: u64, size: u64) -> u64 {
+    if lot == 64 && size == 4 { 64 } else { 32 }
 }
 
 /// Parts in which `transpose` leaves its product with a matrix of `rows` rows.
@@ -146,7 +156,7 @@ pub fn transpose(
     (size, stored): (u64, u64),
     members: u32,
 ) -> Grid {
-    let [tile, mut width] = TILE;
+    let mut width = TILE_WIDTH;
     let shared = if samples <= FEW_SAMPLES {
         width = 32 * 16 / size;
         let of_warp = u64::from(samples_of_warp(count));
@@ -154,6 +164,7 @@ pub fn transpose(
         of_warp * size * (WARPS * width).max(u64::from(height(rows, samples)))
     } else {
         let [lot, lots] = lots(count).map(u64::from);
+        let tile = rows_at_once(lot, size);
         // X, G and k_p G, k_p, W; then the sums of warps that share rows.
         let numbers = lot * width + 2 * tile * (lot + 4) + lot * lots;
         (numbers * size + tile * width * stored).max(width * width * size)
@@ -164,7 +175,7 @@ pub fn transpose(
 
 /// Blocks of `transpose` along the columns of the widest matrix, at most, of a member.
 pub fn most_blocks_of_columns(columns: u32) -> u32 {
-    columns.div_ceil(TILE[1] as u32)
+    columns.div_ceil(TILE_WIDTH as u32)
 }
 
 /// `embed`, `append`, `signal`, `gather` and `leading`: a thread has a row of a sample.

@@ -4,7 +4,7 @@
 
 use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
-use super::super::grid::{FEW_SAMPLES, most_blocks_of_columns, parts};
+use super::super::grid::{FEW_SAMPLES, LOW_SAMPLES, most_blocks_of_columns, parts};
 use super::Size;
 
 /// Memory for a forward pass of some samples of every member.
@@ -134,5 +134,6 @@ impl<T: Number> Workspace<T> {
 /// leave more of them.
 pub fn most_parts(rows: usize, samples: usize) -> usize {
     let of = |samples: usize| samples * parts(rows as u32, samples as u32) as usize;
-    of(samples).max(of(samples.min(FEW_SAMPLES as usize)))
+    let fewer = [FEW_SAMPLES, LOW_SAMPLES].map(|most| of(samples.min(most as usize)));
+    fewer.into_iter().fold(of(samples), usize::max)
 }
