@@ -21,6 +21,7 @@ use crate::store::RunStart;
 use crate::store::journal;
 use crate::store::journals::Journals;
 use crate::store::key::Keys;
+use crate::store::lock::Locking;
 use crate::store::manifest::{self, Launch, Manifest};
 use crate::store::timings;
 use crate::studies::advice::{Advice, Level, advice};
@@ -123,6 +124,7 @@ impl Prepared {
         numeric_path: &'a str,
         arguments: &'a [String],
         launch: &'a Launch,
+        locking: Locking,
     ) -> RunStart<'a> {
         RunStart {
             experiment: &self.resolved.experiment,
@@ -131,6 +133,7 @@ impl Prepared {
             allow_path_change: false,
             arguments,
             launch,
+            locking,
         }
     }
 }

@@ -44,6 +44,7 @@ mod limit_refused;
 mod limit_rounds;
 mod limit_runs;
 mod limit_values;
+mod locks;
 mod minibatch;
 mod modules;
 mod observables;
