@@ -210,10 +210,12 @@ impl Error {
         }
     }
 
-    /// Whether the user's input is at fault rather than the machine: what it names may not be there.
+    /// Whether the user's input is at fault rather than the machine: what it names may not be there, or
+    /// be no file.
     pub fn is_users(&self) -> bool {
+        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
         if let Error::Io { action: "read", source, .. } = self
-            && source.kind() == std::io::ErrorKind::NotFound
+            && matches!(source.kind(), NotFound | IsADirectory | NotADirectory)
         {
             return true;
         }

@@ -28,6 +28,7 @@ mod engines;
 mod evaluation;
 mod examples;
 mod experiment;
+mod extremes;
 mod first_update;
 mod gpu_check;
 mod gpu_pack;
