@@ -159,6 +159,19 @@ impl Training {
     pub fn recorded_steps(&self) -> impl Iterator<Item = u32> + use<> {
         (0..self.steps).step_by(self.record as usize).chain([self.steps])
     }
+
+    /// Updates between two recorded passes whose vectors are compared with another run's: of all recorded
+    /// passes where they are about a hundred or fewer, else about so many. Vectors take some
+    /// thousand times the room of what is computed from them.
+    pub fn compared_every(&self) -> u32 {
+        let recorded = self.recorded_steps().count() as u32;
+        self.record * recorded.div_ceil(RECORDED + 1)
+    }
+
+    /// The recorded steps whose vectors are compared, ascending; the last is among them.
+    pub fn compared_steps(&self) -> impl Iterator<Item = u32> + use<> {
+        (0..self.steps).step_by(self.compared_every() as usize).chain([self.steps])
+    }
 }
 
 impl TypedTraining {

@@ -88,7 +88,7 @@ impl Prepared {
         let journals = Journals::read(&self.output, |_| true)?;
         let keys = Keys::new(&self.resolved.experiment, &self.data, numeric_path);
         let tasks = self.plan.tasks.iter().map(|(task, _)| *task);
-        let tasks = tasks.filter(|task| journals.find(keys.of(*task)).is_some()).collect();
+        let tasks = tasks.filter(|task| journals.find_any(keys.serving(*task)).is_some()).collect();
         Ok(Finished { journals, tasks })
     }
 
@@ -105,8 +105,8 @@ impl Prepared {
         let Some(mut limits) = Limits::new(experiment, data) else { return Ok(Vec::new()) };
         let keys = Keys::new(experiment, data, numeric_path);
         limits.advance_tasks(&|task| {
-            let key = keys.of(task);
-            journals.find(key).map(|(path, at)| journal::read_value(path, key, at)).transpose()
+            let found = journals.find_any(keys.serving(task));
+            found.map(|(key, path, at)| journal::read_value(path, key, at)).transpose()
         })?;
         let planned: HashSet<Task> = self.plan.tasks.iter().map(|(task, _)| *task).collect();
         let more = limits.tasks().into_iter().filter(|(task, _)| !planned.contains(task));

@@ -90,6 +90,12 @@ impl Growing {
         let own = self.journal.find(key).map(|location| (self.journal.path(), location));
         own.or_else(|| self.others.find(key))
     }
+
+    /// Where the first of these keys that is there lies.
+    fn find_any(&self, mut keys: impl Iterator<Item = Key>) -> Option<(Key, &Path, Location)> {
+        let find = |key| self.find(key).map(|(path, location)| (key, path, location));
+        keys.find_map(find)
+    }
 }
 
 impl RunDirectory {
@@ -192,10 +198,13 @@ impl RunDirectory {
         let mut growing = self.lock_growing();
         let mut taken = HashSet::new();
         for &task in tasks {
-            let key = self.keys.of(task);
-            let Some((file, location)) = there.find(key) else { continue };
+            let found = |key| there.find(key).map(|(file, location)| (key, file, location));
+            let Some((key, file, location)) = self.keys.serving(task).find_map(found) else {
+                continue;
+            };
             let record = journal::read_record_bytes(file, key, location)?;
             match growing.find(key) {
+                None if growing.find_any(self.keys.serving(task)).is_some() => {}
                 None => {
                     growing.journal.append(key, &record)?;
                     taken.insert(task);
@@ -234,7 +243,7 @@ impl RunDirectory {
 
     /// Whether `task` is finished.
     pub fn has(&self, task: Task) -> bool {
-        self.lock_growing().find(self.keys.of(task)).is_some()
+        self.lock_growing().find_any(self.keys.serving(task)).is_some()
     }
 
     /// Records a finished task.
@@ -255,9 +264,11 @@ impl RunDirectory {
     /// # Errors
     /// When it cannot be read, or is not what was written.
     pub fn load<T: DeserializeOwned>(&self, task: Task) -> Result<Option<T>> {
-        let key = self.keys.of(task);
-        let found = self.lock_growing().find(key).map(|(path, at)| (path.to_owned(), at));
-        found.map(|(path, at)| journal::read_value(&path, key, at)).transpose()
+        let growing = self.lock_growing();
+        let found = growing.find_any(self.keys.serving(task));
+        let found = found.map(|(key, path, at)| (key, path.to_owned(), at));
+        drop(growing);
+        found.map(|(key, path, at)| journal::read_value(&path, key, at)).transpose()
     }
 
     /// Waits until the disk has all finished tasks.

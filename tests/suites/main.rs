@@ -34,6 +34,7 @@ mod gpu_check;
 mod gpu_pack;
 mod grids;
 mod house;
+mod journals;
 mod judge;
 mod kernel_cache;
 mod kernels;
