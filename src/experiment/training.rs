@@ -148,8 +148,10 @@ section! {
             shown: "constant",
             example: serde_json::json!({ "kind": "cosine", "warmup": 2, "final": 0.1 }),
         }
-        /// Updates between two recorded passes; the first and the last pass always are recorded.
-        /// Default: 1, in runs of more than 100 updates K/100, rounded up.
+        /// Updates between two recorded passes; the first and the last pass always are recorded. Of more than
+        /// 101 recorded passes only every k-th and the last are compared with another run's vectors, and
+        /// judged, k the least with which these are no more than 102. Default: 1, in runs of more than
+        /// 100 updates K/100, rounded up.
         record: Option<u32> => u32 { range: Range::Within(1.0, MAX_STEP as f64), example: 5, }
     }
 }
