@@ -32,7 +32,7 @@ const JOB: &str = r#"{
 }"#;
 const TASKS: usize = 18;
 
-/// One task of many seconds.
+/// One task of many seconds, on one thread.
 const SLOW: &str = r#"{
   "name": "slow",
   "data": { "source": "toy" },
@@ -206,7 +206,7 @@ fn two_processes_meet_with_any_two_locks() {
     let kinds: [Refused; 4] = [[None; 2], [Some(ENOSYS), None], NO_LOCKS, [Some(0), Some(0)]];
     for (i, first) in kinds.into_iter().enumerate() {
         let name = format!("run{i}");
-        let slow = ["run", "slow.json", "--output", &name];
+        let slow = ["run", "slow.json", "--threads", "1", "--output", &name];
         let run = place.path(&name);
         let mut holder = place.nfd(first, &slow).spawn().unwrap();
         wait_for_owner(&run, &holder);
@@ -328,7 +328,7 @@ fn two_hosts_do_not_share_a_directory() {
     }
     let place = Place::new();
     for (refused, run) in [(NO_LOCKS, "run0"), ([Some(0), Some(0)], "run1"), ([None; 2], "run2")] {
-        let slow = ["run", "slow.json", "--output", run];
+        let slow = ["run", "slow.json", "--threads", "1", "--output", run];
         let mut holder = place.nfd_on("node-a", refused, &slow).spawn().unwrap();
         wait_for("the lock", || {
             owner(&place.path(run)).is_some_and(|o| o.process.host == "node-a")

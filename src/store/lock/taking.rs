@@ -189,7 +189,7 @@ mod tests {
     use crate::store::files::Disk;
 
     const BEAT: Duration = Duration::from_millis(50);
-    const SILENCE: Duration = Duration::from_millis(1000);
+    const SILENCE: Duration = Duration::from_secs(2);
 
     /// A process on a machine of its own.
     fn on(host: &str) -> Process {
@@ -212,8 +212,7 @@ mod tests {
         fs::write(&path, bytes).unwrap();
     }
 
-    /// How long taking over takes: as long as a silence where only the heart tells, no longer than a few
-    /// looks where the system or the file does. The upper ends are far off, for a loaded machine.
+    /// Taking over takes a silence where only the heart tells, and less where the system or the file does.
     #[test]
     fn who_is_silent_is_taken_over_and_who_beats_is_not() {
         let [flock, fcntl, file] = ["flock", "fcntl", "file"];
@@ -244,15 +243,15 @@ mod tests {
             let clock = Instant::now();
             let lock = take(&guard, here, choice, Duration::ZERO).unwrap();
             let (took, case) = (clock.elapsed(), (host, by, choice));
-            assert!(took >= least && took < least + SILENCE / 2, "{case:?}: {took:?}");
+            assert!(took >= least && (least == SILENCE || took < SILENCE), "{case:?}: {took:?}");
             assert!(!owner::owner_path(&guard, 1).exists() && lock.check().is_ok());
             // This one beats: nobody takes it, though they wait for longer than a silence.
-            let held = take(&guard, "c", Choice::File, 2 * SILENCE).unwrap_err();
+            let held = take(&guard, "c", Choice::File, SILENCE * 3 / 2).unwrap_err();
             assert!(held.contains(&format!("host {here}, pid ")), "{held}");
             drop(lock);
             let clock = Instant::now();
             assert!(take(&guard, "c", Choice::File, Duration::ZERO).is_ok());
-            assert!(clock.elapsed() < SILENCE / 2, "{case:?}");
+            assert!(clock.elapsed() < SILENCE, "{case:?}");
         }
     }
 
@@ -265,7 +264,7 @@ mod tests {
             fs::write(owner::owner_path(&guard, 7), bytes).unwrap();
             let clock = Instant::now();
             let lock = take(&guard, "a", Choice::Auto, Duration::ZERO).unwrap();
-            assert!((BEAT..SILENCE / 2).contains(&clock.elapsed()), "{:?}", clock.elapsed());
+            assert!((BEAT..SILENCE).contains(&clock.elapsed()), "{:?}", clock.elapsed());
             assert!(owner::owner_path(&guard, 8).exists());
             drop(lock);
         }
