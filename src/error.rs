@@ -210,12 +210,10 @@ impl Error {
         }
     }
 
-    /// Whether the user's input is at fault rather than the machine: what it names may not be there, or
-    /// be no file.
+    /// Whether the user's input is at fault rather than the machine: what it names may not be there.
     pub fn is_users(&self) -> bool {
-        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
         if let Error::Io { action: "read", source, .. } = self
-            && matches!(source.kind(), NotFound | IsADirectory | NotADirectory)
+            && source.kind() == std::io::ErrorKind::NotFound
         {
             return true;
         }

@@ -340,9 +340,9 @@ fn run_directories_belong_to_one_experiment() {
     assert_eq!(foreign.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&foreign.stderr).contains("not one of this program's"));
 
-    // A file where the directory should be: the user's fault, found before anything is computed.
+    // A file where the directory should be: refused before anything is computed.
     let blocked = nfd(&["run", &job, "--output", &job]);
-    assert_eq!(blocked.status.code(), Some(2));
+    assert_eq!(blocked.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&blocked.stderr).contains("small.json"));
     assert_eq!(fs::read_to_string(&job).unwrap(), SMALL);
 }
