@@ -122,7 +122,8 @@ impl Probe {
 /// The features (or gradients) of one pass at one probed layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The leading rows, P × rows with the row index fastest. Rounded to f32: that adds at most
+    /// The leading rows, P × rows with the row index fastest; empty where nothing is compared with them.
+    /// Rounded to f32: that adds at most
     /// 4e-15 of their mean square to a strong error.
     pub rows: Vec<f32>,
     /// Mean square over all rows and samples of the change since step 0; with minibatches, whose

@@ -33,7 +33,7 @@ pub fn asked<'a>(
     primary_step: u32,
 ) -> Vec<Asked<'a>> {
     let mut all = Vec::new();
-    let recorded: Vec<u32> = experiment.training.recorded_steps().collect();
+    let recorded: Vec<u32> = experiment.training.compared_steps().collect();
     let last = recorded.last().copied().unwrap_or(0);
     let steps: Vec<u32> = match declaration.first_step {
         LAST => vec![last],
@@ -80,7 +80,7 @@ pub fn asked<'a>(
     all
 }
 
-/// The step of the primary claims, a rule declared before the data: the last recorded step at which
+/// The step of the primary claims, a rule declared before the data: the last compared step at which
 /// the deepest and widest networks of the first closure still have 1 % of their first training loss, as
 /// a run that has converged hides its differences; at least the first.
 pub fn primary_step(experiment: &Experiment, index: &Index) -> u32 {
@@ -100,7 +100,7 @@ pub fn primary_step(experiment: &Experiment, index: &Index) -> u32 {
         (!values.is_empty()).then(|| mean(&values))
     };
     let start = loss(0).unwrap_or(f64::INFINITY);
-    let steps: Vec<u32> = experiment.training.recorded_steps().filter(|&step| step > 0).collect();
+    let steps: Vec<u32> = experiment.training.compared_steps().filter(|&step| step > 0).collect();
     let open = |&&step: &&u32| loss(step).is_some_and(|loss| loss >= 0.01 * start);
     let first = steps.first().copied().unwrap_or(0);
     steps.iter().take_while(open).last().copied().unwrap_or(first)

@@ -1,7 +1,9 @@
 //! `nfd doctor`: what this build and this machine have, and what each missing piece costs.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 
 use super::print;
 use crate::backend::cuda::device::cache::{Cache, Content};
@@ -14,13 +16,22 @@ use crate::comm;
 use crate::ensemble::plan::Free;
 use crate::error::{Result, exit};
 use crate::rng::normal::{Instructions, NoiseColumn, fill};
+use crate::store::lock::support::Support;
+
+/// Arguments of `nfd doctor`.
+#[derive(Args)]
+pub struct Arguments {
+    /// The folder in which run directories are to be: its free space and its locks are looked at.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
 
 /// Prints the findings; exit code 1 if the machine computes wrong normals.
-pub fn run() -> Result<u8> {
+pub fn run(Arguments { folder }: &Arguments) -> Result<u8> {
     let available = Instructions::available();
     let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let free = Free::detect(Path::new("runs"), 1);
+    let free = Free::detect(folder, 1);
     let wrong: Vec<&str> =
         available.iter().filter(|&&set| !agrees(set)).map(|set| set.name()).collect();
 
@@ -36,7 +47,9 @@ pub fn run() -> Result<u8> {
     let _ = writeln!(out, "cores          {cores}");
     let _ = writeln!(out, "memory free    {:.1} GB", free.memory / 1e9);
     let disk = free.disk.map_or("unknown".to_owned(), |disk| format!("{:.1} GB", disk / 1e9));
-    let _ = writeln!(out, "disk free      {disk} where runs/ would be");
+    let shown = folder.display();
+    let _ = writeln!(out, "disk free      {disk} in {shown}");
+    let _ = writeln!(out, "locks          {}", locks(folder));
     let used = Instructions::detect();
     let cost = match used {
         Instructions::Portable => "; without FMA instructions normals are many times slower",
@@ -55,6 +68,27 @@ pub fn run() -> Result<u8> {
     let _ = writeln!(out, "MPI            {mpi}");
     print(&out)?;
     Ok(if wrong.is_empty() { exit::DONE } else { exit::FAILED })
+}
+
+/// Which locks run directories in `folder` have, and which one a run takes.
+fn locks(folder: &Path) -> String {
+    let shown = folder.display();
+    let support = match Support::find(folder) {
+        Ok(support) => support,
+        Err(error) => return format!("unknown in {shown}, where no file can be made: {error}"),
+    };
+    let system = support.system.iter().map(|(kind, tried)| (kind.name(), tried));
+    let all = system.chain([("owner file", &support.file)]).map(|(name, tried)| match tried {
+        Ok(()) => format!("{name} works"),
+        Err(reason) => format!("{name} does not work ({reason})"),
+    });
+    let all = all.collect::<Vec<_>>().join(", ");
+    match support.chosen() {
+        Some(chosen) => format!("{chosen}: in {shown} {all}"),
+        None => {
+            format!("NONE: in {shown} {all}; use --lock none, and start one run at a time there")
+        }
+    }
 }
 
 /// What a GPU would be offered, and whether there is one; what is missing is said with its cost.

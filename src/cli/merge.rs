@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::publish;
+use super::{locks, publish};
 use crate::error::Result;
 use crate::job::merge::merge;
+use crate::store::lock::Choice;
 
 /// Arguments of `nfd merge`.
 #[derive(Args)]
@@ -17,9 +18,13 @@ pub struct Arguments {
     /// The run directory that they become [default: runs/<name>].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// What keeps another run away from the run directory.
+    #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
+    lock: Choice,
 }
 
 /// Merges the shards and publishes what they show together, once all tasks are finished.
 pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    publish(&merge(&arguments.shards, arguments.output.as_deref(), typed)?)
+    let Arguments { shards, output, lock } = arguments;
+    publish(&merge(shards, output.as_deref(), *lock, typed)?)
 }

@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result, exit};
@@ -21,6 +22,7 @@ use crate::job::Measured;
 use crate::job::messages::report_error;
 use crate::job::prepare::Prepared;
 use crate::report::publish;
+use crate::store::lock::Choice;
 
 /// Finite deep residual networks, their infinite-depth limit, and how fast the one becomes the
 /// other.
@@ -48,7 +50,7 @@ enum Verb {
     /// Print BibTeX of what a run relied on.
     Cite(cite::Arguments),
     /// Say what this build and this machine have.
-    Doctor,
+    Doctor(doctor::Arguments),
     /// Print the JSON schema of experiment files.
     Schema(schema::Arguments),
 }
@@ -66,7 +68,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Verb::Report(verb) => report::run(&verb, &typed),
         Verb::Judge(verb) => judge::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),
-        Verb::Doctor => doctor::run(),
+        Verb::Doctor(verb) => doctor::run(&verb),
         Verb::Schema(verb) => schema::run(&verb),
     };
     match result {
@@ -94,6 +96,13 @@ fn publish(measured: &Measured) -> Result<u8> {
     }
     eprintln!("nfd: results in {}", directory.path().display());
     Ok(if outcome.diverged.is_empty() { exit::DONE } else { exit::SOME_DIVERGED })
+}
+
+/// The words that --lock takes, with their meanings.
+fn locks() -> impl TypedValueParser<Value = Choice> {
+    let named = |choice: Choice| PossibleValue::new(choice.name()).help(choice.meaning());
+    PossibleValuesParser::new(Choice::ALL.map(named))
+        .map(|word| Choice::ALL.into_iter().find(|c| c.name() == word).unwrap_or(Choice::Auto))
 }
 
 /// Prints results to stdout; a reader that has gone away is no error.

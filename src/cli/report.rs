@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::publish;
+use super::{locks, publish};
 use crate::error::Result;
 use crate::job::measure_again;
+use crate::store::lock::Choice;
 
 /// Arguments of `nfd report`.
 #[derive(Args)]
@@ -17,9 +18,13 @@ pub struct Arguments {
     /// samples, tangent kernel, alignment, movement.
     #[arg(long)]
     order_parameters: bool,
+    /// What keeps another run away from the run directory.
+    #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
+    lock: Choice,
 }
 
 /// Measures what is finished and writes the final files.
 pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    publish(&measure_again(&arguments.directory, typed, arguments.order_parameters)?)
+    let Arguments { directory, order_parameters, lock } = arguments;
+    publish(&measure_again(directory, typed, *order_parameters, *lock)?)
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::publish;
+use super::{locks, publish};
 use crate::ensemble::deal::Shard;
 use crate::error::Result;
 use crate::job::request::Request;
 use crate::job::{self, Job};
+use crate::store::lock::Choice;
 
 /// Arguments of `nfd run`.
 #[derive(Args)]
@@ -27,6 +28,9 @@ pub struct Arguments {
     /// Stop after so many hours, with exit code 75: the same command resumes.
     #[arg(long, value_name = "H", value_parser = parse_hours)]
     max_hours: Option<Duration>,
+    /// What keeps another run away from the run directory.
+    #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
+    lock: Choice,
 }
 
 fn parse_hours(text: &str) -> std::result::Result<Duration, String> {
@@ -37,7 +41,8 @@ fn parse_hours(text: &str) -> std::result::Result<Duration, String> {
 
 /// Runs the experiment, or resumes it.
 pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    let Arguments { request, allow_path_change, shard, max_hours } = arguments;
+    let Arguments { request, allow_path_change, shard, max_hours, lock } = arguments;
     let (allow_path_change, shard, max_hours) = (*allow_path_change, *shard, *max_hours);
-    job::run(&Job { request, allow_path_change, shard, max_hours, arguments: typed }, publish)
+    let (lock, arguments) = (*lock, typed);
+    job::run(&Job { request, allow_path_change, shard, max_hours, lock, arguments }, publish)
 }

@@ -138,6 +138,17 @@ pub struct Trajectory {
     pub diverged: Option<Divergence>,
 }
 
+impl Trajectory {
+    /// Drops the rows of h and g of the passes that are not `kept`; how far they moved stays.
+    pub fn drop_rows(&mut self, kept: impl Fn(u32) -> bool) {
+        for pass in self.passes.iter_mut().filter(|pass| !kept(pass.step)) {
+            for snapshot in pass.features.iter_mut().chain(&mut pass.gradients) {
+                snapshot.rows = Vec::new();
+            }
+        }
+    }
+}
+
 /// Trains a network at initialisation; None when given up between two passes because `stop` is set.
 ///
 /// A pass with a non-finite number ends the run, recorded or not; nothing of it is kept.
@@ -180,6 +191,9 @@ pub fn train_together<C: Crew>(
                     run.diverged = run.diverged.or(diverged);
                 }
                 pass(crew, trainings, step, &mut runs)?;
+                if none_left(&runs) {
+                    break; // perhaps before there was anything to have a covariance
+                }
                 for (run, covariances) in runs.iter_mut().zip(crew.covariances()) {
                     if run.diverged.is_none() {
                         run.covariances = covariances.or(run.covariances.take());
@@ -297,8 +311,12 @@ impl Pass {
     /// What the backward sweep shows.
     fn add_backward(&mut self, backward: BackwardSweep) -> Result<(), Divergence> {
         let coupling = backward.coupling.unwrap_or_default();
-        let numbers = [coupling.accumulated_past, coupling.accumulated_same];
+        let BackwardCoupling { layer_past, layer_same, accumulated_past, accumulated_same } =
+            coupling;
+        let numbers = [layer_past, layer_same, accumulated_past, accumulated_same];
         check(self.step, backward.nonfinite, &numbers, &backward.gradients)?;
+        let kernel = backward.kernel.as_ref().map_or(&[][..], |kernel| kernel.as_slice());
+        check(self.step, None, kernel, &[])?;
         self.gradient_rank = mean(&backward.ranks);
         self.gradients = backward.gradients;
         self.backward_coupling = backward.coupling;

@@ -4,7 +4,7 @@ use super::blocks::work_of_one;
 use crate::backend::COVARIANCE_COLUMNS;
 use crate::backend::cost::{Footprint, Work};
 use crate::data::DataSet;
-use crate::experiment::grid::Task;
+use crate::experiment::grid::{Task, is_compared};
 use crate::experiment::limit::{Block, Part};
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Experiment, Limit, ReferenceKind};
@@ -39,6 +39,10 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
     let Footprint { host, device, device_at_first } = (costs.footprint)(&network, &run);
     let (recorded, batch) = (run.recorded as f64, run.batch as f64);
     let rows = task.width.min(run.probe.rows) as f64;
+    let with_rows = match is_compared(experiment, task) {
+        true => experiment.training.compared_steps().count() as f64,
+        false => 0.0,
+    };
     let probes = run.probe.layers.len() as f64;
     let outputs = (sizes.train * sizes.outputs) as f64;
     let shown = outputs.min(OUTPUTS_SHOWN as f64);
@@ -61,7 +65,9 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         bytes: host,
         device_bytes: device,
         device_bytes_at_first: device_at_first,
-        result_bytes: recorded * (8.0 * (probes * rows * batch + outputs) + 400.0)
+        // Of rows, features and gradients in four bytes each.
+        result_bytes: with_rows * 8.0 * probes * rows * batch
+            + recorded * (8.0 * outputs + 400.0)
             + 8.0 * 2.0 * probes * covariance * covariance,
         // At most: not every run has every observable.
         rows: recorded * (shown + compared + count(true) * probes + count(false)),

@@ -13,7 +13,7 @@ use crate::backend::{Network, Probe, Sweeps};
 use crate::data::{DataSet, Samples};
 use crate::engine::batches::Batches;
 use crate::engine::{self, Trajectory};
-use crate::experiment::grid::Task;
+use crate::experiment::grid::{Task, is_compared};
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Backend, Engine, Experiment, Precision, Storage};
 use crate::rng::noise::{BrownianPath, Noise};
@@ -29,7 +29,18 @@ pub fn train(
 ) -> Option<Trajectory> {
     let experiment = &experiment.of(task);
     let training = training(experiment, data, task);
-    engine::train(&mut *network(experiment, data, task), &training, stop)
+    let mut run = engine::train(&mut *network(experiment, data, task), &training, stop)?;
+    drop_rows(experiment, task, &mut run);
+    Some(run)
+}
+
+/// Drops the rows that results have no use for.
+fn drop_rows(experiment: &Experiment, task: Task, run: &mut Trajectory) {
+    let compared: Vec<u32> = match is_compared(experiment, task) {
+        true => experiment.training.compared_steps().collect(),
+        false => Vec::new(),
+    };
+    run.drop_rows(|step| compared.binary_search(&step).is_ok());
 }
 
 /// The same of tasks of one kind, on a device of which they may use `room` bytes. A single network that may
@@ -44,10 +55,15 @@ pub fn train_on_device(
     (device, room): (&Arc<Device>, f64),
     stop: &AtomicBool,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
-    match experiment.precision {
+    let trained = match experiment.precision {
         Precision::F32 => train_crew::<f32>(experiment, data, tasks, (device, room), stop),
         Precision::F64 => train_crew::<f64>(experiment, data, tasks, (device, room), stop),
+    };
+    let mut runs = trained?;
+    for (&task, run) in tasks.iter().zip(runs.iter_mut().flatten()) {
+        drop_rows(experiment, task, run);
     }
+    Ok(runs)
 }
 
 fn train_crew<T: Number>(

@@ -30,9 +30,30 @@ impl ExperimentFile {
     /// When the file cannot be read or is no text, or an override has no `=`.
     pub fn read(file: &Path, overrides: &[String]) -> Result<Self> {
         let io = |source| Error::Io { action: "read", path: file.to_owned(), source };
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let opened = std::fs::File::open(file).map_err(io)?;
-        opened.take(LONGEST + 1).read_to_string(&mut text).map_err(io)?;
+        let at = |line, column, problem: String| Error::Experiment {
+            place: Place::File { file: file.to_owned(), line, column },
+            field: "JSON".to_owned(),
+            problem,
+            help: "name an experiment file, which is JSON in UTF-8".to_owned(),
+        };
+        if opened.metadata().is_ok_and(|found| found.is_dir()) {
+            return Err(at(1, 1, "is a folder".to_owned()));
+        }
+        opened.take(LONGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() as u64 > LONGEST {
+            // Perhaps cut in the middle of a letter.
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            return ExperimentFile::new(file, text, overrides);
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+            let line = before.lines().count().max(1) + usize::from(before.ends_with('\n'));
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            at(line, column, format!("byte {:#04x} is not UTF-8", error.as_bytes()[valid]))
+        })?;
         ExperimentFile::new(file, text, overrides)
     }
 

@@ -89,6 +89,21 @@ pub fn tasks(experiment: &Experiment) -> Vec<Task> {
     tasks
 }
 
+/// Whether a row of results is computed from the vectors of `task` beside those of another run.
+pub fn is_compared(experiment: &Experiment, task: Task) -> bool {
+    let (ensemble, reference) = (&experiment.ensemble, &experiment.reference);
+    let is_reference = match reference.kind {
+        ReferenceKind::None | ReferenceKind::Limit => false,
+        ReferenceKind::Doubling => ensemble.depths.iter().any(|depth| 2 * depth == task.depth),
+        ReferenceKind::Network => {
+            (Some(task.width), Some(task.depth)) == (reference.width, reference.depth)
+        }
+    };
+    let closures = &ensemble.closures;
+    let beside_closures = closures.len() > 1 && closures.contains(&Closure::Exact);
+    is_reference || beside_closures || partner(experiment, task).is_some()
+}
+
 /// What `task` is compared with, if that run exists in the experiment.
 pub fn partner(experiment: &Experiment, task: Task) -> Option<Task> {
     let reference = &experiment.reference;

@@ -18,6 +18,7 @@ mod model;
 mod reference;
 pub mod resolve;
 pub mod run;
+mod scales;
 mod section;
 mod settings;
 pub mod settled;

@@ -7,6 +7,7 @@ use super::limit::{asks_for_limit, refuse_sizes, resolve_limit};
 use super::model::{check_blocks, has_two_layer_blocks};
 use super::reference::resolve_finest;
 use super::run::DataSizes;
+use super::scales::check_scales;
 use super::settings::{check_storage, resolve_precision};
 use super::{
     Backend, Engine, Ensemble, Experiment, OrAuto, Precision, Resolved, Shorthand, Study,
@@ -130,6 +131,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
         decisions.push("backend cpu: the fast one".to_owned());
     }
     experiment.precision = resolve_precision(typed.precision, &experiment, &check, &mut decisions)?;
+    check_scales(&experiment, &check)?;
     check_storage(&experiment, &check)?;
     experiment.finest = resolve_finest(&experiment, &check)?;
     experiment.limit = resolve_limit(asks_for_limit, typed.limit, &experiment, &check)?;

@@ -148,8 +148,10 @@ section! {
             shown: "constant",
             example: serde_json::json!({ "kind": "cosine", "warmup": 2, "final": 0.1 }),
         }
-        /// Updates between two recorded passes; the first and the last pass always are recorded.
-        /// Default: 1, in runs of more than 100 updates K/100, rounded up.
+        /// Updates between two recorded passes; the first and the last pass always are recorded. Of more than
+        /// 101 recorded passes only every k-th and the last are compared with another run's vectors, and
+        /// judged, k the least with which these are no more than 102. Default: 1, in runs of more than
+        /// 100 updates K/100, rounded up.
         record: Option<u32> => u32 { range: Range::Within(1.0, MAX_STEP as f64), example: 5, }
     }
 }
@@ -158,6 +160,19 @@ impl Training {
     /// The steps whose passes are recorded, ascending.
     pub fn recorded_steps(&self) -> impl Iterator<Item = u32> + use<> {
         (0..self.steps).step_by(self.record as usize).chain([self.steps])
+    }
+
+    /// Updates between two recorded passes whose vectors are compared with another run's: of all recorded
+    /// passes where they are about a hundred or fewer, else about so many. Vectors take some
+    /// thousand times the room of what is computed from them.
+    pub fn compared_every(&self) -> u32 {
+        let recorded = self.recorded_steps().count() as u32;
+        self.record * recorded.div_ceil(RECORDED + 1)
+    }
+
+    /// The recorded steps whose vectors are compared, ascending; the last is among them.
+    pub fn compared_steps(&self) -> impl Iterator<Item = u32> + use<> {
+        (0..self.steps).step_by(self.compared_every() as usize).chain([self.steps])
     }
 }
 

@@ -31,7 +31,8 @@ pub fn follow(job: &Job, comm: &dyn Comm, stop: &AtomicBool) -> Result<u8> {
     // Rank 0 has heard of an error, and told to end.
     let member = member?;
     let launch = Launch::alone();
-    let start = member.start(job, &launch);
+    // What rank 0 says of its lock holds for all.
+    let start = member.start(job, &launch, |_| ());
     let joined = RunDirectory::join(&member.prepared.output, &start, comm.rank(), Arc::new(Disk));
     gather(comm, &RankReport::new(joined.as_ref()));
     if let Err(code) = listen::<()>(comm) {

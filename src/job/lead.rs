@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::member::Member;
 use super::messages::{
-    Call, Hand, Phase, RankAnswer, RankReport, Share, Told, report_error, tell, tell_end,
+    Call, Hand, Phase, RankAnswer, RankReport, Share, Told, report_error, say, tell, tell_end,
 };
 use super::prepare::Prepared;
 use super::progress::Display;
@@ -122,7 +122,7 @@ fn begin(
         shard: job.shard.map(|shard| shard.to_string()),
         ..Launch::alone()
     };
-    let directory = RunDirectory::open(output, &member.start(job, &launch), Arc::new(Disk))?;
+    let directory = RunDirectory::open(output, &member.start(job, &launch, say), Arc::new(Disk))?;
     let left = plan.queue(|task| directory.has(task));
     announce(member, &plan, &left, comm.size());
     let too_long =

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 use crate::experiment::limit::Block;
 use crate::store::key::samples_hash;
+use crate::store::lock::Locking;
 use crate::store::manifest::Launch;
 use crate::store::{RunDirectory, RunStart};
 
@@ -95,9 +96,11 @@ impl Member {
         Ok(Free { device, ..Free::detect(&self.prepared.output, self.place.ranks) })
     }
 
-    /// How this rank enters the run directory.
-    pub fn start<'a>(&'a self, job: &'a Job, launch: &'a Launch) -> RunStart<'a> {
-        let start = self.prepared.start(self.machine.numeric_path(), job.arguments, launch);
+    /// How this rank enters the run directory; `say` prints what there is to say of its lock.
+    pub fn start<'a>(&'a self, job: &'a Job, launch: &'a Launch, say: fn(&str)) -> RunStart<'a> {
+        let locking = Locking::new(job.lock, say);
+        let path = self.machine.numeric_path();
+        let start = self.prepared.start(path, job.arguments, launch, locking);
         RunStart { allow_path_change: job.allow_path_change, ..start }
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Measured;
+use super::messages::say;
 use super::prepare::reopen;
 use crate::ensemble;
 use crate::ensemble::limits::Limits;
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 use crate::store::RunDirectory;
 use crate::store::files::Disk;
+use crate::store::lock::{Choice, Locking};
 use crate::store::manifest::{self, Launch, Manifest};
 
 /// Takes over every finished task of `shards` into one run directory, `output` or the experiment's own,
@@ -19,7 +21,12 @@ use crate::store::manifest::{self, Launch, Manifest};
 /// # Errors
 /// [`Error::RunDirectory`] where the shards are not of one experiment; [`Error::Unmerged`] where tasks
 /// are missing; those of reading, and of writing the directory that they become.
-pub fn merge(shards: &[PathBuf], output: Option<&Path>, arguments: &[String]) -> Result<Measured> {
+pub fn merge(
+    shards: &[PathBuf],
+    output: Option<&Path>,
+    lock: Choice,
+    arguments: &[String],
+) -> Result<Measured> {
     let mut begun: Vec<(&PathBuf, Manifest)> = Vec::new();
     for shard in shards {
         match manifest::read(shard)? {
@@ -49,7 +56,8 @@ pub fn merge(shards: &[PathBuf], output: Option<&Path>, arguments: &[String]) ->
     let own = || PathBuf::from("runs").join(&experiment.name);
     let output = output.map_or_else(own, Path::to_owned);
     let launch = Launch::alone();
-    let start = prepared.start(&manifest.numeric_path, arguments, &launch);
+    let locking = Locking::new(lock, say);
+    let start = prepared.start(&manifest.numeric_path, arguments, &launch, locking);
     let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
     let mut tasks: Vec<Task> = prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
     let mut limits = Limits::new(experiment, &prepared.data);

@@ -163,6 +163,11 @@ pub fn listen<M: Serialize + DeserializeOwned>(comm: &dyn Comm) -> Told<M> {
     broadcast(comm, &Err(0))
 }
 
+/// Prints a line of what goes on, as rank 0.
+pub fn say(line: &str) {
+    eprintln!("nfd: {line}");
+}
+
 /// Prints an error and gives its exit code.
 pub fn report_error(error: &Error) -> u8 {
     eprintln!("nfd: {error}");

@@ -34,7 +34,9 @@ use crate::ensemble::{self, Outcome, signals};
 use crate::error::Result;
 use crate::store::RunDirectory;
 use crate::store::files::Disk;
+use crate::store::lock::{Choice, Locking};
 use crate::store::manifest::Launch;
+use messages::say;
 use prepare::Prepared;
 use request::Request;
 
@@ -48,6 +50,8 @@ pub struct Job<'a> {
     pub shard: Option<Shard>,
     /// When to stop and leave the rest to the next start.
     pub max_hours: Option<Duration>,
+    /// What keeps another run away from the run directory.
+    pub lock: Choice,
     /// The command line, for the manifest.
     pub arguments: &'a [String],
 }
@@ -88,12 +92,13 @@ pub fn measure_again(
     path: &Path,
     arguments: &[String],
     order_parameters: bool,
+    lock: Choice,
 ) -> Result<Measured> {
     let prepared = prepare::reopen(path)?;
     // Nothing is computed: results stay on the path they were made on, whatever this machine has.
     let numeric_path = prepare::read_manifest(path)?.numeric_path;
     let launch = Launch::alone();
-    let start = prepared.start(&numeric_path, arguments, &launch);
+    let start = prepared.start(&numeric_path, arguments, &launch, Locking::new(lock, say));
     let directory = RunDirectory::open(path, &start, Arc::new(Disk))?;
     let (experiment, data) = (&prepared.resolved.experiment, &prepared.data);
     let outcome = ensemble::measure(experiment, data, &directory, prepared.plan.workers())?;

@@ -21,6 +21,7 @@ use crate::store::RunStart;
 use crate::store::journal;
 use crate::store::journals::Journals;
 use crate::store::key::Keys;
+use crate::store::lock::Locking;
 use crate::store::manifest::{self, Launch, Manifest};
 use crate::store::timings;
 use crate::studies::advice::{Advice, Level, advice};
@@ -87,7 +88,7 @@ impl Prepared {
         let journals = Journals::read(&self.output, |_| true)?;
         let keys = Keys::new(&self.resolved.experiment, &self.data, numeric_path);
         let tasks = self.plan.tasks.iter().map(|(task, _)| *task);
-        let tasks = tasks.filter(|task| journals.find(keys.of(*task)).is_some()).collect();
+        let tasks = tasks.filter(|task| journals.find_any(keys.serving(*task)).is_some()).collect();
         Ok(Finished { journals, tasks })
     }
 
@@ -104,8 +105,8 @@ impl Prepared {
         let Some(mut limits) = Limits::new(experiment, data) else { return Ok(Vec::new()) };
         let keys = Keys::new(experiment, data, numeric_path);
         limits.advance_tasks(&|task| {
-            let key = keys.of(task);
-            journals.find(key).map(|(path, at)| journal::read_value(path, key, at)).transpose()
+            let found = journals.find_any(keys.serving(task));
+            found.map(|(key, path, at)| journal::read_value(path, key, at)).transpose()
         })?;
         let planned: HashSet<Task> = self.plan.tasks.iter().map(|(task, _)| *task).collect();
         let more = limits.tasks().into_iter().filter(|(task, _)| !planned.contains(task));
@@ -123,6 +124,7 @@ impl Prepared {
         numeric_path: &'a str,
         arguments: &'a [String],
         launch: &'a Launch,
+        locking: Locking,
     ) -> RunStart<'a> {
         RunStart {
             experiment: &self.resolved.experiment,
@@ -131,6 +133,7 @@ impl Prepared {
             allow_path_change: false,
             arguments,
             launch,
+            locking,
         }
     }
 }

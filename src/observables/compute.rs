@@ -86,6 +86,8 @@ pub(super) fn gradient_gaps(at: &At, other: &At) -> Vec<(f64, f64)> {
 fn gaps((at, a): (&At, &[Snapshot]), (other, b): (&At, &[Snapshot])) -> Vec<(f64, f64)> {
     let samples = at.experiment.training.batch.size(at.train.len());
     let pairs = at.common(a).zip(other.common(b));
+    // Of recorded passes close together only some keep their rows.
+    let pairs = pairs.filter(|((_, a), (_, b))| !a.rows.is_empty() && !b.rows.is_empty());
     pairs.map(|((time, a), (_, b))| (time, mean_square_gap(&a.rows, &b.rows, samples))).collect()
 }
 

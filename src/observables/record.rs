@@ -60,7 +60,12 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// Adds a row, unless its number has overflowed: what was recorded is finite, but its squares and
+    /// differences need not be.
     fn push(&mut self, step: u32, depth_time: Option<f64>, observable: Observable, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
         let (task, reference) = (self.run.task, self.reference);
         let (sample, output) = (None, None);
         self.rows.push(Row {
@@ -98,9 +103,10 @@ impl Rows<'_> {
                 }
                 Values::Outputs(compute) => {
                     for (i, value) in compute(&at, &other).into_iter().enumerate() {
+                        let before = self.rows.len();
                         self.push(pass.step, None, observable, value);
                         let (sample, output) = (i / train.outputs, i % train.outputs);
-                        if let Some(row) = self.rows.last_mut() {
+                        for row in &mut self.rows[before..] {
                             row.sample = Some(train.indices[sample]);
                             row.output = (train.outputs > 1).then_some(output);
                         }

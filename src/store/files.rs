@@ -18,6 +18,14 @@ pub trait Files: Send + Sync {
         File::create(path)
     }
 
+    /// Makes an empty file where there is none; of several processes one can.
+    ///
+    /// # Errors
+    /// Those of the operating system, `AlreadyExists` among them.
+    fn create_new(&self, path: &Path) -> io::Result<File> {
+        File::create_new(path)
+    }
+
     /// Opens a file whose writes go to its end; makes it if it is not there.
     ///
     /// # Errors
@@ -105,6 +113,24 @@ pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) ->
     })
 }
 
+/// Makes a file of these bytes where there is none; false where there is one.
+///
+/// # Errors
+/// [`Error::Write`]; there is no such file then.
+pub fn create_new(files: &dyn Files, path: &Path, bytes: &[u8]) -> Result<bool> {
+    let failed = |source| Error::Write { path: path.to_owned(), bytes: bytes.len() as u64, source };
+    let mut file = match files.create_new(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(source) => return Err(failed(source)),
+    };
+    write_all(files, &mut file, bytes).map_err(|source| {
+        let _ = fs::remove_file(path); // nothing better to do if this fails as well
+        failed(source)
+    })?;
+    Ok(true)
+}
+
 /// Removes the temporary files that a kill between writing and renaming has left.
 ///
 /// # Errors
@@ -167,8 +193,24 @@ impl Appender {
     /// Adds `bytes` in one write.
     ///
     /// # Errors
-    /// [`Error::Write`]; what was there before stays.
+    /// [`Error::Write`]; what was there before stays. [`Error::RunDirectory`], and nothing is written,
+    /// when another process has written there.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let read = |source| Error::Io { action: "read", path: self.path.clone(), source };
+        let length = self.file.metadata().map_err(read)?.len();
+        if length != self.length {
+            return Err(Error::RunDirectory {
+                directory: self.path.clone(),
+                problem: format!(
+                    "another process has written here: it has {length} bytes, not {}",
+                    self.length
+                ),
+                help:
+                    "leave one process at work there: the same command then goes on with all that \
+                       either has finished"
+                        .to_owned(),
+            });
+        }
         match write_all(&*self.files, &mut self.file, bytes) {
             Ok(()) => {
                 self.length += bytes.len() as u64;

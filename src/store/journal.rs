@@ -22,7 +22,6 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::files::{Appender, Files};
 use super::key::Key;
-use super::lock::{self, LockedFile};
 use crate::error::{Error, Result};
 
 /// No text, no number: never met in a payload by accident (and if so, the checksum says no).
@@ -34,8 +33,6 @@ const KEY: usize = size_of::<Key>();
 /// Read at a time: memory stays bounded whatever a damaged length says.
 const CHUNK: usize = 1 << 20;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-/// A rank of a job that was killed may live this much longer than the others.
-const DYING: Duration = Duration::from_secs(10);
 
 /// Where the value of a record lies in its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,27 +204,20 @@ fn find_record(file: &mut File, from: u64, length: u64) -> io::Result<Option<(u6
     Ok(None)
 }
 
-/// A journal that this process alone may write to.
+/// A journal that this process writes to.
 pub struct Journal {
     file: Appender,
     index: HashMap<Key, Location>,
     synced: Instant,
-    _lock: LockedFile,
 }
 
 impl Journal {
-    /// Opens the journal at `path` for this process alone, dropping a torn tail. The messages say what
-    /// was lost.
+    /// Opens the journal at `path`, which no other process may write to, dropping a torn tail. The
+    /// messages say what was lost.
     ///
     /// # Errors
-    /// As [`read_contents`]; [`Error::RunDirectory`] when another process has it open to write.
+    /// As [`read_contents`].
     pub fn open(files: Arc<dyn Files>, path: &Path) -> Result<(Self, Vec<String>)> {
-        let lock = lock::lock_file(path, DYING)?.ok_or_else(|| Error::RunDirectory {
-            directory: path.to_owned(),
-            problem: "is in use by another process".to_owned(),
-            help: "an earlier job may still be ending: see that it has, and repeat the command"
-                .to_owned(),
-        })?;
         let contents = read_contents(path)?;
         let messages = contents.warnings(path);
         let file = Appender::open(files.clone(), path, contents.whole)?;
@@ -239,7 +229,7 @@ impl Journal {
             source,
         })?;
         let Contents { index, .. } = contents;
-        Ok((Journal { file, index, synced: Instant::now(), _lock: lock }, messages))
+        Ok((Journal { file, index, synced: Instant::now() }, messages))
     }
 
     /// The path of the journal.

@@ -69,6 +69,11 @@ impl Journals {
         Some((&self.files[file].0, location))
     }
 
+    /// The first of these keys that one of them has, and where its value lies.
+    pub fn find_any(&self, mut keys: impl Iterator<Item = Key>) -> Option<(Key, &Path, Location)> {
+        keys.find_map(|key| self.find(key).map(|(path, location)| (key, path, location)))
+    }
+
     /// A line of words for each piece of damage.
     pub fn warnings(&self) -> Vec<String> {
         let of = |(path, contents): &(PathBuf, Contents)| contents.warnings(path);

@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::data::{DataSet, Samples};
 use crate::experiment::Experiment;
-use crate::experiment::grid::{LearningRate, Task};
+use crate::experiment::grid::{LearningRate, Task, is_compared};
+use crate::experiment::limit::Block;
 use crate::model::Parametrization;
 
 /// Raise it whenever the same task would give other numbers: noise addresses, engines' recipes,
@@ -21,7 +22,7 @@ pub type Key = u128;
 pub struct Keys {
     /// What all tasks of a parametrization and learning rate share, as text.
     common: Vec<(Parametrization, LearningRate, String)>,
-    finest: Option<u32>,
+    experiment: Experiment,
 }
 
 impl Keys {
@@ -49,14 +50,36 @@ impl Keys {
             (parametrization, LearningRate::new(rate), common.to_string())
         };
         let common = settings.map(common).collect();
-        Keys { common, finest: experiment.finest }
+        Keys { common, experiment: experiment.clone() }
     }
 
-    /// The key of one task.
+    /// The key under which a task is recorded.
     pub fn of(&self, task: Task) -> Key {
+        self.key(task, is_compared(&self.experiment, task))
+    }
+
+    /// The keys of all records that serve for a task: one that is compared with nothing may have been
+    /// recorded in a larger experiment.
+    pub fn serving(&self, task: Task) -> impl Iterator<Item = Key> + use<> {
+        let own = self.of(task);
+        let larger = self.key(task, true);
+        [Some(own), (larger != own).then_some(larger)].into_iter().flatten()
+    }
+
+    /// The key of the record of a task, with the rows that comparisons need or with none.
+    fn key(&self, task: Task, with_rows: bool) -> Key {
         let Task { closure, parametrization, width, depth, learning_rate, seed } = task;
-        let finest = self.finest.unwrap_or(depth as u32);
-        let own = json!([finest, closure, width, depth, seed]);
+        let finest = self.experiment.finest.unwrap_or(depth as u32);
+        let mut own = json!([finest, closure, width, depth, seed]).to_string();
+        let (training, every) =
+            (&self.experiment.training, self.experiment.training.compared_every());
+        if Block::of(task).is_none() {
+            match with_rows {
+                true if every == training.record => {}
+                true => own += &format!("rows every {every}"),
+                false => own += "no rows",
+            }
+        }
         let setting = |(p, rate, _): &&(_, _, _)| (*p, *rate) == (parametrization, learning_rate);
         let text = match self.common.iter().find(setting) {
             Some((_, _, common)) => format!("{common}{own}"),

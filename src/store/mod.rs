@@ -4,7 +4,7 @@
 //! manifest.json          resolved experiment, what computes it; written first
 //! journal/rank-0.journal finished tasks, one checksummed record each; a file for every rank
 //! timings.csv            where and how long each task ran
-//! lock                   who is at work
+//! lock, lock.owner-1     locked by who is at work; who that is, or was
 //! results.csv            one number a line, tidy
 //! arrays.npz             the same, as arrays
 //! summary.json           the claims
@@ -37,7 +37,7 @@ use files::Files;
 use journal::{Journal, Location};
 use journals::Journals;
 use key::{Key, Keys};
-use lock::Lock;
+use lock::{Lock, Locking};
 use manifest::{Launch, Manifest};
 use timings::{Timing, Timings};
 
@@ -62,6 +62,8 @@ pub struct RunStart<'a> {
     pub arguments: &'a [String],
     /// How and as how many processes.
     pub launch: &'a Launch,
+    /// How other processes are kept away.
+    pub locking: Locking,
 }
 
 /// A run directory that this process holds, alone or as one of several ranks.
@@ -71,8 +73,8 @@ pub struct RunDirectory {
     keys: Keys,
     growing: Mutex<Growing>,
     warnings: Vec<String>,
-    /// Held by rank 0 for all.
-    _lock: Option<Lock>,
+    /// Of the directory, held by rank 0 for all; at the others of their own journal.
+    lock: Lock,
 }
 
 /// What changes while tasks finish.
@@ -87,6 +89,12 @@ impl Growing {
     fn find(&self, key: Key) -> Option<(&Path, Location)> {
         let own = self.journal.find(key).map(|location| (self.journal.path(), location));
         own.or_else(|| self.others.find(key))
+    }
+
+    /// Where the first of these keys that is there lies.
+    fn find_any(&self, mut keys: impl Iterator<Item = Key>) -> Option<(Key, &Path, Location)> {
+        let find = |key| self.find(key).map(|(path, location)| (key, path, location));
+        keys.find_map(find)
     }
 }
 
@@ -110,7 +118,7 @@ impl RunDirectory {
                 source,
             })?;
         }
-        let lock = Lock::take(files.clone(), path)?;
+        let lock = Lock::take(&*files, path, &start.locking)?;
         // Another process may have begun here just before; now none can.
         refuse_other(path, start, &manifest)?;
         files::remove_temporary(path)?;
@@ -134,7 +142,7 @@ impl RunDirectory {
             keys: Keys::new(start.experiment, start.data, start.numeric_path),
             growing: Mutex::new(Growing { journal, timings, others }),
             warnings,
-            _lock: Some(lock),
+            lock,
         })
     }
 
@@ -146,6 +154,7 @@ impl RunDirectory {
     /// [`Error::Write`].
     pub fn join(path: &Path, start: &RunStart, rank: usize, files: Arc<dyn Files>) -> Result<Self> {
         let journal = path.join(journals::FOLDER).join(journals::file_name(rank));
+        let lock = Lock::take_file(&*files, &journal, &start.locking)?;
         let (journal, warnings) = Journal::open(files.clone(), &journal)?;
         let timings = Timings::open(files.clone(), path, rank)?;
         Ok(RunDirectory {
@@ -154,7 +163,7 @@ impl RunDirectory {
             keys: Keys::new(start.experiment, start.data, start.numeric_path),
             growing: Mutex::new(Growing { journal, timings, others: Journals::default() }),
             warnings,
-            _lock: None,
+            lock,
         })
     }
 
@@ -172,6 +181,7 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Io`] when it cannot be read; [`Error::Write`].
     pub fn read_other_ranks(&self) -> Result<()> {
+        self.lock.check()?;
         let mut growing = self.lock_growing();
         growing.others = read_other_journals(&self.path)?;
         growing.timings.absorb_other_ranks(&self.path)
@@ -184,13 +194,17 @@ impl RunDirectory {
     /// or the other not be written.
     pub fn take_over(&self, from: &Path, tasks: &[Task]) -> Result<usize> {
         let there = Journals::read(from, |_| true)?;
+        self.lock.check()?;
         let mut growing = self.lock_growing();
         let mut taken = HashSet::new();
         for &task in tasks {
-            let key = self.keys.of(task);
-            let Some((file, location)) = there.find(key) else { continue };
+            let found = |key| there.find(key).map(|(file, location)| (key, file, location));
+            let Some((key, file, location)) = self.keys.serving(task).find_map(found) else {
+                continue;
+            };
             let record = journal::read_record_bytes(file, key, location)?;
             match growing.find(key) {
+                None if growing.find_any(self.keys.serving(task)).is_some() => {}
                 None => {
                     growing.journal.append(key, &record)?;
                     taken.insert(task);
@@ -229,7 +243,7 @@ impl RunDirectory {
 
     /// Whether `task` is finished.
     pub fn has(&self, task: Task) -> bool {
-        self.lock_growing().find(self.keys.of(task)).is_some()
+        self.lock_growing().find_any(self.keys.serving(task)).is_some()
     }
 
     /// Records a finished task.
@@ -239,6 +253,7 @@ impl RunDirectory {
     pub fn finish(&self, task: Task, value: &impl Serialize, timing: Timing) -> Result<()> {
         let key = self.keys.of(task);
         let record = journal::encode(&self.path.join(journals::FOLDER), key, value)?;
+        self.lock.check()?;
         let mut growing = self.lock_growing();
         growing.journal.append(key, &record)?;
         growing.timings.append(task, timing)
@@ -249,9 +264,11 @@ impl RunDirectory {
     /// # Errors
     /// When it cannot be read, or is not what was written.
     pub fn load<T: DeserializeOwned>(&self, task: Task) -> Result<Option<T>> {
-        let key = self.keys.of(task);
-        let found = self.lock_growing().find(key).map(|(path, at)| (path.to_owned(), at));
-        found.map(|(path, at)| journal::read_value(&path, key, at)).transpose()
+        let growing = self.lock_growing();
+        let found = growing.find_any(self.keys.serving(task));
+        let found = found.map(|(key, path, at)| (key, path.to_owned(), at));
+        drop(growing);
+        found.map(|(key, path, at)| journal::read_value(&path, key, at)).transpose()
     }
 
     /// Waits until the disk has all finished tasks.
@@ -281,6 +298,7 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Write`]; the file keeps its old content then.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.lock.check()?;
         files::replace(&*self.files, &self.path, name, bytes)
     }
 
@@ -290,6 +308,7 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Write`]; [`Error::Io`]
     pub fn write_plots(&self, plots: &[(String, Vec<u8>)]) -> Result<()> {
+        self.lock.check()?;
         let folder = self.path.join(PLOTS);
         for (name, bytes) in plots {
             files::replace(&*self.files, &folder, name, bytes)?;

@@ -35,6 +35,11 @@ const MOST_FLOOR: f64 = 0.2;
 /// At two widths, whose difference removes the floor, its noise: about a tenth of it.
 const MOST_FLOOR_OF_PAIRS: f64 = 2.0;
 
+/// Divisors γ and horizons T, and exponents of the depth, within which networks have been studied.
+const GAMMAS: [f64; 2] = [1e-3, 1e3];
+const HORIZONS: [f64; 2] = [1e-3, 30.0];
+const EXPONENTS: [f64; 2] = [-1.0, 2.0];
+
 const DEPTHS: &str = "ensemble.depths";
 const WIDTHS: &str = "ensemble.widths";
 
@@ -90,6 +95,7 @@ pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
         of_depths(experiment, declared),
         of_widths(experiment, declared),
         of_inputs(&data.train),
+        of_extremes(experiment),
         of_first_update(experiment, declared, &data.train),
     ]
     .concat();
@@ -233,6 +239,56 @@ fn of_inputs(train: &Samples) -> Vec<Advice> {
         measured(square)
     );
     vec![warning("data.normalize", problem, "set it to true, or data.standardize")]
+}
+
+/// Numbers that a network can be computed with, but that leave nothing of it to be seen.
+fn of_extremes(experiment: &Experiment) -> Vec<Advice> {
+    let model = &experiment.model;
+    let mut said = Vec::new();
+    for (field, name, value, [least, most], small, large) in [
+        (
+            "model.gamma",
+            "γ",
+            model.gamma,
+            GAMMAS,
+            "outputs are so large that the first update leaves the finite numbers or f does not move",
+            "outputs are so small that only training moves them, by rates that are multiplied by γ²",
+        ),
+        (
+            "model.horizon",
+            "T",
+            model.horizon,
+            HORIZONS,
+            "layers add next to nothing to their inputs",
+            "what layers add grows along depth like e^T",
+        ),
+        (
+            "model.exponents",
+            "branch",
+            model.exponents.branch,
+            EXPONENTS,
+            "branches grow with depth",
+            "branches vanish with depth",
+        ),
+        (
+            "model.exponents",
+            "rate",
+            model.exponents.rate,
+            EXPONENTS,
+            "learning rates grow with depth",
+            "learning rates vanish with depth",
+        ),
+    ] {
+        let outcome = match (value < least, value > most) {
+            (true, _) => small,
+            (_, true) => large,
+            _ => continue,
+        };
+        let problem = format!("{name} = {}: {outcome}", plain(value));
+        let help = format!("take one from {} to {}", plain(least), plain(most));
+        said.push(warning(field, problem, help));
+    }
+    said
 }
 
 fn of_first_update(

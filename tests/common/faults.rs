@@ -16,6 +16,7 @@ use nfd::experiment::resolve::resolve;
 use nfd::observables::arrays;
 use nfd::observables::results::to_csv;
 use nfd::store::files::{Disk, Files};
+use nfd::store::lock::{Choice, Locking};
 use nfd::store::manifest::Launch;
 use nfd::store::{RunDirectory, RunStart};
 
@@ -64,6 +65,10 @@ impl Files for Failing {
         self.call().and_then(|_| Disk.create(path))
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<File> {
+        self.call().and_then(|_| Disk.create_new(path))
+    }
+
     fn open_to_append(&self, path: &Path) -> io::Result<File> {
         self.call().and_then(|_| Disk.open_to_append(path))
     }
@@ -105,12 +110,29 @@ pub fn open(
     allow_path_change: bool,
     files: Arc<dyn Files>,
 ) -> Result<RunDirectory> {
+    let locking = Locking::new(Choice::Auto, |_| ());
+    open_with(path, experiment, (numeric_path, allow_path_change), locking, files)
+}
+
+/// Opens `path` for `experiment` with a lock of a certain kind.
+pub fn open_locked(path: &Path, experiment: &Experiment, locking: Locking) -> Result<RunDirectory> {
+    open_with(path, experiment, ("portable", false), locking, Arc::new(Disk))
+}
+
+fn open_with(
+    path: &Path,
+    experiment: &Experiment,
+    (numeric_path, allow_path_change): (&str, bool),
+    locking: Locking,
+    files: Arc<dyn Files>,
+) -> Result<RunDirectory> {
     let data = data::load(&experiment.data).unwrap();
     let arguments = ["nfd".to_owned()];
     let launch = &Launch::alone();
     let arguments = &arguments;
+    let data = &data;
     let start =
-        RunStart { experiment, data: &data, numeric_path, allow_path_change, arguments, launch };
+        RunStart { experiment, data, numeric_path, allow_path_change, arguments, launch, locking };
     RunDirectory::open(path, &start, files)
 }
 

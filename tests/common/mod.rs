@@ -11,6 +11,7 @@ pub mod limit_found;
 pub mod limit_laws;
 pub mod limits;
 pub mod linear_limit;
+pub mod lock_shim;
 pub mod missing;
 #[cfg(target_os = "linux")]
 pub mod mpi;

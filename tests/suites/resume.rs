@@ -10,8 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nfd::store::JOURNAL;
 use nfd::store::journal::read_contents;
+use nfd::store::{JOURNAL, lock};
 
 const FINAL: [&str; 3] = ["results.csv", "arrays.npz", "summary.json"];
 const SIGKILL: i32 = 9;
@@ -249,8 +249,9 @@ fn two_processes_do_not_share_a_directory() {
     let place = Place::new(SLOW);
     let started = |child: &Child| {
         let owner = format!("pid {},", child.id());
-        let lock = place.path("run").join("lock");
-        wait_for("the lock", || fs::read_to_string(&lock).is_ok_and(|text| text.contains(&owner)));
+        wait_for("the lock", || {
+            lock::find_holder(&place.path("run")).unwrap().is_some_and(|who| who.contains(&owner))
+        });
     };
     let mut first = place.start("run", &[]);
     started(&first);

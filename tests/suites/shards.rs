@@ -11,6 +11,7 @@ use nfd::engine::Trajectory;
 use nfd::experiment::grid::tasks;
 use nfd::experiment::load;
 use nfd::store::files::Disk;
+use nfd::store::lock::{Choice, Locking};
 use nfd::store::manifest::{self, Launch};
 use nfd::store::timings::Timing;
 use nfd::store::{RunDirectory, RunStart};
@@ -149,6 +150,7 @@ fn different_numbers_of_one_task_are_refused() {
         allow_path_change: false,
         arguments: &[],
         launch: &Launch::alone(),
+        locking: Locking::new(Choice::Auto, |_| ()),
     };
     let open = |name: &str| RunDirectory::open(&place.join(name), &start, Arc::new(Disk)).unwrap();
     let task = tasks(&experiment)[3];

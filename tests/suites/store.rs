@@ -357,10 +357,17 @@ fn keys_are_of_all_that_defines_a_task_and_of_nothing_else() {
         with(|e| e.ensemble.widths = vec![6, 12]),
         with(|e| e.ensemble.depths = vec![1, 2, 4]),
         with(|e| e.ensemble.closures = vec![Closure::Exact, Closure::Fresh]),
-        with(|e| e.reference.kind = ReferenceKind::None),
     ] {
         assert_eq!(same, ours);
     }
+    // Compared with nothing a task needs less: what was recorded with more serves it, not the reverse.
+    let mut alone = tiny.clone();
+    alone.reference.kind = ReferenceKind::None;
+    let alone = Keys::new(&alone, &samples, "portable");
+    assert_ne!(alone.of(task), ours);
+    assert_eq!(alone.serving(task).collect::<Vec<_>>(), [alone.of(task), ours]);
+    let serving: Vec<_> = Keys::new(&tiny, &samples, "portable").serving(task).collect();
+    assert_eq!(serving, [ours]);
 }
 
 /// A task of a grid of settings is the task of the experiment that has its setting alone, so that

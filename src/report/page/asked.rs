@@ -7,7 +7,7 @@ use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
 use crate::experiment::limit::FIRST_DEPTH;
 use crate::experiment::{
-    Batch, Block, Engine, Ensemble, Experiment, Group, ReferenceKind, Rows, Study,
+    Batch, Block, Engine, Ensemble, Experiment, Group, Precision, ReferenceKind, Rows, Study,
 };
 use crate::model::{Closure, Decay, Loss, Parametrization, Schedule};
 use crate::report::Report;
@@ -270,5 +270,11 @@ fn computed(experiment: &Experiment) -> String {
         }
         Engine::Dense => "with explicit weight matrices",
     };
-    format!("{engine}; {}", experiment.precision.name())
+    let path = match (experiment.engine, experiment.precision) {
+        (Engine::Conditional, Precision::F32) if experiment.data.test_samples > 0 => {
+            "; test losses are those of f64 in law, but a seed\u{2019}s may differ by some percent"
+        }
+        _ => "",
+    };
+    format!("{engine}; {}{path}", experiment.precision.name())
 }
