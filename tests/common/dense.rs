@@ -128,29 +128,38 @@ pub fn worst_off(
 /// Sizes and options that meet one another pairwise.
 pub fn cases() -> Vec<Case> {
     use Parametrization::{DepthMup, Mup, Ntk, Vanilla};
-    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk])
+    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk], &FEW)
+}
+
+/// The same with as many samples as minibatches have, for which products are done in another way.
+pub fn batched_cases() -> Vec<Case> {
+    use Parametrization::{DepthMup, Mup, Ntk, Vanilla};
+    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk], &MANY)
 }
 
 /// The same of two-layer blocks.
 pub fn two_layer_cases() -> Vec<Case> {
     use Parametrization::{DepthMup, DepthMupCorrected, Mup, Ntk};
-    cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk])
+    cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk], &FEW)
 }
 
-fn cases_of(block: Block, parametrizations: [Parametrization; 4]) -> Vec<Case> {
+const FEW: [usize; 4] = [1, 3, 5, 33];
+const MANY: [usize; 5] = [16, 31, 64, 128, 300];
+
+fn cases_of(block: Block, parametrizations: [Parametrization; 4], samples: &[usize]) -> Vec<Case> {
     const WIDTHS: [usize; 4] = [1, 31, 33, 257];
-    const SAMPLES: [usize; 4] = [1, 3, 5, 33];
     const CLOSURES: [Closure; 2] = [Closure::Exact, Closure::Gia];
     const GROUPS: [Groups; 3] = [HIDDEN, ALL, Groups { input: true, hidden: false, readout: true }];
     const ENDS: [(usize, Loss); 3] =
         [(1, Loss::Squared), (3, Loss::Squared), (3, Loss::CrossEntropy)];
-    let sizes = [4, 4, 4, 6, 2, 3, 3, 2, 2, 2, 2];
+    let sizes = [4, samples.len(), 4, 6, 2, 3, 3, 2, 2, 2, 2];
     let of = |choice: [usize; 11]| {
         let [n, p, parametrization, activation, closure, groups, end, mini, momentum, decay, fine] =
             choice;
         let (outputs, loss) = ENDS[end];
-        let all = sphere(SAMPLES[p] + 2, 5, outputs);
-        let mut train = all.select(0..SAMPLES[p]);
+        let count = samples[p];
+        let all = sphere(count + 2, 5, outputs);
+        let mut train = all.select(0..count);
         if loss == Loss::CrossEntropy {
             let one_hot = |(i, y): (usize, &mut f64)| *y = f64::from(u8::from(i % 7 % 3 == 0));
             train.labels.iter_mut().enumerate().for_each(one_hot);
@@ -160,7 +169,7 @@ fn cases_of(block: Block, parametrizations: [Parametrization; 4]) -> Vec<Case> {
             Parametrization::Mup | Parametrization::Vanilla => 0.02,
             _ => 0.3,
         };
-        let size = if mini == 1 { SAMPLES[p].div_ceil(2) } else { SAMPLES[p] };
+        let size = if mini == 1 { count.div_ceil(2) } else { count };
         Case {
             network: network_of(
                 block,
@@ -170,9 +179,9 @@ fn cases_of(block: Block, parametrizations: [Parametrization; 4]) -> Vec<Case> {
                 (WIDTHS[n], 3),
                 &train,
             ),
-            test: all.select(SAMPLES[p]..SAMPLES[p] + 2),
+            test: all.select(count..count + 2),
             loss,
-            batches: Batches { samples: SAMPLES[p], size, seed: 3 },
+            batches: Batches { samples: count, size, seed: 3 },
             update: Update {
                 rates: rates(rate, GROUPS[groups]),
                 momentum: 0.7 * momentum as f64,

@@ -1,7 +1,7 @@
 //! Backend cpu's dense engine against plain: the same weights, the same numbers, on every instruction
 //! set of this machine and in both formats; and bytes that do not depend on threads.
 
-use crate::common::dense::{Case, Rounded, cases, run, worst_off};
+use crate::common::dense::{Case, Rounded, batched_cases, cases, run, worst_off};
 use crate::common::*;
 use nfd::backend::cpu::dense::Dense as Fast;
 use nfd::backend::cpu::dense::layer::Layer;
@@ -40,7 +40,17 @@ fn same_weights<T: Format>(got: &Fast<T>, want: &Plain, tolerance: f64) -> bool 
 /// take that apart by a factor of a few tens.
 #[test]
 fn f64_is_plain_over_a_covering_of_sizes_and_options() {
-    for case in cases() {
+    f64_is_plain(cases());
+}
+
+/// With minibatches of up to 300 samples, over which updates sum: √300 ε is no more than √257 ε is.
+#[test]
+fn f64_is_plain_with_many_samples() {
+    f64_is_plain(batched_cases());
+}
+
+fn f64_is_plain(cases: Vec<Case>) {
+    for case in cases {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
@@ -57,7 +67,16 @@ fn f64_is_plain_over_a_covering_of_sizes_and_options() {
 
 #[test]
 fn f32_is_plain_to_its_rounding() {
-    for case in cases() {
+    f32_is_plain(cases());
+}
+
+#[test]
+fn f32_is_plain_to_its_rounding_with_many_samples() {
+    f32_is_plain(batched_cases());
+}
+
+fn f32_is_plain(cases: Vec<Case>) {
+    for case in cases {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
@@ -94,7 +113,9 @@ fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
 
 #[test]
 fn threads_change_no_bit() {
-    for case in cases().into_iter().filter(|case| case.network.width == 257).take(6) {
+    let wide =
+        |cases: Vec<Case>| cases.into_iter().filter(|case| case.network.width == 257).take(6);
+    for case in wide(cases()).chain(wide(batched_cases())) {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&case, &mut fast::<f32>(&case, Instructions::detect())))

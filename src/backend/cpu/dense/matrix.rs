@@ -4,11 +4,12 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use super::halves;
 use super::products::{self, Moved, Step, TILES};
 use super::weights::{WeightBlock, Weights};
+use super::{batched, halves, panels};
 use crate::backend::Update;
 use crate::backend::cpu::simd::format::Format;
+use crate::backend::lines::Lines;
 use crate::backend::vectors::{Piece, Vectors};
 use crate::rng::normal::Instructions;
 
@@ -32,10 +33,28 @@ pub fn multiply<T: Format>(
     let mut next = || moved.as_mut().and_then(Iterator::next);
     let rows: Vec<_> =
         rows.map(|(w, y)| (w, y, next().map(|(initial, y)| Moved { initial, y }))).collect();
-    let work = |(w, y, moved)| products::forward(set, w, x.pieces(), y, moved);
+    if samples < batched::LEAST_SAMPLES {
+        shared(rows, |(w, y, moved)| products::forward(set, w, x.pieces(), y, moved));
+    } else {
+        let panels = packed(set, x);
+        shared(rows, |(w, y, moved)| batched::forward(set, w, &panels, y, moved));
+    }
+}
+
+/// X with its samples side by side.
+fn packed<T: Format>(set: Instructions, x: &Vectors<T>) -> Lines<T> {
+    let (samples, size) = (x.samples(), panels::size::<T>(set, x.samples()));
+    let mut packed = Lines::zeros(x.pieces().len() / samples * size);
+    let blocks = x.pieces().chunks(samples).zip(packed.chunks_mut(size));
+    shared(blocks.collect(), |(x, packed)| panels::pack(set, x, packed));
+    packed
+}
+
+/// Does the work of all parts, on the threads of the pool that calls.
+fn shared<P: Send>(parts: Vec<P>, work: impl Fn(P) + Sync + Send) {
     match rayon::current_num_threads() {
-        1 => rows.into_iter().for_each(work),
-        _ => rows.into_par_iter().for_each(work),
+        1 => parts.into_iter().for_each(work),
+        _ => parts.into_par_iter().for_each(work),
     }
 }
 
@@ -47,11 +66,7 @@ pub fn multiply_half<T: Format>(
     y: &mut Vectors<T>,
 ) {
     let rows = w.blocks().chunks(TILES * w.width()).zip(y.pieces_mut().chunks_mut(x.samples()));
-    let work = |(w, y)| halves::forward_half(set, w, x.pieces(), y);
-    match rayon::current_num_threads() {
-        1 => rows.for_each(work),
-        _ => rows.collect::<Vec<_>>().into_par_iter().for_each(work),
-    }
+    shared(rows.collect(), |(w, y)| halves::forward_half(set, w, x.pieces(), y));
 }
 
 /// Writes Y = Wᵀ G of a matrix W in bf16.
@@ -69,10 +84,7 @@ pub fn multiply_transposed_half<T: Format>(
         let columns = i * each..width.min((i + 1) * each);
         halves::backward_half(set, (w.blocks(), width), columns, (g.pieces(), samples), y);
     };
-    match threads {
-        1 => parts.for_each(work),
-        _ => parts.collect::<Vec<_>>().into_par_iter().for_each(work),
-    }
+    shared(parts.collect(), work);
 }
 
 /// The signal that enters a layer from above, and how it enters updates.
@@ -155,13 +167,11 @@ fn descend<T: Format>(
         y: y.as_mut().and_then(Iterator::next),
     };
     let parts: Vec<Part<T>> = columns(w, each).into_iter().zip(s).map(part).collect();
-    let work = |Part { mut w, mut v, s, y }: Part<T>| {
-        products::backward(set, &mut w, &mut v, (g.pieces(), samples), y, (s, step));
-    };
-    match threads {
-        1 => parts.into_iter().for_each(work),
-        _ => parts.into_par_iter().for_each(work),
-    }
+    let kernel =
+        if samples < batched::LEAST_SAMPLES { products::backward } else { batched::backward };
+    shared(parts, |Part { mut w, mut v, s, y }: Part<T>| {
+        kernel(set, &mut w, &mut v, (g.pieces(), samples), y, (s, step));
+    });
 }
 
 /// Some blocks of each tile.

@@ -10,6 +10,7 @@
 //! matrices, shared between the threads of the `rayon` pool that calls; [`layer`], [`inner`], [`frozen`],
 //! [`ends`]: the parts of a network; `sweeps`: what a pass does.
 
+pub mod batched;
 pub mod cost;
 pub mod ends;
 pub mod frozen;
@@ -17,6 +18,7 @@ pub mod halves;
 pub mod inner;
 pub mod layer;
 pub mod matrix;
+pub mod panels;
 pub mod pointwise;
 pub mod products;
 mod sweeps;
