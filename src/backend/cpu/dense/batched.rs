@@ -26,7 +26,6 @@ use super::products::{Moved, Step, TILES, prefetch};
 use super::weights::{TILE, WeightBlock};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
-use crate::backend::cpu::simd::hints::prefetch_rows;
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::lines::Lines;
 use crate::backend::real::Real;
@@ -50,15 +49,11 @@ kernel! {
     ) = backward_body
 }
 
-/// Squares of 32 × 32 weights that are gone through before the next samples: as many as stay in L1 with
-/// what they meet.
+/// Blocks of 32 columns that are gone through before the next samples: as many as stay in L1 with what
+/// they meet.
 const NEAR: usize = 4;
-/// Of those of one column, in the backward sweep, where a square meets G as well as S.
+/// Blocks of 32 rows that the backward sweep goes through before the next block of columns.
 const STRIPS: usize = 2;
-
-/// 32 × 32 weights.
-#[repr(align(64))]
-struct Square<T>([[T; ROWS]; ROWS]);
 
 /// Whether registers are those of AVX-512, of which there are 32; of others there are 16.
 const fn many<R>() -> bool {
@@ -104,12 +99,14 @@ fn rows_of_product<R: Register>(
         let mut at = 0;
         while at < vectors {
             macro_rules! rows {
-                ($vectors:literal: $($tiles:literal)*) => {{
+                ($vectors:literal: $($tiles:literal [$($first:literal + $count:literal),*])*) => {{
                     let mut t = 0;
                     $(
                         while t + $tiles <= tiles {
-                            let of_rows = (w, width, t, near * NEAR);
-                            tile_of_products::<R, $tiles, $vectors>(of_rows, (x, vectors, at), &mut sums);
+                            let of_tiles = (w, width, t, near * NEAR);
+                            $(rows_of_tiles::<R, $tiles, $first, $count, $vectors>(
+                                of_tiles, (x, vectors, at), &mut sums,
+                            );)*
                             t += $tiles;
                         }
                     )*
@@ -117,138 +114,113 @@ fn rows_of_product<R: Register>(
                 }};
             }
             match (vectors - at, many::<R>()) {
-                (1, true) | (_, false) => rows!(1: 3 2 1),
-                (3, true) => rows!(3: 2 1),
-                (_, true) => rows!(2: 3 2 1),
+                (1, _) => rows!(1: 3[0 + 12] 2[0 + 8] 1[0 + 4]),
+                (3, true) => rows!(3: 2[0 + 8] 1[0 + 4]),
+                (_, true) => rows!(2: 3[0 + 12] 2[0 + 8] 1[0 + 4]),
+                (_, false) => rows!(2: 3[0 + 6, 6 + 6] 2[0 + 4, 4 + 4] 1[0 + 4]),
             }
         }
     }
     unpack::<R>(&sums, y);
 }
 
-/// Adds to the sums of 4 T rows, from tile `t` on, and V registers of samples, from `at` on, what the
-/// blocks of columns from `first` on make, as far as X is given.
+/// Adds to the sums of M rows, from the F-th of the T tiles from `t` on, and V registers of samples,
+/// from `at` on, what the blocks of columns from `first` on make, as far as X is given.
 #[inline(always)]
-fn tile_of_products<R: Register, const T: usize, const V: usize>(
+fn rows_of_tiles<R: Register, const T: usize, const F: usize, const M: usize, const V: usize>(
     (w, width, t, first): (&[WeightBlock<R::Real>], usize, usize, usize),
     (x, vectors, at): (&[R::Real], usize, usize),
     sums: &mut [R::Real],
 ) {
-    let mut tile = [[[R::splat(R::Real::ZERO); V]; TILE]; T];
-    let mut rows: [&[WeightBlock<R::Real>]; T] = [&[]; T];
-    for m in 0..T {
-        rows[m] = &w[(t + m) * width..][first..width];
-        if first > 0 {
-            for r in 0..TILE {
-                for i in 0..V {
-                    tile[m][r][i] = R::load(sums, ((t + m) * TILE + r) * vectors + at + i);
-                }
+    let place = |r: usize, i| (t * TILE + F + r) * vectors + at + i;
+    let mut sum = [[R::splat(R::Real::ZERO); V]; M];
+    if first > 0 {
+        for r in 0..M {
+            for i in 0..V {
+                sum[r][i] = R::load(sums, place(r, i));
             }
         }
+    }
+    let mut tiles: [&[WeightBlock<R::Real>]; T] = [&[]; T];
+    for m in 0..T {
+        tiles[m] = &w[(t + m) * width..][first..width];
     }
     for (b, x) in x.chunks_exact(vectors * panel::<R>()).enumerate() {
         let x = &x[at * panel::<R>()..][..V * panel::<R>()];
-        let mut blocks: [&WeightBlock<R::Real>; T] = [&rows[0][b]; T];
+        let mut blocks: [&WeightBlock<R::Real>; T] = [&tiles[0][b]; T];
         for m in 0..T {
-            blocks[m] = &rows[m][b];
-            if at == 0 {
-                if let Some(next) = rows[m].get(b + NEAR) {
-                    prefetch(next);
-                }
+            blocks[m] = &tiles[m][b];
+            if at == 0
+                && F == 0
+                && let Some(next) = tiles[m].get(b + NEAR)
+            {
+                prefetch(next);
             }
         }
         for j in 0..ROWS {
-            let mut registers = [R::splat(R::Real::ZERO); V];
+            let mut samples = [R::splat(R::Real::ZERO); V];
             for i in 0..V {
-                registers[i] = R::load(x, i * ROWS + j);
+                samples[i] = R::load(x, i * ROWS + j);
             }
-            for m in 0..T {
-                for r in 0..TILE {
-                    let w = R::splat(blocks[m][r][j]);
-                    for i in 0..V {
-                        tile[m][r][i] = w.mul_add(registers[i], tile[m][r][i]);
-                    }
+            for r in 0..M {
+                let w = R::splat(blocks[(F + r) / TILE][(F + r) % TILE][j]);
+                for i in 0..V {
+                    sum[r][i] = w.mul_add(samples[i], sum[r][i]);
                 }
             }
         }
     }
-    for m in 0..T {
-        for r in 0..TILE {
-            for i in 0..V {
-                tile[m][r][i].store(sums, ((t + m) * TILE + r) * vectors + at + i);
-            }
+    for r in 0..M {
+        for i in 0..V {
+            sum[r][i].store(sums, place(r, i));
         }
     }
 }
 
 // ---------------------------------------------------------------- Wᵀ G and G Sᵀ
 
+/// Some blocks of each tile of a matrix.
+type Tiles<'a, 'b, T> = &'a mut [&'b mut [WeightBlock<T>]];
+
 #[inline(always)]
 fn backward_body<R: Register, const C: usize, const FUSED: bool>(
-    w: &mut [&mut [WeightBlock<R::Real>]],
-    v: &mut [&mut [WeightBlock<R::Real>]],
+    w: Tiles<R::Real>,
+    v: Tiles<R::Real>,
     (g, samples): (&[Piece<R::Real>], usize),
     mut y: Option<&mut [Piece<R::Real>]>,
     (s, step): (&[Piece<R::Real>], Step<R::Real>),
 ) {
     let width = w.first().map_or(0, |tile| tile.len());
-    let mut squares = [const { Square([[R::Real::ZERO; ROWS]; ROWS]) }; STRIPS];
-    let mut velocity = Square([[R::Real::ZERO; ROWS]; ROWS]);
-    for (strips, w) in w.chunks_mut(STRIPS * TILES).enumerate() {
-        let squares = &mut squares[..w.len().div_ceil(TILES)];
-        let rows = w.len() * TILE;
-        let g = &g[strips * STRIPS * samples..][..squares.len() * samples];
+    let of_strips = g.chunks(STRIPS * samples).zip(w.chunks_mut(STRIPS * TILES));
+    for (strips, (g, w)) in of_strips.enumerate() {
+        let v = v.get_mut(strips * STRIPS * TILES..).unwrap_or_default();
         for b in 0..width {
-            for (square, w) in squares.iter_mut().zip(w.chunks(TILES)) {
-                copy_from(w, b, square);
-            }
             let of_block = b * samples..(b + 1) * samples;
             if let Some(y) = &mut y {
-                let y = &mut y[of_block.clone()];
-                add_transposed::<R>((squares, rows), g, y, (strips == 0, w, b + 1));
+                add_transposed::<R>((w, b), g, &mut y[of_block.clone()], strips == 0);
             }
             if step == Step::Keep {
                 continue;
             }
             let s = &s[of_block];
-            let of_strips = squares.iter_mut().zip(w.chunks_mut(TILES)).zip(g.chunks(samples));
-            for (strip, ((square, w), g)) in of_strips.enumerate() {
-                let first = (strips * STRIPS + strip) * TILES;
-                let v = v.get_mut(first..first + w.len()).unwrap_or_default();
-                copy_from(v, b, &mut velocity);
-                add_products::<R>((square, &mut velocity, w.len() * TILE), g, s, step);
-                copy_to(square, w, b);
-                copy_to(&velocity, v, b);
+            for (strip, (w, g)) in w.chunks_mut(TILES).zip(g.chunks(samples)).enumerate() {
+                let v = v.get_mut(strip * TILES..).unwrap_or_default();
+                add_products::<R>((w, v, b), g, s, step);
             }
         }
-    }
-}
-
-/// The block `b` of up to eight tiles; what there is no tile for stays as it is.
-#[inline(always)]
-fn copy_from<T: Real>(tiles: &[&mut [WeightBlock<T>]], b: usize, square: &mut Square<T>) {
-    for (rows, tile) in square.0.chunks_exact_mut(TILE).zip(tiles) {
-        rows.copy_from_slice(&tile[b]);
-    }
-}
-
-#[inline(always)]
-fn copy_to<T: Real>(square: &Square<T>, tiles: &mut [&mut [WeightBlock<T>]], b: usize) {
-    for (rows, tile) in square.0.chunks_exact(TILE).zip(tiles) {
-        tile[b].copy_from_slice(rows);
     }
 }
 
 /// Registers of a row of weights that are walked together.
 const REGISTERS: usize = 2;
 
-/// Adds Σ squareᵀ g_p, over some squares and their rows of G, to every y_p, or writes it there.
+/// Adds what the blocks `b` of some tiles make of their rows of G to every y_p, or writes it there.
 #[inline(always)]
 fn add_transposed<R: Register>(
-    squares: (&[Square<R::Real>], usize),
+    (w, b): (&[&mut [WeightBlock<R::Real>]], usize),
     g: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
-    (first, w, next): (bool, &[&mut [WeightBlock<R::Real>]], usize),
+    first: bool,
 ) {
     let samples = y.len();
     let most = if many::<R>() { 14 } else { 6 };
@@ -257,13 +229,12 @@ fn add_transposed<R: Register>(
     let mut at = 0;
     for group in 0..groups {
         let count = each + usize::from(group < more);
-        let ahead = (if group == 0 { w } else { &[] }, next);
         macro_rules! tile {
             ($($count:literal)*) => {
                 match count {
-                    $($count => transposed_tile::<R, $count>(squares, (g, at), y, (first, ahead)),)*
+                    $($count => transposed_tile::<R, $count>((w, b), (g, at), y, first),)*
                     _ => (at..at + count).for_each(|at| {
-                        transposed_tile::<R, 1>(squares, (g, at), y, (first, ahead));
+                        transposed_tile::<R, 1>((w, b), (g, at), y, first);
                     }),
                 }
             };
@@ -279,130 +250,142 @@ fn add_transposed<R: Register>(
 
 #[inline(always)]
 fn transposed_tile<R: Register, const P: usize>(
-    (squares, rows): (&[Square<R::Real>], usize),
+    (w, b): (&[&mut [WeightBlock<R::Real>]], usize),
     (g, at): (&[Piece<R::Real>], usize),
     y: &mut [Piece<R::Real>],
-    (first, (w, next)): (bool, (&[&mut [WeightBlock<R::Real>]], usize)),
+    first: bool,
 ) {
     let samples = y.len();
     let Some(y) = y[at..].first_chunk_mut::<P>() else { return };
     for q in (0..ROWS / R::LANES).step_by(REGISTERS) {
-        let mut tile = [[R::splat(R::Real::ZERO); REGISTERS]; P];
+        let mut sum = [[R::splat(R::Real::ZERO); REGISTERS]; P];
         if !first {
             for p in 0..P {
                 for k in 0..REGISTERS {
-                    tile[p][k] = R::load(&y[p], q + k);
+                    sum[p][k] = R::load(&y[p], q + k);
                 }
             }
         }
-        for (i, (square, g)) in squares.iter().zip(g.chunks_exact(samples)).enumerate() {
+        for (w, g) in w.chunks(TILES).zip(g.chunks_exact(samples)) {
             let Some(g) = g[at..].first_chunk::<P>() else { break };
-            for r in 0..ROWS.min(rows - i * ROWS) {
-                if q == 0
-                    && let Some(next) = w.get(i * TILES + r / TILE).and_then(|tile| tile.get(next))
-                {
-                    prefetch_rows(&next[r % TILE], 0..ROWS);
+            for (t, tile) in w.iter().enumerate() {
+                if t >= TILES {
+                    break;
                 }
-                let w = [R::load(&square.0[r], q), R::load(&square.0[r], q + 1)];
-                for p in 0..P {
-                    let g = R::splat(g[p][r]);
-                    for k in 0..REGISTERS {
-                        tile[p][k] = w[k].mul_add(g, tile[p][k]);
+                let block = &tile[b];
+                // The next block comes nearer meanwhile.
+                if at == 0
+                    && q == 0
+                    && let Some(next) = tile.get(b + 1)
+                {
+                    prefetch(next);
+                }
+                for r in 0..TILE {
+                    let w = [R::load(&block[r], q), R::load(&block[r], q + 1)];
+                    for p in 0..P {
+                        let g = R::splat(g[p][t * TILE + r]);
+                        for k in 0..REGISTERS {
+                            sum[p][k] = w[k].mul_add(g, sum[p][k]);
+                        }
                     }
                 }
             }
         }
         for p in 0..P {
             for k in 0..REGISTERS {
-                tile[p][k].store(&mut y[p], q + k);
+                sum[p][k].store(&mut y[p], q + k);
             }
         }
     }
 }
 
-/// The step that Σ_p g_p s_pᵀ makes.
+/// The step that Σ_p g_p s_pᵀ makes of the blocks `b` of up to eight tiles.
 #[inline(always)]
 fn add_products<R: Register>(
-    (square, velocity, rows): (&mut Square<R::Real>, &mut Square<R::Real>, usize),
+    (w, v, b): (Tiles<R::Real>, Tiles<R::Real>, usize),
     g: &[Piece<R::Real>],
     s: &[Piece<R::Real>],
     step: Step<R::Real>,
 ) {
-    let mut at = 0;
+    let mut t = 0;
     macro_rules! rows {
-        ($($count:literal)*) => {
+        ($($tiles:literal [$($first:literal + $count:literal),*])*) => {
             $(
-                while at + $count <= rows {
-                    updated_tile::<R, $count>((square, velocity, at), g, s, step);
-                    at += $count;
+                while t + $tiles <= w.len() {
+                    let v = v.get_mut(t..).unwrap_or_default();
+                    $(changed_tiles::<R, $tiles, $first, $count>(
+                        (&mut w[t..], v, b), (g, t * TILE + $first), s, step,
+                    );)*
+                    t += $tiles;
                 }
             )*
         };
     }
     if many::<R>() {
-        rows!(12 8 4);
+        rows!(3[0 + 12] 2[0 + 8] 1[0 + 4]);
     } else {
-        rows!(6 4 2);
+        rows!(3[0 + 6, 6 + 6] 2[0 + 4, 4 + 4] 1[0 + 4]);
     }
 }
 
+/// The same of M rows, from the F-th of T tiles on, whose rows of G are those from `at` on.
 #[inline(always)]
-fn updated_tile<R: Register, const M: usize>(
-    (square, velocity, at): (&mut Square<R::Real>, &mut Square<R::Real>, usize),
-    g: &[Piece<R::Real>],
+fn changed_tiles<R: Register, const T: usize, const F: usize, const M: usize>(
+    (w, v, b): (Tiles<R::Real>, Tiles<R::Real>, usize),
+    (g, at): (&[Piece<R::Real>], usize),
     s: &[Piece<R::Real>],
     step: Step<R::Real>,
 ) {
-    let rows = square.0[at..].first_chunk_mut::<M>();
-    let (Some(rows), Some(velocity)) = (rows, velocity.0[at..].first_chunk_mut::<M>()) else {
-        return;
-    };
+    let Some(w) = w.first_chunk_mut::<T>() else { return };
     let zero = R::splat(R::Real::ZERO);
     for q in (0..ROWS / R::LANES).step_by(REGISTERS) {
-        let mut tile = [[zero; REGISTERS]; M];
-        // Loops with constant ends, not `map`: the compiler then leaves the tile in registers.
+        let mut sum = [[zero; REGISTERS]; M];
+        // Loops with constant ends, not `map`: the compiler then leaves the sums in registers.
+        macro_rules! each {
+            (|$r:ident, $k:ident| $body:expr) => {
+                for $r in 0..M {
+                    for $k in 0..REGISTERS {
+                        $body
+                    }
+                }
+            };
+        }
+        macro_rules! row {
+            ($of:ident, $r:ident) => {
+                $of[(F + $r) / TILE][b][(F + $r) % TILE]
+            };
+        }
         match step {
             Step::Keep => {}
             Step::Plain { decay } => {
-                let decay = R::splat(decay);
-                for r in 0..M {
-                    for k in 0..REGISTERS {
-                        let w = R::load(&rows[r], q + k);
-                        tile[r][k] = w.mul_add(decay, w);
-                    }
+                each!(|r, k| sum[r][k] = R::load(&row!(w, r), q + k));
+                if decay != R::Real::ZERO {
+                    each!(|r, k| sum[r][k] = sum[r][k].mul_add(R::splat(decay), sum[r][k]));
                 }
-                tile = with_products(tile, (g, at), (s, q));
-                for r in 0..M {
-                    for k in 0..REGISTERS {
-                        tile[r][k].store(&mut rows[r], q + k);
-                    }
-                }
+                sum = with_products(sum, (g, at), (s, q));
+                each!(|r, k| sum[r][k].store(&mut row!(w, r), q + k));
             }
             Step::Momentum { momentum, decay, rate } => {
-                let (momentum, decay) = (R::splat(momentum), R::splat(decay));
-                for r in 0..M {
-                    for k in 0..REGISTERS {
-                        let v = R::load(&velocity[r], q + k).mul_add(momentum, zero);
-                        tile[r][k] = R::load(&rows[r], q + k).mul_add(decay, v);
-                    }
-                }
-                tile = with_products(tile, (g, at), (s, q));
-                for r in 0..M {
-                    for k in 0..REGISTERS {
-                        tile[r][k].store(&mut velocity[r], q + k);
-                        let before = R::load(&rows[r], q + k);
-                        tile[r][k].mul_add(R::splat(-rate), before).store(&mut rows[r], q + k);
-                    }
-                }
+                let Some(v) = v.first_chunk_mut::<T>() else { return };
+                each!(|r, k| {
+                    let v = R::load(&row!(v, r), q + k).mul_add(R::splat(momentum), zero);
+                    sum[r][k] = R::load(&row!(w, r), q + k).mul_add(R::splat(decay), v);
+                });
+                sum = with_products(sum, (g, at), (s, q));
+                each!(|r, k| {
+                    sum[r][k].store(&mut row!(v, r), q + k);
+                    let before = R::load(&row!(w, r), q + k);
+                    sum[r][k].mul_add(R::splat(-rate), before).store(&mut row!(w, r), q + k);
+                });
             }
         }
     }
 }
 
-/// tile + Σ_p g_p s_pᵀ
+/// sum + Σ_p g_p s_pᵀ
 #[inline(always)]
 fn with_products<R: Register, const M: usize>(
-    mut tile: [[R; REGISTERS]; M],
+    mut sum: [[R; REGISTERS]; M],
     (g, at): (&[Piece<R::Real>], usize),
     (s, q): (&[Piece<R::Real>], usize),
 ) -> [[R; REGISTERS]; M] {
@@ -412,9 +395,9 @@ fn with_products<R: Register, const M: usize>(
         for r in 0..M {
             let g = R::splat(g[r]);
             for k in 0..REGISTERS {
-                tile[r][k] = g.mul_add(s[k], tile[r][k]);
+                sum[r][k] = g.mul_add(s[k], sum[r][k]);
             }
         }
     }
-    tile
+    sum
 }

@@ -10,7 +10,7 @@ use super::{batched, halves, panels};
 use crate::backend::Update;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::lines::Lines;
-use crate::backend::vectors::{Piece, Vectors};
+use crate::backend::vectors::{Piece, ROWS, Vectors};
 use crate::rng::normal::Instructions;
 
 /// Writes Y = W X; with `moved`, which holds W⁽⁰⁾, also (W − W⁽⁰⁾) X.
@@ -33,17 +33,19 @@ pub fn multiply<T: Format>(
     let mut next = || moved.as_mut().and_then(Iterator::next);
     let rows: Vec<_> =
         rows.map(|(w, y)| (w, y, next().map(|(initial, y)| Moved { initial, y }))).collect();
-    if samples < batched::LEAST_SAMPLES {
-        shared(rows, |(w, y, moved)| products::forward(set, w, x.pieces(), y, moved));
-    } else {
-        let panels = packed(set, x);
+    let size = panels::size::<T>(set, samples);
+    // Panels are gone through as a whole, with the places beyond P.
+    if samples >= batched::LEAST_SAMPLES && 4 * samples * ROWS >= 3 * size {
+        let panels = packed(set, x, size);
         shared(rows, |(w, y, moved)| batched::forward(set, w, &panels, y, moved));
+    } else {
+        shared(rows, |(w, y, moved)| products::forward(set, w, x.pieces(), y, moved));
     }
 }
 
-/// X with its samples side by side.
-fn packed<T: Format>(set: Instructions, x: &Vectors<T>) -> Lines<T> {
-    let (samples, size) = (x.samples(), panels::size::<T>(set, x.samples()));
+/// X with its samples side by side, in blocks of `size` numbers.
+fn packed<T: Format>(set: Instructions, x: &Vectors<T>, size: usize) -> Lines<T> {
+    let samples = x.samples();
     let mut packed = Lines::zeros(x.pieces().len() / samples * size);
     let blocks = x.pieces().chunks(samples).zip(packed.chunks_mut(size));
     shared(blocks.collect(), |(x, packed)| panels::pack(set, x, packed));
