@@ -33,9 +33,10 @@ impl<T: Real> Vectors<T> {
     /// Vectors whose entry of row i and sample p is `entry(i, p)`.
     pub fn from_fn(rows: usize, samples: usize, entry: impl Fn(usize, usize) -> T) -> Self {
         let mut vectors = Vectors::zeros(rows, samples);
+        let pieces = vectors.pieces_mut();
         for i in 0..rows {
             for p in 0..samples {
-                vectors.pieces_mut()[i / ROWS * samples + p][i % ROWS] = entry(i, p);
+                pieces[i / ROWS * samples + p][i % ROWS] = entry(i, p);
             }
         }
         vectors

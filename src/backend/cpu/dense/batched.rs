@@ -21,11 +21,15 @@
 // A tile is indexed by row, sample and register at once.
 #![allow(clippy::needless_range_loop)]
 
+use std::ops::Range;
+
 use super::panels::{panel, unpack};
-use super::products::{Moved, Step, TILES, prefetch};
+use super::pointwise::scale_body;
+use super::products::{Moved, Step, TILES};
 use super::weights::{TILE, WeightBlock};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
+use crate::backend::cpu::simd::hints::prefetch_rows;
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::lines::Lines;
 use crate::backend::real::Real;
@@ -42,22 +46,30 @@ kernel! {
     ) = forward_body
 }
 kernel! {
-    /// As [`super::products::backward`].
+    /// As [`super::products::backward`], but s_p = k_p x_p is given by these rows of X and by k; there is
+    /// `room` for [`STRIPS`] P pieces.
     backward(
         w: &mut [&mut [WeightBlock<T>]], v: &mut [&mut [WeightBlock<T>]], g: (&[Piece<T>], usize),
-        y: Option<&mut [Piece<T>]>, change: (&[Piece<T>], Step<T>)
+        y: Option<&mut [Piece<T>]>, change: (&[Piece<T>], &[T], Step<T>), room: &mut [Piece<T>]
     ) = backward_body
 }
 
-/// Blocks of 32 columns that are gone through before the next samples: as many as stay in L1 with what
+/// Blocks of 32 columns that are gone through before the next samples: as many as stay in L2 with what
 /// they meet.
-const NEAR: usize = 4;
+const NEAR: usize = 16;
 /// Blocks of 32 rows that the backward sweep goes through before the next block of columns.
-const STRIPS: usize = 2;
+pub const STRIPS: usize = 2;
 
 /// Whether registers are those of AVX-512, of which there are 32; of others there are 16.
 const fn many<R>() -> bool {
     size_of::<R>() == 64
+}
+
+/// The rows of the next block that are asked for while the samples from `done` on, `step` of `all`, are
+/// computed with: memory is read all the time, not while the first samples are.
+#[inline(always)]
+fn share(done: usize, step: usize, all: usize) -> Range<usize> {
+    (TILE * done).div_ceil(all)..(TILE * (done + step)).div_ceil(all).min(TILE)
 }
 
 // ---------------------------------------------------------------- W X
@@ -132,6 +144,7 @@ fn rows_of_tiles<R: Register, const T: usize, const F: usize, const M: usize, co
     (x, vectors, at): (&[R::Real], usize, usize),
     sums: &mut [R::Real],
 ) {
+    let rows = share(at, V, vectors);
     let place = |r: usize, i| (t * TILE + F + r) * vectors + at + i;
     let mut sum = [[R::splat(R::Real::ZERO); V]; M];
     if first > 0 {
@@ -150,11 +163,12 @@ fn rows_of_tiles<R: Register, const T: usize, const F: usize, const M: usize, co
         let mut blocks: [&WeightBlock<R::Real>; T] = [&tiles[0][b]; T];
         for m in 0..T {
             blocks[m] = &tiles[m][b];
-            if at == 0
-                && F == 0
+            if F == 0
                 && let Some(next) = tiles[m].get(b + NEAR)
             {
-                prefetch(next);
+                for row in &next[rows.clone()] {
+                    prefetch_rows(row, 0..ROWS);
+                }
             }
         }
         for j in 0..ROWS {
@@ -188,12 +202,18 @@ fn backward_body<R: Register, const C: usize, const FUSED: bool>(
     v: Tiles<R::Real>,
     (g, samples): (&[Piece<R::Real>], usize),
     mut y: Option<&mut [Piece<R::Real>]>,
-    (s, step): (&[Piece<R::Real>], Step<R::Real>),
+    (x, k, step): (&[Piece<R::Real>], &[R::Real], Step<R::Real>),
+    room: &mut [Piece<R::Real>],
 ) {
     let width = w.first().map_or(0, |tile| tile.len());
     let of_strips = g.chunks(STRIPS * samples).zip(w.chunks_mut(STRIPS * TILES));
     for (strips, (g, w)) in of_strips.enumerate() {
         let v = v.get_mut(strips * STRIPS * TILES..).unwrap_or_default();
+        // k belongs to either factor of a product.
+        let scaled = &mut room[..g.len()];
+        if step != Step::Keep {
+            scale_body::<R, C, FUSED>(k, g, scaled);
+        }
         for b in 0..width {
             let of_block = b * samples..(b + 1) * samples;
             if let Some(y) = &mut y {
@@ -202,10 +222,10 @@ fn backward_body<R: Register, const C: usize, const FUSED: bool>(
             if step == Step::Keep {
                 continue;
             }
-            let s = &s[of_block];
-            for (strip, (w, g)) in w.chunks_mut(TILES).zip(g.chunks(samples)).enumerate() {
+            let x = &x[of_block];
+            for (strip, (w, g)) in w.chunks_mut(TILES).zip(scaled.chunks(samples)).enumerate() {
                 let v = v.get_mut(strip * TILES..).unwrap_or_default();
-                add_products::<R>((w, v, b), g, s, step);
+                add_products::<R>((w, v, b), g, x, step);
             }
         }
     }
@@ -257,6 +277,7 @@ fn transposed_tile<R: Register, const P: usize>(
 ) {
     let samples = y.len();
     let Some(y) = y[at..].first_chunk_mut::<P>() else { return };
+    let rows = share(at, P, samples);
     for q in (0..ROWS / R::LANES).step_by(REGISTERS) {
         let mut sum = [[R::splat(R::Real::ZERO); REGISTERS]; P];
         if !first {
@@ -273,12 +294,12 @@ fn transposed_tile<R: Register, const P: usize>(
                     break;
                 }
                 let block = &tile[b];
-                // The next block comes nearer meanwhile.
-                if at == 0
-                    && q == 0
+                if q == 0
                     && let Some(next) = tile.get(b + 1)
                 {
-                    prefetch(next);
+                    for row in &next[rows.clone()] {
+                        prefetch_rows(row, 0..ROWS);
+                    }
                 }
                 for r in 0..TILE {
                     let w = [R::load(&block[r], q), R::load(&block[r], q + 1)];
@@ -362,7 +383,7 @@ fn changed_tiles<R: Register, const T: usize, const F: usize, const M: usize>(
                 if decay != R::Real::ZERO {
                     each!(|r, k| sum[r][k] = sum[r][k].mul_add(R::splat(decay), sum[r][k]));
                 }
-                sum = with_products(sum, (g, at), (s, q));
+                sum_products(&mut sum, (g, at), (s, q));
                 each!(|r, k| sum[r][k].store(&mut row!(w, r), q + k));
             }
             Step::Momentum { momentum, decay, rate } => {
@@ -371,7 +392,7 @@ fn changed_tiles<R: Register, const T: usize, const F: usize, const M: usize>(
                     let v = R::load(&row!(v, r), q + k).mul_add(R::splat(momentum), zero);
                     sum[r][k] = R::load(&row!(w, r), q + k).mul_add(R::splat(decay), v);
                 });
-                sum = with_products(sum, (g, at), (s, q));
+                sum_products(&mut sum, (g, at), (s, q));
                 each!(|r, k| {
                     sum[r][k].store(&mut row!(v, r), q + k);
                     let before = R::load(&row!(w, r), q + k);
@@ -382,13 +403,17 @@ fn changed_tiles<R: Register, const T: usize, const F: usize, const M: usize>(
     }
 }
 
-/// sum + Σ_p g_p s_pᵀ
+/// sum += Σ_p g_p s_pᵀ
 #[inline(always)]
-fn with_products<R: Register, const M: usize>(
-    mut sum: [[R; REGISTERS]; M],
+fn sum_products<R: Register, const M: usize>(
+    sum: &mut [[R; REGISTERS]; M],
     (g, at): (&[Piece<R::Real>], usize),
     (s, q): (&[Piece<R::Real>], usize),
-) -> [[R; REGISTERS]; M] {
+) {
+    // What could panic in the loop would keep the sums in memory.
+    if at > ROWS - M {
+        return;
+    }
     for (g, s) in g.iter().zip(s) {
         let g = &g[at..at + M];
         let s = [R::load(s, q), R::load(s, q + 1)];
@@ -399,5 +424,4 @@ fn with_products<R: Register, const M: usize>(
             }
         }
     }
-    sum
 }

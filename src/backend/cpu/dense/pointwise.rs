@@ -85,7 +85,7 @@ fn descend_body<R: Register, const C: usize, const FUSED: bool>(
 }
 
 #[inline(always)]
-fn scale_body<R: Register, const C: usize, const FUSED: bool>(
+pub(super) fn scale_body<R: Register, const C: usize, const FUSED: bool>(
     k: &[R::Real],
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
