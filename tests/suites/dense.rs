@@ -5,8 +5,10 @@ use crate::common::dense::{Case, Rounded, batched_cases, cases, run, worst_off};
 use crate::common::*;
 use nfd::backend::cpu::dense::Dense as Fast;
 use nfd::backend::cpu::dense::layer::Layer;
+use nfd::backend::cpu::dense::weights::Weights;
 use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::plain::dense::Dense as Plain;
+use nfd::backend::vectors::Vectors;
 use nfd::rng::normal::Instructions;
 
 fn frozen<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
@@ -107,6 +109,25 @@ fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
                 let off = worst_off(&run(&case, &mut frozen::<f32>(&case, set)), &want, |_| 2e-5);
                 assert!(off.is_none(), "f32 {off:?} with {set:?}: {case:?}");
             }
+        }
+    }
+}
+
+/// A register that is loaded across the end of a cache line takes two loads; allocations begin anywhere.
+#[test]
+fn weights_and_vectors_begin_at_cache_lines() {
+    let at_line = |address: usize| address.is_multiple_of(64);
+    for n in [1, 33, 257, 1000] {
+        let vectors = Vectors::<f32>::zeros(n, 3);
+        let wide = Vectors::<f64>::from_fn(n, 2, |i, p| (i + p) as f64);
+        let weights = Weights::<f32>::zeros(n, n);
+        for (vectors, wide, weights) in
+            [(vectors.clone(), wide.clone(), weights.clone()), (vectors, wide, weights)]
+        {
+            assert!(at_line(vectors.pieces().as_ptr().addr()), "vectors, n = {n}");
+            assert!(at_line(wide.pieces().as_ptr().addr()), "vectors in f64, n = {n}");
+            assert!(at_line(weights.blocks().as_ptr().addr()), "weights, n = {n}");
+            assert_eq!(wide.at(n - 1, 1), n as f64);
         }
     }
 }
