@@ -18,8 +18,8 @@
 //! 64 rows × 32 columns before it goes on, so that memory is read once and written once. The order of
 //! additions depends on n, P and the instruction set alone.
 
-// A tile is indexed by row, sample and register at once.
-#![allow(clippy::needless_range_loop)]
+// A tile is indexed by row, sample and register at once; t + 1, as t + 2 and t + 3.
+#![allow(clippy::needless_range_loop, clippy::int_plus_one)]
 
 mod backward;
 

@@ -48,6 +48,9 @@ pub fn eight((from, apart): (&[f32], usize), (to, width): (&mut [f32], usize)) {
 
 /// 4 × 4 in binary64.
 ///
+/// # Safety
+/// The processor has AVX2.
+///
 /// # Panics
 /// If a row of either square is not there as a whole.
 #[cfg(target_arch = "x86_64")]

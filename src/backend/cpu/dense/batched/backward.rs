@@ -1,7 +1,7 @@
 //! The backward sweep for many samples: gradients through a matrix, then what they change of it.
 
-// A tile is indexed by row, sample and register at once.
-#![allow(clippy::needless_range_loop)]
+// A tile is indexed by row, sample and register at once; t + 1, as t + 2 and t + 3.
+#![allow(clippy::needless_range_loop, clippy::int_plus_one)]
 
 use super::super::pointwise::scale_body;
 use super::super::products::{Step, TILES};
@@ -17,12 +17,15 @@ use crate::backend::vectors::{Piece, ROWS};
 /// Blocks of 32 rows that are gone through before the next block of columns.
 pub const STRIPS: usize = 2;
 
+/// Rows x_p of X, the k_p of s_p = k_p x_p, and the step that D = Σ_p g_p s_pᵀ makes.
+pub type Change<'a, T> = (&'a [Piece<T>], &'a [T], Step<T>);
+
 kernel! {
-    /// As [`crate::backend::cpu::dense::products::backward`], but s_p = k_p x_p is given by these rows of
-    /// X and by k; there is `room` for [`STRIPS`] P pieces.
+    /// As [`crate::backend::cpu::dense::products::backward`], but with s_p as a product; there is `room`
+    /// for [`STRIPS`] P pieces.
     backward(
         w: &mut [&mut [WeightBlock<T>]], v: &mut [&mut [WeightBlock<T>]], g: (&[Piece<T>], usize),
-        y: Option<&mut [Piece<T>]>, change: (&[Piece<T>], &[T], Step<T>), room: &mut [Piece<T>]
+        y: Option<&mut [Piece<T>]>, change: Change<T>, room: &mut [Piece<T>]
     ) = backward_body
 }
 
@@ -35,7 +38,7 @@ fn backward_body<R: Register, const C: usize, const FUSED: bool>(
     v: Tiles<R::Real>,
     (g, samples): (&[Piece<R::Real>], usize),
     mut y: Option<&mut [Piece<R::Real>]>,
-    (x, k, step): (&[Piece<R::Real>], &[R::Real], Step<R::Real>),
+    (x, k, step): Change<R::Real>,
     room: &mut [Piece<R::Real>],
 ) {
     let width = w.first().map_or(0, |tile| tile.len());
