@@ -78,7 +78,7 @@ fn number(argument: Option<String>) -> f64 {
 
 /// Runs everything and prints it at the end, when the best rates are known.
 fn compare(options: &Options) {
-    let mut machine = Machine::new(256 << 20);
+    let mut machine = Machine::new(256 << 20, Instructions::detect());
     let mut results = Vec::new();
     let mut numpy_missing = false;
     for &width in &options.widths {

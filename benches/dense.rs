@@ -1,11 +1,13 @@
 //! The dense engine against its floor on this machine, and against NumPy, PyTorch and JAX.
 //!
 //! ```text
-//! cargo bench --bench dense [-- --threads T] [--only N]
+//! cargo bench --bench dense [-- --floor] [--threads T] [--set SET] [--rounds R] [--size N,L,P,MEMBERS]…
 //! ```
 //!
 //! Every round measures the machine and times every program once, on the same weights; of each the
-//! best counts. Programs that `NFD_PYTHON` (or `python3`) does not have are left out.
+//! best counts. Programs that `NFD_PYTHON` (or `python3`) does not have are left out; with `--floor` all
+//! of them are. Without `--threads` everything is done with one thread and then with two, without
+//! `--size` at seven sizes. SET is portable, avx2 or avx512: ours and the floor use no other instructions.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,72 +31,122 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 
-/// The first warms memory.
+/// Of every size, unless the command line says otherwise; the first warms memory.
 const ROUNDS: usize = 4;
 
-/// n, L, P, members, steps.
-const SIZES: [Size; 4] = [
+/// n, L, P, members, steps; in the last three, minibatches as people train with them.
+const SIZES: [Size; 7] = [
     Size { width: 128, depth: 64, samples: 4, members: 16, steps: 20 },
     Size { width: 512, depth: 32, samples: 8, members: 4, steps: 10 },
     Size { width: 1024, depth: 64, samples: 4, members: 1, steps: 10 },
     Size { width: 256, depth: 16, samples: 32, members: 8, steps: 20 },
+    Size { width: 128, depth: 16, samples: 128, members: 4, steps: 20 },
+    Size { width: 1024, depth: 8, samples: 64, members: 1, steps: 10 },
+    Size { width: 512, depth: 16, samples: 128, members: 1, steps: 10 },
 ];
+/// Of a size on the command line.
+const STEPS: u32 = 10;
+
+const USAGE: &str = "usage: cargo bench --bench dense [-- --floor] [--threads T] [--set portable|avx2|avx512] \
+                     [--rounds R] [--size N,L,P,MEMBERS]...";
+
+/// The command line.
+struct Options {
+    /// Whether the others are left out.
+    floor: bool,
+    threads: Vec<usize>,
+    set: Instructions,
+    rounds: usize,
+    sizes: Vec<Size>,
+}
+
+impl Options {
+    /// None where a word is not understood, or asks for what this machine has not.
+    fn read(mut words: impl Iterator<Item = String>) -> Option<Options> {
+        let set = Instructions::detect();
+        let mut options =
+            Options { floor: false, threads: vec![], set, rounds: ROUNDS, sizes: vec![] };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--bench" => {}
+                "--floor" => options.floor = true,
+                "--threads" => options.threads.push(number(&words.next()?)?),
+                "--rounds" => options.rounds = number(&words.next()?)?,
+                "--set" => {
+                    let name = words.next()?;
+                    let mut sets = Instructions::available().into_iter();
+                    options.set = sets.find(|set| set.name() == name)?;
+                }
+                "--size" => {
+                    let numbers = words.next()?;
+                    let numbers: Option<Vec<usize>> = numbers.split(',').map(number).collect();
+                    let [width, depth, samples, members] = numbers?[..] else { return None };
+                    options.sizes.push(Size { width, depth, samples, members, steps: STEPS });
+                }
+                _ => return None,
+            }
+        }
+        if options.threads.is_empty() {
+            options.threads = vec![1, 2];
+        }
+        if options.sizes.is_empty() {
+            options.sizes = SIZES.to_vec();
+        }
+        Some(options)
+    }
+}
+
+/// A number from 1 on.
+fn number(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|number| *number > 0)
+}
 
 fn main() {
     // `cargo test --all-targets` starts benches too, without this.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let mut threads = 1;
-    let mut only = None;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--bench" => {}
-            "--threads" => threads = number(arguments.next()),
-            "--only" => only = Some(number(arguments.next())),
-            _ => usage(),
+    let Some(options) = Options::read(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        std::process::exit(2)
+    };
+    for &threads in &options.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let ways = ["numpy", "torch", "torch-vmap", "jax"].into_iter();
+        let ways = ways.filter(|_| !options.floor);
+        let mut peers: Vec<Peer> = ways.filter_map(|way| Peer::start(way, threads)).collect();
+        println!(
+            "dense engine: hidden weights trained, full batch, tanh, depth-mup, squared loss, f32; \
+             {} on {threads} thread(s);\nbest of {} rounds, milliseconds a step of all members\n",
+            options.set.name(),
+            options.rounds
+        );
+        for &size in &options.sizes {
+            compare(size, &options, &pool, &mut peers);
         }
     }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let mut peers: Vec<Peer> = ["numpy", "torch", "torch-vmap", "jax"]
-        .into_iter()
-        .filter_map(|way| Peer::start(way, threads))
-        .collect();
-    println!(
-        "dense engine: hidden weights trained, full batch, tanh, depth-mup, squared loss, f32; \
-         {} on {threads} thread(s);\nbest of {ROUNDS} rounds, milliseconds a step of all members\n",
-        Instructions::detect().name()
-    );
-    for size in SIZES.into_iter().filter(|size| only.is_none_or(|n| n == size.width)) {
-        compare(size, &pool, &mut peers);
-    }
 }
 
-fn number(argument: Option<String>) -> usize {
-    argument.and_then(|text| text.parse().ok()).unwrap_or_else(|| usage())
-}
-
-fn usage() -> ! {
-    eprintln!("usage: cargo bench --bench dense [-- --threads T] [--only N]");
-    std::process::exit(2)
-}
-
-fn compare(size: Size, pool: &rayon::ThreadPool, peers: &mut [Peer]) {
+fn compare(size: Size, options: &Options, pool: &rayon::ThreadPool, peers: &mut [Peer]) {
     let Size { width, depth, samples, members, steps } = size;
     let weights = 4 * width * width * depth;
     let at_once = pool.current_num_threads().min(members);
     // As many bytes as the weights of the members that train at the same time.
-    let mut machine = pool.install(|| Machine::new((at_once * weights).min(512 << 20)));
+    let mut machine =
+        pool.install(|| Machine::new((at_once * weights).min(512 << 20), options.set));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weights");
-    write_weights(&file, size);
-    let mut ours = (f64::INFINITY, Vec::new());
+    if !peers.is_empty() {
+        write_weights(&file, size);
+    }
+    let mut ours = Run { seconds: f64::INFINITY, undisturbed: f64::INFINITY, f: Vec::new() };
     let mut theirs = vec![(f64::INFINITY, Vec::new()); peers.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..options.rounds {
         pool.install(|| machine.measure());
-        let run = pool.install(|| train(size));
-        ours = (run.0.min(ours.0), run.1);
+        let run = pool.install(|| train(size, options.set));
+        ours.seconds = run.seconds.min(ours.seconds);
+        ours.undisturbed = run.undisturbed.min(ours.undisturbed);
+        ours.f = run.f;
         for (peer, best) in peers.iter_mut().zip(&mut theirs) {
             let run = peer.train(size, &file);
             *best = (run.0.min(best.0), run.1);
@@ -112,15 +164,18 @@ fn compare(size: Size, pool: &rayon::ThreadPool, peers: &mut [Peer]) {
     );
     let (bytes, flops) = (floor.bytes * 1e3, floor.flops * 1e3);
     println!("  floor   {:9.3}  (bytes {bytes:.3}, flops {flops:.3})", bytes.max(flops));
+    let over = |seconds: f64| step(seconds) / bytes.max(flops);
     println!(
-        "  ours    {:9.3}  {:.2} times the floor",
-        step(ours.0),
-        step(ours.0) / bytes.max(flops)
+        "  ours    {:9.3}  {:.2} times the floor; fastest steps {:.3}, {:.2} times",
+        step(ours.seconds),
+        over(ours.seconds),
+        step(ours.undisturbed),
+        over(ours.undisturbed)
     );
     for (peer, (seconds, f)) in peers.iter().zip(&theirs) {
-        let ratio = seconds / ours.0;
-        let apart = f.iter().zip(&ours.1).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        assert!(f.len() == ours.1.len() && apart <= 1e-4, "{}: outputs {apart:e} apart", peer.way);
+        let ratio = seconds / ours.seconds;
+        let apart = f.iter().zip(&ours.f).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(f.len() == ours.f.len() && apart <= 1e-4, "{}: outputs {apart:e} apart", peer.way);
         let name = format!("{} {}", peer.way, peer.version);
         println!(
             "  {name:28} {:9.3}  {ratio:.2} times ours, outputs {apart:.0e} apart",
@@ -150,38 +205,53 @@ impl Floor {
 
 // ---------------------------------------------------------------- our runs
 
-fn network(size: Size, member: usize) -> Dense<f32> {
+fn network(size: Size, member: usize, set: Instructions) -> Dense<f32> {
     let probe = Probe { layers: vec![], rows: 0, covariance_columns: 0 };
     let train = data(size.samples);
     let none = train.select([]);
     let noise = noise(size, member);
-    Dense::new(problem::network(size), &noise, probe, (train, none), Instructions::detect())
+    Dense::new(problem::network(size), &noise, probe, (train, none), set)
 }
 
-/// All members from the first step to the last, one a thread, or all threads at one; the outputs
-/// after the last update.
-fn train(size: Size) -> (f64, Vec<f64>) {
-    let mut members: Vec<_> = (0..size.members).map(|member| network(size, member)).collect();
+/// What a run of all members gave.
+struct Run {
+    seconds: f64,
+    /// The same where each step takes as long as the fastest of its member did: what the machine can do
+    /// while nothing else runs on it, as rates are that floors are made of.
+    undisturbed: f64,
+    /// Outputs after the last update.
+    f: Vec<f64>,
+}
+
+/// All members from the first step to the last, one a thread, or all threads at one.
+fn train(size: Size, set: Instructions) -> Run {
+    let mut members: Vec<_> = (0..size.members).map(|member| network(size, member, set)).collect();
     let train = data(size.samples);
     let batch: Vec<usize> = (0..train.len()).collect();
     let update = update();
     let run = |network: &mut Dense<f32>| {
+        let mut fastest = f64::INFINITY;
         for step in 0..size.steps {
+            let start = Instant::now();
             let f = network.forward(step, &batch, false).f;
             let chi = Loss::Squared.chi(&f, &train.labels, 1);
             network.backward(step, &chi, Some(&update));
+            fastest = fastest.min(start.elapsed().as_secs_f64());
         }
+        fastest * f64::from(size.steps)
     };
     let start = Instant::now();
-    if size.members == 1 {
-        members.iter_mut().for_each(run);
+    let undisturbed: f64 = if size.members == 1 {
+        members.iter_mut().map(run).sum()
     } else {
         // A member's threads are its worker alone, as in an ensemble.
-        members.par_iter_mut().with_max_len(1).for_each(|network| alone(|| run(network)));
-    }
+        let members = members.par_iter_mut().with_max_len(1);
+        let sum: f64 = members.map(|network| alone(|| run(network))).sum();
+        sum / rayon::current_num_threads().min(size.members) as f64
+    };
     let seconds = start.elapsed().as_secs_f64();
     let last = members.iter_mut().flat_map(|network| network.forward(size.steps, &batch, false).f);
-    (seconds, last.collect())
+    Run { seconds, undisturbed, f: last.collect() }
 }
 
 /// Does `work` where there is one thread.

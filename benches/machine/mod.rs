@@ -23,17 +23,18 @@ pub struct Rates {
 /// A buffer to measure with, and the best so far.
 pub struct Machine {
     buffer: Panel<f32>,
+    set: Instructions,
     /// Of all measurements.
     pub best: Rates,
 }
 
 impl Machine {
     /// With a buffer of so many bytes, shared by all threads: what level of memory holds it is what
-    /// is measured.
-    pub fn new(bytes: usize) -> Self {
+    /// is measured. Products are computed with the instruction set `set`.
+    pub fn new(bytes: usize, set: Instructions) -> Self {
         // One chunk of so many columns is contiguous, in pages like stored columns'.
         let columns = bytes.div_ceil(4 * CHUNK);
-        Machine { buffer: Panel::zeros(CHUNK, columns), best: Rates::default() }
+        Machine { buffer: Panel::zeros(CHUNK, columns), set, best: Rates::default() }
     }
 
     /// Measures all rates of the threads of the pool that calls.
@@ -61,7 +62,7 @@ impl Machine {
             });
 
             const FMA_ROUNDS: usize = 200_000;
-            let set = Instructions::detect();
+            let set = self.set;
             let fma = seconds(|| rayon::broadcast(|_| fma_chains(set, FMA_ROUNDS)));
             let operations = threads * 2 * FMA_ROUNDS * CHAINS * lanes(set);
 

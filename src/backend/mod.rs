@@ -11,13 +11,14 @@
 //! * [`cpu`]: both engines at the speed of the machine, f32 or f64;
 //! * [`cuda`]: both engines on an NVIDIA GPU, many networks at a time;
 //! * [`cost`]: what runs cost, which every engine states beside its allocations;
-//! * [`real`], [`vectors`]: numbers and vectors that several backends have.
+//! * [`real`], [`lines`], [`vectors`]: numbers, where they lie, and vectors that several backends have.
 
 mod coefficients;
 pub mod cost;
 pub mod cpu;
 pub mod crew;
 pub mod cuda;
+pub mod lines;
 mod matrix;
 pub mod plain;
 pub mod real;

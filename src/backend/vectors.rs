@@ -6,6 +6,7 @@
 
 use nalgebra::DMatrix;
 
+use crate::backend::lines::Lines;
 use crate::backend::real::Real;
 
 /// Rows of a block of vectors: as many as columns of a block of weights.
@@ -19,22 +20,23 @@ pub type Piece<T> = [T; ROWS];
 pub struct Vectors<T> {
     rows: usize,
     samples: usize,
-    pieces: Vec<Piece<T>>,
+    numbers: Lines<T>,
 }
 
 impl<T: Real> Vectors<T> {
     /// Vectors of n rows and P samples whose entries are all zero.
     pub fn zeros(rows: usize, samples: usize) -> Self {
-        let pieces = vec![[T::ZERO; ROWS]; rows.div_ceil(ROWS) * samples];
-        Vectors { rows, samples, pieces }
+        let numbers = Lines::zeros(rows.next_multiple_of(ROWS) * samples);
+        Vectors { rows, samples, numbers }
     }
 
     /// Vectors whose entry of row i and sample p is `entry(i, p)`.
     pub fn from_fn(rows: usize, samples: usize, entry: impl Fn(usize, usize) -> T) -> Self {
         let mut vectors = Vectors::zeros(rows, samples);
+        let pieces = vectors.pieces_mut();
         for i in 0..rows {
             for p in 0..samples {
-                vectors.pieces[i / ROWS * samples + p][i % ROWS] = entry(i, p);
+                pieces[i / ROWS * samples + p][i % ROWS] = entry(i, p);
             }
         }
         vectors
@@ -52,17 +54,17 @@ impl<T: Real> Vectors<T> {
 
     /// All pieces, to be read: block by block, in a block sample by sample.
     pub fn pieces(&self) -> &[Piece<T>] {
-        &self.pieces
+        self.numbers.as_chunks().0
     }
 
     /// All pieces, to be written to; the rows beyond n have to stay zero.
     pub fn pieces_mut(&mut self) -> &mut [Piece<T>] {
-        &mut self.pieces
+        self.numbers.as_chunks_mut().0
     }
 
     /// The entry of row i of sample p.
     pub fn at(&self, i: usize, p: usize) -> T {
-        self.pieces[i / ROWS * self.samples + p][i % ROWS]
+        self.pieces()[i / ROWS * self.samples + p][i % ROWS]
     }
 
     /// The vectors as a matrix n×P in f64, for covariances and tests.
@@ -72,7 +74,7 @@ impl<T: Real> Vectors<T> {
 
     /// The vector of sample `p`, without the rows beyond n.
     pub fn column(&self, p: usize) -> impl Iterator<Item = T> + '_ {
-        let blocks = self.pieces.iter().skip(p).step_by(self.samples.max(1));
+        let blocks = self.pieces().iter().skip(p).step_by(self.samples.max(1));
         blocks.flatten().copied().take(self.rows)
     }
 
@@ -80,8 +82,8 @@ impl<T: Real> Vectors<T> {
     pub fn clear_padding(&mut self) {
         let there = self.rows % ROWS;
         if there > 0 {
-            let last = self.pieces.len() - self.samples;
-            self.pieces[last..].iter_mut().for_each(|piece| piece[there..].fill(T::ZERO));
+            let last = self.pieces().len() - self.samples;
+            self.pieces_mut()[last..].iter_mut().for_each(|piece| piece[there..].fill(T::ZERO));
         }
     }
 }

@@ -125,28 +125,28 @@ pub fn worst_off(
     off.max_by(|x, y| by_distance(x).total_cmp(&by_distance(y)))
 }
 
-const WIDTHS: [usize; 4] = [1, 31, 33, 257];
-
 /// Sizes and options that meet one another pairwise.
 pub fn cases() -> Vec<Case> {
     use Parametrization::{DepthMup, Mup, Ntk, Vanilla};
-    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk], (&WIDTHS, &[1, 3, 5, 33]))
+    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk], (&WIDTHS, &FEW))
 }
 
-/// The same of batches that people train with, in pieces and beyond what kernels do at once; with minibatches
-/// halves of them.
-pub fn large_batches() -> Vec<Case> {
-    use Parametrization::{DepthMup, Mup, Vanilla};
-    let sizes = (&[1, 31, 65, 130][..], &[9, 16, 31, 64, 128, 300][..]);
-    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, DepthMup], sizes)
+/// The same of these widths with as many samples as minibatches have, for which products are done in another
+/// way.
+pub fn batched_cases(widths: &[usize]) -> Vec<Case> {
+    use Parametrization::{DepthMup, Mup, Ntk, Vanilla};
+    cases_of(Block::OneLayer, [DepthMup, Mup, Vanilla, Ntk], (widths, &MANY))
 }
 
 /// The same of two-layer blocks.
 pub fn two_layer_cases() -> Vec<Case> {
     use Parametrization::{DepthMup, DepthMupCorrected, Mup, Ntk};
-    let sizes = (&WIDTHS[..], &[1, 3, 5, 33][..]);
-    cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk], sizes)
+    cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk], (&WIDTHS, &FEW))
 }
+
+pub const WIDTHS: [usize; 4] = [1, 31, 33, 257];
+const FEW: [usize; 4] = [1, 3, 5, 33];
+const MANY: [usize; 6] = [9, 16, 31, 64, 128, 300];
 
 fn cases_of(
     block: Block,
@@ -162,8 +162,9 @@ fn cases_of(
         let [n, p, parametrization, activation, closure, groups, end, mini, momentum, decay, fine] =
             choice;
         let (outputs, loss) = ENDS[end];
-        let all = sphere(samples[p] + 2, 5, outputs);
-        let mut train = all.select(0..samples[p]);
+        let count = samples[p];
+        let all = sphere(count + 2, 5, outputs);
+        let mut train = all.select(0..count);
         if loss == Loss::CrossEntropy {
             let one_hot = |(i, y): (usize, &mut f64)| *y = f64::from(u8::from(i % 7 % 3 == 0));
             train.labels.iter_mut().enumerate().for_each(one_hot);
@@ -173,7 +174,7 @@ fn cases_of(
             Parametrization::Mup | Parametrization::Vanilla => 0.02,
             _ => 0.3,
         };
-        let size = if mini == 1 { samples[p].div_ceil(2) } else { samples[p] };
+        let size = if mini == 1 { count.div_ceil(2) } else { count };
         Case {
             network: network_of(
                 block,
@@ -183,9 +184,9 @@ fn cases_of(
                 (widths[n], 3),
                 &train,
             ),
-            test: all.select(samples[p]..samples[p] + 2),
+            test: all.select(count..count + 2),
             loss,
-            batches: Batches { samples: samples[p], size, seed: 3 },
+            batches: Batches { samples: count, size, seed: 3 },
             update: Update {
                 rates: rates(rate, GROUPS[groups]),
                 momentum: 0.7 * momentum as f64,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::common::dense::{
-    Case, Passes, Rounded, cases, large_batches, two_layer_cases, worst_off,
+    Case, Passes, Rounded, batched_cases, cases, two_layer_cases, worst_off,
 };
 use crate::common::softcuda::on_softcuda;
 use crate::common::*;
@@ -20,6 +20,8 @@ use nfd::model::{Rates, Schedule, schedule::Decay};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 
 const SEEDS: [u64; 2] = [7, 1 << 40];
+/// Widths of cases with many samples: less than a tile, one and a number, two and a part.
+const BATCHED: [usize; 4] = [1, 31, 65, 130];
 
 fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())
@@ -103,7 +105,7 @@ fn same_weights<T: Number>(crew: &Dense<T>, member: usize, plain: &Plain, tolera
 /// All members of all cases against plain ones; several members in every third case.
 fn compare<T: Number>(frozen: bool, tolerance: f64) {
     compare_all::<T>(cases(), frozen, tolerance);
-    compare_all::<T>(large_batches(), frozen, tolerance);
+    compare_all::<T>(batched_cases(&BATCHED), frozen, tolerance);
 }
 
 fn compare_all<T: Number>(cases: Vec<Case>, frozen: bool, tolerance: f64) {
@@ -299,7 +301,7 @@ fn sanitized(name: &str, order: usize) {
             34..=65 => case.train.len() <= 31,
             _ => case.train.len() <= 3,
         };
-        let all = cases().into_iter().chain(two_layer_cases()).chain(large_batches());
+        let all = cases().into_iter().chain(two_layer_cases()).chain(batched_cases(&BATCHED));
         let own = all.filter(narrow).skip(order - 1).step_by(3);
         for (i, case) in own.enumerate() {
             // Two updates, of which the second meets the first one's momentum.

@@ -1,12 +1,14 @@
 //! Backend cpu's dense engine against plain: the same weights, the same numbers, on every instruction
 //! set of this machine and in both formats; and bytes that do not depend on threads.
 
-use crate::common::dense::{Case, Rounded, cases, run, worst_off};
+use crate::common::dense::{Case, Rounded, WIDTHS, batched_cases, cases, run, worst_off};
 use crate::common::*;
 use nfd::backend::cpu::dense::Dense as Fast;
 use nfd::backend::cpu::dense::layer::Layer;
+use nfd::backend::cpu::dense::weights::Weights;
 use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::plain::dense::Dense as Plain;
+use nfd::backend::vectors::Vectors;
 use nfd::rng::normal::Instructions;
 
 fn frozen<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
@@ -40,7 +42,17 @@ fn same_weights<T: Format>(got: &Fast<T>, want: &Plain, tolerance: f64) -> bool 
 /// take that apart by a factor of a few tens.
 #[test]
 fn f64_is_plain_over_a_covering_of_sizes_and_options() {
-    for case in cases() {
+    f64_is_plain(cases());
+}
+
+/// With minibatches of up to 300 samples, over which updates sum: √300 ε is no more than √257 ε is.
+#[test]
+fn f64_is_plain_with_many_samples() {
+    f64_is_plain(batched_cases(&WIDTHS));
+}
+
+fn f64_is_plain(cases: Vec<Case>) {
+    for case in cases {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
@@ -57,7 +69,16 @@ fn f64_is_plain_over_a_covering_of_sizes_and_options() {
 
 #[test]
 fn f32_is_plain_to_its_rounding() {
-    for case in cases() {
+    f32_is_plain(cases());
+}
+
+#[test]
+fn f32_is_plain_to_its_rounding_with_many_samples() {
+    f32_is_plain(batched_cases(&WIDTHS));
+}
+
+fn f32_is_plain(cases: Vec<Case>) {
+    for case in cases {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
@@ -92,9 +113,30 @@ fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
     }
 }
 
+/// A register that is loaded across the end of a cache line takes two loads; allocations begin anywhere.
+#[test]
+fn weights_and_vectors_begin_at_cache_lines() {
+    let at_line = |address: usize| address.is_multiple_of(64);
+    for n in [1, 33, 257, 1000] {
+        let vectors = Vectors::<f32>::zeros(n, 3);
+        let wide = Vectors::<f64>::from_fn(n, 2, |i, p| (i + p) as f64);
+        let weights = Weights::<f32>::zeros(n, n);
+        for (vectors, wide, weights) in
+            [(vectors.clone(), wide.clone(), weights.clone()), (vectors, wide, weights)]
+        {
+            assert!(at_line(vectors.pieces().as_ptr().addr()), "vectors, n = {n}");
+            assert!(at_line(wide.pieces().as_ptr().addr()), "vectors in f64, n = {n}");
+            assert!(at_line(weights.blocks().as_ptr().addr()), "weights, n = {n}");
+            assert_eq!(wide.at(n - 1, 1), n as f64);
+        }
+    }
+}
+
 #[test]
 fn threads_change_no_bit() {
-    for case in cases().into_iter().filter(|case| case.network.width == 257).take(6) {
+    let wide =
+        |cases: Vec<Case>| cases.into_iter().filter(|case| case.network.width == 257).take(6);
+    for case in wide(cases()).chain(wide(batched_cases(&WIDTHS))) {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&case, &mut fast::<f32>(&case, Instructions::detect())))

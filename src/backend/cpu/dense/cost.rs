@@ -38,8 +38,8 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     };
     // h and g where probed at step 0, h of every layer; z and what it was.
     let vectors = batch * (depth * (layers + followed) + 1.0 + 2.0 * probes);
-    // φ(h) of every layer too, φ(z), g and two vectors of a layer; X and U.
-    let vectors = vectors + batch * (layers * depth + 3.0) + (3.0 + inner) * together;
+    // φ(h) of every layer too, φ(z), g and two vectors of a layer; X and U; panels of φ.
+    let vectors = vectors + batch * (layers * depth + 3.0) + (4.0 + inner) * together;
     let ends = (dimension + outputs) * trained;
     let host = weights
         + size * ((vectors + ends) * n + (batch + together) * dimension)

@@ -1,7 +1,6 @@
 //! The two ends of the network: U, which reads the input, and V, which writes the output.
 
-use super::matrix::{Signal, TrainedMatrix, multiply};
-use super::pointwise;
+use super::matrix::{Change, Signal, TrainedMatrix, multiply};
 use super::products::Step;
 use super::weights::{Weights, gaussians};
 use crate::backend::cpu::simd::format::Format;
@@ -122,9 +121,9 @@ impl<T: Format> Ends<T> {
             let (step, factor) = step_of(update, update.rates.input);
             let factor = factor * scales.update_input;
             let k: Vec<T> = weights.iter().map(|w| T::of(factor * w)).collect();
-            let mut s = Vectors::zeros(self.x.rows(), self.x.samples());
-            pointwise::scale(self.set, &k, self.x.pieces(), s.pieces_mut());
-            self.input.descend(self.set, g, None, (&s, step));
+            let mut scratch = Vectors::zeros(self.x.rows(), self.x.samples());
+            let change = Change { x: &self.x, k: &k, step };
+            self.input.descend(self.set, g, None, &change, &mut scratch);
         }
         if update.rates.readout != 0.0 {
             self.update_readout(scales.update_readout, update, chi, h);

@@ -3,8 +3,7 @@
 
 use super::ends::step_of;
 use super::frozen::Frozen;
-use super::matrix::{MatrixUpdate, Signal, TrainedMatrix, multiply};
-use super::pointwise;
+use super::matrix::{Change, MatrixUpdate, Signal, TrainedMatrix, multiply};
 use super::products::Step;
 use super::weights::{Weights, draw_weights};
 use crate::backend::Network;
@@ -86,30 +85,27 @@ impl<T: Format> Explicit<T> {
         multiply(self.set, &self.weights.weights, phi, y, moved);
     }
 
-    /// Writes Wᵀg to `y`, then makes the update with s_p = φ_p unless None; `s` is overwritten.
+    /// Writes Wᵀg to `y`, then makes the update with s_p = φ_p unless None; `scratch` is overwritten.
     pub fn backward(
         &mut self,
         Signal { g, weights }: Signal<T>,
         y: &mut Vectors<T>,
         phi: &Vectors<T>,
-        s: &mut Vectors<T>,
+        scratch: &mut Vectors<T>,
         update: Option<MatrixUpdate>,
     ) {
-        let step = match update.filter(|of| of.update.rates.hidden != 0.0) {
-            None => Step::Keep,
-            Some(MatrixUpdate { update, scale }) => {
-                let (step, factor) = step_of(update, update.rates.hidden);
-                let k: Vec<T> = weights.iter().map(|w| T::of(factor * scale * w)).collect();
-                pointwise::scale(self.set, &k, phi.pieces(), s.pieces_mut());
-                step
-            }
-        };
+        let update = update.filter(|of| of.update.rates.hidden != 0.0);
+        let (step, k) = update.map_or((Step::Keep, vec![]), |MatrixUpdate { update, scale }| {
+            let (step, factor) = step_of(update, update.rates.hidden);
+            (step, weights.iter().map(|w| T::of(factor * scale * w)).collect())
+        });
+        let change = Change { x: phi, k: &k, step };
         match &mut self.backward {
-            None => self.weights.descend(self.set, g, Some(y), (s, step)),
+            None => self.weights.descend(self.set, g, Some(y), &change, scratch),
             Some(backward) => {
-                backward.descend(self.set, g, Some(y), (s, step));
+                backward.descend(self.set, g, Some(y), &change, scratch);
                 if step != Step::Keep {
-                    self.weights.descend(self.set, g, None, (s, step));
+                    self.weights.descend(self.set, g, None, &change, scratch);
                 }
             }
         }

@@ -4,12 +4,13 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use super::halves;
 use super::products::{self, Moved, Step, TILES};
 use super::weights::{WeightBlock, Weights};
+use super::{batched, halves, panels, pointwise};
 use crate::backend::Update;
 use crate::backend::cpu::simd::format::Format;
-use crate::backend::vectors::{Piece, Vectors};
+use crate::backend::lines::Lines;
+use crate::backend::vectors::{Piece, ROWS, Vectors};
 use crate::rng::normal::Instructions;
 
 /// Writes Y = W X; with `moved`, which holds W⁽⁰⁾, also (W − W⁽⁰⁾) X.
@@ -32,10 +33,41 @@ pub fn multiply<T: Format>(
     let mut next = || moved.as_mut().and_then(Iterator::next);
     let rows: Vec<_> =
         rows.map(|(w, y)| (w, y, next().map(|(initial, y)| Moved { initial, y }))).collect();
-    let work = |(w, y, moved)| products::forward(set, w, x.pieces(), y, moved);
+    let size = panels::size::<T>(set, samples);
+    // Panels are gone through as a whole, with the places beyond P.
+    if samples >= batched::LEAST_SAMPLES && 4 * samples * ROWS >= 3 * size {
+        let mut room = T::room().take();
+        let panels = packed(set, x, size, &mut room);
+        shared(rows, |(w, y, moved)| batched::forward(set, w, panels, y, moved));
+        T::room().set(room);
+    } else {
+        shared(rows, |(w, y, moved)| products::forward(set, w, x.pieces(), y, moved));
+    }
+}
+
+/// X with its samples side by side, in blocks of `size` numbers.
+fn packed<'a, T: Format>(
+    set: Instructions,
+    x: &Vectors<T>,
+    size: usize,
+    room: &'a mut Lines<T>,
+) -> &'a [T] {
+    let samples = x.samples();
+    let count = x.pieces().len() / samples * size;
+    if room.len() < count {
+        *room = Lines::zeros(count);
+    }
+    let packed = &mut room[..count];
+    let blocks = x.pieces().chunks(samples).zip(packed.chunks_mut(size));
+    shared(blocks.collect(), |(x, packed)| panels::pack(set, x, packed));
+    packed
+}
+
+/// Does the work of all parts, on the threads of the pool that calls.
+fn shared<P: Send>(parts: Vec<P>, work: impl Fn(P) + Sync + Send) {
     match rayon::current_num_threads() {
-        1 => rows.into_iter().for_each(work),
-        _ => rows.into_par_iter().for_each(work),
+        1 => parts.into_iter().for_each(work),
+        _ => parts.into_par_iter().for_each(work),
     }
 }
 
@@ -47,11 +79,7 @@ pub fn multiply_half<T: Format>(
     y: &mut Vectors<T>,
 ) {
     let rows = w.blocks().chunks(TILES * w.width()).zip(y.pieces_mut().chunks_mut(x.samples()));
-    let work = |(w, y)| halves::forward_half(set, w, x.pieces(), y);
-    match rayon::current_num_threads() {
-        1 => rows.for_each(work),
-        _ => rows.collect::<Vec<_>>().into_par_iter().for_each(work),
-    }
+    shared(rows.collect(), |(w, y)| halves::forward_half(set, w, x.pieces(), y));
 }
 
 /// Writes Y = Wᵀ G of a matrix W in bf16.
@@ -69,10 +97,7 @@ pub fn multiply_transposed_half<T: Format>(
         let columns = i * each..width.min((i + 1) * each);
         halves::backward_half(set, (w.blocks(), width), columns, (g.pieces(), samples), y);
     };
-    match threads {
-        1 => parts.for_each(work),
-        _ => parts.collect::<Vec<_>>().into_par_iter().for_each(work),
-    }
+    shared(parts.collect(), work);
 }
 
 /// The signal that enters a layer from above, and how it enters updates.
@@ -108,27 +133,38 @@ impl<T: Format> TrainedMatrix<T> {
         TrainedMatrix { weights, velocity: None }
     }
 
-    /// Writes Y = WᵀG (unless None), then makes the `step` of W by D = Σ_p g_p s_pᵀ.
+    /// Writes Y = WᵀG (unless None), then makes the change of W; `scratch` is overwritten.
     pub fn descend(
         &mut self,
         set: Instructions,
         g: &Vectors<T>,
         y: Option<&mut Vectors<T>>,
-        (s, step): (&Vectors<T>, Step<T>),
+        change: &Change<T>,
+        scratch: &mut Vectors<T>,
     ) {
-        if let Step::Momentum { .. } = step {
+        if let Step::Momentum { .. } = change.step {
             let (rows, columns) = (self.weights.rows(), self.weights.columns());
             self.velocity.get_or_insert_with(|| Weights::zeros(rows, columns));
         }
-        descend(set, (&mut self.weights, self.velocity.as_mut()), g, y, (s, step));
+        descend(set, (&mut self.weights, self.velocity.as_mut()), g, y, change, scratch);
     }
+}
+
+/// The step that D = Σ_p k_p g_p x_pᵀ makes of a matrix.
+pub struct Change<'a, T> {
+    /// x_p
+    pub x: &'a Vectors<T>,
+    /// k_p, unless the step keeps the matrix.
+    pub k: &'a [T],
+    /// What D does.
+    pub step: Step<T>,
 }
 
 /// What one thread does of [`TrainedMatrix::descend`]: some columns of the matrix.
 struct Part<'a, T> {
     w: Tiles<'a, T>,
     v: Tiles<'a, T>,
-    s: &'a [Piece<T>],
+    x: &'a [Piece<T>],
     y: Option<&'a mut [Piece<T>]>,
 }
 
@@ -137,31 +173,39 @@ fn descend<T: Format>(
     (w, v): (&mut Weights<T>, Option<&mut Weights<T>>),
     g: &Vectors<T>,
     y: Option<&mut Vectors<T>>,
-    (s, step): (&Vectors<T>, Step<T>),
+    &Change { x, k, step }: &Change<T>,
+    scratch: &mut Vectors<T>,
 ) {
     let (samples, width) = (g.samples(), w.width());
     if samples == 0 || width == 0 {
         return;
     }
+    let few = samples < batched::LEAST_SAMPLES;
+    if few && step != Step::Keep {
+        pointwise::scale(set, k, x.pieces(), scratch.pieces_mut());
+    }
     let threads = rayon::current_num_threads().min(width);
     let each = width.div_ceil(threads);
     let mut v = v.map_or_else(Vec::new, |v| columns(v, each)).into_iter();
     let mut y = y.map(|y| y.pieces_mut().chunks_mut(each * samples));
-    let s = s.pieces().chunks(each * samples);
-    let part = |(w, s)| Part {
+    let x = if few { &*scratch } else { x };
+    let x = x.pieces().chunks(each * samples);
+    let part = |(w, x)| Part {
         w,
         v: v.next().unwrap_or_default(),
-        s,
+        x,
         y: y.as_mut().and_then(Iterator::next),
     };
-    let parts: Vec<Part<T>> = columns(w, each).into_iter().zip(s).map(part).collect();
-    let work = |Part { mut w, mut v, s, y }: Part<T>| {
-        products::backward(set, &mut w, &mut v, (g.pieces(), samples), y, (s, step));
-    };
-    match threads {
-        1 => parts.into_iter().for_each(work),
-        _ => parts.into_par_iter().for_each(work),
-    }
+    let parts: Vec<Part<T>> = columns(w, each).into_iter().zip(x).map(part).collect();
+    let g = (g.pieces(), samples);
+    shared(parts, |Part { mut w, mut v, x, y }: Part<T>| match few {
+        true => products::backward(set, &mut w, &mut v, g, y, (x, step)),
+        false => {
+            let mut room = Lines::zeros(batched::STRIPS * samples * ROWS);
+            let room = room.as_chunks_mut().0;
+            batched::backward(set, &mut w, &mut v, g, y, (x, k, step), room);
+        }
+    });
 }
 
 /// Some blocks of each tile.

@@ -6,10 +6,12 @@
 //! one begins, so weights that fit into a cache stay there.
 //!
 //! From the bottom: [`weights`]: how they lie in memory (vectors: [`crate::backend::vectors`]);
-//! [`products`], [`halves`], [`pointwise`]: tiles of them, on every instruction set; [`matrix`]: whole
-//! matrices, shared between the threads of the `rayon` pool that calls; [`layer`], [`inner`], [`frozen`],
-//! [`ends`]: the parts of a network; `sweeps`: what a pass does.
+//! [`products`] for few samples and [`batched`] for many, which [`panels`] are laid out for, [`halves`],
+//! [`pointwise`]: tiles of them, on every instruction set; [`matrix`]: whole matrices, shared between the
+//! threads of the `rayon` pool that calls; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a
+//! network; `sweeps`: what a pass does.
 
+pub mod batched;
 pub mod cost;
 pub mod ends;
 pub mod frozen;
@@ -17,6 +19,7 @@ pub mod halves;
 pub mod inner;
 pub mod layer;
 pub mod matrix;
+pub mod panels;
 pub mod pointwise;
 pub mod products;
 mod sweeps;

@@ -67,30 +67,35 @@ fn descend_body<R: Register, const C: usize, const FUSED: bool>(
     carry: R::Real,
     scale: R::Real,
 ) -> bool {
-    let mut zeros = [R::Real::ZERO; ROWS];
+    let zero = R::splat(R::Real::ZERO);
+    let (carry, scale) = (R::splat(carry), R::splat(scale));
+    let mut zeros = zero;
     for ((h, y), g) in h.iter().zip(y).zip(g) {
         let mut slope = *h;
         activation::slope::<R::Real, FUSED, ROWS>(activation, &mut slope);
-        for i in 0..ROWS {
-            let branch = slope[i] * (scale * y[i]);
-            g[i] = g[i].mul_add::<FUSED>(carry, branch);
+        for q in 0..ROWS / R::LANES {
+            let branch = R::load(y, q).mul_add(scale, zero).mul_add(R::load(&slope, q), zero);
+            let g_q = R::load(g, q).mul_add(carry, branch);
+            g_q.store(g, q);
             // 0 · x is NaN for infinities and NaN, and stays so in a sum.
-            zeros[i] += R::Real::ZERO * g[i];
+            zeros = g_q.mul_add(zero, zeros);
         }
     }
-    zeros.iter().all(|zero| *zero == R::Real::ZERO)
+    zeros.sum() == 0.0
 }
 
 #[inline(always)]
-fn scale_body<R: Register, const C: usize, const FUSED: bool>(
+pub(super) fn scale_body<R: Register, const C: usize, const FUSED: bool>(
     k: &[R::Real],
     x: &[Piece<R::Real>],
     y: &mut [Piece<R::Real>],
 ) {
     for (x, y) in x.chunks(k.len()).zip(y.chunks_mut(k.len())) {
         for ((x, y), &k) in x.iter().zip(y).zip(k) {
-            for i in 0..ROWS {
-                y[i] = k * x[i];
+            // By name: of a loop over numbers the compiler makes gathers here.
+            let (k, zero) = (R::splat(k), R::splat(R::Real::ZERO));
+            for q in 0..ROWS / R::LANES {
+                R::load(x, q).mul_add(k, zero).store(y, q);
             }
         }
     }

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::backend::cpu::simd::hints::prefer_huge_pages;
+use crate::backend::lines::Lines;
 use crate::backend::real::Real;
 use crate::backend::vectors::ROWS;
 use crate::rng::noise::{Entry, Noise};
@@ -21,16 +22,16 @@ pub type WeightBlock<W> = [[W; ROWS]; TILE];
 pub struct Weights<W> {
     rows: usize,
     columns: usize,
-    blocks: Vec<WeightBlock<W>>,
+    numbers: Lines<W>,
 }
 
 impl<W: Copy + Default + Send + Sync> Weights<W> {
     /// A matrix with m rows and n columns of zeros.
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        let blocks = rows.div_ceil(TILE) * columns.div_ceil(ROWS);
-        let mut blocks = vec![[[W::default(); ROWS]; TILE]; blocks];
-        prefer_huge_pages(&mut blocks);
-        Weights { rows, columns, blocks }
+        let count = rows.next_multiple_of(TILE) * columns.next_multiple_of(ROWS);
+        let mut numbers = Lines::zeros(count);
+        prefer_huge_pages(&mut numbers);
+        Weights { rows, columns, numbers }
     }
 
     /// The number m of rows.
@@ -55,17 +56,17 @@ impl<W: Copy + Default + Send + Sync> Weights<W> {
 
     /// All blocks of the matrix, tile by tile.
     pub fn blocks(&self) -> &[WeightBlock<W>] {
-        &self.blocks
+        self.numbers.as_chunks().0.as_chunks().0
     }
 
     /// All blocks of the matrix, to be written to; what is beyond m and n has to stay zero.
     pub fn blocks_mut(&mut self) -> &mut [WeightBlock<W>] {
-        &mut self.blocks
+        self.numbers.as_chunks_mut().0.as_chunks_mut().0
     }
 
     /// The entry of row i and column j.
     pub fn at(&self, i: usize, j: usize) -> W {
-        self.blocks[i / TILE * self.width() + j / ROWS][i % TILE][j % ROWS]
+        self.blocks()[i / TILE * self.width() + j / ROWS][i % TILE][j % ROWS]
     }
 
     /// A matrix with m rows and n columns, its columns drawn by `draw` as T and stored by `store`.
@@ -85,7 +86,7 @@ impl<W: Copy + Default + Send + Sync> Weights<W> {
             drawn
         });
         let drawn: Vec<Vec<Vec<T>>> = drawn.collect();
-        weights.blocks.par_chunks_mut(width.max(1)).enumerate().for_each(|(tile, blocks)| {
+        weights.blocks_mut().par_chunks_mut(width.max(1)).enumerate().for_each(|(tile, blocks)| {
             for (block, drawn) in blocks.iter_mut().zip(&drawn) {
                 for (r, row) in block.iter_mut().enumerate() {
                     for (w, column) in row.iter_mut().zip(drawn) {

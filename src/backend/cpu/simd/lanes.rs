@@ -8,6 +8,7 @@
 use half::bf16;
 
 use super::activation::Tables;
+use super::transpose;
 
 /// A register of numbers of one format.
 pub trait Register: Copy {
@@ -17,6 +18,8 @@ pub trait Register: Copy {
     type Wide: Register<Real = f64>;
     /// Numbers in it.
     const LANES: usize;
+    /// Rows of a square of [`Register::transpose`]; LANES are a multiple.
+    const SQUARE: usize;
 
     /// A register whose lanes are all `x`.
     fn splat(x: Self::Real) -> Self;
@@ -34,6 +37,8 @@ pub trait Register: Copy {
     fn sum(self) -> f64;
     /// The sums of four registers, added up in the format.
     fn sums(four: [Self; 4]) -> [Self::Real; 4];
+    /// Transposes a square of numbers; a square is its first number and the distance of its rows.
+    fn transpose(from: (&[Self::Real], usize), to: (&mut [Self::Real], usize));
 }
 
 /// Four f32 or two f64 that the compiler may put where it likes; `FUSED` as in [`crate::backend::real::Real::mul_add`].
@@ -47,6 +52,7 @@ impl<T: Tables, const N: usize> Register for Array<T, N> {
     type Real = T;
     type Wide = Array<f64, 2>;
     const LANES: usize = N;
+    const SQUARE: usize = N;
 
     #[inline(always)]
     fn splat(x: T) -> Self {
@@ -98,6 +104,10 @@ impl<T: Tables, const N: usize> Register for Array<T, N> {
     fn sums(four: [Self; 4]) -> [T; 4] {
         four.map(|register| T::of(register.sum()))
     }
+    #[inline(always)]
+    fn transpose(from: (&[T], usize), to: (&mut [T], usize)) {
+        transpose::each::<T, N>(from, to);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -106,12 +116,12 @@ mod x86 {
 
     use half::bf16;
 
-    use super::Register;
+    use super::{Register, transpose};
 
     macro_rules! register {
         (
             $name:ident, $register:ty, $real:ty, $lanes:expr, $wide:ty, $load_wide:expr, $load_half:expr,
-            $sum:expr, $sums:expr,
+            $sum:expr, $sums:expr, $square:literal, $transpose:path,
             $splat:ident, $load:ident, $store:ident, $fma:ident
         ) => {
             #[doc = concat!("A `", stringify!($register), "`.")]
@@ -122,6 +132,7 @@ mod x86 {
                 type Real = $real;
                 type Wide = $wide;
                 const LANES: usize = $lanes;
+                const SQUARE: usize = $square;
 
                 #[inline(always)]
                 fn splat(x: $real) -> Self {
@@ -171,6 +182,11 @@ mod x86 {
                     };
                     out
                 }
+                #[inline(always)]
+                fn transpose(from: (&[$real], usize), to: (&mut [$real], usize)) {
+                    // SAFETY: see the module.
+                    unsafe { $transpose(from, to) }
+                }
             }
         };
     }
@@ -187,6 +203,8 @@ mod x86 {
         |[a, b, c, d]: [_; 4], out| {
             _mm_storeu_ps(out, sums_of_four([halves(a), halves(b), halves(c), halves(d)]))
         },
+        8,
+        transpose::eight,
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
@@ -208,6 +226,8 @@ mod x86 {
             _mm_cvtsd_f64(_mm_add_pd(two, _mm_unpackhi_pd(two, two)))
         },
         |x, out| _mm256_storeu_pd(out, wide_sums_of_four(x)),
+        4,
+        transpose::four,
         _mm256_set1_pd,
         _mm256_loadu_pd,
         _mm256_storeu_pd,
@@ -229,6 +249,8 @@ mod x86 {
             let quarters = [quarters(a), quarters(b), quarters(c), quarters(d)];
             _mm_storeu_ps(out, sums_of_four(quarters))
         },
+        8,
+        transpose::eight,
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
@@ -247,6 +269,8 @@ mod x86 {
             let halves = [wide_halves(a), wide_halves(b), wide_halves(c), wide_halves(d)];
             _mm256_storeu_pd(out, wide_sums_of_four(halves))
         },
+        4,
+        transpose::four,
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
