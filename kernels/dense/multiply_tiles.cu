@@ -177,9 +177,10 @@ template <class Real, class Stored, int R, int S> __device__ inline void multipl
                                       acc);
     }
     // The sums of eight samples at a time, of all warps; rows are padded so that stores meet no bank twice.
-    constexpr int PITCH = TILE + 4;
-    static_assert(WARPS * ALONG * PITCH * sizeof(Real) <= MEMORY, "the sums have room");
+    constexpr int PITCH = TILE + 4, SAMPLES = ALONG * S;
+    static_assert((WARPS * ALONG * PITCH + SAMPLES * TILE) * sizeof(Real) <= MEMORY, "the sums have room");
     Real* sums = (Real*)shared;
+    Real* added = sums + WARPS * ALONG * PITCH; // [SAMPLES][TILE]
     u32 own = warp * ALONG * PITCH + lane % ALONG * PITCH + lane / ALONG;
 #pragma unroll
     for (int s = 0; s < S; s++) {
@@ -189,13 +190,21 @@ template <class Real, class Stored, int R, int S> __device__ inline void multipl
             sums[own + r * 4] = acc[r][s];
         __syncthreads();
         u32 i = threadIdx.x % TILE, p = threadIdx.x / TILE;
-        if (p >= ALONG || row + i >= args.rows || sample + s * ALONG + p >= args.samples)
+        if (p >= ALONG)
             continue;
         Real y = 0;
 #pragma unroll
         for (int of = 0; of < WARPS; of++)
             y += sums[(of * ALONG + p) * PITCH + i];
-        leave(args, member, row + i, sample + s * ALONG + p, y);
+        added[s * ALONG * TILE + threadIdx.x] = y;
+    }
+    __syncthreads();
+    // Not unrolled: what becomes of an entry has code for every activation.
+#pragma unroll 1
+    for (u32 entry = threadIdx.x; entry < SAMPLES * TILE; entry += blockDim.x) {
+        u32 i = row + entry % TILE, p = sample + entry / TILE;
+        if (i < args.rows && p < args.samples)
+            leave(args, member, i, p, added[entry]);
     }
 }
 

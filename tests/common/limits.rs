@@ -70,7 +70,8 @@ impl Place {
             let entries = fs::read_dir(self.path(name).join(folder)).into_iter().flatten();
             for entry in entries.map(Result::unwrap).filter(|entry| entry.path().is_file()) {
                 let file = format!("{folder}{}", entry.file_name().display());
-                if !["manifest.json", "timings.csv", "lock"].contains(&file.as_str()) {
+                let told = ["manifest.json", "timings.csv", "lock"].contains(&file.as_str());
+                if !told && !file.starts_with("lock.owner-") {
                     files.insert(file, fs::read(entry.path()).unwrap());
                 }
             }
