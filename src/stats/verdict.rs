@@ -132,7 +132,13 @@ fn refusal(rule: Rule, curve: &Curve, size: &str) -> Option<(String, String)> {
         curve.points.iter().find(hidden)
     };
     let hidden = std::iter::once(None).chain((0..curve.seeds).map(Some)).find_map(first)?;
-    let reason = format!("the value at {size} = {} is zero within its noise", hidden.x);
+    let without_any = (0..curve.seeds).map(|seed| curve.value(hidden, Some(seed)));
+    let below = |value: Option<f64>| value.is_some_and(|value| value < 0.0);
+    let reason = if below(curve.value(hidden, None)) && without_any.map(below).all(|below| below) {
+        format!("the value at {size} = {} is below zero, which no power is", hidden.x)
+    } else {
+        format!("the value at {size} = {} is zero within its noise", hidden.x)
+    };
     Some((reason, "take more seeds, or a larger width where a floor of 1/n covers it".to_owned()))
 }
 
@@ -245,7 +251,8 @@ fn along(rule: Rule, curve: &Curve, size: &str, alpha: f64) -> Judgement {
         Rule::Grows { exponent } => {
             let (value, ends) = (-value, [-high, -low]);
             let [low, high] = ends;
-            let words = format!("grows like {size}^{value:.2} [{low:.2}, {high:.2}]");
+            let verb = if value > 0.0 { "grows" } else { "goes" };
+            let words = format!("{verb} like {size}^{value:.2} [{low:.2}, {high:.2}]");
             let decided = if high < exponent {
                 (Verdict::Contradicted, format!("{words}, slower than {size}^{exponent}"), None)
             } else if low > NEARLY * exponent {
@@ -316,12 +323,11 @@ fn steepest(found: &Exponent, claimed: f64, alpha: f64) -> f64 {
     }
 }
 
-/// "4 %".
+/// "4 %", rounded up: what is at most 3.2 % is not at most 3 %.
 fn percent(share: f64) -> String {
     match 100.0 * share {
-        p if p < 0.05 => "0.1 %".to_owned(),
-        p if p < 1.0 => format!("{p:.1} %"),
-        p => format!("{p:.0} %"),
+        p if p < 1.0 => format!("{:.1} %", (10.0 * p).ceil().max(1.0) / 10.0),
+        p => format!("{:.0} %", p.ceil()),
     }
 }
 
