@@ -15,7 +15,7 @@
 //
 // Registers leave room for two blocks on a multiprocessor in f32, for one in f64 and with 64 accumulators.
 //
-// budget: multiply_tiles_f32_16x16 registers 88, shared 0
+// budget: multiply_tiles_f32_16x16 registers 96, shared 0
 // budget: multiply_tiles_f32_16x32 registers 128, shared 0
 // budget: multiply_tiles_f32_16x64 registers 128, shared 0
 // budget: multiply_tiles_f32_32x16 registers 96, shared 0
