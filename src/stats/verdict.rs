@@ -132,9 +132,9 @@ fn refusal(rule: Rule, curve: &Curve, size: &str) -> Option<(String, String)> {
         curve.points.iter().find(hidden)
     };
     let hidden = std::iter::once(None).chain((0..curve.seeds).map(Some)).find_map(first)?;
-    let without_any = (0..curve.seeds).map(|seed| curve.value(hidden, Some(seed)));
+    let mut without_any = (0..curve.seeds).map(|seed| curve.value(hidden, Some(seed)));
     let below = |value: Option<f64>| value.is_some_and(|value| value < 0.0);
-    let reason = if below(curve.value(hidden, None)) && without_any.map(below).all(|below| below) {
+    let reason = if below(curve.value(hidden, None)) && without_any.all(below) {
         format!("the value at {size} = {} is below zero, which no power is", hidden.x)
     } else {
         format!("the value at {size} = {} is zero within its noise", hidden.x)
