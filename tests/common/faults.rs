@@ -1,4 +1,4 @@
-//! A disk that fails at a chosen call, and a whole run on it, in process.
+//! A disk that fails at a chosen call, what is written to it, and a whole run on it, in process.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use nalgebra::DMatrix;
+use nfd::backend::Covariances;
 use nfd::data;
+use nfd::engine::{Divergence, Trajectory};
 use nfd::ensemble::machine::Machine;
 use nfd::ensemble::{self, plan::plan};
 use nfd::error::Result;
@@ -149,4 +152,18 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     directory.write("results.csv", &files[0])?;
     directory.write("arrays.npz", &files[1])?;
     Ok(files)
+}
+
+/// What a task may leave: for every i another, of another length, with numbers that decimal text would lose.
+pub fn value(i: usize) -> Trajectory {
+    let matrix = DMatrix::from_fn(i + 1, i + 1, |r, c| 0.1 + (r * 3 + c) as f64 / 3.0);
+    Trajectory {
+        passes: vec![],
+        covariances: Some(vec![Covariances {
+            features: Some(matrix.clone()),
+            forward_response: Some(matrix),
+            ..Covariances::default()
+        }]),
+        diverged: (i == 1).then_some(Divergence { step: 4, layer: Some(300) }),
+    }
 }

@@ -3,7 +3,9 @@
 
 pub mod conditional;
 pub mod crew;
+pub mod curves;
 pub mod dense;
+pub mod experiments;
 pub mod faults;
 #[cfg(target_os = "linux")]
 pub mod gpu_check;
@@ -12,6 +14,8 @@ pub mod limit_laws;
 pub mod limits;
 pub mod linear_limit;
 pub mod lock_shim;
+#[cfg(target_os = "linux")]
+pub mod locking;
 pub mod missing;
 #[cfg(target_os = "linux")]
 pub mod mpi;

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::common::experiments::SLOW;
 use nfd::store::journal::read_contents;
 use nfd::store::{JOURNAL, lock};
 
@@ -26,16 +27,6 @@ const JOB: &str = r#"{
 }
 "#;
 const TASKS: usize = 27;
-
-/// One task of many seconds a pass in hardly any memory: its noise grid is very fine.
-const SLOW: &str = r#"{
-  "name": "slow",
-  "data": { "source": "toy" },
-  "training": { "steps": 1, "learning_rate": 0.5 },
-  "ensemble": { "widths": [20000], "depths": [4], "seeds": 1, "closures": ["exact"] },
-  "engine": "conditional", "finest": 262144
-}
-"#;
 
 /// A job in a folder of its own, and run directories beside it.
 struct Place {
