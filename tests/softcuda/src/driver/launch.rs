@@ -29,8 +29,6 @@ pub struct KernelNodeParams {
 pub struct Manner {
     /// All blocks are there at once.
     pub cooperative: bool,
-    /// It may start before the kernel before it in its stream has ended.
-    pub programmatic: bool,
 }
 
 /// Checks a launch in a context as far as a driver does at the call, and packs its arguments.
@@ -60,9 +58,6 @@ pub fn kernel(
     let shared = u64::from(launch.shared) + u64::from(kernel.static_shared());
     if launch.shared > function.max_dynamic || shared > u64::from(limits().shared_optin) {
         return Err(Code::INVALID_VALUE);
-    }
-    if manner.programmatic && settings().capability.0 < 9 {
-        return Err(Code::NOT_SUPPORTED);
     }
     if manner.cooperative {
         let resident = resident(driver, launch.function, threads as u32, launch.shared)?;
@@ -239,6 +234,7 @@ extern "C" fn cuLaunchKernelEx(
 ) -> u32 {
     const COOPERATIVE: u32 = 2;
     const CLUSTER: u32 = 4;
+    /// A start before the kernel before it in its stream has ended.
     const PROGRAMMATIC: u32 = 6;
     /// Events that the kernel itself records.
     const EVENTS: [u32; 2] = [7, 12];
@@ -252,7 +248,7 @@ extern "C" fn cuLaunchKernelEx(
             let LaunchAttribute { id, value, .. } = config.attributes.at(index)?;
             match id {
                 COOPERATIVE => manner.cooperative = value[0] != 0,
-                PROGRAMMATIC => manner.programmatic = value[0] != 0,
+                PROGRAMMATIC if value[0] != 0 => return Err(Code::NOT_SUPPORTED),
                 CLUSTER if value[..3] != [1, 1, 1] => return Err(Code::NOT_SUPPORTED),
                 UPDATABLE if value[0] == 0 => {}
                 UPDATABLE => return Err(Code::NOT_SUPPORTED),

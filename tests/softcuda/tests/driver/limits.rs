@@ -235,6 +235,8 @@ fn attributes_that_mean_nothing_here_are_refused() {
         assert_eq!(launch(Id::CU_LAUNCH_ATTRIBUTE_PRIORITY, 1), OK);
         assert_eq!(launch(Id::CU_LAUNCH_ATTRIBUTE_COOPERATIVE, 1), OK);
         assert_eq!(launch(Id::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, 2), absent);
+        let early = Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+        assert_eq!((launch(early, 0), launch(early, 1)), (OK, absent));
         assert_eq!(launch(Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT, 0), absent);
         assert_eq!(launch(Id::CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT, 0), absent);
     });
