@@ -3,7 +3,8 @@
 //!
 //! Every `.cu` file below `kernels/` becomes machine code for the architectures below and PTX for newer
 //! ones, all of it embedded. `NFD_CUDA_TARGETS=90` (or `80,90`) embeds machine code for these only, and the
-//! PTX, without lines for tools: a program to be carried to a known GPU. Compiled images are kept in the
+//! PTX, without lines for tools: a program to be carried to a known GPU. Of all, the machine code for
+//! compute capability 9.0 and the PTX have their lines. Compiled images are kept in the
 //! build folder by the hash of what they depend on.
 
 // A build script that panics is a build that fails with the message.
@@ -28,6 +29,8 @@ use nvrtc::{Nvrtc, NvrtcError, Program, Target};
 
 /// Architectures that every kernel is compiled for.
 const ARCHITECTURES: [u32; 6] = [80, 86, 89, 90, 100, 120];
+/// The architecture whose instructions are counted.
+const COUNTED: u32 = 90;
 /// Serves newer architectures, and the software device of the tests.
 const PTX: Target = Target::Ptx(80);
 
@@ -85,8 +88,12 @@ fn kernels() {
     let working = |nvrtc: Nvrtc| nvrtc.try_out().and_then(|()| Ok((nvrtc.version()?, nvrtc)));
     let compiler = match Nvrtc::find(&folder).and_then(working) {
         Ok((version, mut nvrtc)) => {
-            // Lines are half of an image: none in a program that is to be small.
-            nvrtc.line_numbers = architectures == ARCHITECTURES;
+            // Lines are two thirds of an image: only where they are read, by the software device and by
+            // `cargo bench --bench counts`, and not in a program that is to be small.
+            nvrtc.line_numbers = match architectures == ARCHITECTURES {
+                true => |target| matches!(target, PTX | Target::Code(COUNTED)),
+                false => |_| false,
+            };
             Some((version, nvrtc))
         }
         Err(error) => {

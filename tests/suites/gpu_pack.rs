@@ -101,9 +101,7 @@ fn a_pack_runs_where_there_is_nothing_else_and_the_report_has_all_parts() {
     );
     let pack = folder.join("pack.tar.gz");
     let size = fs::metadata(&pack).unwrap().len();
-    // These programs have code for six architectures, with its lines; of one, as a pack builds its own by default,
-    // it is a sixth.
-    assert!(size <= 60 << 20, "{size} bytes");
+    assert!(size <= 40 << 20, "{size} bytes");
     let list = Command::new("tar").arg("tf").arg(&pack).output().unwrap();
     let mut list: Vec<String> =
         String::from_utf8(list.stdout).unwrap().lines().map(str::to_owned).collect();

@@ -132,8 +132,8 @@ pub struct Nvrtc {
     path: PathBuf,
     /// Kept open until the library is closed, which finds them by their names.
     _builtins: Vec<Library>,
-    /// Whether images tell tools the lines of their source, as they do unless this is changed.
-    pub line_numbers: bool,
+    /// Whether an image tells tools the lines of its source, as all do unless this is changed.
+    pub line_numbers: fn(Target) -> bool,
 }
 
 impl Nvrtc {
@@ -188,7 +188,7 @@ impl Nvrtc {
         let _builtins = builtins.collect();
         // SAFETY: as above.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
-        let nvrtc = Nvrtc { library, path: path.to_owned(), _builtins, line_numbers: true };
+        let nvrtc = Nvrtc { library, path: path.to_owned(), _builtins, line_numbers: |_| true };
         nvrtc.symbol::<VersionOf>("nvrtcVersion").map_err(failed)?;
         Ok(nvrtc)
     }
@@ -249,7 +249,7 @@ impl Nvrtc {
 
     /// All options of a compilation for one target.
     pub fn options(&self, target: Target) -> Vec<String> {
-        options(target, self.line_numbers)
+        options(target, (self.line_numbers)(target))
     }
 
     /// Compiles a program for one target.
