@@ -94,11 +94,10 @@ fn refuse(word: &str) -> ! {
 
 /// N,L,P,MEMBERS and perhaps PASSES.
 fn size_of(text: &str) -> Option<Size> {
-    let numbers = text.split(',').map(|n| n.parse().ok().filter(|n| *n > 0));
-    let numbers = numbers.collect::<Option<Vec<usize>>>()?;
-    let (&[width, depth, samples, members], rest) = numbers.split_first_chunk()?;
-    let steps = rest.first().map_or(1, |passes| *passes as u32);
-    Some(Size { width, depth, samples, members, steps })
+    Size::read(text, 1).or_else(|| {
+        let (size, passes) = text.rsplit_once(',')?;
+        Size::read(size, passes.parse().ok().filter(|passes| *passes > 0)?)
+    })
 }
 
 struct Counting<'a> {

@@ -78,10 +78,7 @@ impl Options {
                     options.set = sets.find(|set| set.name() == name)?;
                 }
                 "--size" => {
-                    let numbers = words.next()?;
-                    let numbers: Option<Vec<usize>> = numbers.split(',').map(number).collect();
-                    let [width, depth, samples, members] = numbers?[..] else { return None };
-                    options.sizes.push(Size { width, depth, samples, members, steps: STEPS });
+                    options.sizes.push(Size::read(&words.next()?, STEPS)?);
                 }
                 _ => return None,
             }

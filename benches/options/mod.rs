@@ -36,14 +36,8 @@ impl Options {
                     options.limit = Some(seconds.ok_or_else(|| wrong("--limit"))?);
                 }
                 "--case" => {
-                    let numbers = value();
-                    let numbers = numbers.split(',').map(|n| n.parse().ok().filter(|n| *n > 0));
-                    let numbers = numbers.collect::<Option<Vec<usize>>>();
-                    let Some([width, depth, samples, members]) = numbers.as_deref() else {
-                        return Err(wrong("--case"));
-                    };
-                    let [width, depth, samples, members] = [*width, *depth, *samples, *members];
-                    options.case = Some(Size { width, depth, samples, members, steps: 2 });
+                    let size = Size::read(&value(), 2);
+                    options.case = Some(size.ok_or_else(|| wrong("--case"))?);
                 }
                 _ if bench => return Err(wrong(&word)),
                 // Of cargo test, for others.

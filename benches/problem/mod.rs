@@ -20,6 +20,16 @@ pub struct Size {
     pub steps: u32,
 }
 
+impl Size {
+    /// N,L,P,MEMBERS, with so many steps.
+    pub fn read(text: &str, steps: u32) -> Option<Size> {
+        let numbers = text.split(',').map(|n| n.parse().ok().filter(|n| *n > 0));
+        let numbers: Option<Vec<usize>> = numbers.collect();
+        let [width, depth, samples, members] = numbers?[..] else { return None };
+        Some(Size { width, depth, samples, members, steps })
+    }
+}
+
 /// P samples.
 pub fn data(count: usize) -> Samples {
     let mut train = Samples {

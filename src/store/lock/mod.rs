@@ -42,6 +42,9 @@ choice! {
 /// The name of the lock in a run directory.
 const NAME: &str = "lock";
 
+/// The time between two heartbeats.
+const BEAT: Duration = Duration::from_secs(3);
+
 /// How a lock is taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Locking {
@@ -58,8 +61,7 @@ pub struct Locking {
 impl Locking {
     /// A heartbeat every three seconds, of which nine may fail to come.
     pub fn new(choice: Choice, say: fn(&str)) -> Locking {
-        let [beat, silence] = [3, 30].map(Duration::from_secs);
-        Locking { choice, beat, silence, say }
+        Locking { choice, beat: BEAT, silence: 10 * BEAT, say }
     }
 }
 
@@ -133,10 +135,9 @@ pub fn find_holder(directory: &Path) -> Result<Option<String>> {
     if let Some(runs) = runs {
         return Ok(runs.then_some(who));
     }
-    let beat = Locking::new(Choice::Auto, |_| ()).beat;
     let since = Instant::now();
-    while since.elapsed() < 2 * beat {
-        thread::sleep(beat / 10);
+    while since.elapsed() < 2 * BEAT {
+        thread::sleep(BEAT / 10);
         if Newest::find(&guard)?.as_ref() != Some(&first) {
             return Ok(Some(who));
         }

@@ -152,11 +152,11 @@ impl<T: Format> TrainedMatrix<T> {
 
 /// The step that D = Σ_p k_p g_p x_pᵀ makes of a matrix.
 pub struct Change<'a, T> {
-    /// x_p
+    /// The vectors x_p that the matrix was multiplied with.
     pub x: &'a Vectors<T>,
     /// k_p, unless the step keeps the matrix.
     pub k: &'a [T],
-    /// What D does.
+    /// How the matrix follows D.
     pub step: Step<T>,
 }
 
