@@ -294,11 +294,11 @@ extern "C" fn cuGraphExecKernelNodeSetParams_v2(
         let first = driver.graph(graph)?.first;
         let exec = driver.exec(handle)?;
         let (context, same) = (exec.context, exec.first == first);
-        let manner = match exec.nodes.get(index).map(|node| &node.op) {
-            Some(Op::Launch(old)) if same => old.manner,
+        let cooperative = match exec.nodes.get(index).map(|node| &node.op) {
+            Some(Op::Launch(old)) if same => old.cooperative,
             _ => return Err(Code::INVALID_VALUE),
         };
-        let new = kernel(driver, context, &parameters.get()?, manner)?;
+        let new = kernel(driver, context, &parameters.get()?, cooperative)?;
         if let Some(node) = driver.exec(handle)?.nodes.get_mut(index) {
             node.op = Op::Launch(Arc::new(new));
         }

@@ -24,19 +24,12 @@ pub struct KernelNodeParams {
     context: Handle,
 }
 
-/// What a launch asks for beyond its shape.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Manner {
-    /// All blocks are there at once.
-    pub cooperative: bool,
-}
-
 /// Checks a launch in a context as far as a driver does at the call, and packs its arguments.
 pub fn kernel(
     driver: &Driver,
     context: Handle,
     launch: &KernelNodeParams,
-    manner: Manner,
+    cooperative: bool,
 ) -> Result<Kernel> {
     let (function, module) = driver.function(launch.function)?;
     if module.context != context {
@@ -59,7 +52,7 @@ pub fn kernel(
     if launch.shared > function.max_dynamic || shared > u64::from(limits().shared_optin) {
         return Err(Code::INVALID_VALUE);
     }
-    if manner.cooperative {
+    if cooperative {
         let resident = resident(driver, launch.function, threads as u32, launch.shared)?;
         let most = u128::from(resident) * u128::from(settings().multiprocessors);
         if launch.grid.iter().map(|&n| u128::from(n)).product::<u128>() > most {
@@ -74,7 +67,7 @@ pub fn kernel(
         block: launch.block,
         shared: launch.shared,
         parameters: pack(kernel, launch)?,
-        manner,
+        cooperative,
     })
 }
 
@@ -134,11 +127,11 @@ fn extra(list: In<usize>) -> Result<(Host, usize)> {
     Ok((Host::from_address(pointer), bytes))
 }
 
-fn launch(stream: Handle, parameters: KernelNodeParams, manner: Manner) -> u32 {
+fn launch(stream: Handle, parameters: KernelNodeParams, cooperative: bool) -> u32 {
     with_context(|driver, context| {
         let stream = driver.stream(context, stream)?;
         let context = driver.of_stream(stream)?.context;
-        let launched = match kernel(driver, context, &parameters, manner) {
+        let launched = match kernel(driver, context, &parameters, cooperative) {
             Ok(kernel) => driver.enqueue(stream, Op::Launch(Arc::new(kernel))),
             Err(code) => Err(code),
         };
@@ -171,7 +164,7 @@ extern "C" fn cuLaunchKernel(
         kernel: 0,
         context: 0,
     };
-    launch(stream, arguments, Manner::default())
+    launch(stream, arguments, false)
 }
 
 #[unsafe(no_mangle)]
@@ -199,7 +192,7 @@ extern "C" fn cuLaunchCooperativeKernel(
         kernel: 0,
         context: 0,
     };
-    launch(stream, arguments, Manner { cooperative: true, ..Manner::default() })
+    launch(stream, arguments, true)
 }
 
 /// `CUlaunchConfig`.
@@ -243,11 +236,11 @@ extern "C" fn cuLaunchKernelEx(
     const LAST: u32 = 16;
     let read = || {
         let config = config.get()?;
-        let mut manner = Manner::default();
+        let mut cooperative = false;
         for index in 0..config.count as usize {
             let LaunchAttribute { id, value, .. } = config.attributes.at(index)?;
             match id {
-                COOPERATIVE => manner.cooperative = value[0] != 0,
+                COOPERATIVE => cooperative = value[0] != 0,
                 PROGRAMMATIC if value[0] != 0 => return Err(Code::NOT_SUPPORTED),
                 CLUSTER if value[..3] != [1, 1, 1] => return Err(Code::NOT_SUPPORTED),
                 UPDATABLE if value[0] == 0 => {}
@@ -257,10 +250,10 @@ extern "C" fn cuLaunchKernelEx(
                 _ => {}
             }
         }
-        Ok((config, manner))
+        Ok((config, cooperative))
     };
     match read() {
-        Ok((LaunchConfig { grid, block, shared, stream, .. }, manner)) => {
+        Ok((LaunchConfig { grid, block, shared, stream, .. }, cooperative)) => {
             let arguments = KernelNodeParams {
                 function,
                 grid,
@@ -271,7 +264,7 @@ extern "C" fn cuLaunchKernelEx(
                 kernel: 0,
                 context: 0,
             };
-            launch(stream, arguments, manner)
+            launch(stream, arguments, cooperative)
         }
         Err(code) => code.0,
     }

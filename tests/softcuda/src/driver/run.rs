@@ -6,7 +6,6 @@
 use super::clock::{Clock, Who};
 use super::error::{Code, Result};
 use super::ffi::Host;
-use super::launch::Manner;
 use super::queue::Id;
 use super::settings::Target;
 use super::state::{Driver, Handle};
@@ -88,7 +87,8 @@ pub struct Kernel {
     pub block: [u32; 3],
     pub shared: u32,
     pub parameters: Vec<u8>,
-    pub manner: Manner,
+    /// Whether all blocks are there at once.
+    pub cooperative: bool,
 }
 
 impl Kernel {
@@ -101,7 +101,9 @@ impl Op {
     /// What kind of work it is, for comparing graphs.
     pub fn same_kind(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Launch(a), Self::Launch(b)) => a.function == b.function && a.manner == b.manner,
+            (Self::Launch(a), Self::Launch(b)) => {
+                a.function == b.function && a.cooperative == b.cooperative
+            }
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -277,7 +279,7 @@ impl Driver {
             block: kernel.block,
             dynamic_shared: kernel.shared,
             parameters: kernel.parameters.clone(),
-            cooperative: kernel.manner.cooperative,
+            cooperative: kernel.cooperative,
         };
         let options = Options {
             checked: self.settings.check,
