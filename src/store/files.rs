@@ -2,6 +2,7 @@
 //! test can let any of it fail.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,14 @@ pub trait Files: Send + Sync {
     /// Those of the operating system, `AlreadyExists` among them.
     fn create_new(&self, path: &Path) -> io::Result<File> {
         File::create_new(path)
+    }
+
+    /// Gives the file `from` the name `to` too, which no file may have; of several processes one can.
+    ///
+    /// # Errors
+    /// Those of the operating system, `AlreadyExists` among them; not all file systems have links.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     /// Opens a file whose writes go to its end; makes it if it is not there.
@@ -113,11 +122,43 @@ pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) ->
     })
 }
 
-/// Makes a file of these bytes where there is none; false where there is one.
+/// Makes a file of these bytes where there is none; false where there is one. Where the file system has
+/// links nobody ever sees a part of it, whenever this process is killed.
 ///
 /// # Errors
 /// [`Error::Write`]; there is no such file then.
 pub fn create_new(files: &dyn Files, path: &Path, bytes: &[u8]) -> Result<bool> {
+    // Of this call alone: others may be making the same file.
+    let call = RandomState::new().hash_one(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = temporary_path(path.parent().unwrap_or(path), &format!("{name}.{call:016x}"));
+    let linked = files
+        .create_new(&temporary)
+        .and_then(|mut file| write_all(files, &mut file, bytes))
+        .and_then(|()| files.link(&temporary, path));
+    // On NFS the answer to a link that was made may be lost, and the next one is that it exists.
+    let is_there = linked.is_ok() || has_two_names(&temporary);
+    let _ = fs::remove_file(&temporary); // swept with those that a kill leaves
+    match linked {
+        _ if is_there => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        _ => create_without_link(files, path, bytes),
+    }
+}
+
+#[cfg(unix)]
+fn has_two_names(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).is_ok_and(|about| about.nlink() == 2)
+}
+
+#[cfg(not(unix))]
+fn has_two_names(_path: &Path) -> bool {
+    false
+}
+
+/// The same where there are no links: a kill may leave an empty file.
+fn create_without_link(files: &dyn Files, path: &Path, bytes: &[u8]) -> Result<bool> {
     let failed = |source| Error::Write { path: path.to_owned(), bytes: bytes.len() as u64, source };
     let mut file = match files.create_new(path) {
         Ok(file) => file,

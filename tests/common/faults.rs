@@ -72,6 +72,10 @@ impl Files for Failing {
         self.call().and_then(|_| Disk.create_new(path))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call().and_then(|_| Disk.link(from, to))
+    }
+
     fn open_to_append(&self, path: &Path) -> io::Result<File> {
         self.call().and_then(|_| Disk.open_to_append(path))
     }

@@ -3,12 +3,14 @@
 
 #![cfg(target_os = "linux")]
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::common::faults::{open_locked, tiny};
 use crate::common::locking::{ENOSYS, NO_LOCKS, Place, end, owner};
-use nfd::store::files::Disk;
+use nfd::store::files::{Disk, Files, create_new};
 use nfd::store::lock;
 use nfd::store::lock::{Choice, Lock, Locking};
 
@@ -107,4 +109,51 @@ fn an_owner_without_its_file_does_not_write() {
     assert_eq!(lock::find_holder(&path).unwrap(), None);
     let again = Lock::take(&*Arc::new(Disk), &path, &locking).unwrap();
     assert!(again.check().is_ok() && lock::find_holder(&path).unwrap().is_some());
+}
+
+/// A disk that looks, after every call, at a file that must be whole wherever it is.
+struct Watched {
+    path: PathBuf,
+    whole: &'static [u8],
+    /// Whether the file system has links.
+    links: bool,
+}
+
+impl Watched {
+    fn look<T>(&self, done: T) -> T {
+        let partly = fs::read(&self.path).is_ok_and(|bytes| bytes != self.whole);
+        assert!(!partly || !self.links, "a kill now would leave a part of the file");
+        done
+    }
+}
+
+impl Files for Watched {
+    fn create_new(&self, path: &Path) -> io::Result<File> {
+        self.look(Disk.create_new(path))
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        self.look(Disk.write(file, &bytes[..1]))
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if !self.links {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        self.look(Disk.link(from, to))
+    }
+}
+
+/// An owner file is never there in part, at which others would have to look twice: killed within less each time,
+/// none of them would ever have the lock. Without links it is made too, and by one.
+#[test]
+fn an_owner_file_is_there_as_a_whole() {
+    for links in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Watched { path: folder.path().join("lock.owner-1"), whole: b"owner", links };
+        let make = || create_new(&disk, &disk.path, disk.whole).unwrap();
+        assert_eq!([make(), make()], [true, false]);
+        assert_eq!(fs::read(&disk.path).unwrap(), disk.whole);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "temporary files");
+    }
 }

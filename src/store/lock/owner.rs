@@ -1,10 +1,10 @@
 //! The owner file: who is at work on something, by a heartbeat that any machine can see.
 //!
 //! Owners are numbered. Owner 3 of `lock` is `lock.owner-3`, made so that of several processes only
-//! one can (O_EXCL); the highest number is the owner. Whoever ends says so in its file and leaves it.
-//! To take over from owner 3, whether it ended or fell silent, is to make `lock.owner-4`, which again
-//! only one process can. Lower numbers are then removed, which an owner that was only asleep finds
-//! at its next heartbeat or its next write.
+//! one can (a link, or O_EXCL where there are none); the highest number is the owner. Whoever ends says
+//! so in its file and leaves it. To take over from owner 3, whether it ended or fell silent, is to make
+//! `lock.owner-4`, which again only one process can. Lower numbers are then removed, which an owner
+//! that was only asleep finds at its next heartbeat or its next write.
 //!
 //! A heartbeat is a change of the file's bytes: no clocks are compared.
 
