@@ -35,8 +35,9 @@ browser() { # Chromium, under one of the names that tests/suites/report_browser.
   command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null
 }
 mpi() { # the programs of one MPI library by Debian's names, which do not get in each other's way
+  # Not grep -q: it ends at the first match, and ldconfig, cut off, would fail the pipe.
   command -v "mpicc.$1" >/dev/null && command -v "mpirun.$1" >/dev/null &&
-    ldconfig -p | grep -q 'libclang[-.][0-9s]'
+    ldconfig -p | grep 'libclang[-.][0-9s]' >/dev/null
 }
 slurm() { # its daemons are not on everybody's path
   local PATH=$PATH:/usr/sbin name
@@ -75,7 +76,7 @@ mpi_lints() {
 }
 
 toolkit() { # a CUDA compiler that the build will find without our help
-  [ -n "${NFD_NVRTC:-}${CUDA_HOME:-}${CUDA_PATH:-}" ] || ldconfig -p 2>/dev/null | grep -q 'libnvrtc\.so'
+  [ -n "${NFD_NVRTC:-}${CUDA_HOME:-}${CUDA_PATH:-}" ] || ldconfig -p 2>/dev/null | grep 'libnvrtc\.so' >/dev/null
 }
 fetch_nvrtc() { # the two libraries of its Python package, moved into place when they are whole
   local to=$1 new
