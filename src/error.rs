@@ -102,8 +102,9 @@ pub enum Error {
     },
     /// A signal asked to stop.
     #[error(
-        "interrupted: {finished} of {tasks} tasks are finished and kept in {}\n  \
+        "interrupted: {finished} of {tasks} tasks are finished{} and kept in {}\n  \
          the same command resumes",
+        match begun { 0 => String::new(), begun => format!(", {begun} begun,") },
         .directory.display()
     )]
     Interrupted {
@@ -111,6 +112,8 @@ pub enum Error {
         directory: PathBuf,
         /// The number of finished tasks.
         finished: usize,
+        /// The number of tasks that checkpoints hold.
+        begun: usize,
         /// The number of all tasks.
         tasks: usize,
     },

@@ -3,6 +3,7 @@
 
 use nalgebra::DMatrix;
 
+use super::archive::{Archive, Walked};
 use super::responses::ResponseFunctions;
 use super::{Covariances, Probe, Update};
 use crate::model::Rates;
@@ -36,6 +37,17 @@ impl Queries {
     /// The queries of layer − 1 = `index`, pass by pass, r×P each with the rank r of its pass.
     pub fn of(&self, index: usize) -> &[DMatrix<f64>] {
         &self.layers[index]
+    }
+
+    /// Walks over the queries of all layers.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        for queries in &mut self.layers {
+            archive.list(queries, || DMatrix::zeros(0, 0), Archive::matrix)?;
+        }
+        Ok(())
     }
 
     /// n^{-1} times the inner products of all queries of layer − 1 = `index`, columns ordered by
@@ -127,6 +139,17 @@ impl Drift {
         self.kept
     }
 
+    /// Walks over M, N, a and b.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        archive.matrix(&mut self.matrix)?;
+        archive.matrix(&mut self.velocity)?;
+        archive.number(&mut self.kept)?;
+        archive.number(&mut self.fading)
+    }
+
     /// M C: what a forward query with coefficients `along` (r×P) meets, along QB.
     pub fn forward(&self, along: &DMatrix<f64>) -> DMatrix<f64> {
         &self.matrix * along.rows(0, self.matrix.ncols())
@@ -196,6 +219,19 @@ impl Shares {
     /// The shares of a matrix that was not trained yet: W = W⁽⁰⁾, v = 0.
     pub fn new() -> Self {
         Shares { initial: (1.0, 0.0), updates: Vec::new() }
+    }
+
+    /// Walks over all shares.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        let pair = |archive: &mut Archive, (of_w, of_v): &mut (f64, f64)| {
+            archive.number(of_w)?;
+            archive.number(of_v)
+        };
+        pair(archive, &mut self.initial)?;
+        archive.list(&mut self.updates, Default::default, pair)
     }
 
     /// The share a of the initial weights in W; 1 without weight decay.

@@ -2,7 +2,9 @@
 //! in flight.
 
 use std::convert::Infallible;
+use std::ops::DerefMut;
 
+use super::archive::{Archive, Walked};
 use super::{BackwardSweep, Covariances, Divergence, ForwardSweep, Set, Sweeps, Update};
 use crate::model::Loss;
 
@@ -25,7 +27,7 @@ pub struct UnrecordedPass<'a> {
 /// of the members.
 pub trait Crew {
     /// What can go wrong beside the mathematics: what a device refuses, or nothing.
-    type Fault;
+    type Fault: std::error::Error + Send + Sync + 'static;
 
     /// The number of networks in the crew.
     fn members(&self) -> usize;
@@ -72,22 +74,29 @@ pub trait Crew {
 
     /// Covariances of every member over the passes so far; see [`Sweeps::covariances`].
     fn covariances(&self) -> Vec<Option<Vec<Covariances>>>;
+
+    /// Walks over the state of a member between two passes; see [`Sweeps::archive`]. It does not say where
+    /// unrecorded passes left the finite numbers, which [`Crew::divergences`] does.
+    ///
+    /// # Errors
+    /// Those of the archive; `Other` with what the machine refuses.
+    fn archive(&mut self, member: usize, archive: &mut Archive) -> Walked;
 }
 
-/// A crew of one network, on any backend that has [`Sweeps`].
-pub struct Single<'a> {
-    network: &'a mut dyn Sweeps,
+/// A crew of one network, owned or borrowed, on any backend that has [`Sweeps`].
+pub struct Single<N> {
+    network: N,
     divergence: Option<Divergence>,
 }
 
-impl<'a> Single<'a> {
+impl<N> Single<N> {
     /// The crew of a network that is at its initialisation.
-    pub fn new(network: &'a mut dyn Sweeps) -> Self {
+    pub fn new(network: N) -> Self {
         Single { network, divergence: None }
     }
 }
 
-impl Crew for Single<'_> {
+impl<N: DerefMut<Target: Sweeps>> Crew for Single<N> {
     type Fault = Infallible;
 
     fn members(&self) -> usize {
@@ -141,5 +150,9 @@ impl Crew for Single<'_> {
 
     fn covariances(&self) -> Vec<Option<Vec<Covariances>>> {
         vec![self.network.covariances()]
+    }
+
+    fn archive(&mut self, _member: usize, archive: &mut Archive) -> Walked {
+        self.network.archive(archive)
     }
 }

@@ -11,8 +11,10 @@
 //! * [`cpu`]: both engines at the speed of the machine, f32 or f64;
 //! * [`cuda`]: both engines on an NVIDIA GPU, many networks at a time;
 //! * [`cost`]: what runs cost, which every engine states beside its allocations;
+//! * [`archive`]: the state of a network as bytes, for checkpoints;
 //! * [`real`], [`lines`], [`vectors`]: numbers, where they lie, and vectors that several backends have.
 
+pub mod archive;
 mod coefficients;
 pub mod cost;
 pub mod cpu;
@@ -30,6 +32,7 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Activation, Closure, Rates, Scales};
+use archive::{Archive, Walked};
 
 /// One network: what a backend has to know besides samples and noise.
 #[derive(Clone, Debug, PartialEq)]
@@ -285,4 +288,15 @@ pub trait Sweeps {
     /// Covariances over the passes so far at each probed layer, None once they would have more
     /// columns than the probe allows. All passes are of the same samples, or it allows none.
     fn covariances(&self) -> Option<Vec<Covariances>>;
+
+    /// Walks over the state between two passes, which is read into a network at its initialisation. What then
+    /// follows has the same bits as without.
+    ///
+    /// # Errors
+    /// Those of the archive; the network is lost when it cannot be read. `Unsupported` from a backend that
+    /// keeps no checkpoints.
+    fn archive(&mut self, archive: &mut Archive) -> Walked {
+        let _ = archive;
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }

@@ -21,7 +21,7 @@ pub trait Real:
     + Mul<Output = Self>
     + Neg<Output = Self>
     + Sub<Output = Self>
-    + 'static
+    + bytemuck::Pod
 {
     /// The number 0 in this format.
     const ZERO: Self;

@@ -3,6 +3,7 @@
 
 use nalgebra::DMatrix;
 
+use super::archive::{Archive, Walked};
 use super::coefficients::covariance;
 use super::real::Real;
 use super::vectors::Vectors;
@@ -59,6 +60,25 @@ impl<T: Real> Recorder<T> {
         if let Some(position) = self.position(layer) {
             self.gradient_history.follow(position, g);
         }
+    }
+
+    /// Walks over all that was seen.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        for Movements { initial } in [&mut self.features, &mut self.gradients] {
+            for initial in initial {
+                let none = || Ok(Vectors::default());
+                archive.optional(initial, none, |archive, initial| initial.archive(archive))?;
+            }
+        }
+        for History { passes } in [&mut self.feature_history, &mut self.gradient_history] {
+            for passes in passes {
+                archive.list(passes, || DMatrix::zeros(0, 0), Archive::matrix)?;
+            }
+        }
+        Ok(())
     }
 
     /// Covariances over all passes that were followed, at each probed layer.

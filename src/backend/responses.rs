@@ -3,6 +3,8 @@
 
 use nalgebra::DMatrix;
 
+use super::archive::{Archive, Walked};
+
 /// One direction's responses, by layer − 1 and pass.
 ///
 /// The part of an answer W⁽⁰⁾Φ that backward queries have fixed is QB t, and those queries were
@@ -35,6 +37,17 @@ impl ResponseFunctions {
     /// t, `conditioned` (r×P), to the `known` queries, pass by pass.
     pub fn push(&mut self, index: usize, conditioned: &DMatrix<f64>, known: &[DMatrix<f64>]) {
         self.layers[index].push(shortest(known, conditioned) * self.scale);
+    }
+
+    /// Walks over the responses of all layers.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        for passes in &mut self.layers {
+            archive.list(passes, || DMatrix::zeros(0, 0), Archive::matrix)?;
+        }
+        Ok(())
     }
 
     /// All of layer − 1 = `index`, the entry of pass k, sample p to pass k', sample p' at

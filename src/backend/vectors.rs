@@ -6,6 +6,7 @@
 
 use nalgebra::DMatrix;
 
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::lines::Lines;
 use crate::backend::real::Real;
 
@@ -76,6 +77,20 @@ impl<T: Real> Vectors<T> {
     pub fn column(&self, p: usize) -> impl Iterator<Item = T> + '_ {
         let blocks = self.pieces().iter().skip(p).step_by(self.samples.max(1));
         blocks.flatten().copied().take(self.rows)
+    }
+
+    /// Walks over the vectors, of any shape.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        let (mut rows, mut samples) = (self.rows, self.samples);
+        archive.count(&mut rows)?;
+        archive.count(&mut samples)?;
+        if (rows, samples) != (self.rows, self.samples) {
+            *self = Vectors::zeros(rows, samples);
+        }
+        archive.numbers(&mut self.numbers)
     }
 
     /// Sets the rows beyond n to zero.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{locks, publish};
+use crate::ensemble::checkpointing::CheckpointEvery;
 use crate::ensemble::deal::Shard;
 use crate::error::Result;
 use crate::job::request::Request;
@@ -28,6 +29,10 @@ pub struct Arguments {
     /// Stop after so many hours, with exit code 75: the same command resumes.
     #[arg(long, value_name = "H", value_parser = parse_hours)]
     max_hours: Option<Duration>,
+    /// Keep a network that is being trained every so many minutes, and when asked to stop: the same command
+    /// goes on with it. `never` keeps only what is finished.
+    #[arg(long, value_name = "M", default_value = "10")]
+    checkpoint_minutes: CheckpointEvery,
     /// What keeps another run away from the run directory.
     #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
     lock: Choice,
@@ -41,8 +46,11 @@ fn parse_hours(text: &str) -> std::result::Result<Duration, String> {
 
 /// Runs the experiment, or resumes it.
 pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    let Arguments { request, allow_path_change, shard, max_hours, lock } = arguments;
-    let (allow_path_change, shard, max_hours) = (*allow_path_change, *shard, *max_hours);
-    let (lock, arguments) = (*lock, typed);
-    job::run(&Job { request, allow_path_change, shard, max_hours, lock, arguments }, publish)
+    let &Arguments { ref request, allow_path_change, shard, max_hours, checkpoint_minutes, lock } =
+        arguments;
+    let (checkpoints, arguments) = (checkpoint_minutes, typed);
+    job::run(
+        &Job { request, allow_path_change, shard, max_hours, checkpoints, lock, arguments },
+        publish,
+    )
 }

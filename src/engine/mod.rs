@@ -8,11 +8,13 @@
 
 pub mod batches;
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::backend::Divergence;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::crew::{Crew, Single, UnrecordedPass};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Set, Snapshot,
@@ -149,6 +151,48 @@ impl Trajectory {
     }
 }
 
+/// How far the training of a crew is, between two passes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// Number of updates that were done, and of the pass that comes next.
+    pub step: u32,
+    /// What each member has shown so far.
+    pub runs: Vec<Trajectory>,
+}
+
+impl Course {
+    /// That of so many networks at initialisation.
+    pub fn new(members: usize) -> Course {
+        Course { step: 0, runs: vec![Trajectory::default(); members] }
+    }
+
+    /// Walks over a member and what it has shown; read, the crew goes on from the step of its last member.
+    ///
+    /// # Errors
+    /// Those of [`Crew::archive`], and of the crew as `Other`.
+    pub fn archive<C: Crew>(
+        &mut self,
+        crew: &mut C,
+        member: usize,
+        archive: &mut Archive,
+    ) -> Walked {
+        if !archive.reads() {
+            self.see_divergences(crew).map_err(io::Error::other)?;
+        }
+        archive.number(&mut self.step)?;
+        archive.value(&mut self.runs[member])?;
+        crew.archive(member, archive)
+    }
+
+    /// Notes where unrecorded passes left the finite numbers.
+    fn see_divergences<C: Crew>(&mut self, crew: &mut C) -> Result<(), C::Fault> {
+        for (run, diverged) in self.runs.iter_mut().zip(crew.divergences()?) {
+            run.diverged = run.diverged.or(diverged);
+        }
+        Ok(())
+    }
+}
+
 /// Trains a network at initialisation; None when given up between two passes because `stop` is set.
 ///
 /// A pass with a non-finite number ends the run, recorded or not; nothing of it is kept.
@@ -161,8 +205,8 @@ pub fn train(
     runs?.pop()
 }
 
-/// Trains networks at initialisation that go step by step together; their trainings differ in labels
-/// and batches only. What is said of one in [`train`] holds for each.
+/// Trains networks at initialisation that go step by step together; their trainings differ in labels and
+/// batches only. What is said of one in [`train`] holds for each.
 ///
 /// # Errors
 /// The crew's.
@@ -171,10 +215,25 @@ pub fn train_together<C: Crew>(
     trainings: &[Training],
     stop: &AtomicBool,
 ) -> Result<Option<Vec<Trajectory>>, C::Fault> {
-    let mut runs = vec![Trajectory::default(); crew.members()];
-    let Some(first) = trainings.first() else { return Ok(Some(runs)) };
-    for step in 0..=first.steps {
-        if stop.load(Ordering::Relaxed) {
+    let course = Course::new(crew.members());
+    go_on(crew, trainings, course, &mut |_, _| !stop.load(Ordering::Relaxed))
+}
+
+/// The same from where the networks are, as `course` says. Before every pass `goes_on` is asked, and may look
+/// at them: None when it says no.
+///
+/// # Errors
+/// The crew's.
+pub fn go_on<C: Crew>(
+    crew: &mut C,
+    trainings: &[Training],
+    mut course: Course,
+    goes_on: &mut dyn FnMut(&mut C, &mut Course) -> bool,
+) -> Result<Option<Vec<Trajectory>>, C::Fault> {
+    let Some(first) = trainings.first() else { return Ok(Some(course.runs)) };
+    for step in course.step..=first.steps {
+        course.step = step;
+        if !goes_on(crew, &mut course) {
             return Ok(None);
         }
         match first.update(step) {
@@ -187,25 +246,23 @@ pub fn train_together<C: Crew>(
                 crew.pass(&UnrecordedPass { step, batches, labels, loss, update })?;
             }
             _ => {
-                for (run, diverged) in runs.iter_mut().zip(crew.divergences()?) {
-                    run.diverged = run.diverged.or(diverged);
-                }
-                pass(crew, trainings, step, &mut runs)?;
-                if none_left(&runs) {
+                course.see_divergences(crew)?;
+                pass(crew, trainings, step, &mut course.runs)?;
+                if none_left(&course.runs) {
                     break; // perhaps before there was anything to have a covariance
                 }
-                for (run, covariances) in runs.iter_mut().zip(crew.covariances()) {
+                for (run, covariances) in course.runs.iter_mut().zip(crew.covariances()) {
                     if run.diverged.is_none() {
                         run.covariances = covariances.or(run.covariances.take());
                     }
                 }
             }
         }
-        if none_left(&runs) {
+        if none_left(&course.runs) {
             break;
         }
     }
-    Ok(Some(runs))
+    Ok(Some(course.runs))
 }
 
 /// One recorded pass and its update; what was seen of it goes to the runs that have not diverged.

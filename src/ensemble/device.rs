@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
+use super::checkpointing::{CheckpointEvery, Watch};
 use super::machine::device_error;
 use super::plan::Plan;
 use super::{Progress, ReportProgress, cost::Cost, task};
@@ -29,9 +30,10 @@ pub fn run(
     store: &RunDirectory,
     plan: &Plan,
     device: &Arc<Device>,
-    stop: &AtomicBool,
+    (stop, every): (&AtomicBool, CheckpointEvery),
     progress: ReportProgress,
 ) -> Result<bool> {
+    let watch = Watch::until(stop).keeping(store, every);
     let all = plan.tasks.len();
     let queue: Vec<_> = plan.tasks.iter().filter(|(task, _)| !store.has(*task)).collect();
     let seconds = |of: &[&(Task, Cost)]| -> f64 {
@@ -49,10 +51,13 @@ pub fn run(
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            let (now, later) = left.split_at(in_flight.min(left.len()));
+            // Networks in flight are in step: those that go on from checkpoints, after as many updates.
+            let step = store.checkpoint_step(left[0].0);
+            let in_step = left.iter().take_while(|(task, _)| store.checkpoint_step(*task) == step);
+            let (now, later) = left.split_at(in_step.take(in_flight).count());
             let (started, clock) = (SystemTime::now(), Instant::now());
             let members: Vec<Task> = now.iter().map(|(task, _)| *task).collect();
-            match task::train_on_device(experiment, data, &members, (device, room), stop) {
+            match task::train_on_device(experiment, data, &members, (device, room), watch) {
                 Ok(None) => return Ok(false),
                 Ok(Some(trajectories)) => {
                     let seconds_each = clock.elapsed().as_secs_f64() / members.len() as f64;

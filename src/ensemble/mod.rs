@@ -5,6 +5,7 @@
 //! the number of workers nor on how often the run was interrupted.
 
 pub mod blocks;
+pub mod checkpointing;
 pub mod cores;
 pub mod cost;
 pub mod deal;
@@ -32,6 +33,7 @@ use crate::model::Closure;
 use crate::observables::{Against, Row, Run, of_pair, of_run, order_parameters};
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
+use checkpointing::{CheckpointEvery, Watch};
 use cost::Cost;
 use distances::distances;
 use limits::Limits;
@@ -69,8 +71,8 @@ pub struct Outcome {
 
 /// Runs the tasks that `store` does not hold yet: on a GPU as many networks of a kind at once as its
 /// memory holds; else on `plan.threads` threads, as many tasks at once as the plan has workers, and the
-/// threads that are left over share the rows of a task. Whether all of them are done now: not when
-/// `stop` was set before.
+/// threads that are left over share the rows of a task. Tasks go on from their checkpoints, and keep one as often
+/// as `every` says. Whether all of them are done now: not when `stop` was set before.
 ///
 /// # Errors
 /// The store's when it cannot be written; [`Error::Device`] when a GPU fails. What finished before
@@ -81,12 +83,14 @@ pub fn run(
     store: &RunDirectory,
     plan: &Plan,
     machine: &Machine,
-    stop: &AtomicBool,
+    (stop, every): (&AtomicBool, CheckpointEvery),
     progress: ReportProgress,
 ) -> Result<bool> {
     let complete = match machine {
-        Machine::Cpu(_) => run_on_threads(experiment, data, store, plan, stop, progress),
-        Machine::Gpu(device) => device::run(experiment, data, store, plan, device, stop, progress),
+        Machine::Cpu(_) => run_on_threads(experiment, data, store, plan, (stop, every), progress),
+        Machine::Gpu(device) => {
+            device::run(experiment, data, store, plan, device, (stop, every), progress)
+        }
     };
     let synced = store.sync();
     let complete = complete?;
@@ -99,9 +103,10 @@ fn run_on_threads(
     data: &DataSet,
     store: &RunDirectory,
     plan: &Plan,
-    stop: &AtomicBool,
+    (stop, every): (&AtomicBool, CheckpointEvery),
     progress: ReportProgress,
 ) -> Result<bool> {
+    let watch = Watch::until(stop).keeping(store, every);
     let all = plan.tasks.len();
     let seconds = |(_, cost): &(Task, Cost)| plan.speeds.seconds(&cost.work);
     let queue = plan.queue(|task| store.has(task));
@@ -127,7 +132,7 @@ fn run_on_threads(
                 store.finish(item.0, &record, timing())?;
             }
             None => {
-                let trained = pool.install(|| task::train(experiment, data, item.0, stop));
+                let trained = pool.install(|| task::train(experiment, data, item.0, watch));
                 let Some(trajectory) = trained else { return Ok(None) };
                 store.finish(item.0, &trajectory, timing())?;
             }

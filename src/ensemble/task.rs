@@ -1,9 +1,10 @@
 //! One task: the place where an experiment becomes a network on a backend.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
+use super::checkpointing::Watch;
 use crate::backend::cpu::{self, simd::format::Format};
+use crate::backend::crew::{Crew, Single};
 use crate::backend::cuda::conditional::{Members, PASSES_AT_FIRST};
 use crate::backend::cuda::device::{Device, Number};
 use crate::backend::cuda::{self, device::fault::Fault};
@@ -12,24 +13,26 @@ use crate::backend::plain::dense::Dense;
 use crate::backend::{Network, Probe, Sweeps};
 use crate::data::{DataSet, Samples};
 use crate::engine::batches::Batches;
-use crate::engine::{self, Trajectory};
+use crate::engine::{self, Course, Trajectory};
 use crate::experiment::grid::{Task, is_compared};
 use crate::experiment::run::DataSizes;
 use crate::experiment::{Backend, Engine, Experiment, Precision, Storage};
 use crate::rng::noise::{BrownianPath, Noise};
 use crate::rng::normal::Instructions;
 
-/// Trains the network of `task`, on the threads of the pool that calls; None when `stop` was set
-/// before it was done.
+/// Trains the network of `task`, on the threads of the pool that calls, from its checkpoint where there is
+/// one; None when it was stopped before it was done.
 pub fn train(
     experiment: &Experiment,
     data: &DataSet,
     task: Task,
-    stop: &AtomicBool,
+    watch: Watch,
 ) -> Option<Trajectory> {
     let experiment = &experiment.of(task);
     let training = training(experiment, data, task);
-    let mut run = engine::train(&mut *network(experiment, data, task), &training, stop)?;
+    let new = || Ok(Single::new(network(experiment, data, task)));
+    let Ok(runs) = train_on(new, &[task], &[training], watch);
+    let mut run = runs?.pop()?;
     drop_rows(experiment, task, &mut run);
     Some(run)
 }
@@ -53,11 +56,11 @@ pub fn train_on_device(
     data: &DataSet,
     tasks: &[Task],
     (device, room): (&Arc<Device>, f64),
-    stop: &AtomicBool,
+    watch: Watch,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
     let trained = match experiment.precision {
-        Precision::F32 => train_crew::<f32>(experiment, data, tasks, (device, room), stop),
-        Precision::F64 => train_crew::<f64>(experiment, data, tasks, (device, room), stop),
+        Precision::F32 => train_crew::<f32>(experiment, data, tasks, (device, room), watch),
+        Precision::F64 => train_crew::<f64>(experiment, data, tasks, (device, room), watch),
     };
     let mut runs = trained?;
     for (&task, run) in tasks.iter().zip(runs.iter_mut().flatten()) {
@@ -71,7 +74,7 @@ fn train_crew<T: Number>(
     data: &DataSet,
     tasks: &[Task],
     (device, room): (&Arc<Device>, f64),
-    stop: &AtomicBool,
+    watch: Watch,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
     let Some(&task) = tasks.first() else { return Ok(Some(Vec::new())) };
     let experiment = &experiment.of(task);
@@ -92,8 +95,10 @@ fn train_crew<T: Number>(
             };
             let ensemble =
                 Members { network, seeds, noise, probe, samples, batch, passes, passes_at_first };
-            let mut crew = cuda::conditional::Conditional::<T>::new(device.clone(), ensemble)?;
-            engine::train_together(&mut crew, &trainings, stop)
+            let new = || {
+                cuda::conditional::Conditional::<T>::new(device.clone(), ensemble.clone())
+            };
+            train_on(new, tasks, &trainings, watch)
         }
         Engine::Dense => {
             let frozen = match experiment.storage {
@@ -102,10 +107,30 @@ fn train_crew<T: Number>(
             };
             let ensemble =
                 cuda::dense::Members { network, seeds, noise, probe, samples, batch, frozen };
-            let mut crew = cuda::dense::Dense::<T>::new(device.clone(), ensemble)?;
-            engine::train_together(&mut crew, &trainings, stop)
+            let new = || cuda::dense::Dense::<T>::new(device.clone(), ensemble.clone());
+            train_on(new, tasks, &trainings, watch)
         }
     }
+}
+
+/// Trains a crew from the checkpoints of its tasks, where there are some; `new` is the crew at its
+/// initialisation.
+fn train_on<C: Crew>(
+    new: impl Fn() -> Result<C, C::Fault>,
+    tasks: &[Task],
+    trainings: &[engine::Training],
+    watch: Watch,
+) -> Result<Option<Vec<Trajectory>>, C::Fault> {
+    let mut crew = new()?;
+    let course = match watch.resume(tasks, &mut crew) {
+        Some(course) => course,
+        None => {
+            drop(crew);
+            crew = new()?;
+            Course::new(tasks.len())
+        }
+    };
+    engine::go_on(&mut crew, trainings, course, &mut watch.over(tasks))
 }
 
 /// How `task` is trained.

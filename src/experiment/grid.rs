@@ -46,6 +46,13 @@ pub struct Task {
     pub seed: u64,
 }
 
+impl fmt::Display for Task {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Task { closure, width, depth, seed, .. } = self;
+        write!(out, "{} n={width} L={depth} seed {seed}", closure.name())
+    }
+}
+
 impl Task {
     /// What all seeds of a kind share, written as the task of seed 0, whether or not that is run.
     pub fn kind(self) -> Task {

@@ -14,6 +14,7 @@ use super::team::Team;
 use super::{Job, Measured, Publish};
 use crate::comm::{Comm, gather};
 use crate::ensemble;
+use crate::ensemble::checkpointing::CheckpointEvery;
 use crate::ensemble::cost::Cost;
 use crate::ensemble::deal::{Prediction, Shard, deal, predict};
 use crate::ensemble::limits::Limits;
@@ -125,14 +126,19 @@ fn begin(
     let directory = RunDirectory::open(output, &member.start(job, &launch, say), Arc::new(Disk))?;
     let left = plan.queue(|task| directory.has(task));
     announce(member, &plan, &left, comm.size());
-    let too_long =
-        job.max_hours.and_then(|limit| warn_of_limit(limit, plan.longest_seconds(&left)));
+    let longest = plan.longest_seconds(&left);
+    let kept = member.checkpoints() != CheckpointEvery(None);
+    let too_long = job.max_hours.filter(|_| !kept).and_then(|limit| warn_of_limit(limit, longest));
     for warning in directory.warnings().iter().chain(&team.shared_gpus()).chain(&too_long) {
         eprintln!("nfd: warning: {warning}");
     }
     let finished = plan.tasks.len() - left.len();
     if finished > 0 {
         eprintln!("nfd: {finished} tasks are finished already");
+    }
+    let begun = left.iter().filter(|(task, _)| directory.checkpoint_step(*task).is_some()).count();
+    if begun > 0 {
+        eprintln!("nfd: {begun} tasks go on from checkpoints");
     }
     let hands = deal_hands(&left, &plan, &shares);
     Ok(Phase { own: Begun { team, directory, shares, hand: hands[0].clone() }, message: hands })
@@ -203,7 +209,8 @@ fn warn_of_limit(limit: Duration, longest_seconds: f64) -> Option<String> {
     let hours = longest_seconds / 3600.0;
     (longest_seconds > limit.as_secs_f64()).then(|| {
         format!(
-            "one network takes about {hours:.2} h, longer than --max-hours: it may never be done"
+            "one network takes about {hours:.2} h, longer than --max-hours, and no checkpoints are kept: it may \
+             never be done"
         )
     })
 }
@@ -228,7 +235,8 @@ fn close(
     let finished = all.iter().filter(|task| directory.has(**task)).count();
     let (tasks, path) = (all.len(), directory.path());
     if finished < tasks {
-        return Err(Error::Interrupted { directory: path.to_owned(), finished, tasks });
+        let begun = all.iter().filter(|task| directory.checkpoint_step(**task).is_some()).count();
+        return Err(Error::Interrupted { directory: path.to_owned(), finished, begun, tasks });
     }
     if let Some(shard) = job.shard {
         let path = path.display();

@@ -7,12 +7,14 @@ use super::Job;
 use super::messages::{Call, Hand, program_hash};
 use super::prepare::{Prepared, prepare_resolved};
 use crate::comm::NodeRank;
+use crate::ensemble::checkpointing::CheckpointEvery;
 use crate::ensemble::cost::cost;
 use crate::ensemble::deal::{Shard, deal};
 use crate::ensemble::machine::Machine;
 use crate::ensemble::plan::{Free, Plan};
 use crate::ensemble::{self, ReportProgress};
 use crate::error::{Error, Result};
+use crate::experiment::Backend;
 use crate::experiment::grid::Task;
 use crate::experiment::limit::Block;
 use crate::store::key::samples_hash;
@@ -26,6 +28,7 @@ pub struct Member {
     pub machine: Machine,
     /// Where this process is among the ranks of its node.
     place: NodeRank,
+    checkpoints: CheckpointEvery,
 }
 
 impl Member {
@@ -46,7 +49,7 @@ impl Member {
             *plan = plan.share(tasks, plan.threads);
         }
         let machine = Machine::find(&prepared.resolved.experiment, place.rank)?;
-        Ok(Member { prepared, machine, place })
+        Ok(Member { prepared, machine, place, checkpoints: job.checkpoints })
     }
 
     /// Prepares another rank as rank 0 calls for, and checks that it would do the same.
@@ -70,7 +73,7 @@ impl Member {
         check_same("other samples", &samples_hash(&prepared.data), &call.samples)?;
         let machine = Machine::find(&prepared.resolved.experiment, place.rank)?;
         check_same("another numeric path", machine.numeric_path(), &call.numeric_path)?;
-        let member = Member { prepared, machine, place };
+        let member = Member { prepared, machine, place, checkpoints: job.checkpoints };
         let free = member.free()?;
         let mut plan = member.prepared.plan.clone();
         plan.fit(free.memory);
@@ -104,6 +107,14 @@ impl Member {
         RunStart { allow_path_change: job.allow_path_change, ..start }
     }
 
+    /// How often a task that is being trained is kept; backend plain, the short one, keeps none.
+    pub fn checkpoints(&self) -> CheckpointEvery {
+        match self.prepared.resolved.experiment.backend {
+            Backend::Plain => CheckpointEvery(None),
+            _ => self.checkpoints,
+        }
+    }
+
     /// The plan of `hand` within this rank's share of the memory of its node and GPU.
     pub fn plan_hand(&self, Hand { share, tasks }: &Hand) -> Plan {
         let Prepared { resolved, data, .. } = &self.prepared;
@@ -127,6 +138,7 @@ impl Member {
     ) -> Result<bool> {
         let Prepared { resolved, data, .. } = &self.prepared;
         let plan = self.plan_hand(hand);
-        ensemble::run(&resolved.experiment, data, directory, &plan, &self.machine, stop, progress)
+        let when = (stop, self.checkpoints());
+        ensemble::run(&resolved.experiment, data, directory, &plan, &self.machine, when, progress)
     }
 }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::comm;
+use crate::ensemble::checkpointing::CheckpointEvery;
 use crate::ensemble::deal::Shard;
 use crate::ensemble::{self, Outcome, signals};
 use crate::error::Result;
@@ -50,6 +51,8 @@ pub struct Job<'a> {
     pub shard: Option<Shard>,
     /// When to stop and leave the rest to the next start.
     pub max_hours: Option<Duration>,
+    /// How often a network that is being trained is kept.
+    pub checkpoints: CheckpointEvery,
     /// What keeps another run away from the run directory.
     pub lock: Choice,
     /// The command line, for the manifest.

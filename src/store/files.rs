@@ -106,20 +106,53 @@ fn temporary_path(directory: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// [`Error::Write`]; the file keeps its old content then.
 pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    replace_by(files, directory, name, |file| file.write_all(bytes))
+}
+
+/// The same of a file that `write` writes, part by part.
+///
+/// # Errors
+/// [`Error::Write`], also for those of `write`; the file keeps its old content then.
+pub fn replace_by(
+    files: &dyn Files,
+    directory: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
     let path = directory.join(name);
     let temporary = temporary_path(directory, name);
+    let mut bytes = 0;
     let written = files
         .create(&temporary)
         .and_then(|mut file| {
-            write_all(files, &mut file, bytes)?;
+            write(&mut Counted { files, file: &mut file, bytes: &mut bytes })?;
             files.sync(&file)
         })
         .and_then(|()| files.rename(&temporary, &path))
         .and_then(|()| files.sync(&File::open(directory)?));
     written.map_err(|source| {
         let _ = fs::remove_file(&temporary); // nothing better to do if this fails as well
-        Error::Write { path, bytes: bytes.len() as u64, source }
+        Error::Write { path, bytes, source }
     })
+}
+
+/// A file that is written to through [`Files`], and the bytes that were to be written.
+struct Counted<'a> {
+    files: &'a dyn Files,
+    file: &'a mut File,
+    bytes: &'a mut u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        *self.bytes += bytes.len() as u64;
+        write_all(self.files, self.file, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Makes a file of these bytes where there is none; false where there is one. Where the file system has
@@ -177,7 +210,12 @@ fn create_without_link(files: &dyn Files, path: &Path, bytes: &[u8]) -> Result<b
 /// # Errors
 /// [`Error::Io`] when the directory cannot be read or a file not be removed.
 pub fn remove_temporary(directory: &Path) -> Result<()> {
-    remove_files(directory, |name| name.starts_with('.') && name.ends_with(".tmp"))
+    remove_files(directory, is_temporary)
+}
+
+/// Whether a file of this name was being written when its process was killed.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
 }
 
 /// Removes the files of `directory` whose names are `such`.

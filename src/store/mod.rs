@@ -3,6 +3,7 @@
 //! ```text
 //! manifest.json          resolved experiment, what computes it; written first
 //! journal/rank-0.journal finished tasks, one checksummed record each; a file for every rank
+//! checkpoints/           how far tasks are that are not done, a file each
 //! timings.csv            where and how long each task ran
 //! lock, lock.owner-1     locked by who is at work; who that is, or was
 //! results.csv            one number a line, tidy
@@ -11,6 +12,7 @@
 //! report.html            the page, and its plots by themselves in plots/
 //! ```
 
+pub mod checkpoints;
 pub mod files;
 pub mod journal;
 pub mod journals;
@@ -33,6 +35,7 @@ use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
+use checkpoints::{Checkpoint, Checkpoints};
 use files::Files;
 use journal::{Journal, Location};
 use journals::Journals;
@@ -71,6 +74,7 @@ pub struct RunDirectory {
     path: PathBuf,
     files: Arc<dyn Files>,
     keys: Keys,
+    checkpoints: Checkpoints,
     growing: Mutex<Growing>,
     warnings: Vec<String>,
     /// Of the directory, held by rank 0 for all; at the others of their own journal.
@@ -125,6 +129,8 @@ impl RunDirectory {
         files::remove_temporary(&plots)?;
         let (journal, mut warnings) = Journal::open(files.clone(), &journal)?;
         let others = read_other_journals(path)?;
+        let checkpoints = Checkpoints::new(path, files.clone());
+        checkpoints.sweep(|key| journal.find(key).or(others.find(key).map(|(_, at)| at)).is_some())?;
         warnings.extend(others.warnings());
         // The manifest says with what its experiment was begun, not who last looked.
         let begun = manifest::read(path)?.is_some_and(|there| {
@@ -140,6 +146,7 @@ impl RunDirectory {
             path: path.to_owned(),
             files,
             keys: Keys::new(start.experiment, start.data, start.numeric_path),
+            checkpoints,
             growing: Mutex::new(Growing { journal, timings, others }),
             warnings,
             lock,
@@ -159,6 +166,7 @@ impl RunDirectory {
         let timings = Timings::open(files.clone(), path, rank)?;
         Ok(RunDirectory {
             path: path.to_owned(),
+            checkpoints: Checkpoints::new(path, files.clone()),
             files,
             keys: Keys::new(start.experiment, start.data, start.numeric_path),
             growing: Mutex::new(Growing { journal, timings, others: Journals::default() }),
@@ -210,13 +218,11 @@ impl RunDirectory {
                     taken.insert(task);
                 }
                 Some((own, at)) if journal::read_record_bytes(own, key, at)? != record => {
-                    let Task { closure, width, depth, seed, .. } = task;
                     return Err(Error::RunDirectory {
                         directory: from.to_owned(),
                         problem: format!(
-                            "has other numbers than {} for {} n={width} L={depth} seed {seed}",
-                            own.display(),
-                            closure.name()
+                            "has other numbers than {} for {task}",
+                            own.display()
                         ),
                         help: "the same task gave two results: do not trust either before the \
                                machine that computed one of them is found"
@@ -256,7 +262,44 @@ impl RunDirectory {
         self.lock.check()?;
         let mut growing = self.lock_growing();
         growing.journal.append(key, &record)?;
+        if self.checkpoints.step(key).is_some() {
+            // Not before the disk has the record that takes its place. One that cannot be removed is swept later.
+            growing.journal.sync()?;
+            let _ = self.checkpoints.remove(key);
+        }
         growing.timings.append(task, timing)
+    }
+
+    /// Keeps a checkpoint of a task after `step` updates, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::Write`] and [`Error::Io`]; the earlier one stays.
+    pub fn keep_checkpoint(
+        &self,
+        task: Task,
+        step: u32,
+        state: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<()> {
+        self.lock.check()?;
+        self.checkpoints.write(self.keys.of(task), step, state)
+    }
+
+    /// The checkpoint of a task, None where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::RunDirectory`] when it is not whole.
+    pub fn checkpoint(&self, task: Task) -> Result<Option<Checkpoint>> {
+        self.checkpoints.find(self.keys.of(task))
+    }
+
+    /// Number of updates after which the checkpoint of a task was kept, if there is one; it may be damaged.
+    pub fn checkpoint_step(&self, task: Task) -> Option<u32> {
+        self.checkpoints.step(self.keys.of(task))
+    }
+
+    /// Removes the checkpoint of a task, which cannot be used.
+    pub fn remove_checkpoint(&self, task: Task) {
+        let _ = self.checkpoints.remove(self.keys.of(task)); // the next one takes its place
     }
 
     /// Loads what [`RunDirectory::finish`] recorded; None when `task` is not finished.

@@ -10,6 +10,7 @@ use nalgebra::DMatrix;
 use nfd::backend::Covariances;
 use nfd::data;
 use nfd::engine::{Divergence, Trajectory};
+use nfd::ensemble::checkpointing::CheckpointEvery;
 use nfd::ensemble::machine::Machine;
 use nfd::ensemble::{self, plan::plan};
 use nfd::error::Result;
@@ -150,7 +151,8 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     let stop = AtomicBool::new(false);
     let plan = plan(experiment, &data, 1, (experiment.costs().speeds)(experiment.number_bytes()));
     let machine = Machine::find(experiment, 0)?;
-    assert!(ensemble::run(experiment, &data, &directory, &plan, &machine, &stop, &|_| {})?);
+    let when = (&stop, CheckpointEvery(None));
+    assert!(ensemble::run(experiment, &data, &directory, &plan, &machine, when, &|_| {})?);
     let outcome = ensemble::measure(experiment, &data, &directory, 1)?;
     let files = [to_csv(experiment, &outcome.rows)?, arrays::to_npz(&outcome.rows)?];
     directory.write("results.csv", &files[0])?;

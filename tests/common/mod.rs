@@ -25,6 +25,7 @@ pub mod report;
 pub mod results;
 #[cfg(target_os = "linux")]
 pub mod slurm;
+pub mod slices;
 pub mod softcuda;
 
 use std::collections::BTreeSet;

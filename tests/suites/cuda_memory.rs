@@ -11,6 +11,7 @@ use nfd::backend::cuda::device::fault::Fault;
 use nfd::data::DataSet;
 use nfd::engine::Trajectory;
 use nfd::ensemble::cost::cost;
+use nfd::ensemble::checkpointing::Watch;
 use nfd::ensemble::task::train_on_device;
 use nfd::experiment::Experiment;
 use nfd::experiment::file::ExperimentFile;
@@ -28,7 +29,7 @@ fn on_all_of_it(
     task: Task,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
     let room = std::env::var("SOFTCUDA_MEMORY").unwrap().parse().unwrap();
-    train_on_device(experiment, data, &[task], (&device(), room), &AtomicBool::new(false))
+    train_on_device(experiment, data, &[task], (&device(), room), Watch::until(&AtomicBool::new(false)))
 }
 
 /// The variant that may come to keep more columns than it does.

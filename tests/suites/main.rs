@@ -11,6 +11,7 @@ mod activation;
 mod advice;
 mod algebra;
 mod arrays;
+mod checkpoints;
 mod cite;
 mod claims;
 mod coverage;

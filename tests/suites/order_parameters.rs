@@ -10,6 +10,7 @@ use crate::common::npz::{floats, member};
 use crate::common::results::{nfd, run_job};
 use nfd::data;
 use nfd::engine::Trajectory;
+use nfd::ensemble::checkpointing::Watch;
 use nfd::ensemble::task::train;
 use nfd::experiment::Experiment;
 use nfd::experiment::file::ExperimentFile;
@@ -38,7 +39,7 @@ struct Made {
 fn made(experiment: &Experiment) -> Made {
     let data = data::load(&experiment.data).unwrap();
     let never = AtomicBool::new(false);
-    let run = |task| (task, train(experiment, &data, task, &never).unwrap());
+    let run = |task| (task, train(experiment, &data, task, Watch::until(&never)).unwrap());
     let runs: BTreeMap<Task, Trajectory> = tasks(experiment).into_iter().map(run).collect();
     let mut kinds: Vec<Task> = runs.keys().map(|task| task.kind()).collect();
     kinds.dedup();

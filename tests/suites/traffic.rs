@@ -10,6 +10,7 @@ use crate::common::softcuda;
 use crate::common::softcuda::on_softcuda;
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::image::{COMPILER, KERNEL_FILES};
+use nfd::ensemble::checkpointing::Watch;
 use nfd::ensemble::task::train_on_device;
 use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::tasks;
@@ -73,7 +74,7 @@ fn train(width: usize, samples: usize) {
     let data = nfd::data::load(&experiment.data).unwrap();
     let device = (&Arc::new(Device::open(0).unwrap()), ROOM);
     let stop = AtomicBool::new(false);
-    train_on_device(&experiment, &data, &tasks(&experiment), device, &stop).unwrap().unwrap();
+    train_on_device(&experiment, &data, &tasks(&experiment), device, Watch::until(&stop)).unwrap().unwrap();
 }
 
 /// Of every kernel the launch with the most instructions: that of the hidden weights, while they move.

@@ -1,7 +1,10 @@
 //! Numbers of all members that training moves, with their velocities.
 
+use std::ops::Range;
+
 use super::device::fault::Fault;
 use super::device::{Address, Buffer, Device, Number};
+use crate::backend::archive::{Archive, Walked};
 
 /// A buffer of trained numbers and, once there is momentum, one of their velocities.
 pub struct TrainedBuffer<T> {
@@ -19,6 +22,23 @@ impl<T: Number> TrainedBuffer<T> {
     /// The address of the velocity of number `index`; null where nothing has a velocity.
     pub fn velocity_at(&self, index: usize) -> Address {
         self.velocity.as_ref().map(|velocity| velocity.at(index)).unwrap_or_default()
+    }
+
+    /// Walks over some ranges of the numbers, of which there are `count`, and over their velocities.
+    ///
+    /// # Errors
+    /// Those of the archive and of the device.
+    pub fn archive(
+        &mut self,
+        device: &Device,
+        archive: &mut Archive,
+        count: usize,
+        ranges: impl Iterator<Item = Range<usize>> + Clone,
+    ) -> Walked {
+        for range in ranges.clone() {
+            device.archive(archive, &mut self.values, range)?;
+        }
+        device.archive_optional(archive, &mut self.velocity, count, ranges)
     }
 
     /// Gives the numbers, of which there are `count`, a velocity where they have none yet.

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use smallvec::SmallVec;
 
 use super::panel::{CHUNK, Column, TileMut, chunks, chunks_in, chunks_mut, tiles_mut, zeros};
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::real::Real;
 
 /// Bytes of a slab, if a panel is not larger. Pages that are never written take no memory.
@@ -111,6 +112,24 @@ impl<T: Real> Arena<T> {
         }
     }
 
+    /// Walks over all stored columns, to be read into an empty arena.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        archive.size(self.rows)?;
+        let none = || Slab { entries: Vec::new(), used: 0 };
+        archive.list(&mut self.slabs, none, |archive, slab| {
+            let mut length = slab.entries.len() / CHUNK;
+            archive.count(&mut length)?;
+            archive.count(&mut slab.used)?;
+            if archive.reads() {
+                slab.entries = take(length);
+            }
+            archive.numbers(&mut slab.entries[..slab.used * CHUNK])
+        })
+    }
+
     /// How far the arena is filled now.
     pub fn mark(&self) -> Mark {
         Mark { slabs: self.slabs.len(), used: self.slabs.last().map_or(0, |slab| slab.used) }
@@ -189,6 +208,18 @@ impl Stack {
     /// The number of columns of each panel of the stack.
     pub fn widths(&self) -> impl Iterator<Item = usize> + '_ {
         self.panels.iter().map(|place| place.columns)
+    }
+
+    /// Walks over the places of the columns, which [`Arena::archive`] holds.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        let none = || StoredPanel { slab: 0, first: 0, columns: 0 };
+        archive.list(&mut self.panels, none, |archive, StoredPanel { slab, first, columns }| {
+            [slab, first, columns].into_iter().try_for_each(|count| archive.count(count))
+        })?;
+        archive.count(&mut self.columns)
     }
 
     /// Appends the columns of the stack `other`.

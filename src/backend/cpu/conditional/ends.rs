@@ -10,6 +10,7 @@ use super::orthogonal::rows_of;
 use super::panel::{CHUNK, Panel, chunks_of, clear_padding};
 use super::tiles;
 use crate::backend::Update;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::data::Samples;
 use crate::rng::noise::{Entry, Noise};
@@ -40,6 +41,16 @@ impl<T: Format> TrainedPanel<T> {
             }
         });
         TrainedPanel::new(v)
+    }
+
+    /// Walks over the columns and their velocity.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.columns.archive(archive)?;
+        let none = || Ok(Panel::default());
+        archive.optional(&mut self.velocity, none, |archive, velocity| velocity.archive(archive))
     }
 
     /// v ← μ v + X K + λ w, then w ← w − η v, row by row; K has a row for each column of X.

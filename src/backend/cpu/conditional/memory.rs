@@ -9,6 +9,7 @@ use super::near::{Ahead, Near, Start};
 use super::orthogonal::{Expansion, rows_of};
 use super::panel::{CHUNK, Column, chunks_of, clear_padding};
 use super::tiles::sum_with;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::Drift;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::cpu::simd::hints::prefetch_rows;
@@ -126,6 +127,12 @@ impl Side {
         &self.overlap * along + &answer.overlap * fresh
     }
 
+    fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.basis.archive(archive)?;
+        self.answers.archive(archive)?;
+        archive.matrix(&mut self.overlap)
+    }
+
     fn append(&mut self, other: &mut Side, answer: &Answer) {
         self.basis.join(&answer.expansion.new);
         self.answers.join(&answer.fresh);
@@ -158,6 +165,17 @@ impl Memory {
     pub fn new(closure: Closure) -> Self {
         let (forward, backward) = (Side::new(), Side::new());
         Memory { closure, forward, backward, drift: Drift::new(), earlier: 0 }
+    }
+
+    /// Walks over all that the matrix was asked and has answered, in the columns of an arena.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.forward.archive(archive)?;
+        self.backward.archive(archive)?;
+        self.drift.archive(archive)?;
+        archive.count(&mut self.earlier)
     }
 
     /// W⁽⁰⁾Φ of an expanded Φ; remembered only by [`Memory::remember_forward`].

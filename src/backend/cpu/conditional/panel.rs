@@ -4,6 +4,7 @@
 //! the first-level cache, and memory is read in long runs however many columns there are. Chunks go
 //! in tiles, the unit that threads take. Rows beyond n, up to a whole chunk, are zero.
 
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::hints::prefer_huge_pages;
 use crate::backend::real::Real;
 
@@ -75,6 +76,20 @@ impl<T: Real> Panel<T> {
     /// All tiles in order, each to be written to by one thread.
     pub fn tiles_mut(&mut self) -> Vec<TileMut<'_, T>> {
         tiles_mut(self.rows, self.columns, chunks_mut(&mut self.entries))
+    }
+
+    /// Walks over the columns, of any number and length.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        let (mut rows, mut columns) = (self.rows, self.columns);
+        archive.count(&mut rows)?;
+        archive.count(&mut columns)?;
+        if (rows, columns) != (self.rows, self.columns) {
+            *self = Panel::zeros(rows, columns);
+        }
+        archive.numbers(&mut self.entries)
     }
 
     /// Column `column`, without the rows beyond n.

@@ -3,6 +3,7 @@
 use super::kernels;
 use super::panel::{Panel, chunks_of};
 use super::tiles;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::real::Real;
 use crate::backend::{Probe, Snapshot};
@@ -18,6 +19,18 @@ impl<T: Format> PanelRecorder<T> {
     /// The recorder of a network of which nothing was recorded yet.
     pub fn new(probe: &Probe) -> Self {
         PanelRecorder { initial: vec![None; probe.layers.len()] }
+    }
+
+    /// Walks over what movements are measured from.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        for initial in &mut self.initial {
+            let none = || Ok(Panel::default());
+            archive.optional(initial, none, |archive, initial| initial.archive(archive))?;
+        }
+        Ok(())
     }
 
     /// A snapshot of the vectors of `layer` if it is probed; the first one sets the reference of

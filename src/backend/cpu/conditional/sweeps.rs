@@ -9,6 +9,7 @@ use super::rows::{
     Coupling, LayerAnswer, add_combination, advance, clear, descend, finite, nonzero, squares,
 };
 use super::{Conditional, asked};
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::{covariances, kernel};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::{
@@ -213,5 +214,22 @@ impl<T: Format> Sweeps for Conditional<T> {
         let queries = (&self.forward_queries, &self.backward_queries);
         let responses = (&self.forward_responses, &self.backward_responses);
         Some(covariances(&self.probe, queries, Some(responses), self.network.width))
+    }
+
+    fn archive(&mut self, archive: &mut Archive) -> Walked {
+        for columns in [&mut self.train.h, &mut self.test.h, &mut self.readout] {
+            columns.archive(archive)?;
+        }
+        self.arena.archive(archive)?;
+        self.layers.iter_mut().try_for_each(|memory| memory.archive(archive))?;
+        archive.count(&mut self.passes)?;
+        for queries in [&mut self.forward_queries, &mut self.backward_queries] {
+            queries.archive(archive)?;
+        }
+        for responses in [&mut self.forward_responses, &mut self.backward_responses] {
+            responses.archive(archive)?;
+        }
+        self.features.archive(archive)?;
+        self.gradients.archive(archive)
     }
 }

@@ -3,6 +3,7 @@
 use super::matrix::{Change, Signal, TrainedMatrix, multiply};
 use super::products::Step;
 use super::weights::{Weights, gaussians};
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::real::Real;
 use crate::backend::vectors::Vectors;
@@ -157,6 +158,17 @@ impl<T: Format> Ends<T> {
                     .for_each(|(v, d)| *v = T::of(v.widen() - rates.readout * d));
             }
         }
+    }
+
+    /// Walks over U, V and their velocities.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.input.archive(archive)?;
+        self.readout.archive(archive)?;
+        let rest = || Ok(Vectors::default());
+        archive.optional(&mut self.velocity, rest, |archive, velocity| velocity.archive(archive))
     }
 
     /// The input weights U, n×d, for tests.

@@ -15,6 +15,7 @@ use super::matrix::{MatrixUpdate, Signal, multiply_half, multiply_transposed_hal
 use super::weights::{Weights, draw_weights};
 use super::{halves, pointwise};
 use crate::backend::Network;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::Shares;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::Vectors;
@@ -86,6 +87,19 @@ impl<T: Format> Frozen<T> {
         let (g, s) = (g.clone(), s.clone());
         self.drift.push(Factors { g, s });
         self.shares.update(update);
+    }
+
+    /// Walks over what training adds to the matrix.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.shares.archive(archive)?;
+        let none = || Factors { g: Vectors::default(), s: Vectors::default() };
+        archive.list(&mut self.drift, none, |archive, factors| {
+            factors.g.archive(archive)?;
+            factors.s.archive(archive)
+        })
     }
 
     /// y ← a y

@@ -7,6 +7,7 @@
 use super::layer::Explicit;
 use super::matrix::{MatrixUpdate, Signal};
 use super::pointwise;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::Vectors;
 use crate::backend::{Network, Update};
@@ -114,6 +115,16 @@ impl<T: Format> Inner<T> {
         let signal = Signal { g: &self.value, weights };
         self.matrix.backward(signal, y, phi, scratch, update);
         T::of(self.scales.forward)
+    }
+
+    /// Walks over W1 and what its movement is measured from.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.matrix.archive(archive)?;
+        let none = || Ok(Vectors::default());
+        archive.optional(&mut self.initial, none, |archive, initial| initial.archive(archive))
     }
 
     /// The inner matrix W1_l with its training, for tests.

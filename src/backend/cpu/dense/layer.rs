@@ -7,6 +7,7 @@ use super::matrix::{Change, MatrixUpdate, Signal, TrainedMatrix, multiply};
 use super::products::Step;
 use super::weights::{Weights, draw_weights};
 use crate::backend::Network;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::Vectors;
 use crate::rng::noise::{Direction, Entry, Noise};
@@ -42,6 +43,17 @@ impl<T: Format> Layer<T> {
         match self {
             Layer::Explicit(layer) => layer.backward(signal, y, phi, scratch, update),
             Layer::Frozen(layer) => layer.backward(signal, y, phi, scratch, update),
+        }
+    }
+
+    /// Walks over what training has made of the layer.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        match self {
+            Layer::Explicit(layer) => layer.archive(archive),
+            Layer::Frozen(layer) => layer.archive(archive),
         }
     }
 }
@@ -109,6 +121,15 @@ impl<T: Format> Explicit<T> {
                 }
             }
         }
+    }
+
+    /// Walks over W and W̃ and their velocities.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.weights.archive(archive)?;
+        self.backward.as_mut().map_or(Ok(()), |backward| backward.archive(archive))
     }
 
     /// The weights W that forward passes use.

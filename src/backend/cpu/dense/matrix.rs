@@ -8,6 +8,7 @@ use super::products::{self, Moved, Step, TILES};
 use super::weights::{WeightBlock, Weights};
 use super::{batched, halves, panels, pointwise};
 use crate::backend::Update;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::lines::Lines;
 use crate::backend::vectors::{Piece, ROWS, Vectors};
@@ -131,6 +132,17 @@ impl<T: Format> TrainedMatrix<T> {
     /// A matrix that was not trained yet.
     pub fn new(weights: Weights<T>) -> Self {
         TrainedMatrix { weights, velocity: None }
+    }
+
+    /// Walks over the matrix and its velocity.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.weights.archive(archive)?;
+        let (rows, columns) = (self.weights.rows(), self.weights.columns());
+        let rest = || Ok(Weights::zeros(rows, columns));
+        archive.optional(&mut self.velocity, rest, |archive, velocity| velocity.archive(archive))
     }
 
     /// Writes Y = WᵀG (unless None), then makes the change of W; `scratch` is overwritten.

@@ -5,6 +5,7 @@ use nalgebra::DMatrix;
 use super::inner::Inner;
 use super::matrix::{MatrixUpdate, Signal};
 use super::{Dense, pointwise};
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::{
     BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardSweep, Network, Set, Sweeps, Update,
@@ -129,5 +130,13 @@ impl<T: Format> Sweeps for Dense<T> {
 
     fn covariances(&self) -> Option<Vec<Covariances>> {
         self.follows_covariances().then(|| self.recorder.covariances(&self.network))
+    }
+
+    fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.ends.archive(archive)?;
+        self.layers.iter_mut().try_for_each(|layer| layer.archive(archive))?;
+        self.inner.iter_mut().try_for_each(|inner| inner.archive(archive))?;
+        archive.count(&mut self.passes)?;
+        self.recorder.archive(archive)
     }
 }

@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::hints::prefer_huge_pages;
 use crate::backend::lines::Lines;
 use crate::backend::real::Real;
@@ -96,6 +97,18 @@ impl<W: Copy + Default + Send + Sync> Weights<W> {
             }
         });
         weights
+    }
+}
+
+impl<W: Copy + Default + Send + Sync + bytemuck::Pod> Weights<W> {
+    /// Walks over the numbers of the matrix, whose shape both sides know.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        archive.size(self.rows)?;
+        archive.size(self.columns)?;
+        archive.numbers(&mut self.numbers)
     }
 }
 

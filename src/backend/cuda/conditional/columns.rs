@@ -1,9 +1,12 @@
 //! What networks remember: the columns of all layers of all members, and the small matrices beside them.
 
+use std::io;
+
 use super::super::arguments::LayerState;
 use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
 use super::Size;
+use crate::backend::archive::{Archive, Walked};
 
 /// What networks remember: stored columns of all layers and members, and the small matrices beside
 /// them, \[layer\]\[member\]; side 0 has the forward queries, side 1 the backward ones.
@@ -69,6 +72,72 @@ impl<T: Number> StoredColumns<T> {
         Ok(())
     }
 
+    /// Walks over how many columns the layers of a member have, and what else does not grow with the width;
+    /// returns the most columns that a side has.
+    ///
+    /// # Errors
+    /// Those of the archive and of the device.
+    pub fn archive_states(
+        &mut self,
+        device: &Device,
+        archive: &mut Archive,
+        size: Size,
+        member: usize,
+    ) -> io::Result<usize> {
+        let states = device.read_back(&self.states, 0..size.matrices());
+        let mut states = states.map_err(io::Error::other)?;
+        let own = states.iter_mut().skip(member).step_by(size.members);
+        let mut most = 0;
+        for LayerState { rank, earlier, drifted, padding: _, kept, fading } in own {
+            archive.numbers(rank)?;
+            archive.number(earlier)?;
+            archive.numbers(drifted)?;
+            archive.number(kept)?;
+            archive.number(fading)?;
+            most = most.max(rank[0]).max(rank[1]);
+        }
+        if archive.reads() {
+            device.write(&mut self.states, &states).map_err(io::Error::other)?;
+        }
+        Ok(most as usize)
+    }
+
+    /// Walks over the columns of the layers of a member, as many as [`StoredColumns::archive_states`] says, and
+    /// the small matrices beside them, of which the first `most` rows and columns are not zero.
+    ///
+    /// # Errors
+    /// Those of the archive and of the device.
+    pub fn archive(
+        &mut self,
+        device: &Device,
+        archive: &mut Archive,
+        (size, member): (Size, usize),
+        most: usize,
+    ) -> Walked {
+        let states = device.read_back(&self.states, 0..size.matrices());
+        let states = states.map_err(io::Error::other)?;
+        let matrices = (member..size.matrices()).step_by(size.members);
+        for matrix in matrices.clone() {
+            for side in 0..2 {
+                let first = matrix * size.capacity * size.ld;
+                let range = first..first + states[matrix].rank[side] as usize * size.ld;
+                device.archive(archive, &mut self.basis[side], range.clone())?;
+                device.archive(archive, &mut self.answers[side], range)?;
+            }
+        }
+        let corners = |archive: &mut Archive, squares: &mut Buffer<f64>| {
+            let mut matrices = matrices.clone();
+            matrices.try_for_each(|matrix| {
+                archive_corner(device, archive, squares, (size, matrix), most)
+            })
+        };
+        for squares in self.overlap.iter_mut().chain([&mut self.drift]) {
+            corners(archive, squares)?;
+        }
+        let zeros = || device.zeros(size.matrices() * size.square()).map_err(io::Error::other);
+        archive.optional(&mut self.velocity, zeros, corners)
+    }
+
     /// Gives M a velocity, where it has none yet.
     pub fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
         if self.velocity.is_none() {
@@ -76,4 +145,29 @@ impl<T: Number> StoredColumns<T> {
         }
         Ok(())
     }
+}
+
+/// Walks over the first `most` rows and columns of one of the square matrices; all others are zero.
+fn archive_corner(
+    device: &Device,
+    archive: &mut Archive,
+    squares: &mut Buffer<f64>,
+    (size, matrix): (Size, usize),
+    most: usize,
+) -> Walked {
+    let first = matrix * size.square();
+    let mut square = match archive.reads() {
+        true => vec![0.0; size.square()],
+        false => {
+            let there = device.read_back(squares, first..first + size.square());
+            there.map_err(io::Error::other)?
+        }
+    };
+    for row in square.chunks_mut(size.capacity).take(most) {
+        archive.numbers(&mut row[..most])?;
+    }
+    if archive.reads() {
+        device.write_from(squares, first, &square).map_err(io::Error::other)?;
+    }
+    Ok(())
 }

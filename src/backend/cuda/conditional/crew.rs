@@ -1,9 +1,12 @@
 //! When a pass launches what, and what comes back of it.
 
+use std::io;
+
 use super::record::LayerSums;
 use super::sweep::Networks;
 use super::workspace::Kind;
 use super::{Conditional, parts};
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::{Queries, covariances};
 use crate::backend::crew::{Crew, UnrecordedPass};
 use crate::backend::cuda::device::Number;
@@ -204,5 +207,26 @@ impl<T: Number> Crew for Conditional<T> {
             follows.then(|| covariances(&self.probe, queries, responses, self.size().width))
         };
         self.queries.iter().zip(&self.responses).map(of).collect()
+    }
+
+    fn archive(&mut self, member: usize, archive: &mut Archive) -> Walked {
+        let (device, size) = (self.device.clone(), self.size());
+        let most = self.columns.archive_states(&device, archive, size, member)?;
+        if archive.reads() {
+            self.hold(most).map_err(io::Error::other)?;
+        }
+        let size = self.size();
+        self.columns.archive(&device, archive, (size, member), most)?;
+        for (ends, each) in
+            [(&mut self.h, size.all * size.ld), (&mut self.v, size.outputs * size.ld)]
+        {
+            let range = std::iter::once(member * each..(member + 1) * each);
+            ends.archive(&device, archive, size.members * each, range)?;
+        }
+        archive.count(&mut self.passes)?;
+        self.queries[member].iter_mut().try_for_each(|queries| queries.archive(archive))?;
+        self.responses[member].iter_mut().try_for_each(|responses| responses.archive(archive))?;
+        self.features.archive(&device, archive, member)?;
+        self.gradients.archive(&device, archive, member)
     }
 }

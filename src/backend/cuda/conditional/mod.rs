@@ -255,6 +255,16 @@ impl<T: Number> Conditional<T> {
         self.grow(if fits { larger } else { needed })
     }
 
+    /// Makes room for layers of which no side has more than `kept` columns.
+    fn hold(&mut self, kept: usize) -> Result<(), Fault> {
+        self.kept = self.kept.max(kept);
+        if kept <= self.size().capacity {
+            return Ok(());
+        }
+        self.evaluation = None;
+        self.grow(kept)
+    }
+
     /// Gives every side of a layer room for `capacity` columns, more than before.
     fn grow(&mut self, capacity: usize) -> Result<(), Fault> {
         self.columns.grow(&self.device, self.launcher.size, capacity)?;

@@ -6,6 +6,7 @@ use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
 use super::shape::summands;
 use super::{Conditional, Size};
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::{Queries, kernel};
 use crate::backend::{Probe, Snapshot};
 use nalgebra::DMatrix;
@@ -35,6 +36,18 @@ impl<T: Number> DeviceRecorder<T> {
             size,
             samples,
             count,
+        })
+    }
+
+    /// Walks over what the movements of a member are measured from.
+    ///
+    /// # Errors
+    /// Those of the archive and of the device.
+    pub fn archive(&mut self, device: &Device, archive: &mut Archive, member: usize) -> Walked {
+        let vector = self.samples * self.size.ld;
+        let (count, range) = (self.size.members * vector, member * vector..(member + 1) * vector);
+        self.initial.iter_mut().try_for_each(|initial| {
+            device.archive_optional(archive, initial, count, std::iter::once(range.clone()))
         })
     }
 

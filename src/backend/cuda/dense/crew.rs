@@ -4,6 +4,7 @@ use nalgebra::DMatrix;
 
 use super::weights::Hidden;
 use super::{Dense, Size, Workspace};
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::crew::{Crew, UnrecordedPass};
 use crate::backend::cuda::device::Number;
 use crate::backend::cuda::device::fault::Fault;
@@ -174,5 +175,19 @@ impl<T: Number> Crew for Dense<T> {
 
     fn covariances(&self) -> Vec<Option<Vec<Covariances>>> {
         self.covariances_so_far()
+    }
+
+    fn archive(&mut self, member: usize, archive: &mut Archive) -> Walked {
+        let (device, size) = (&self.device, self.launcher.size);
+        self.weights.archive(device, archive, size, member)?;
+        let each = self.workspace.stride();
+        let layers = (0..size.depth).map(|l| {
+            let first = (l * size.members + member) * each;
+            first..first + each
+        });
+        let count = size.depth * size.members * each;
+        device.archive_optional(archive, &mut self.inner_initial, count, layers)?;
+        archive.count(&mut self.passes)?;
+        self.recorders[member].archive(archive)
     }
 }

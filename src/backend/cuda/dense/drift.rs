@@ -8,10 +8,13 @@
 //! G and S are n × (updates · B) a layer and member, row by row: a product with them is a product with a
 //! matrix. Every member has the same a and α, because all have the same rates.
 
+use std::io;
+
 use super::super::device::fault::Fault;
 use super::super::device::{Buffer, Device, Number};
 use super::Size;
 use crate::backend::Update;
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::Shares;
 
 /// The drift of all hidden matrices of all members, in factors.
@@ -37,6 +40,27 @@ impl<T: Number> Drift<T> {
         })
     }
 
+    /// Walks over the factors of a member in all layers, and the shares that all members have.
+    ///
+    /// # Errors
+    /// Those of the archive and of the device.
+    pub fn archive(
+        &mut self,
+        device: &Device,
+        archive: &mut Archive,
+        size: Size,
+        member: usize,
+    ) -> Walked {
+        for factor in [&mut self.g, &mut self.s] {
+            for l in 0..size.depth {
+                let first = (l * size.members + member) * size.drift();
+                device.archive(archive, factor, first..first + size.drift())?;
+            }
+        }
+        self.shares.archive(archive)?;
+        self.send_shares(device).map_err(io::Error::other)
+    }
+
     /// Number of updates so far.
     pub fn updates(&self) -> usize {
         self.shares.of_updates().len()
@@ -50,6 +74,10 @@ impl<T: Number> Drift<T> {
     /// Makes the step after the factors of an update were appended.
     pub fn step(&mut self, device: &Device, update: &Update) -> Result<(), Fault> {
         self.shares.update(update);
+        self.send_shares(device)
+    }
+
+    fn send_shares(&mut self, device: &Device) -> Result<(), Fault> {
         let alpha: Vec<f64> = self.shares.of_updates().collect();
         device.write(&mut self.alpha, &alpha)
     }

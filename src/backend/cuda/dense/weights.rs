@@ -10,6 +10,7 @@ use super::super::launch::WeightFormat;
 use super::super::trained::TrainedBuffer;
 use super::Size;
 use super::drift::Drift;
+use crate::backend::archive::{Archive, Walked};
 use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
 /// Matrices of all layers whose numbers are all kept in T, \[layer\]\[member\]\[row\]\[column\].
@@ -140,6 +141,33 @@ impl<T: Number> Weights<T> {
         Ok(out)
     }
 
+    /// Walks over what training has made of the weights of a member.
+    ///
+    /// # Errors
+    /// Those of the archive and of the device.
+    pub fn archive(
+        &mut self,
+        device: &Device,
+        archive: &mut Archive,
+        size: Size,
+        member: usize,
+    ) -> Walked {
+        let ends = [
+            (&mut self.input, size.width * size.ld_input),
+            (&mut self.readout, size.outputs * size.ld),
+        ];
+        for (end, each) in ends {
+            let range = member * each..(member + 1) * each;
+            end.archive(device, archive, size.members * each, std::iter::once(range))?;
+        }
+        match &mut self.hidden {
+            Hidden::Full(hidden) => hidden.archive(device, archive, size, member)?,
+            Hidden::Frozen { drift, .. } => drift.archive(device, archive, size, member)?,
+        }
+        let inner = self.inner.as_mut();
+        inner.map_or(Ok(()), |inner| inner.archive(device, archive, size, member))
+    }
+
     /// Gives everything that is trained a velocity.
     pub fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
         self.input.set_in_motion(device, size.members * size.width * size.ld_input)?;
@@ -162,6 +190,23 @@ impl<T: Number> Matrices<T> {
         let forward = TrainedBuffer::new(draw(Direction::Forward)?);
         let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
         Ok(Matrices { forward, backward: backward.map(TrainedBuffer::new) })
+    }
+
+    fn archive(
+        &mut self,
+        device: &Device,
+        archive: &mut Archive,
+        size: Size,
+        member: usize,
+    ) -> Walked {
+        let layers = (0..size.depth).map(|l| {
+            let first = l * size.layer() + member * size.matrix();
+            first..first + size.matrix()
+        });
+        for matrices in std::iter::once(&mut self.forward).chain(&mut self.backward) {
+            matrices.archive(device, archive, size.depth * size.layer(), layers.clone())?;
+        }
+        Ok(())
     }
 
     fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {

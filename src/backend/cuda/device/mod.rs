@@ -16,6 +16,8 @@ pub mod probe;
 pub mod refusal;
 
 use std::collections::HashMap;
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
@@ -24,6 +26,7 @@ use cudarc::driver::{
     ValidAsZeroBits,
 };
 
+use crate::backend::archive::{Archive, Walked};
 use crate::backend::cost::Speeds;
 use crate::backend::real::Real;
 use fault::Fault;
@@ -211,10 +214,20 @@ impl Device {
         to: &mut Buffer<T>,
         from: &[T],
     ) -> Result<(), Fault> {
+        self.write_from(to, 0, from)
+    }
+
+    /// Overwrites numbers of a buffer, from its number `first` on.
+    pub(in crate::backend::cuda) fn write_from<T: DeviceRepr>(
+        &self,
+        to: &mut Buffer<T>,
+        first: usize,
+        from: &[T],
+    ) -> Result<(), Fault> {
         if from.is_empty() {
             return Ok(());
         }
-        let mut to = to.slice.slice_mut(0..from.len());
+        let mut to = to.slice.slice_mut(first..first + from.len());
         self.stream.memcpy_htod(from, &mut to).map_err(|error| Fault::of(error, "a copy to it"))
     }
 
@@ -229,6 +242,46 @@ impl Device {
         self.stream.memcpy_dtoh(&from.slice.slice(range), &mut to).map_err(failed)?;
         self.wait()?;
         Ok(to)
+    }
+
+    /// Walks over numbers of a buffer.
+    pub(in crate::backend::cuda) fn archive<T: DeviceRepr + Default + bytemuck::Pod>(
+        &self,
+        archive: &mut Archive,
+        buffer: &mut Buffer<T>,
+        range: Range<usize>,
+    ) -> Walked {
+        /// Numbers that are on the host at a time.
+        const AT_ONCE: usize = 1 << 23;
+        for first in range.clone().step_by(AT_ONCE) {
+            let part = first..range.end.min(first + AT_ONCE);
+            let mut numbers = match archive.reads() {
+                true => vec![T::default(); part.len()],
+                false => self.read_back(buffer, part).map_err(io::Error::other)?,
+            };
+            archive.numbers(&mut numbers)?;
+            if archive.reads() {
+                self.write_from(buffer, first, &numbers).map_err(io::Error::other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Walks over numbers of a buffer of `count` numbers that may be missing, read as zeros but for them.
+    pub(in crate::backend::cuda) fn archive_optional<T>(
+        &self,
+        archive: &mut Archive,
+        buffer: &mut Option<Buffer<T>>,
+        count: usize,
+        mut ranges: impl Iterator<Item = Range<usize>>,
+    ) -> Walked
+    where
+        T: DeviceRepr + ValidAsZeroBits + Default + bytemuck::Pod,
+    {
+        let zeros = || self.zeros(count).map_err(io::Error::other);
+        archive.optional(buffer, zeros, |archive, buffer| {
+            ranges.try_for_each(|range| self.archive(archive, buffer, range))
+        })
     }
 
     /// Allocates a copy of numbers of a buffer, on the device.

@@ -1,0 +1,178 @@
+//! Checkpoints: how far tasks are that are not done, a file each, replaced as a whole.
+//!
+//! ```text
+//! checkpoints/KEY = marker (8) · version (4) · step (4) · key (16) · state · checksum (8)
+//! ```
+//!
+//! The checksum is xxh3 over all before it. A checkpoint that is damaged or of another version is removed,
+//! and its task begins again: nothing else depends on it.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::files::{self, Files};
+use super::key::Key;
+use crate::error::{Error, Result};
+
+const MARKER: [u8; 8] = *b"nfd\xF7ckpt";
+/// The format of a checkpoint. Raise it whenever a state changes its shape.
+const VERSION: u32 = 1;
+const HEADER: usize = MARKER.len() + 4 + 4 + size_of::<Key>();
+const CHECKSUM: usize = 8;
+/// The folder of the checkpoints in a run directory.
+const FOLDER: &str = "checkpoints";
+/// Bytes that are written or read at a time.
+const BUFFER: usize = 1 << 20;
+
+/// The checkpoints of a run directory. The folder is there while there is one.
+#[derive(Clone)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    files: Arc<dyn Files>,
+}
+
+/// A checkpoint that was found whole.
+pub struct Checkpoint {
+    /// Number of updates that were done before.
+    pub step: u32,
+    /// The state, to be read once.
+    pub state: Box<dyn Read>,
+}
+
+impl Checkpoints {
+    /// Those of the run directory `directory`.
+    pub fn new(directory: &Path, files: Arc<dyn Files>) -> Self {
+        Checkpoints { folder: directory.join(FOLDER), files }
+    }
+
+    fn name(key: Key) -> String {
+        format!("{key:032x}")
+    }
+
+    /// Writes the checkpoint of a task after `step` updates in the place of an earlier one, all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when there can be no folder, [`Error::Write`]; those of `state` as the latter.
+    pub fn write(
+        &self,
+        key: Key,
+        step: u32,
+        state: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        let made = fs::create_dir_all(&self.folder);
+        made.map_err(|source| Error::Io { action: "create", path: self.folder.clone(), source })?;
+        files::replace_by(&*self.files, &self.folder, &Self::name(key), |file| {
+            let mut file = Hashing { inner: BufWriter::with_capacity(BUFFER, file), hash: Xxh3::new() };
+            file.write_all(&MARKER)?;
+            file.write_all(&VERSION.to_ne_bytes())?;
+            file.write_all(&step.to_ne_bytes())?;
+            file.write_all(&key.to_ne_bytes())?;
+            state(&mut file)?;
+            let Hashing { inner: mut file, hash } = file;
+            file.write_all(&hash.digest().to_ne_bytes())?;
+            file.flush()
+        })
+    }
+
+    /// The checkpoint of a task, None where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::RunDirectory`] when it is not whole or of another version.
+    pub fn find(&self, key: Key) -> Result<Option<Checkpoint>> {
+        let path = self.folder.join(Self::name(key));
+        let io = |source| Error::Io { action: "read", path: path.clone(), source };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        let damaged = |problem: &str| Error::RunDirectory {
+            directory: path.clone(),
+            problem: problem.to_owned(),
+            help: "its task begins again".to_owned(),
+        };
+        let length = file.metadata().map_err(io)?.len();
+        let Some(state) = length.checked_sub((HEADER + CHECKSUM) as u64) else {
+            return Err(damaged("the checkpoint is cut off"));
+        };
+        // Once to see that it is whole, before anything of it is believed.
+        let mut hashing = Hashing { inner: io::sink(), hash: Xxh3::new() };
+        let mut reader = BufReader::with_capacity(BUFFER, &file);
+        io::copy(&mut (&mut reader).take(length - CHECKSUM as u64), &mut hashing).map_err(io)?;
+        let mut checksum = [0; CHECKSUM];
+        reader.read_exact(&mut checksum).map_err(io)?;
+        if hashing.hash.digest() != u64::from_ne_bytes(checksum) {
+            return Err(damaged("the checkpoint fails its checksum"));
+        }
+        io::Seek::rewind(&mut file).map_err(io)?;
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        let mut header = [0; HEADER];
+        reader.read_exact(&mut header).map_err(io)?;
+        let (marker, rest) = header.split_at(MARKER.len());
+        let (version, rest) = rest.split_at(4);
+        let (step, of) = rest.split_at(4);
+        if marker != MARKER || version != VERSION.to_ne_bytes() || of != key.to_ne_bytes() {
+            return Err(damaged("the checkpoint is of another program"));
+        }
+        let step = step.try_into().map_or(0, u32::from_ne_bytes);
+        Ok(Some(Checkpoint { step, state: Box::new(reader.take(state)) }))
+    }
+
+    /// Number of updates before the checkpoint of a task, which may be damaged; None where there is none.
+    pub fn step(&self, key: Key) -> Option<u32> {
+        let mut file = File::open(self.folder.join(Self::name(key))).ok()?;
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header).ok()?;
+        header[MARKER.len() + 4..].first_chunk().copied().map(u32::from_ne_bytes)
+    }
+
+    /// Removes the checkpoint of a task, if there is one, and the folder with the last.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn remove(&self, key: Key) -> Result<()> {
+        self.remove_such(|name| name == Self::name(key))
+    }
+
+    /// Removes those of tasks that are `done`, and what a kill has left half written.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn sweep(&self, done: impl Fn(Key) -> bool) -> Result<()> {
+        self.remove_such(|name| match Key::from_str_radix(name, 16) {
+            Ok(key) => done(key),
+            Err(_) => files::is_temporary(name),
+        })
+    }
+
+    fn remove_such(&self, such: impl Fn(&str) -> bool) -> Result<()> {
+        if !self.folder.is_dir() {
+            return Ok(());
+        }
+        files::remove_files(&self.folder, such)?;
+        let _ = fs::remove_dir(&self.folder); // only the last one leaves it empty
+        Ok(())
+    }
+}
+
+/// Hashes what passes through.
+struct Hashing<W> {
+    inner: W,
+    hash: Xxh3,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
