@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use nfd::backend::cpu::conditional::arena::SLAB;
 use nfd::backend::real::Real;
 use nfd::data;
-use nfd::ensemble::cost::cost;
 use nfd::ensemble::checkpointing::Watch;
+use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::load;
@@ -92,7 +92,8 @@ fn a_task_takes_its_columns_and_vectors_as_planned() {
         forget_spare_slabs();
         let before = NOW.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
-        let trained = train(&experiment, &data, task, Watch::until(&AtomicBool::new(false))).unwrap();
+        let trained =
+            train(&experiment, &data, task, Watch::until(&AtomicBool::new(false))).unwrap();
         let peak = (PEAK.load(Ordering::Relaxed) - before) as f64;
 
         // Distinct samples, all groups trained: every pass keeps every column, but of layer L's

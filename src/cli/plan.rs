@@ -8,6 +8,7 @@ use clap::Args;
 use super::print;
 use crate::comm;
 use crate::data::DataSet;
+use crate::ensemble::checkpointing::CheckpointEvery;
 use crate::ensemble::cost::Cost;
 use crate::ensemble::deal::{Prediction, predict};
 use crate::ensemble::limits::Limits;
@@ -79,8 +80,28 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
             ))?;
         }
     }
+    print(&checkpoints(&plan))?;
     plan.check(free, &|task| finished.contains(&task))?;
     Ok(exit::DONE)
+}
+
+/// What checkpoints take, where a network is long enough for one; empty where none is.
+fn checkpoints(plan: &Plan) -> String {
+    let seconds = plan.longest_seconds(&plan.tasks);
+    let CheckpointEvery(period) = CheckpointEvery::default();
+    let Some(period) = period.filter(|period| seconds > period.as_secs_f64()) else {
+        return String::new();
+    };
+    let largest =
+        |of: fn(&Cost) -> f64| plan.tasks.iter().map(|(_, cost)| of(cost)).fold(0.0, f64::max);
+    let most = largest(|cost| if cost.device_bytes > 0.0 { cost.device_bytes } else { cost.bytes });
+    format!(
+        "checkpoints: the longest network takes about {:.1} h, and is kept every {} minutes in a file of at most \
+         {:.2} GB\n",
+        seconds / 3600.0,
+        period.as_secs() / 60,
+        most / 1e9
+    )
 }
 
 /// What the limits take, by a pilot: their first round, computed now and not kept; empty without any.

@@ -28,7 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
     let journals = Journals::read(directory, |_| true)?;
     let limits = prepared.look_at_limits(&journals, &numeric_path)?;
-    let Finished { journals, tasks: finished } = prepared.read_finished(&numeric_path)?;
+    let Finished { journals, tasks: finished, begun } = prepared.read_finished(&numeric_path)?;
     let Prepared { resolved, plan, .. } = prepared;
     let finished = |task: Task| finished.contains(&task);
 
@@ -57,6 +57,10 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         plan.tasks.len(),
         seconds.ceil()
     );
+    for (task, step) in begun {
+        let steps = resolved.experiment.training.steps;
+        let _ = writeln!(out, "begun: {task}: a checkpoint after {step} of {steps} updates");
+    }
     for line in limits {
         let _ = writeln!(out, "{line}");
     }

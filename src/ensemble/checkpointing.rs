@@ -15,6 +15,13 @@ use crate::store::RunDirectory;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckpointEvery(pub Option<Duration>);
 
+impl Default for CheckpointEvery {
+    /// Ten minutes.
+    fn default() -> Self {
+        CheckpointEvery(Some(Duration::from_secs(600)))
+    }
+}
+
 impl FromStr for CheckpointEvery {
     type Err = String;
 

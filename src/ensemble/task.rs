@@ -95,9 +95,7 @@ fn train_crew<T: Number>(
             };
             let ensemble =
                 Members { network, seeds, noise, probe, samples, batch, passes, passes_at_first };
-            let new = || {
-                cuda::conditional::Conditional::<T>::new(device.clone(), ensemble.clone())
-            };
+            let new = || cuda::conditional::Conditional::<T>::new(device.clone(), ensemble.clone());
             train_on(new, tasks, &trainings, watch)
         }
         Engine::Dense => {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::request::Request;
 use crate::data::{self, DataSet};
@@ -18,6 +19,8 @@ use crate::experiment::resolve::resolve;
 use crate::experiment::settled::{prefer_gpu, resolve_with};
 use crate::model::Loss;
 use crate::store::RunStart;
+use crate::store::checkpoints::Checkpoints;
+use crate::store::files::Disk;
 use crate::store::journal;
 use crate::store::journals::Journals;
 use crate::store::key::Keys;
@@ -44,6 +47,8 @@ pub struct Finished {
     pub journals: Journals,
     /// The tasks of the experiment that they have results of.
     pub tasks: HashSet<Task>,
+    /// Tasks that are not done and have a checkpoint, with the number of updates before it.
+    pub begun: Vec<(Task, u32)>,
 }
 
 impl Prepared {
@@ -88,8 +93,14 @@ impl Prepared {
         let journals = Journals::read(&self.output, |_| true)?;
         let keys = Keys::new(&self.resolved.experiment, &self.data, numeric_path);
         let tasks = self.plan.tasks.iter().map(|(task, _)| *task);
-        let tasks = tasks.filter(|task| journals.find_any(keys.serving(*task)).is_some()).collect();
-        Ok(Finished { journals, tasks })
+        let tasks: HashSet<Task> =
+            tasks.filter(|task| journals.find_any(keys.serving(*task)).is_some()).collect();
+        let left =
+            self.plan.tasks.iter().map(|(task, _)| *task).filter(|task| !tasks.contains(task));
+        let checkpoints = Checkpoints::new(&self.output, Arc::new(Disk));
+        let step = |task| checkpoints.step(keys.of(task)).map(|step| (task, step));
+        let begun = left.filter_map(step).collect();
+        Ok(Finished { journals, tasks, begun })
     }
 
     /// How far the limits are by these journals, a line each; their tasks of all rounds so far join the plan.

@@ -28,7 +28,7 @@ const FOLDER: &str = "checkpoints";
 /// Bytes that are written or read at a time.
 const BUFFER: usize = 1 << 20;
 
-/// The checkpoints of a run directory. The folder is there while there is one.
+/// The checkpoints of a run directory.
 #[derive(Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
@@ -66,7 +66,8 @@ impl Checkpoints {
         let made = fs::create_dir_all(&self.folder);
         made.map_err(|source| Error::Io { action: "create", path: self.folder.clone(), source })?;
         files::replace_by(&*self.files, &self.folder, &Self::name(key), |file| {
-            let mut file = Hashing { inner: BufWriter::with_capacity(BUFFER, file), hash: Xxh3::new() };
+            let mut file =
+                Hashing { inner: BufWriter::with_capacity(BUFFER, file), hash: Xxh3::new() };
             file.write_all(&MARKER)?;
             file.write_all(&VERSION.to_ne_bytes())?;
             file.write_all(&step.to_ne_bytes())?;
@@ -130,31 +131,34 @@ impl Checkpoints {
         header[MARKER.len() + 4..].first_chunk().copied().map(u32::from_ne_bytes)
     }
 
-    /// Removes the checkpoint of a task, if there is one, and the folder with the last.
+    /// Removes the checkpoint of a task, if there is one.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub fn remove(&self, key: Key) -> Result<()> {
-        self.remove_such(|name| name == Self::name(key))
+        let path = self.folder.join(Self::name(key));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Io { action: "remove", path, source: error })
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Removes those of tasks that are `done`, and what a kill has left half written.
+    /// Removes those of tasks that are `done`, what a kill has left half written, and the folder if that leaves
+    /// it empty: while nobody else writes there.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub fn sweep(&self, done: impl Fn(Key) -> bool) -> Result<()> {
-        self.remove_such(|name| match Key::from_str_radix(name, 16) {
-            Ok(key) => done(key),
-            Err(_) => files::is_temporary(name),
-        })
-    }
-
-    fn remove_such(&self, such: impl Fn(&str) -> bool) -> Result<()> {
         if !self.folder.is_dir() {
             return Ok(());
         }
-        files::remove_files(&self.folder, such)?;
-        let _ = fs::remove_dir(&self.folder); // only the last one leaves it empty
+        files::remove_files(&self.folder, |name| match Key::from_str_radix(name, 16) {
+            Ok(key) => done(key),
+            Err(_) => files::is_temporary(name),
+        })?;
+        let _ = fs::remove_dir(&self.folder); // refused while something is in it
         Ok(())
     }
 }

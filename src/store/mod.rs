@@ -130,7 +130,7 @@ impl RunDirectory {
         let (journal, mut warnings) = Journal::open(files.clone(), &journal)?;
         let others = read_other_journals(path)?;
         let checkpoints = Checkpoints::new(path, files.clone());
-        checkpoints.sweep(|key| journal.find(key).or(others.find(key).map(|(_, at)| at)).is_some())?;
+        checkpoints.sweep(|key| journal.find(key).is_some() || others.find(key).is_some())?;
         warnings.extend(others.warnings());
         // The manifest says with what its experiment was begun, not who last looked.
         let begun = manifest::read(path)?.is_some_and(|there| {
@@ -192,6 +192,7 @@ impl RunDirectory {
         self.lock.check()?;
         let mut growing = self.lock_growing();
         growing.others = read_other_journals(&self.path)?;
+        self.checkpoints.sweep(|key| growing.find(key).is_some())?;
         growing.timings.absorb_other_ranks(&self.path)
     }
 
@@ -220,10 +221,7 @@ impl RunDirectory {
                 Some((own, at)) if journal::read_record_bytes(own, key, at)? != record => {
                     return Err(Error::RunDirectory {
                         directory: from.to_owned(),
-                        problem: format!(
-                            "has other numbers than {} for {task}",
-                            own.display()
-                        ),
+                        problem: format!("has other numbers than {} for {task}", own.display()),
                         help: "the same task gave two results: do not trust either before the \
                                machine that computed one of them is found"
                             .to_owned(),

@@ -23,9 +23,9 @@ pub mod npz;
 pub mod nvrtc;
 pub mod report;
 pub mod results;
+pub mod slices;
 #[cfg(target_os = "linux")]
 pub mod slurm;
-pub mod slices;
 pub mod softcuda;
 
 use std::collections::BTreeSet;

@@ -41,7 +41,7 @@ pub const SETTINGS: [&str; 7] = [
     r#""engine": "dense", "data": { "source": "digits", "samples": 40 },
     "training": { "steps": 7, "learning_rate": 0.5, "batch": 20, "record": 4 }, "closures": ["exact"]"#,
     // Initial weights in bf16, and a drift.
-    r#""engine": "dense", "data": { "source": "digits", "samples": 3 }, "storage": "bf16",
+    r#""engine": "dense", "data": { "source": "digits", "samples": 2 }, "storage": "bf16",
     "model": { "train": ["input", "hidden", "readout"] },
     "training": { "steps": 6, "learning_rate": 0.5, "momentum": 0.5, "weight_decay": 0.05, "record": 2 },
     "closures": ["exact", "gia"]"#,

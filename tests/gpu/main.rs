@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod checkpoints;
 mod conditional;
 mod dense;
 mod end_to_end;

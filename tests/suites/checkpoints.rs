@@ -98,7 +98,8 @@ struct Full {
 impl Files for Full {
     fn create(&self, path: &Path) -> io::Result<fs::File> {
         let checkpoint = path.parent().is_some_and(|folder| folder.ends_with("checkpoints"));
-        let room = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let room =
+            self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if checkpoint && room.is_err() {
             return Err(io::ErrorKind::StorageFull.into());
         }

@@ -10,8 +10,8 @@ use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
 use nfd::data::DataSet;
 use nfd::engine::Trajectory;
-use nfd::ensemble::cost::cost;
 use nfd::ensemble::checkpointing::Watch;
+use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train_on_device;
 use nfd::experiment::Experiment;
 use nfd::experiment::file::ExperimentFile;
@@ -29,7 +29,13 @@ fn on_all_of_it(
     task: Task,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
     let room = std::env::var("SOFTCUDA_MEMORY").unwrap().parse().unwrap();
-    train_on_device(experiment, data, &[task], (&device(), room), Watch::until(&AtomicBool::new(false)))
+    train_on_device(
+        experiment,
+        data,
+        &[task],
+        (&device(), room),
+        Watch::until(&AtomicBool::new(false)),
+    )
 }
 
 /// The variant that may come to keep more columns than it does.

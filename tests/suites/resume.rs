@@ -113,7 +113,8 @@ fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Row 1. Kills at random instants of a fixed sequence, again and again in one directory until a
-/// start gets through; at least twelve of them in the middle of the tasks.
+/// start gets through; at least twelve of them in the middle of the tasks, each of which is kept after every
+/// update.
 #[test]
 fn kills_at_random_instants_change_nothing() {
     const WANTED: usize = 12;
@@ -126,7 +127,7 @@ fn kills_at_random_instants_change_nothing() {
     for round in 0.. {
         let name = format!("killed{round}");
         loop {
-            let mut child = place.start(&name, &["--threads", "1"]);
+            let mut child = place.start(&name, &["--threads", "1", "--checkpoint-minutes", "0"]);
             // Knuth's generator, its upper bits.
             random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             sleep(whole.mul_f64(0.6 * (random >> 40) as f64 / (1 << 24) as f64));
@@ -149,6 +150,54 @@ fn kills_at_random_instants_change_nothing() {
             break;
         }
     }
+}
+
+/// A network that takes longer than every start of it: each goes on where the one before was stopped.
+#[test]
+fn a_network_longer_than_its_time_is_done_in_slices() {
+    let job = r#"{
+  "name": "long", "data": { "source": "digits", "samples": 4 }, "reference": "none", "engine": "dense",
+  "training": { "steps": 400, "learning_rate": 0.5, "record": 50 },
+  "ensemble": { "widths": [512], "depths": [16], "seeds": 1, "closures": ["exact"] }
+}"#;
+    let place = Place::new(job);
+    let clock = Instant::now();
+    place.finish("whole", &["--threads", "1"]);
+    // Long enough to start and to make some updates.
+    let slice = (clock.elapsed().as_secs_f64() / 4.0).max(0.5) / 3600.0;
+    let slice = ["--threads", "1", "--max-hours", &slice.to_string()];
+    let (mut starts, mut reached) = (0, 0);
+    let said = loop {
+        starts += 1;
+        assert!(starts < 100);
+        let done = place.run("sliced", &slice);
+        let said = stderr(&done);
+        assert_eq!(said.contains("1 tasks go on from checkpoints"), starts > 1, "{said}");
+        match done.status.code() {
+            Some(75) => {
+                assert!(said.contains("0 of 1 tasks are finished, 1 begun, and kept"), "{said}");
+                let status = Command::new(env!("CARGO_BIN_EXE_nfd"))
+                    .arg("status")
+                    .arg(place.path("sliced"))
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8_lossy(&status.stdout);
+                let begun =
+                    said.lines().find(|line| line.starts_with("begun: exact n=512 L=16 seed 0:"));
+                let words = begun.unwrap_or_else(|| panic!("{said}")).split(' ');
+                let step: u32 = words.rev().nth(3).unwrap().parse().unwrap();
+                assert!(step > reached && step <= 400, "{step} after {reached}");
+                reached = step;
+            }
+            code => break (code == Some(0)).then_some(said).unwrap(),
+        }
+    };
+    assert!(starts > 2 && !said.contains("may never be done"), "{starts} starts: {said}");
+    assert!(place.finals("sliced") == place.finals("whole"));
+    // Without checkpoints nothing of it is ever kept, and that is said.
+    let done = place.run("never", &[&slice[..], &["--checkpoint-minutes", "never"]].concat());
+    assert_eq!(done.status.code(), Some(75), "{}", stderr(&done));
+    assert!(!place.path("never/checkpoints").exists());
 }
 
 /// Row 3: the first signal ends the run within a pass; the same command resumes. Slurm sends SIGCONT
@@ -229,7 +278,7 @@ fn a_limit_of_hours_stops_like_a_signal() {
         assert!(!place.path("wrong").exists());
     }
     let slow = Place::new(SLOW);
-    let done = slow.run("run", &["--max-hours", "0.0001"]);
+    let done = slow.run("run", &["--max-hours", "0.0001", "--checkpoint-minutes", "never"]);
     assert_eq!(done.status.code(), Some(75), "{}", stderr(&done));
     assert!(stderr(&done).contains("longer than --max-hours"), "{}", stderr(&done));
 }

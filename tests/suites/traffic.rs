@@ -74,7 +74,9 @@ fn train(width: usize, samples: usize) {
     let data = nfd::data::load(&experiment.data).unwrap();
     let device = (&Arc::new(Device::open(0).unwrap()), ROOM);
     let stop = AtomicBool::new(false);
-    train_on_device(&experiment, &data, &tasks(&experiment), device, Watch::until(&stop)).unwrap().unwrap();
+    train_on_device(&experiment, &data, &tasks(&experiment), device, Watch::until(&stop))
+        .unwrap()
+        .unwrap();
 }
 
 /// Of every kernel the launch with the most instructions: that of the hidden weights, while they move.
