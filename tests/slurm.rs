@@ -160,9 +160,9 @@ fn a_network_longer_than_the_time_limit_is_done_over_several_starts() {
     let slurm = Slurm::start();
     fs::write(slurm.work.join("job.json"), job).unwrap();
     let whole = tempfile::tempdir().unwrap();
-    let done =
-        Command::new(PLAIN).arg("run").arg(slurm.work.join("job.json")).current_dir(whole.path());
-    assert!(done.output().unwrap().status.success());
+    let mut command = Command::new(PLAIN);
+    command.arg("run").arg(slurm.work.join("job.json")).current_dir(whole.path());
+    assert!(command.output().unwrap().status.success());
     let run = slurm.work.join("runs/stopped");
     let id = cluster(&slurm, &nfd, STARTS, &["job.json", "--checkpoint-minutes", "0"]);
     // How far the checkpoint is, its fourth number.
