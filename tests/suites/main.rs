@@ -11,6 +11,8 @@ mod activation;
 mod advice;
 mod algebra;
 mod arrays;
+#[cfg(target_os = "linux")]
+mod build_mpi;
 mod cite;
 mod claims;
 mod coverage;
