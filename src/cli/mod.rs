@@ -1,6 +1,7 @@
 //! The command line: one verb a file, exit codes, messages.
 
 mod cite;
+mod container;
 mod doctor;
 mod judge;
 mod merge;

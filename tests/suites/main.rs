@@ -15,6 +15,7 @@ mod arrays;
 mod build_mpi;
 mod cite;
 mod claims;
+mod containers;
 mod coverage;
 mod cpu;
 mod cuda_memory;
