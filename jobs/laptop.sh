@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One experiment on one machine by MPI ranks, as a rehearsal of a cluster.
 #
-#   cargo build --release --features mpi
+#   jobs/build-mpi.sh
 #   jobs/laptop.sh EXPERIMENT.json [options of nfd run]
 #
 # Ranks are processes that share the networks and the cores out among themselves. Plain `nfd run` uses all

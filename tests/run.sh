@@ -52,6 +52,7 @@ packages() { # what the checks below need and this machine lacks
   command -v rsvg-convert >/dev/null || echo librsvg2-bin
   command -v pdftoppm >/dev/null || echo poppler-utils
   command -v inkscape >/dev/null || echo inkscape
+  command -v jq >/dev/null || echo jq
 }
 install_packages() {
   local as=()
@@ -59,20 +60,17 @@ install_packages() {
   "${as[@]}" apt-get update -qq &&
     "${as[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
-with_mpi() { # bindgen needs the headers of a C compiler; tests of ranks need no kernels
-  BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)" NFD_NVRTC=none cargo "$@"
-}
 mpi_programs() { # LIBRARY: what tests run under it, into target/LIBRARY
-  # The bindings do not notice another library. Without optimisation of our own code it takes seconds
-  # instead of minutes; results are the same bits.
-  cargo clean --release --quiet -p mpi-sys &&
-    MPICC=mpicc.$1 with_mpi build --release --quiet --features mpi --bin nfd --example panicking_rank \
-      --config profile.release.package.neural-feature-dynamics.opt-level=0 &&
+  # Tests of ranks need no kernels. Without optimisation of our own code it takes seconds instead of
+  # minutes; results are the same bits.
+  MPICC=mpicc.$1 NFD_NVRTC=none jobs/build-mpi.sh --quiet --bin nfd --example panicking_rank \
+    --config profile.release.package.neural-feature-dynamics.opt-level=0 &&
     mkdir -p "target/$1" &&
     cp "${CARGO_TARGET_DIR:-target}"/release/{nfd,examples/panicking_rank} "target/$1"
 }
 mpi_lints() {
-  with_mpi clippy --release --quiet --features mpi --lib --bins --examples -- -D warnings
+  BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)" NFD_NVRTC=none \
+    cargo clippy --release --quiet --features mpi --lib --bins --examples -- -D warnings
 }
 
 toolkit() { # a CUDA compiler that the build will find without our help

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::print;
+use super::{container, print};
 use crate::backend::cuda::device::cache::{Cache, Content};
 use crate::backend::cuda::device::compiler::driver_for;
 use crate::backend::cuda::device::nvrtc::{Nvrtc, NvrtcError};
@@ -63,9 +63,11 @@ pub fn run(Arguments { folder }: &Arguments) -> Result<u8> {
     let _ = writeln!(out, "normals        {normals}");
     let _ = writeln!(out, "backends       cpu, cuda, plain (f64)");
     gpu(&mut out);
-    let mpi =
-        comm::library().unwrap_or_else(|| "none: one process; build with --features mpi".into());
+    let mpi = comm::library()
+        .unwrap_or_else(|| "built without: one process; jobs/build-mpi.sh builds with it".into());
     let _ = writeln!(out, "MPI            {mpi}");
+    let found = container::find(Path::new("/"), |name| std::env::var(name).ok());
+    let _ = writeln!(out, "container      {}", found.as_deref().unwrap_or("none that is known"));
     print(&out)?;
     Ok(if wrong.is_empty() { exit::DONE } else { exit::FAILED })
 }

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tracing::{trace, trace_span};
 
 pub use crate::backend::Divergence;
 use crate::backend::archive::{Archive, Walked};
@@ -232,6 +233,8 @@ pub fn go_on<C: Crew>(
 ) -> Result<Option<Vec<Trajectory>>, C::Fault> {
     let Some(first) = trainings.first() else { return Ok(Some(course.runs)) };
     for step in course.step..=first.steps {
+        let _step = trace_span!("step", step).entered();
+        trace!("begins");
         course.step = step;
         if !goes_on(crew, &mut course) {
             return Ok(None);

@@ -4,11 +4,14 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tracing::{debug, info, warn};
+
 use crate::backend::archive::Archive;
 use crate::backend::crew::Crew;
 use crate::engine::Course;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
+use crate::log::FILE;
 use crate::store::RunDirectory;
 
 /// The time between two checkpoints of a task; None: none are kept.
@@ -68,7 +71,7 @@ impl<'a> Watch<'a> {
             match read(store, task, (crew, member), &mut course) {
                 Ok(step) => steps.push(step),
                 Err(error) => {
-                    eprintln!("nfd: warning: {error}");
+                    warn!("{error}");
                     store.remove_checkpoint(task);
                     return None;
                 }
@@ -111,6 +114,7 @@ fn read<C: Crew>(
         problem: format!("the checkpoint of {task} cannot be read: {error}"),
         help: "the task begins again".to_owned(),
     })?;
+    info!(target: FILE, task = %task, step = course.step, "goes on from its checkpoint");
     Ok(Some(course.step))
 }
 
@@ -122,8 +126,9 @@ fn keep<C: Crew>(store: &RunDirectory, tasks: &[Task], crew: &mut C, course: &mu
             course.archive(crew, member, &mut Archive::Write(file))
         });
         if let Err(error) = kept {
-            eprintln!("nfd: warning: no checkpoint of {task} after {step} updates: {error}");
+            warn!("no checkpoint of {task} after {step} updates: {error}");
             return;
         }
     }
+    debug!(target: FILE, step = course.step, "kept");
 }

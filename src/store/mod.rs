@@ -6,6 +6,7 @@
 //! checkpoints/           how far tasks are that are not done, a file each
 //! timings.csv            where and how long each task ran
 //! lock, lock.owner-1     locked by who is at work; who that is, or was
+//! logs/rank-0.jsonl      what each rank said and did ([`crate::log`])
 //! results.csv            one number a line, tidy
 //! arrays.npz             the same, as arrays
 //! summary.json           the claims
