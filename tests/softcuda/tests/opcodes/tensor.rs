@@ -80,7 +80,7 @@ fn product(of: &Matrices, checked: bool) -> [[f32; 8]; 16] {
     let (input, output) = (device.upload(&input), device.zeros(32 * 16));
     let arguments = Arguments::new().u64(input).u64(output);
     device.launch("product", 1, 32, 0, arguments).unwrap();
-    let words = device.download(output, 64);
+    let words: Vec<u64> = device.download(output, 64);
     let mut d = [[0.0; 8]; 16];
     for lane in 0..32 {
         for i in 0..4 {
