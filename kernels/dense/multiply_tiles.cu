@@ -59,6 +59,9 @@
 // traffic: multiply_tiles_f32_16x16 at n 256, P 16: l2 8.93, wavefronts 0.475
 // traffic: multiply_tiles_f32_16x32 at n 256, P 32: l2 13.77, wavefronts 0.726
 // traffic: multiply_tiles_f32_16x64 at n 256, P 64: l2 23.46, wavefronts 1.228
+// traffic: multiply_tiles_tf32x3_16x16 at n 256, P 16: l2 8.93, wavefronts 0.447
+// traffic: multiply_tiles_tf32x3_16x32 at n 256, P 32: l2 13.77, wavefronts 0.702
+// traffic: multiply_tiles_tf32x3_16x64 at n 256, P 64: l2 23.46, wavefronts 1.212
 #include "dense/multiply.cuh"
 #include "shared/async.cuh"
 #include "shared/tensor.cuh"
@@ -232,7 +235,8 @@ __device__ inline void multiply(const Multiply& args) {
     Real acc[R][S] = {};
     const Stored* w = (const Stored*)args.w + member * args.w_stride;
     const Real* x = (const Real*)args.x + member * args.x_stride;
-    add_product<Real, Stored, R, S, TENSOR>(w, row, args.rows, x, sample, args.samples, args.ld, args.columns, memory, acc);
+    add_product<Real, Stored, R, S, TENSOR>(w, row, args.rows, x, sample, args.samples, args.ld, args.columns, memory,
+                                            acc);
     if (args.factor != 1.0) {
 #pragma unroll
         for (int r = 0; r < R; r++)

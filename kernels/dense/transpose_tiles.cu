@@ -22,7 +22,7 @@
 // budget: transpose_tiles_f32_32x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x2 registers 128, shared 16
-// budget: transpose_tiles_f32_64x4 registers 200, shared 16
+// budget: transpose_tiles_f32_64x4 registers 208, shared 16
 // budget: transpose_tiles_f64_16x1 registers 192, shared 16
 // budget: transpose_tiles_f64_32x1 registers 200, shared 16
 // budget: transpose_tiles_f64_64x1 registers 208, shared 16
@@ -55,6 +55,11 @@
 // traffic: transpose_tiles_f32_64x1 at n 256, P 64: l2 27.70, wavefronts 1.022
 // traffic: transpose_tiles_f32_64x2 at n 256, P 128: l2 47.20, wavefronts 1.908
 // traffic: transpose_tiles_f32_64x4 at n 256, P 256: l2 86.22, wavefronts 3.680
+// traffic: transpose_tiles_tf32x3_16x1 at n 256, P 16: l2 16.18, wavefronts 0.527
+// traffic: transpose_tiles_tf32x3_32x1 at n 256, P 32: l2 24.15, wavefronts 0.781
+// traffic: transpose_tiles_tf32x3_64x1 at n 256, P 64: l2 27.70, wavefronts 0.895
+// traffic: transpose_tiles_tf32x3_64x2 at n 256, P 128: l2 47.20, wavefronts 1.654
+// traffic: transpose_tiles_tf32x3_64x4 at n 256, P 256: l2 86.22, wavefronts 3.171
 #include "dense/transpose.cuh"
 #include "shared/async.cuh"
 #include "shared/tensor.cuh"

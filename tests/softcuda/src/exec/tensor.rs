@@ -41,9 +41,10 @@ fn sum(addends: [f64; 9]) -> f32 {
         return plain as f32;
     }
     // The 25th bit of the largest: no product of f32 is so small that its exponent had no room for it.
-    let unit = f64::from_bits(((largest.to_bits() >> 52) - 24) << 52);
-    let units: i64 = addends.iter().map(|x| (x / unit) as i64).sum();
-    let exact = units as f64 * unit;
+    let exponent = (largest.to_bits() >> 52) - 24;
+    let [unit, units] = [exponent, 2046 - exponent].map(|exponent| f64::from_bits(exponent << 52));
+    let sum: i32 = addends.iter().map(|x| (x * units) as i32).sum();
+    let exact = f64::from(sum) * unit;
     let nearest = exact as f32;
     let beyond = f64::from(nearest).abs() > exact.abs() && exact.abs() < 2.0_f64.powi(128);
     if beyond { f32::from_bits(nearest.to_bits() - 1) } else { nearest }
