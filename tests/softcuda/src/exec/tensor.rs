@@ -17,7 +17,6 @@
 use super::FaultKind;
 use super::code::Inst;
 use super::machine::Stop;
-use super::registers::LANES;
 use super::warp::Turn;
 
 /// Bits of an f32 that tf32 does not have.
@@ -71,12 +70,12 @@ impl Turn<'_, '_> {
         let (mut a, mut b, mut c) = ([[0.0; 8]; 16], [[0.0; 8]; 8], [[0.0; 8]; 16]);
         for number in 0..6 {
             let bits = row(self, 4 + number);
-            for lane in 0..LANES {
-                if self.check.is_some() && bits[lane] & BEYOND_TF32 != 0 {
-                    let what = format!("{:#010x} was not rounded to tf32", bits[lane]);
+            for (lane, bits) in bits.into_iter().enumerate() {
+                if self.check.is_some() && bits & BEYOND_TF32 != 0 {
+                    let what = format!("{bits:#010x} was not rounded to tf32");
                     return self.stop(FaultKind::Unrounded, pc, lane, what);
                 }
-                let value = f64::from(f32::from_bits(bits[lane] & !BEYOND_TF32));
+                let value = f64::from(f32::from_bits(bits & !BEYOND_TF32));
                 let (g, t) = (lane / 4, lane % 4);
                 match number {
                     0..4 => a[g + number % 2 * 8][t + number / 2 * 4] = value,
@@ -86,13 +85,13 @@ impl Turn<'_, '_> {
         }
         for number in 0..4 {
             let bits = row(self, 10 + number);
-            for lane in 0..LANES {
-                let value = f64::from(f32::from_bits(bits[lane]));
+            for (lane, bits) in bits.into_iter().enumerate() {
+                let value = f64::from(f32::from_bits(bits));
                 c[lane / 4 + number / 2 * 8][lane % 4 * 2 + number % 2] = value;
             }
         }
-        for number in 0..4 {
-            let out = self.warp.file.narrow_mut(rows[number]);
+        for (number, &to) in rows[..4].iter().enumerate() {
+            let out = self.warp.file.narrow_mut(to);
             for (lane, out) in out.iter_mut().enumerate() {
                 let (i, j) = (lane / 4 + number / 2 * 8, lane % 4 * 2 + number % 2);
                 let mut addends = [c[i][j]; 9];

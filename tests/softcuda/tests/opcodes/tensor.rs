@@ -50,6 +50,11 @@ impl Default for Matrices {
     }
 }
 
+/// Rows and columns of a matrix of eight columns.
+fn entries(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).flat_map(|i| (0..8).map(move |j| (i, j)))
+}
+
 /// Where lane `lane` has number `i` of a 16 × 8 accumulator, by the PTX ISA.
 fn of_accumulator(lane: usize, i: usize) -> (usize, usize) {
     let (group, in_group) = (lane >> 2, lane % 4);
@@ -95,8 +100,8 @@ fn product(of: &Matrices, checked: bool) -> [[f32; 8]; 16] {
 /// Every pair of entries of A and B alone, which shows where each of them lies; and all together.
 #[test]
 fn every_entry_lies_where_the_isa_has_it() {
-    for (row, k) in (0..16).flat_map(|row| (0..8).map(move |k| (row, k))) {
-        for (inner, column) in (0..8).flat_map(|inner| (0..8).map(move |column| (inner, column))) {
+    for (row, k) in entries(16) {
+        for (inner, column) in entries(8) {
             // One in every so many, so that all are met with others.
             if (row + 3 * k + 5 * inner + 7 * column) % 8 != 0 {
                 continue;
@@ -104,21 +109,19 @@ fn every_entry_lies_where_the_isa_has_it() {
             let mut of = Matrices::default();
             (of.a[row][k], of.b[inner][column]) = (3.0, 5.0);
             let d = product(&of, false);
-            for (i, j) in (0..16).flat_map(|i| (0..8).map(move |j| (i, j))) {
+            for (i, j) in entries(16) {
                 let want = if (i, j, k) == (row, column, inner) { 15.0 } else { 0.0 };
                 assert_eq!(d[i][j], want, "a[{row}][{k}] b[{inner}][{column}] at ({i}, {j})");
             }
         }
     }
     let mut of = Matrices::default();
-    for i in 0..16 {
-        for j in 0..8 {
-            (of.a[i][j], of.c[i][j]) = ((1 + 8 * i + j) as f32, (1000 * i + 100 * j) as f32);
-            of.b[i % 8][j] = (2 + 8 * (i % 8) + j) as f32;
-        }
+    for (i, j) in entries(16) {
+        (of.a[i][j], of.c[i][j]) = ((1 + 8 * i + j) as f32, (1000 * i + 100 * j) as f32);
+        of.b[i % 8][j] = (2 + 8 * (i % 8) + j) as f32;
     }
     let d = product(&of, true);
-    for (i, j) in (0..16).flat_map(|i| (0..8).map(move |j| (i, j))) {
+    for (i, j) in entries(16) {
         let sum: f32 = (0..8).map(|k| of.a[i][k] * of.b[k][j]).sum();
         assert_eq!(d[i][j], sum + of.c[i][j], "({i}, {j})");
     }
