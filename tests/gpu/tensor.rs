@@ -180,15 +180,30 @@ fn tiled(cases: Vec<Case>) -> Vec<Case> {
 
 /// To the tolerance of f32: the bound of a sum of n products in f32, which adds up every eighth of them one by
 /// one, is n/8 + 11 roundings, and here 26 + n/64 + 11.
+const TOLERANCE: f64 = 2e-5;
+
 #[test]
 fn runs_are_plain_to_the_rounding_of_f32() {
     on_softcuda(module_path!(), "runs_are_plain_to_the_rounding_of_f32", &[], || {
         let device = device();
         assert!(device.path().ends_with("-tf32x3"), "{}", device.path());
-        compare_all::<f32>(&device, tiled(cases()), false, 2e-5);
-        compare_all::<f32>(&device, tiled(batched_cases(&BATCHED)), false, 2e-5);
-        compare_all::<f32>(&device, tiled(two_layer_cases()), false, 2e-5);
-        compare_all::<f32>(&device, tiled(batched_cases(&BATCHED)), true, 2e-5);
+        compare_all::<f32>(&device, tiled(batched_cases(&BATCHED)), false, TOLERANCE);
+    });
+}
+
+#[test]
+fn wide_and_two_layer_runs_are_too() {
+    on_softcuda(module_path!(), "wide_and_two_layer_runs_are_too", &[], || {
+        let both = tiled(cases()).into_iter().chain(tiled(two_layer_cases()));
+        compare_all::<f32>(&device(), both.collect(), false, TOLERANCE);
+    });
+}
+
+#[test]
+fn runs_with_weights_in_bf16_are_too() {
+    on_softcuda(module_path!(), "runs_with_weights_in_bf16_are_too", &[], || {
+        let some = tiled(batched_cases(&BATCHED)).into_iter().step_by(3).collect();
+        compare_all::<f32>(&device(), some, true, TOLERANCE);
     });
 }
 
