@@ -1,8 +1,10 @@
 //! What both engines ask of a GPU, counted by the software device, and the bounds of an H100 that follow.
 //!
 //! ```text
-//! cargo bench --bench counts [-- [--dense N,L,P,MEMBERS]... [--sweep N,L,P,MEMBERS,PASSES]...]
+//! cargo bench --bench counts [-- [--tf32x3] [--dense N,L,P,MEMBERS]... [--sweep N,L,P,MEMBERS,PASSES]...]
 //! ```
+//!
+//! With `--tf32x3` dense networks are computed in this precision, else in f32, as sweeps are.
 //!
 //! No GPU is needed, and nothing is timed. A bound says how long a device takes at least; what it takes beyond
 //! that (latency, replays, the clock it runs at) is not counted. The software device must be there
@@ -45,22 +47,24 @@ const WARPS: f64 = 8.0;
 /// The depth at which sweeps are counted.
 const SWEPT: usize = 2;
 
+const TF32X3: &str = "--tf32x3";
 const USAGE: &str =
-    "usage: counts --bench [--dense N,L,P,MEMBERS]... [--sweep N,L,P,MEMBERS,PASSES]...";
+    "usage: counts --bench [--tf32x3] [--dense N,L,P,MEMBERS]... [--sweep N,L,P,MEMBERS,PASSES]...";
 
 fn main() {
     let mut words = std::env::args().skip(1);
-    let (mut dense, mut sweeps, mut bench) = (Vec::new(), Vec::new(), false);
+    let (mut dense, mut sweeps, mut bench, mut tf32x3) = (Vec::new(), Vec::new(), false, false);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--bench" => bench = true,
+            TF32X3 => tf32x3 = true,
             "--dense" | "--sweep" | "--child-dense" | "--child-sweep" => {
                 let size = words.next().and_then(|numbers| size_of(&numbers));
                 let size = size.unwrap_or_else(|| refuse(&word));
                 match word.as_str() {
                     "--dense" => dense.push(size),
                     "--sweep" => sweeps.push(size),
-                    child => return run_child(child == "--child-dense", size),
+                    child => return run_child(child == "--child-dense", tf32x3, size),
                 }
             }
             _ if bench => refuse(&word),
@@ -79,7 +83,7 @@ fn main() {
         eprintln!("no software device in {}: tests/run.sh builds it", device.display());
         exit(1);
     }
-    let counting = Counting { device: &device, issued: Issued::read() };
+    let counting = Counting { device: &device, issued: Issued::read(), tf32x3 };
     let done = counting.dense(&dense).and_then(|()| counting.sweeps(&sweeps));
     if let Err(error) = done {
         eprintln!("{error}");
@@ -104,6 +108,8 @@ struct Counting<'a> {
     /// The folder of the software device.
     device: &'a Path,
     issued: Issued,
+    /// Whether dense networks are computed in 3xTF32.
+    tf32x3: bool,
 }
 
 impl Counting<'_> {
@@ -125,6 +131,7 @@ impl Counting<'_> {
         let streamed = (4 * streamed * members * size.depth) as u64;
         let cache = (all * size.depth as u64 / depth as u64).max(all.min(streamed / 2));
         let output = Command::new(std::env::current_exe().map_err(|error| error.to_string())?)
+            .args(self.tf32x3.then_some(TF32X3))
             .args([engine, &format!("{width},{},{samples},{members},{steps}", size.depth)])
             .env("LD_LIBRARY_PATH", self.device)
             .env("SOFTCUDA_COUNT", &file)
@@ -144,10 +151,11 @@ impl Counting<'_> {
     /// Prints one step of every size, as two depths have it, and what its kernels have of it.
     fn dense(&self, sizes: &[Size]) -> Result<(), String> {
         println!(
-            "One step of the dense engine in f32 on an H100 SXM, bound by counting, in milliseconds \
+            "One step of the dense engine in {} on an H100 SXM, bound by counting, in milliseconds \
              (instructions of {}):\n\n\
-             | n, L, P, members | launches | DRAM | L2 | shared, L1 | issue | bound | floor | floor / bound | most by | shared / ideal |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|",
+             | n, L, P, members | launches | DRAM | L2 | shared, L1 | issue | tensor cores | bound | floor | floor / bound | most by | shared / ideal |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|",
+            if self.tf32x3 { "tf32x3" } else { "f32" },
             self.instructions()
         );
         let mut kernels = String::new();
@@ -187,8 +195,8 @@ impl Counting<'_> {
         }
         println!(
             "\nKernels with more than 2 % of a step:\n\n\
-             | n, L, P, members | kernel | launches | DRAM | L2 | shared, L1 | issue | bound |\n\
-             |---|---|---|---|---|---|---|---|\n{kernels}"
+             | n, L, P, members | kernel | launches | DRAM | L2 | shared, L1 | issue | tensor cores | bound |\n\
+             |---|---|---|---|---|---|---|---|---|\n{kernels}"
         );
         Ok(())
     }
@@ -198,8 +206,8 @@ impl Counting<'_> {
         println!(
             "One layer of a pass of the conditional engine in f32, both directions, in milliseconds \
              (instructions of {}; widths above {WIDEST}: a tenth of them on a tenth of the multiprocessors):\n\n\
-             | n, P, networks | columns | barriers of the grid | of a block | DRAM | L2 | shared, L1 | issue | bound | floor | floor / bound | most by |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|",
+             | n, P, networks | columns | barriers of the grid | of a block | DRAM | L2 | shared, L1 | issue | tensor cores | bound | floor | floor / bound | most by |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|",
             self.instructions()
         );
         for &size in sizes {
@@ -248,17 +256,17 @@ impl Counting<'_> {
     }
 }
 
-/// DRAM, L2, shared memory and L1, issue, and the bound, as cells of a table.
+/// DRAM, L2, shared memory and L1, issue, tensor cores, and the bound, as cells of a table.
 fn milliseconds(bound: &Bound) -> String {
-    let Bound { dram, l2, pipeline, issue, total, .. } = *bound;
-    [dram, l2, pipeline, issue, total].map(ms).join(" | ")
+    let Bound { dram, l2, pipeline, issue, tensor, total, .. } = *bound;
+    [dram, l2, pipeline, issue, tensor, total].map(ms).join(" | ")
 }
 
 fn ms(seconds: f64) -> String {
     format!("{:.3}", seconds * 1e3)
 }
 
-/// Seconds of what any program must do in a step: read W twice and write it once, or its products.
+/// Seconds of what any program must do in a step in f32: read W twice and write it once, or its products.
 fn floor(size: Size) -> f64 {
     let Size { width, depth, samples, members, .. } = size;
     let weights = (width * width.next_multiple_of(PADDING) * depth * members) as f64;
@@ -267,8 +275,8 @@ fn floor(size: Size) -> f64 {
 
 /// In a process whose driver is the software device: trains, and prints from which byte on its file has the
 /// last pass.
-fn run_child(dense: bool, size: Size) {
-    let done = if dense { dense_step(size) } else { sweep(size) };
+fn run_child(dense: bool, tf32x3: bool, size: Size) {
+    let done = if dense { dense_step(tf32x3, size) } else { sweep(size) };
     if let Err(fault) = done {
         eprintln!("{fault}");
         exit(1);
@@ -282,8 +290,9 @@ fn counted_so_far() -> u64 {
 }
 
 /// The second step, which finds in the cache what the first one left.
-fn dense_step(size: Size) -> Result<(), Fault> {
-    let device = Arc::new(Device::open(0)?);
+fn dense_step(tf32x3: bool, size: Size) -> Result<(), Fault> {
+    let device = Device::open(0)?;
+    let device = Arc::new(if tf32x3 { device.in_tf32x3() } else { device });
     steps::train(&device, size, false, 1, || println!("{}", counted_so_far())).map(drop)
 }
 

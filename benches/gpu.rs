@@ -31,7 +31,7 @@ use device::Gpu;
 use nfd::backend::cuda::dense::PADDING;
 use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::fault::Fault;
-use nfd::backend::cuda::grid::parts;
+use nfd::backend::cuda::grid::{FEW_SAMPLES, parts};
 use options::{Options, Watch};
 use problem::Size;
 use torch::Peer;
@@ -62,6 +62,7 @@ fn main() {
         eprintln!("{fault}");
         exit(1)
     }));
+    let tensor = Device::open(0).map(|device| Arc::new(device.in_tf32x3())).ok();
     if let Some(size) = options.case {
         let seconds = train(&device, size, false).unwrap_or_else(|fault| {
             eprintln!("{}: {fault}", name_of(size));
@@ -100,7 +101,7 @@ fn main() {
          (f32: 12 bytes a weight; bf16: 4, and the drift) at the rate of a copy and its flops at the\n\
          peak of fma (calculated); moved: what our kernels do by their headers, against the copy's\n\
          rate. cuBLAS: the three products alone, in f32 and TF32, launched or as a graph, the better;\n\
-         PyTorch in f32. H100: its bound by counting (cargo bench --bench counts). *: fits into L2, whose\n\
+         PyTorch in f32. tf32x3: ours on tensor cores. H100: its bound by counting (cargo bench --bench counts). *: fits into L2, whose\n\
          rate is not measured.\n",
         rounds(quick)
     );
@@ -115,7 +116,8 @@ fn main() {
             continue;
         }
         let others = (cublas.as_ref(), torch.as_mut());
-        match compare(size, (rounds(quick), &dense_watch), &device, &mut gpu, others) {
+        let devices = (&device, tensor.as_ref().filter(|_| size.samples > FEW_SAMPLES as usize));
+        match compare(size, (rounds(quick), &dense_watch), devices, &mut gpu, others) {
             Ok(()) => {}
             Err(fault @ Fault::OutOfMemory { .. }) => {
                 println!("{} left out: {fault}", name_of(size));
@@ -148,7 +150,7 @@ fn name_of(size: Size) -> String {
 fn compare(
     size: Size,
     (rounds, watch): (usize, &Watch),
-    device: &Arc<Device>,
+    (device, tensor): (&Arc<Device>, Option<&Arc<Device>>),
     gpu: &mut Gpu,
     (cublas, mut torch): (Option<&Cublas>, Option<&mut Peer>),
 ) -> Result<(), Fault> {
@@ -157,6 +159,7 @@ fn compare(
     let frozen_steps = size.steps.min(frozen_steps.saturating_sub(WARM));
     let frozen = Size { steps: frozen_steps, ..size };
     let [mut copy, mut ours, mut half, mut f32s, mut tf32, mut pytorch] = [f64::INFINITY; 6];
+    let mut split = f64::INFINITY;
     for round in 0..rounds {
         if round > 0 && watch.is_over() {
             println!("{} {round} of {rounds} rounds: no time is left", name_of(size));
@@ -164,6 +167,9 @@ fn compare(
         }
         copy = copy.min(gpu.copy().map_err(|error| Fault::of(error, "a copy"))?);
         ours = ours.min(train(device, size, false)?);
+        if let Some(tensor) = tensor {
+            split = split.min(train(tensor, size, false)?);
+        }
         if frozen.steps >= LEAST_STEPS {
             half = half.min(train(device, frozen, true)?);
         }
@@ -179,7 +185,11 @@ fn compare(
     }
     let rate = 2.0 * gpu.bytes() / copy;
     let peak = 2.0 * gpu.peak();
-    for (size, seconds, stored) in [(size, ours, "f32"), (frozen, half, "bf16")] {
+    let rows = [(size, ours, "f32"), (size, split, "tf32x3"), (frozen, half, "bf16")];
+    for (size, seconds, stored) in rows {
+        if stored == "tf32x3" && tensor.is_none() {
+            continue;
+        }
         if seconds.is_infinite() {
             println!("{} {stored:>6} left out: room for {} steps", name_of(size), size.steps);
             continue;

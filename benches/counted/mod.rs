@@ -17,6 +17,9 @@ pub const DRAM: f64 = 3.35e12;
 const L2: f64 = 5.5e12;
 /// Instructions of warps that a multiprocessor issues in a clock.
 const ISSUES: f64 = 4.0;
+/// Products of matrices in tf32 (`mma` of 16 × 8 × 8) that the tensor cores of a multiprocessor do in a clock: their
+/// peak, 495 TFLOP/s of all. `mma` is said to come to about 62 % of it on this chip, which is no bound.
+const MATRIX_PRODUCTS: f64 = 1.0;
 /// Seconds from one launch of a graph to the next, whatever is launched.
 const LAUNCH: f64 = 1.2e-6;
 /// Operations a second of its f32 units, a fused multiply-add being two.
@@ -44,6 +47,7 @@ struct Row {
     shuffles: u64,
     barriers: u64,
     fences: u64,
+    matrix_products: u64,
 }
 
 /// Seconds that one launch or several take at least, for each thing that may bound them, and what they ask
@@ -61,6 +65,8 @@ pub struct Bound {
     pub pipeline: f64,
     /// Seconds for issuing their instructions.
     pub issue: f64,
+    /// Seconds of tensor cores at their peak.
+    pub tensor: f64,
     /// The longest of these seconds and those of a launch, launch by launch.
     pub total: f64,
     /// Wavefronts of shared memory.
@@ -76,8 +82,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    fn each(&mut self) -> [&mut f64; 11] {
-        let Bound { launches, dram, l2, pipeline, issue, total, .. } = self;
+    fn each(&mut self) -> [&mut f64; 12] {
+        let Bound { launches, dram, l2, pipeline, issue, tensor, total, .. } = self;
         let [shared, ideal] = [&mut self.shared, &mut self.shared_ideal];
         [
             launches,
@@ -85,6 +91,7 @@ impl Bound {
             l2,
             pipeline,
             issue,
+            tensor,
             total,
             shared,
             ideal,
@@ -104,7 +111,11 @@ impl Bound {
     pub fn limiter(&self) -> &'static str {
         let launches = self.launches * LAUNCH;
         let all = [(self.dram, "DRAM"), (self.l2, "L2"), (self.pipeline, "shared memory and L1")];
-        let all = all.into_iter().chain([(self.issue, "issue"), (launches, "launches")]);
+        let all = all.into_iter().chain([
+            (self.issue, "issue"),
+            (self.tensor, "tensor cores"),
+            (launches, "launches"),
+        ]);
         all.max_by(|a, b| a.0.total_cmp(&b.0)).map_or("", |(_, name)| name)
     }
 }
@@ -171,6 +182,7 @@ fn bound(Launch { row, instructions, waits }: &Launch, multiprocessors: u64) -> 
         l2: row.l2_sectors as f64 * SECTOR / L2,
         pipeline: pipeline * busiest / CLOCK,
         issue: instructions * busiest / ISSUES / CLOCK,
+        tensor: row.matrix_products as f64 * busiest / MATRIX_PRODUCTS / CLOCK,
         total: 0.0,
         shared,
         shared_ideal: row.shared_ideal as f64,
@@ -178,7 +190,7 @@ fn bound(Launch { row, instructions, waits }: &Launch, multiprocessors: u64) -> 
         fences: row.fences as f64,
         blocks: blocks as f64,
     };
-    bound.total =
-        [bound.dram, bound.l2, bound.pipeline, bound.issue].into_iter().fold(LAUNCH, f64::max);
+    let all = [bound.dram, bound.l2, bound.pipeline, bound.issue, bound.tensor];
+    bound.total = all.into_iter().fold(LAUNCH, f64::max);
     bound
 }

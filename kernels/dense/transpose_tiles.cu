@@ -5,6 +5,7 @@
 // parts P/height of W's, written and read; X once for every height(m, P) rows, or for every 64 (f64: 32) where
 // P > 64, and G once for every 64 columns, from the second-level cache. Flops: 4 P a weight (2 P where nothing
 // moves). Bound by fused multiply-adds from P = 64 on, by memory below.
+// In 3xTF32 (shared/tensor.cuh; names with tf32x3) three times as many flops, of tensor cores.
 //
 // A block has 64 columns and walks down height(m, P) rows, 32 or 64 at a time, which lie in shared memory with
 // their part of G and k_p G and with up to 64 samples of X, one lot of samples after the other. For the product,
@@ -21,7 +22,7 @@
 // budget: transpose_tiles_f32_32x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x1 registers 128, shared 16
 // budget: transpose_tiles_f32_64x2 registers 128, shared 16
-// budget: transpose_tiles_f32_64x4 registers 200, shared 16
+// budget: transpose_tiles_f32_64x4 registers 208, shared 16
 // budget: transpose_tiles_f64_16x1 registers 192, shared 16
 // budget: transpose_tiles_f64_32x1 registers 200, shared 16
 // budget: transpose_tiles_f64_64x1 registers 208, shared 16
@@ -37,6 +38,16 @@
 // budget: transpose_tiles_half_f64_64x1 registers 128, shared 16
 // budget: transpose_tiles_half_f64_64x2 registers 168, shared 16
 // budget: transpose_tiles_half_f64_64x4 registers 216, shared 16
+// budget: transpose_tiles_tf32x3_16x1 registers 104, shared 16
+// budget: transpose_tiles_tf32x3_32x1 registers 104, shared 16
+// budget: transpose_tiles_tf32x3_64x1 registers 128, shared 16
+// budget: transpose_tiles_tf32x3_64x2 registers 128, shared 16
+// budget: transpose_tiles_tf32x3_64x4 registers 200, shared 16
+// budget: transpose_tiles_half_tf32x3_16x1 registers 80, shared 16
+// budget: transpose_tiles_half_tf32x3_32x1 registers 80, shared 16
+// budget: transpose_tiles_half_tf32x3_64x1 registers 80, shared 16
+// budget: transpose_tiles_half_tf32x3_64x2 registers 120, shared 16
+// budget: transpose_tiles_half_tf32x3_64x4 registers 168, shared 16
 //
 // Bytes from the second-level cache and wavefronts of shared memory, L1 and exchanges, a weight:
 // traffic: transpose_tiles_f32_16x1 at n 256, P 16: l2 16.18, wavefronts 0.558
@@ -44,8 +55,14 @@
 // traffic: transpose_tiles_f32_64x1 at n 256, P 64: l2 27.70, wavefronts 1.022
 // traffic: transpose_tiles_f32_64x2 at n 256, P 128: l2 47.20, wavefronts 1.908
 // traffic: transpose_tiles_f32_64x4 at n 256, P 256: l2 86.22, wavefronts 3.680
+// traffic: transpose_tiles_tf32x3_16x1 at n 256, P 16: l2 16.18, wavefronts 0.527
+// traffic: transpose_tiles_tf32x3_32x1 at n 256, P 32: l2 24.15, wavefronts 0.781
+// traffic: transpose_tiles_tf32x3_64x1 at n 256, P 64: l2 27.70, wavefronts 0.895
+// traffic: transpose_tiles_tf32x3_64x2 at n 256, P 128: l2 47.20, wavefronts 1.654
+// traffic: transpose_tiles_tf32x3_64x4 at n 256, P 256: l2 86.22, wavefronts 3.171
 #include "dense/transpose.cuh"
 #include "shared/async.cuh"
+#include "shared/tensor.cuh"
 
 // Rows and columns that lie in shared memory at once: of large lots in f32 twice as many.
 template <class Real, int LOT> constexpr int ROWS_AT_ONCE = LOT == 64 && sizeof(Real) == 4 ? 64 : 32;
@@ -53,24 +70,34 @@ constexpr int WIDTH = 64;
 // Numbers of a thread side by side: columns, and samples.
 constexpr int EACH = 4;
 
+// Numbers from row to row of X and of W in shared memory. On tensor cores, rows side by side lie in other banks.
+template <bool TENSOR> constexpr int PITCH_X = TENSOR ? WIDTH + 8 : WIDTH;
+template <class Stored, bool TENSOR> constexpr int PITCH_W = TENSOR ? WIDTH + LANES<Stored> : WIDTH;
+
+// How much further than its first one the i-th of a lane's samples of a product is.
+template <bool TENSOR> __device__ inline int samples_to(int i) { return TENSOR ? i / 2 * 8 + i % 2 : i; }
+// And the i-th of its rows of a step.
+template <bool TENSOR> __device__ inline int rows_to(int i) { return TENSOR ? i / 2 * 8 + i % 2 : 4 * i; }
+
 // Copies `count` rows of 64 columns, `ld` numbers apart, into shared memory; zeros beyond `columns`.
-template <class Stored, class Real, int MOST>
+template <class Stored, int MOST, int PITCH>
 __device__ inline void copy_rows(Stored* to, const Stored* from, u32 count, u32 ld, u32 columns) {
     constexpr u32 N = LANES<Stored>, UNITS = WIDTH / N, EVERY = 32 * WARPS / UNITS;
     static_assert(MOST % EVERY == 0, "all threads have as many rows");
     u32 row = threadIdx.x / UNITS, column = threadIdx.x % UNITS * N;
     bool inside = column < columns;
     const Stored* next = from + (u64)row * ld + column;
-    to += row * WIDTH + column;
+    to += row * PITCH + column;
 #pragma unroll
     for (int i = 0; i < MOST; i += EVERY) {
         bool there = inside && row + i < count;
-        copy_async<16>(to + i * WIDTH, there ? next : from, there);
+        copy_async<16>(to + i * PITCH, there ? next : from, there);
         next += EVERY * ld;
     }
 }
 
-template <class Real, class Stored, int LOT, int LOTS> __device__ inline void transpose(const Transpose& args) {
+template <class Real, class Stored, int LOT, int LOTS, bool TENSOR>
+__device__ inline void transpose(const Transpose& args) {
     constexpr bool TRAINED = sizeof(Stored) == sizeof(Real);
     constexpr int ROWS = ROWS_AT_ONCE<Real, LOT>;
     // G lies row by row; padded, so that stores of eight rows and four samples meet no bank twice.
@@ -78,11 +105,12 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
     // Warps along samples of a lot, and those that share its rows.
     constexpr int ALONG = LOT / (4 * EACH), SHARING = 4 / ALONG;
     extern __shared__ __align__(16) unsigned char shared[];
-    Real* x_lot = (Real*)shared;               // [LOT][WIDTH]
-    Real* g_tile = x_lot + LOT * WIDTH;        // [ROWS][PITCH]
+    constexpr int OF_X = PITCH_X<TENSOR>, OF_W = PITCH_W<Stored, TENSOR>;
+    Real* x_lot = (Real*)shared;               // [LOT][OF_X]
+    Real* g_tile = x_lot + LOT * OF_X;         // [ROWS][PITCH]
     Real* step_tile = g_tile + ROWS * PITCH;   // [ROWS][PITCH]: k_p g_p
     Real* factors = step_tile + ROWS * PITCH;  // [LOT * LOTS]: k_p
-    Stored* w_tile = (Stored*)(factors + LOT * LOTS); // [ROWS][WIDTH]
+    Stored* w_tile = (Stored*)(factors + LOT * LOTS); // [ROWS][OF_W]
 
     u32 member = blockIdx.z, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     u32 first = blockIdx.x * WIDTH, columns = args.columns - first;
@@ -91,11 +119,12 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
     if (!args.parts && !moves)
         return;
     // Of the product: columns, samples of a lot, and rows.
-    u32 half = warp % 2 * (WIDTH / 2) + lane % 8 * EACH;
-    u32 sample = warp / 2 % ALONG * (4 * EACH) + lane / 8 * EACH, share = warp / 2 / ALONG;
-    // Of the step: two rows or four, four apart.
+    u32 half = warp % 2 * (WIDTH / 2) + (TENSOR ? lane / 4 : lane % 8) * EACH;
+    u32 own_samples = warp / 2 % ALONG * (4 * EACH), share = warp / 2 / ALONG;
+    u32 sample = own_samples + (TENSOR ? lane % 4 * 2 : lane / 8 * EACH);
+    // Of the step: two rows or four.
     constexpr int HEIGHT = ROWS / 16;
-    u32 row = warp / 2 * (4 * HEIGHT) + lane / 8;
+    u32 own_rows = warp / 2 * (4 * HEIGHT), row = own_rows + (TENSOR ? lane % 4 * 2 : lane / 8);
 
     const Stored* w = (const Stored*)args.w + member * args.w_stride + first;
     const Real* x = (const Real*)args.x + member * args.x_stride + (u64)args.first_sample * args.ld + first;
@@ -104,7 +133,7 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
         for (u32 p = threadIdx.x; p < LOT * LOTS; p += blockDim.x)
             factors[p] = p < args.sample_count ? move.of_sample<Real>(args, member, p) : Real(0);
         if (LOTS == 1)
-            copy_rows<Real, Real, LOT>(x_lot, x, args.sample_count, args.ld, columns);
+            copy_rows<Real, LOT, OF_X>(x_lot, x, args.sample_count, args.ld, columns);
     }
     Real acc[LOTS][EACH][EACH] = {};
     u32 top = blockIdx.y * args.height, bottom = min(top + args.height, args.rows);
@@ -117,9 +146,9 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
             __syncthreads();
             u32 done = lot * LOT, count = args.sample_count > done ? args.sample_count - done : 0;
             if (lot == 0)
-                copy_rows<Stored, Real, ROWS>(w_tile, w + (u64)begin * args.ld, bottom - begin, args.ld, columns);
+                copy_rows<Stored, ROWS, OF_W>(w_tile, w + (u64)begin * args.ld, bottom - begin, args.ld, columns);
             if (LOTS > 1 && moves)
-                copy_rows<Real, Real, LOT>(x_lot, x + (u64)done * args.ld, count, args.ld, columns);
+                copy_rows<Real, LOT, OF_X>(x_lot, x + (u64)done * args.ld, count, args.ld, columns);
             end_group();
             // A warp has eight rows of four samples: whole sectors.
             {
@@ -142,18 +171,37 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
             __syncthreads();
             if (args.parts) {
                 constexpr int OWN = ROWS / SHARING;
-                const Stored* a_at = w_tile + share * OWN * WIDTH + half;
-                const Real* g_at = g_tile + share * OWN * PITCH + sample;
+                if constexpr (TENSOR) {
+                    // The rows t and t + 4 of a product are 2 t and 2 t + 1.
+                    u32 first_row = share * OWN + lane % 4 * 2;
+                    const Stored* a_at = w_tile + first_row * OF_W + half;
+                    const Real* g_at = g_tile + first_row * PITCH + (own_samples + lane / 4);
+#pragma unroll 1
+                    for (int i = 0; i < OWN; i += 8) {
+                        Real a[2][EACH], g[2][2];
+#pragma unroll
+                        for (int k = 0; k < 2; k++) {
+                            load(a_at + (i + k) * OF_W, a[k]);
+#pragma unroll
+                            for (int q = 0; q < 2; q++)
+                                g[q][k] = g_at[(i + k) * PITCH + q * 8];
+                        }
+                        add_outer_product<!TRAINED>(a, g, acc[lot]);
+                    }
+                } else {
+                    const Stored* a_at = w_tile + share * OWN * OF_W + half;
+                    const Real* g_at = g_tile + share * OWN * PITCH + sample;
 #pragma unroll 4
-                for (int i = 0; i < OWN; i++) {
-                    Real a[EACH], g[EACH];
-                    load(a_at + i * WIDTH, a);
-                    load(g_at + i * PITCH, g);
+                    for (int i = 0; i < OWN; i++) {
+                        Real a[EACH], g[EACH];
+                        load(a_at + i * OF_W, a);
+                        load(g_at + i * PITCH, g);
 #pragma unroll
-                    for (int p = 0; p < EACH; p++)
+                        for (int p = 0; p < EACH; p++)
 #pragma unroll
-                        for (int c = 0; c < EACH; c++)
-                            acc[lot][p][c] = fused(a[c], g[p], acc[lot][p][c]);
+                            for (int c = 0; c < EACH; c++)
+                                acc[lot][p][c] = fused(a[c], g[p], acc[lot][p][c]);
+                    }
                 }
             }
             if constexpr (TRAINED) {
@@ -162,39 +210,56 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
                 if (lot == 0) {
 #pragma unroll
                     for (int r = 0; r < HEIGHT; r++) {
-                        u32 i = begin + row + 4 * r;
+                        u32 of = row + rows_to<TENSOR>(r), i = begin + of;
                         Real a[EACH];
-                        load(w_tile + (row + 4 * r) * WIDTH + half, a);
+                        load(w_tile + of * OF_W + half, a);
                         if (i < bottom && half < columns)
                             move.begin(args, member, (u64)i * args.ld + first + half, a, d[r]);
                     }
                 }
-                const Real* g_at = step_tile + row * PITCH;
                 const Real* s_at = x_lot + half;
+                if constexpr (TENSOR) {
+                    const Real* g_at = step_tile + (own_rows + lane / 4) * PITCH + lane % 4;
+                    s_at += lane % 4 * OF_X;
+#pragma unroll 1
+                    for (int p = 0; p < LOT; p += 8) {
+                        Real s[2][EACH], g[HEIGHT / 2][2];
+#pragma unroll
+                        for (int k = 0; k < 2; k++) {
+                            load(s_at + (p + 4 * k) * OF_X, s[k]);
+#pragma unroll
+                            for (int q = 0; q < HEIGHT / 2; q++)
+                                g[q][k] = g_at[q * 8 * PITCH + p + 4 * k];
+                        }
+                        add_outer_product<false>(s, g, d);
+                    }
+                } else {
+                    const Real* g_at = step_tile + row * PITCH;
 #pragma unroll 2
-                for (int p = 0; p < LOT; p += EACH) {
-                    Real g[HEIGHT][EACH];
-#pragma unroll
-                    for (int r = 0; r < HEIGHT; r++)
-                        load(g_at + 4 * r * PITCH + p, g[r]);
-#pragma unroll
-                    for (int of = 0; of < EACH; of++) {
-                        Real s[EACH];
-                        load(s_at + (p + of) * WIDTH, s);
+                    for (int p = 0; p < LOT; p += EACH) {
+                        Real g[HEIGHT][EACH];
 #pragma unroll
                         for (int r = 0; r < HEIGHT; r++)
+                            load(g_at + 4 * r * PITCH + p, g[r]);
 #pragma unroll
-                            for (int c = 0; c < EACH; c++)
-                                d[r][c] = fused(g[r][of], s[c], d[r][c]);
+                        for (int of = 0; of < EACH; of++) {
+                            Real s[EACH];
+                            load(s_at + (p + of) * OF_X, s);
+#pragma unroll
+                            for (int r = 0; r < HEIGHT; r++)
+#pragma unroll
+                                for (int c = 0; c < EACH; c++)
+                                    d[r][c] = fused(g[r][of], s[c], d[r][c]);
+                        }
                     }
                 }
                 if (lot != LOTS - 1)
                     continue;
 #pragma unroll
                 for (int r = 0; r < HEIGHT; r++) {
-                    u32 i = begin + row + 4 * r;
+                    u32 of = row + rows_to<TENSOR>(r), i = begin + of;
                     Real a[EACH];
-                    load(w_tile + (row + 4 * r) * WIDTH + half, a);
+                    load(w_tile + of * OF_W + half, a);
                     if (i < bottom && half < columns)
                         move.end(args, member, (u64)i * args.ld + first + half, a, d[r]);
                 }
@@ -208,17 +273,18 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
         for (int lot = 0; lot < LOTS; lot++)
 #pragma unroll
             for (int p = 0; p < EACH; p++) {
-                u32 of = lot * LOT + sample + p;
+                u32 of = lot * LOT + sample + samples_to<TENSOR>(p);
                 if (of < args.sample_count && half < columns)
                     store(part_of<Real>(args, blockIdx.y, member, of) + first + half, acc[lot][p]);
             }
     } else {
         // Sums of the warps that had different rows, added up in order.
         __syncthreads();
-        Real* sums = (Real*)shared; // [SHARING][LOT][WIDTH]
+        constexpr int OF_SUMS = PITCH_W<Real, TENSOR>;
+        Real* sums = (Real*)shared; // [SHARING][LOT][OF_SUMS]
 #pragma unroll
         for (int p = 0; p < EACH; p++)
-            store(sums + (share * LOT + sample + p) * WIDTH + half, acc[0][p]);
+            store(sums + (share * LOT + sample + samples_to<TENSOR>(p)) * OF_SUMS + half, acc[0][p]);
         __syncthreads();
         constexpr u32 N = LANES<Real>, UNITS = WIDTH / N;
         for (u32 unit = threadIdx.x; unit < args.sample_count * UNITS; unit += blockDim.x) {
@@ -226,11 +292,11 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
             if (i >= columns)
                 continue;
             Real sum[N];
-            load(sums + p * WIDTH + i, sum);
+            load(sums + p * OF_SUMS + i, sum);
 #pragma unroll
             for (int of = 1; of < SHARING; of++) {
                 Real more[N];
-                load(sums + (of * LOT + p) * WIDTH + i, more);
+                load(sums + (of * LOT + p) * OF_SUMS + i, more);
 #pragma unroll
                 for (int c = 0; c < N; c++)
                     sum[c] += more[c];
@@ -241,28 +307,38 @@ template <class Real, class Stored, int LOT, int LOTS> __device__ inline void tr
     finish<Real, WIDTH>(args, member, first);
 }
 
-#define TRANSPOSE(NAME, REAL, STORED, LOT, LOTS)                                                   \
+#define TRANSPOSE(NAME, REAL, STORED, LOT, LOTS, TENSOR)                                           \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, sizeof(REAL) == 8 || LOTS == 4 ? 1 : 2)               \
         NAME(const Transpose args) {                                                                  \
-        transpose<REAL, STORED, LOT, LOTS>(args);                                                    \
+        transpose<REAL, STORED, LOT, LOTS, TENSOR>(args);                                            \
     }
-TRANSPOSE(transpose_tiles_f32_16x1, float, float, 16, 1)
-TRANSPOSE(transpose_tiles_f32_32x1, float, float, 32, 1)
-TRANSPOSE(transpose_tiles_f32_64x1, float, float, 64, 1)
-TRANSPOSE(transpose_tiles_f32_64x2, float, float, 64, 2)
-TRANSPOSE(transpose_tiles_f32_64x4, float, float, 64, 4)
-TRANSPOSE(transpose_tiles_f64_16x1, double, double, 16, 1)
-TRANSPOSE(transpose_tiles_f64_32x1, double, double, 32, 1)
-TRANSPOSE(transpose_tiles_f64_64x1, double, double, 64, 1)
-TRANSPOSE(transpose_tiles_f64_64x2, double, double, 64, 2)
-TRANSPOSE(transpose_tiles_f64_64x4, double, double, 64, 4)
-TRANSPOSE(transpose_tiles_half_f32_16x1, float, bf16, 16, 1)
-TRANSPOSE(transpose_tiles_half_f32_32x1, float, bf16, 32, 1)
-TRANSPOSE(transpose_tiles_half_f32_64x1, float, bf16, 64, 1)
-TRANSPOSE(transpose_tiles_half_f32_64x2, float, bf16, 64, 2)
-TRANSPOSE(transpose_tiles_half_f32_64x4, float, bf16, 64, 4)
-TRANSPOSE(transpose_tiles_half_f64_16x1, double, bf16, 16, 1)
-TRANSPOSE(transpose_tiles_half_f64_32x1, double, bf16, 32, 1)
-TRANSPOSE(transpose_tiles_half_f64_64x1, double, bf16, 64, 1)
-TRANSPOSE(transpose_tiles_half_f64_64x2, double, bf16, 64, 2)
-TRANSPOSE(transpose_tiles_half_f64_64x4, double, bf16, 64, 4)
+TRANSPOSE(transpose_tiles_f32_16x1, float, float, 16, 1, false)
+TRANSPOSE(transpose_tiles_f32_32x1, float, float, 32, 1, false)
+TRANSPOSE(transpose_tiles_f32_64x1, float, float, 64, 1, false)
+TRANSPOSE(transpose_tiles_f32_64x2, float, float, 64, 2, false)
+TRANSPOSE(transpose_tiles_f32_64x4, float, float, 64, 4, false)
+TRANSPOSE(transpose_tiles_f64_16x1, double, double, 16, 1, false)
+TRANSPOSE(transpose_tiles_f64_32x1, double, double, 32, 1, false)
+TRANSPOSE(transpose_tiles_f64_64x1, double, double, 64, 1, false)
+TRANSPOSE(transpose_tiles_f64_64x2, double, double, 64, 2, false)
+TRANSPOSE(transpose_tiles_f64_64x4, double, double, 64, 4, false)
+TRANSPOSE(transpose_tiles_half_f32_16x1, float, bf16, 16, 1, false)
+TRANSPOSE(transpose_tiles_half_f32_32x1, float, bf16, 32, 1, false)
+TRANSPOSE(transpose_tiles_half_f32_64x1, float, bf16, 64, 1, false)
+TRANSPOSE(transpose_tiles_half_f32_64x2, float, bf16, 64, 2, false)
+TRANSPOSE(transpose_tiles_half_f32_64x4, float, bf16, 64, 4, false)
+TRANSPOSE(transpose_tiles_half_f64_16x1, double, bf16, 16, 1, false)
+TRANSPOSE(transpose_tiles_half_f64_32x1, double, bf16, 32, 1, false)
+TRANSPOSE(transpose_tiles_half_f64_64x1, double, bf16, 64, 1, false)
+TRANSPOSE(transpose_tiles_half_f64_64x2, double, bf16, 64, 2, false)
+TRANSPOSE(transpose_tiles_half_f64_64x4, double, bf16, 64, 4, false)
+TRANSPOSE(transpose_tiles_tf32x3_16x1, float, float, 16, 1, true)
+TRANSPOSE(transpose_tiles_tf32x3_32x1, float, float, 32, 1, true)
+TRANSPOSE(transpose_tiles_tf32x3_64x1, float, float, 64, 1, true)
+TRANSPOSE(transpose_tiles_tf32x3_64x2, float, float, 64, 2, true)
+TRANSPOSE(transpose_tiles_tf32x3_64x4, float, float, 64, 4, true)
+TRANSPOSE(transpose_tiles_half_tf32x3_16x1, float, bf16, 16, 1, true)
+TRANSPOSE(transpose_tiles_half_tf32x3_32x1, float, bf16, 32, 1, true)
+TRANSPOSE(transpose_tiles_half_tf32x3_64x1, float, bf16, 64, 1, true)
+TRANSPOSE(transpose_tiles_half_tf32x3_64x2, float, bf16, 64, 2, true)
+TRANSPOSE(transpose_tiles_half_tf32x3_64x4, float, bf16, 64, 4, true)

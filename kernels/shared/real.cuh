@@ -25,9 +25,14 @@ __device__ inline bf16 to_bf16(float x) {
 // How many numbers there are in 16 bytes.
 template <class Stored> constexpr int LANES = 16 / sizeof(Stored);
 
-// Loads N numbers from an address that is aligned to 16 bytes.
+// Loads N numbers from an address that is aligned to 16 bytes, two from one that is aligned to 8.
 template <int N> __device__ inline void load(const float* from, float (&to)[N]) {
-    static_assert(N % 4 == 0, "whole 16 bytes");
+    static_assert(N % 4 == 0 || N == 2, "whole 16 bytes, or 8");
+    if constexpr (N == 2) {
+        float2 two = *reinterpret_cast<const float2*>(from);
+        to[0] = two.x, to[1] = two.y;
+        return;
+    }
 #pragma unroll
     for (int i = 0; i < N; i += 4) {
         float4 four = *reinterpret_cast<const float4*>(from + i);

@@ -7,7 +7,7 @@ use crate::backend::cuda::device::fault::{Fault, visible};
 use crate::backend::cuda::device::image::ImageError;
 use crate::backend::cuda::device::probe::{self, Driver};
 use crate::error::{Error, Result};
-use crate::experiment::{Backend, Experiment};
+use crate::experiment::{Backend, Experiment, Precision};
 use crate::rng::normal::Instructions;
 
 /// The part of this machine that carries out an experiment.
@@ -27,7 +27,13 @@ impl Machine {
     pub fn find(experiment: &Experiment, local: usize) -> Result<Machine> {
         Ok(match experiment.backend {
             Backend::Plain | Backend::Cpu => Machine::Cpu(Instructions::detect()),
-            Backend::Cuda => Machine::Gpu(Arc::new(open_device(local).map_err(device_error)?)),
+            Backend::Cuda => {
+                let device = open_device(local).map_err(device_error)?;
+                Machine::Gpu(Arc::new(match experiment.precision {
+                    Precision::Tf32x3 => device.in_tf32x3(),
+                    Precision::F32 | Precision::F64 => device,
+                }))
+            }
         })
     }
 

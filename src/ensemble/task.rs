@@ -59,7 +59,10 @@ pub fn train_on_device(
     watch: Watch,
 ) -> Result<Option<Vec<Trajectory>>, Fault> {
     let trained = match experiment.precision {
-        Precision::F32 => train_crew::<f32>(experiment, data, tasks, (device, room), watch),
+        // The device knows how products are done.
+        Precision::F32 | Precision::Tf32x3 => {
+            train_crew::<f32>(experiment, data, tasks, (device, room), watch)
+        }
         Precision::F64 => train_crew::<f64>(experiment, data, tasks, (device, room), watch),
     };
     let mut runs = trained?;
@@ -170,8 +173,10 @@ fn network(experiment: &Experiment, data: &DataSet, task: Task) -> Box<dyn Sweep
         (Backend::Cpu, Precision::F64) => {
             fast_dense::<f64>(experiment, network, noise, probe, (train, test))
         }
-        (Backend::Cuda, _) => unreachable!("its tasks are trained on a device"),
         (Backend::Plain, _) => Box::new(Dense::new(network, &noise, probe, train, test)),
+        (Backend::Cuda, _) | (_, Precision::Tf32x3) => {
+            unreachable!("its tasks are trained on a device")
+        }
     }
 }
 
@@ -189,7 +194,7 @@ pub fn conditional(
             let (train, test) = samples;
             Box::new(Conditional::new(network, noise, probe, train, test))
         }
-        (_, Precision::F32) => {
+        (_, Precision::F32 | Precision::Tf32x3) => {
             Box::new(cpu::conditional::Conditional::<f32>::new(network, noise, probe, samples, set))
         }
         (_, Precision::F64) => {

@@ -110,6 +110,10 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
         }
         _ => reference.resolve(&ensemble, engine, &check)?,
     };
+    let (otherwise, reason) = match typed.precision {
+        Some(Precision::Tf32x3) => (Backend::Cuda, "backend cuda: the only one with tensor cores"),
+        _ => (Backend::Cpu, "backend cpu: the fast one"),
+    };
     let mut experiment = Experiment {
         name: typed.name,
         study,
@@ -121,14 +125,14 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
         limit: None,
         finest: typed.finest,
         engine,
-        backend: backend.unwrap_or(Backend::Cpu),
+        backend: backend.unwrap_or(otherwise),
         // Decided below.
         precision: Precision::F64,
         storage,
     };
     let mut decisions = Vec::new();
     if backend.is_none() {
-        decisions.push("backend cpu: the fast one".to_owned());
+        decisions.push(reason.to_owned());
     }
     experiment.precision = resolve_precision(typed.precision, &experiment, &check, &mut decisions)?;
     check_scales(&experiment, &check)?;

@@ -46,7 +46,7 @@ impl Experiment {
             closure,
             scales: self.model.scale_law().at(width, depth, sizes.dimension),
             drop_tolerance: match self.precision {
-                Precision::F32 => DROP_TOLERANCE_F32,
+                Precision::F32 | Precision::Tf32x3 => DROP_TOLERANCE_F32,
                 Precision::F64 => DROP_TOLERANCE,
             },
         }
@@ -87,7 +87,7 @@ impl Experiment {
     /// Bytes of a number in vectors and weights.
     pub fn number_bytes(&self) -> usize {
         match self.precision {
-            Precision::F32 => 4,
+            Precision::F32 | Precision::Tf32x3 => 4,
             Precision::F64 => 8,
         }
     }

@@ -23,7 +23,7 @@ pub fn check_scales(experiment: &Experiment, check: &Check) -> Result<()> {
 /// The first factor that numbers do not hold, in words.
 fn fault(experiment: &Experiment) -> Option<String> {
     let (least, most) = match experiment.precision {
-        Precision::F32 => (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)),
+        Precision::F32 | Precision::Tf32x3 => (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)),
         Precision::F64 => (f64::MIN_POSITIVE, f64::MAX),
     };
     let (law, rates) = (experiment.model.scale_law(), experiment.rates());

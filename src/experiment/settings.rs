@@ -2,6 +2,7 @@
 
 use super::Experiment;
 use super::check::Check;
+use crate::backend::cuda::grid::FEW_SAMPLES;
 use crate::choice::choice;
 use crate::error::Result;
 use crate::model::Rates;
@@ -24,7 +25,7 @@ choice! {
         Plain = "plain",
         /// The fast implementation on processors, in f32 or f64.
         Cpu = "cpu",
-        /// One NVIDIA GPU, in f32 or f64.
+        /// One NVIDIA GPU, in f32, tf32x3 or f64.
         Cuda = "cuda",
     }
 }
@@ -36,6 +37,10 @@ choice! {
         F32 = "f32",
         /// Double precision, 64 bits (binary64).
         F64 = "f64",
+        /// Single precision, but products of matrices with more than eight samples go through the tensor cores
+        /// of a GPU, each number split in two of tf32 (11 bits) and three products added up, which are right to
+        /// 4.8e-7 where f32 has a product exactly. Dense engine on backend cuda only; never chosen by itself.
+        Tf32x3 = "tf32x3",
     }
 }
 
@@ -71,11 +76,14 @@ pub fn resolve_precision(
     if experiment.backend == Backend::Plain {
         let help = "take backend cpu, set precision to f64, or leave it out";
         return match typed {
-            Some(Precision::F32) => {
+            Some(Precision::F32 | Precision::Tf32x3) => {
                 check.fail("precision", "backend plain computes in f64 only", help)
             }
             _ => Ok(Precision::F64),
         };
+    }
+    if typed == Some(Precision::Tf32x3) {
+        check_tensor_cores(experiment, check)?;
     }
     if let Some(precision) = typed {
         return Ok(precision);
@@ -98,6 +106,30 @@ pub fn resolve_precision(
     };
     decisions.push(format!("precision {}: {reason}", precision.name()));
     Ok(precision)
+}
+
+/// Refuses products on tensor cores where there are none to do.
+///
+/// # Errors
+/// At `precision`, with the reason.
+fn check_tensor_cores(experiment: &Experiment, check: &Check) -> Result<()> {
+    let fail = |problem: String, help| check.fail("precision", problem, help);
+    if experiment.backend != Backend::Cuda {
+        let help = "take backend cuda, or precision f32 or f64";
+        return fail("a processor has no tensor cores for tf32x3".to_owned(), help);
+    }
+    let batch = experiment.training.batch.size(experiment.data.samples);
+    if batch <= FEW_SAMPLES as usize {
+        let problem = format!(
+            "products of {FEW_SAMPLES} samples or fewer wait for memory and not for arithmetic, and are done              in f32 in any case: steps are of {batch}"
+        );
+        return fail(problem, "take precision f32 or f64, or more samples");
+    }
+    if experiment.engine == Engine::Conditional {
+        let problem = "engine conditional has no products for tensor cores".to_owned();
+        return fail(problem, "take engine dense, or precision f32 or f64");
+    }
+    Ok(())
 }
 
 /// The least learning rate of a trained group, anywhere on the grid; in the dense engine, times the

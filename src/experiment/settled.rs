@@ -2,7 +2,7 @@
 
 use super::file::ExperimentFile;
 use super::resolve::resolve;
-use super::{Backend, Engine, OrAuto, Precision, Resolved, TypedExperiment};
+use super::{Backend, Engine, Experiment, OrAuto, Precision, Resolved, TypedExperiment};
 use crate::error::Result;
 
 /// What an experiment that leaves it open takes over from its run directory.
@@ -71,8 +71,9 @@ pub fn prefer_gpu(
     gpu: impl FnOnce() -> std::result::Result<String, String>,
 ) -> Result<Resolved> {
     let open = OrAuto::fixed(typed.backend).is_none();
-    // Limits run on the processor.
-    if !open || resolved.experiment.limit.is_some() {
+    // Limits run on the processor, and what needs tensor cores on a GPU.
+    let Experiment { limit, backend, .. } = &resolved.experiment;
+    if !open || limit.is_some() || *backend == Backend::Cuda {
         return Ok(resolved);
     }
     let engine = Some(OrAuto::Fixed(resolved.experiment.engine));

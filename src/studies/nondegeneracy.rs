@@ -80,7 +80,7 @@ fn falls(results: &Results) -> Vec<String> {
 /// Below this share of the largest eigenvalue the smallest is rounding.
 fn rounding(precision: Precision) -> f64 {
     match precision {
-        Precision::F32 => 1e-6,
+        Precision::F32 | Precision::Tf32x3 => 1e-6,
         Precision::F64 => 1e-12,
     }
 }

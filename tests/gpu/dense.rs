@@ -19,15 +19,15 @@ use nfd::engine::{Training, Trajectory, train, train_together};
 use nfd::model::{Rates, Schedule, schedule::Decay};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 
-const SEEDS: [u64; 2] = [7, 1 << 40];
+pub const SEEDS: [u64; 2] = [7, 1 << 40];
 /// Widths of cases with many samples: less than a tile, one and a number, two and a part.
-const BATCHED: [usize; 4] = [1, 31, 65, 130];
+pub const BATCHED: [usize; 4] = [1, 31, 65, 130];
 
 fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())
 }
 
-fn crew<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64], frozen: bool) -> Dense<T> {
+pub fn crew<T: Number>(device: &Arc<Device>, case: &Case, seeds: &[u64], frozen: bool) -> Dense<T> {
     Dense::new(device.clone(), ensemble(case, seeds, frozen)).unwrap()
 }
 
@@ -43,13 +43,13 @@ fn ensemble<'a>(case: &Case, seeds: &'a [u64], frozen: bool) -> Members<'a> {
     }
 }
 
-fn noise(case: &Case, seed: u64) -> BrownianPath {
+pub fn noise(case: &Case, seed: u64) -> BrownianPath {
     let depth = case.network.depth as u32;
     BrownianPath::new(seed, depth * case.fine, depth)
 }
 
 /// As [`dense::run`], for all members.
-fn run<T: Number>(case: &Case, crew: &mut Dense<T>) -> Vec<Passes> {
+pub fn run<T: Number>(case: &Case, crew: &mut Dense<T>) -> Vec<Passes> {
     let mut all: Vec<Passes> = (0..crew.members()).map(|_| Passes::default()).collect();
     for k in 0..=case.steps {
         let batch = vec![case.batches.of(k); crew.members()];
@@ -104,19 +104,24 @@ fn same_weights<T: Number>(crew: &Dense<T>, member: usize, plain: &Plain, tolera
 
 /// All members of all cases against plain ones; several members in every third case.
 fn compare<T: Number>(frozen: bool, tolerance: f64) {
-    compare_all::<T>(cases(), frozen, tolerance);
-    compare_all::<T>(batched_cases(&BATCHED), frozen, tolerance);
+    let device = device();
+    compare_all::<T>(&device, cases(), frozen, tolerance);
+    compare_all::<T>(&device, batched_cases(&BATCHED), frozen, tolerance);
 }
 
-fn compare_all<T: Number>(cases: Vec<Case>, frozen: bool, tolerance: f64) {
-    let device = device();
+pub fn compare_all<T: Number>(
+    device: &Arc<Device>,
+    cases: Vec<Case>,
+    frozen: bool,
+    tolerance: f64,
+) {
     for (i, case) in cases.into_iter().enumerate() {
         // A value between two numbers of bf16 goes to one in f32 and to the other in f64.
         if frozen && case.fine > 1 && T::NAME == "f32" {
             continue;
         }
         let seeds = &SEEDS[..if i % 3 == 0 { 2 } else { 1 }];
-        let mut crew = crew::<T>(&device, &case, seeds, frozen);
+        let mut crew = crew::<T>(device, &case, seeds, frozen);
         let got = run(&case, &mut crew);
         for (member, &seed) in seeds.iter().enumerate() {
             let mut plain = match frozen {
@@ -159,14 +164,14 @@ fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
 #[test]
 fn two_layer_blocks_in_f64_are_plain_too() {
     on_softcuda(module_path!(), "two_layer_blocks_in_f64_are_plain_too", &[], || {
-        compare_all::<f64>(two_layer_cases(), false, 1e-12);
+        compare_all::<f64>(&device(), two_layer_cases(), false, 1e-12);
     });
 }
 
 #[test]
 fn two_layer_blocks_in_f32_are_plain_to_its_rounding() {
     on_softcuda(module_path!(), "two_layer_blocks_in_f32_are_plain_to_its_rounding", &[], || {
-        compare_all::<f32>(two_layer_cases(), false, 2e-5);
+        compare_all::<f32>(&device(), two_layer_cases(), false, 2e-5);
     });
 }
 
@@ -213,7 +218,7 @@ fn normals_are_the_same_bits() {
 }
 
 /// A short training of each member, two of three passes unseen.
-fn trainings(case: &Case, rates: Rates) -> [Training; 2] {
+pub fn trainings(case: &Case, rates: Rates) -> [Training; 2] {
     SEEDS.map(|_| Training {
         loss: case.loss,
         steps: case.steps,
@@ -229,7 +234,7 @@ fn trainings(case: &Case, rates: Rates) -> [Training; 2] {
     })
 }
 
-fn train_unseen<T: Number>(
+pub fn train_unseen<T: Number>(
     device: &Arc<Device>,
     case: &Case,
     trainings: &[Training],

@@ -11,3 +11,4 @@ mod conditional;
 mod dense;
 mod end_to_end;
 mod responses;
+mod tensor;

@@ -145,6 +145,43 @@ fn auto_takes_a_device_where_there_is_one() {
     assert!(without.contains("backend cpu: no NVIDIA GPU here"), "{without}");
 }
 
+/// Tensor cores have a numeric path of their own, whose numbers are not quite those of f32; an open backend
+/// becomes a GPU.
+#[test]
+fn tensor_cores_have_a_path_of_their_own() {
+    let Some((folder, device)) = job() else { return };
+    let with = |precision: &str, to: &str| {
+        let mut command = softcuda::command(env!("CARGO_BIN_EXE_nfd"), &device);
+        command.args(["run", "small.json", "--output", to]);
+        for set in
+            ["engine=dense", "data.samples=12", "training.batch=12", "backend=auto", precision]
+        {
+            command.args(["--set", set]);
+        }
+        command.args(["--set", "ensemble.closures=[\"exact\"]"]);
+        let ran = command.current_dir(folder.path()).output().unwrap();
+        assert!(ran.status.success(), "{}", said(&ran));
+        let to = folder.path().join(to);
+        let manifest = std::fs::read_to_string(to.join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        let results = std::fs::read_to_string(to.join("results.csv")).unwrap();
+        let rows = csv::Reader::from_reader(results.as_bytes()).into_deserialize();
+        let rows = rows
+            .map(|row| row.unwrap())
+            .filter(|row: &BTreeMap<String, String>| row["observable"] == "loss.train");
+        let losses: Vec<f64> = rows.map(|row| row["value"].parse().unwrap()).collect();
+        (manifest["numeric_path"].as_str().unwrap().to_owned(), losses, results)
+    };
+    let (path, losses, results) = with("precision=tf32x3", "split");
+    let (path_of_f32, losses_of_f32, _) = with("precision=f32", "whole");
+    assert_eq!(path, format!("{path_of_f32}-tf32x3"));
+    assert!(results.contains(",tf32x3,"), "{results}");
+    assert!(losses.len() == losses_of_f32.len() && !losses.is_empty(), "{results}");
+    let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-5 * b.abs();
+    assert!(losses.iter().zip(&losses_of_f32).all(close), "{losses:?} {losses_of_f32:?}");
+    assert!(losses != losses_of_f32, "no product went through tensor cores");
+}
+
 #[test]
 fn what_is_missing_is_named() {
     let Some((folder, device)) = job() else { return };

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::experiments::{GOOD, resolve_text};
 use crate::common::results::nfd;
 use nfd::experiment::grid::tasks;
-use nfd::experiment::{Backend, Engine, Experiment, Precision, load};
+use nfd::experiment::{Backend, Engine, Experiment, Precision, Resolved, load};
 use nfd::model::{Closure, Parametrization};
 
 #[test]
@@ -189,6 +189,38 @@ fn backend_and_precision_are_chosen_with_reasons() {
     // Plain has one format.
     let (backend, precision, _) = choice(&["backend=plain"]);
     assert_eq!((backend, precision), (Backend::Plain, Precision::F64));
+}
+
+/// Tensor cores are taken where they are asked for, on a GPU and for explicit weights, and nowhere else.
+#[test]
+fn tensor_cores_are_for_dense_networks_on_a_gpu() {
+    const TF32X3: &str = "precision=tf32x3";
+    let dense = ["engine=dense", "data.samples=9"];
+    let with = |pairs: &[&str]| resolve_text(GOOD, &[&dense[..], pairs].concat());
+    for backend in [None, Some("backend=auto"), Some("backend=cuda")] {
+        let pairs: Vec<&str> = [TF32X3].into_iter().chain(backend).collect();
+        let Resolved { experiment, decisions } = with(&pairs).unwrap();
+        assert_eq!((experiment.backend, experiment.precision), (Backend::Cuda, Precision::Tf32x3));
+        let said = decisions.iter().any(|why| why.contains("the only one with tensor cores"));
+        assert_eq!(said, backend != Some("backend=cuda"), "{decisions:?}");
+    }
+    // An open engine becomes the one that has products.
+    let open = resolve_text(GOOD, &["engine=auto", "data.samples=9", TF32X3]).unwrap();
+    assert_eq!(open.experiment.engine, Engine::Dense);
+    let refused = |pairs: &[&str], why: &str| {
+        let said = with(&[&[TF32X3][..], pairs].concat()).unwrap_err().to_string();
+        assert!(said.contains("precision") && said.contains(why), "{said}");
+    };
+    refused(&["backend=cpu"], "no tensor cores");
+    refused(&["backend=plain"], "computes in f64 only");
+    refused(&["engine=conditional"], "no products for tensor cores");
+    refused(&["data.samples=8"], "steps are of 8");
+    refused(&["data.samples=16", "training.batch=4"], "steps are of 4");
+    assert!(with(&[TF32X3, "data.samples=18", "training.batch=9"]).is_ok());
+    // Never by itself, whatever runs.
+    for pairs in [&["backend=cuda"][..], &["backend=cuda", "data.samples=64"]] {
+        assert_eq!(with(pairs).unwrap().experiment.precision, Precision::F32);
+    }
 }
 
 #[test]

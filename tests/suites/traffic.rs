@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::common::softcuda;
 use crate::common::softcuda::on_softcuda;
-use nfd::backend::cuda::device::Device;
 use nfd::backend::cuda::device::image::{COMPILER, KERNEL_FILES};
 use nfd::ensemble::checkpointing::Watch;
+use nfd::ensemble::machine::Machine;
 use nfd::ensemble::task::train_on_device;
 use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::tasks;
@@ -60,19 +59,20 @@ struct Launch {
 }
 
 /// One step of a network with one hidden layer.
-fn train(width: usize, samples: usize) {
+fn train(width: usize, samples: usize, precision: &str) {
     let text = format!(
         r#"{{ "name": "counted",
              "data": {{ "source": "digits", "samples": {samples}, "test_samples": 0 }},
              "model": {{ "train": ["hidden"] }},
-             "training": {{ "steps": 1, "learning_rate": 0.5 }}, "precision": "f32", "engine": "dense",
+             "training": {{ "steps": 1, "learning_rate": 0.5 }}, "precision": "{precision}", "engine": "dense",
              "ensemble": {{ "widths": [{width}], "depths": [1], "seeds": 1, "closures": ["exact"] }},
              "reference": {{ "kind": "none" }}, "backend": "cuda" }}"#
     );
     let source = ExperimentFile::new("counted.json".as_ref(), text, &[]).unwrap();
     let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;
     let data = nfd::data::load(&experiment.data).unwrap();
-    let device = (&Arc::new(Device::open(0).unwrap()), ROOM);
+    let Machine::Gpu(device) = Machine::find(&experiment, 0).unwrap() else { unreachable!() };
+    let device = (&device, ROOM);
     let stop = AtomicBool::new(false);
     train_on_device(&experiment, &data, &tasks(&experiment), device, Watch::until(&stop))
         .unwrap()
@@ -97,9 +97,10 @@ fn largest(file: &Path) -> BTreeMap<String, Launch> {
 fn kernels_ask_for_what_their_headers_say() {
     const NAME: &str = "kernels_ask_for_what_their_headers_say";
     if let Ok(size) = std::env::var("NFD_COUNTED") {
-        let (width, samples) = size.split_once(' ').unwrap();
+        let words: Vec<_> = size.split(' ').collect();
+        let [width, samples, precision] = words[..] else { panic!("{size}") };
         return on_softcuda(module_path!(), NAME, &[], || {
-            train(width.parse().unwrap(), samples.parse().unwrap());
+            train(width.parse().unwrap(), samples.parse().unwrap(), precision);
         });
     }
     if softcuda::folder().is_none() || COMPILER.is_none() {
@@ -111,9 +112,10 @@ fn kernels_ask_for_what_their_headers_say() {
     let mut counted = BTreeMap::new();
     let mut wrong = Vec::new();
     for Line { kernel, width, samples, l2, wavefronts } in &lines {
-        let launches = counted.entry((width, samples)).or_insert_with(|| {
-            let file = folder.path().join(format!("{width}-{samples}.csv"));
-            let size = format!("{width} {samples}");
+        let precision = if kernel.contains("tf32x3") { "tf32x3" } else { "f32" };
+        let launches = counted.entry((width, samples, precision)).or_insert_with(|| {
+            let file = folder.path().join(format!("{width}-{samples}-{precision}.csv"));
+            let size = format!("{width} {samples} {precision}");
             let settings = [("SOFTCUDA_COUNT", file.to_str().unwrap()), ("NFD_COUNTED", &size)];
             on_softcuda(module_path!(), NAME, &settings, || unreachable!("in another process"));
             largest(&file)

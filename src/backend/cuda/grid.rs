@@ -165,9 +165,11 @@ pub fn transpose(
     } else {
         let [lot, lots] = lots(count).map(u64::from);
         let tile = rows_at_once(lot, size);
-        // X, G and k_p G, k_p, W; then the sums of warps that share rows.
-        let numbers = lot * width + 2 * tile * (lot + 4) + lot * lots;
-        (numbers * size + tile * width * stored).max(width * width * size)
+        // X, G and k_p G, k_p, W; then the sums of warps that share rows. Rows of X and W are longer than they
+        // would have to be without tensor cores.
+        let padded = width + 8;
+        let numbers = lot * padded + 2 * tile * (lot + 4) + lot * lots;
+        (numbers * size + tile * (width * stored + 16)).max(width * padded * size)
     };
     let parts = u64::from(parts(rows, samples));
     Grid { shared, ..Grid::new(u64::from(columns).div_ceil(width), parts, members) }

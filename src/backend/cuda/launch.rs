@@ -46,7 +46,7 @@ impl Device {
             }
             _ => {
                 let [rows, samples] = grid::tile_of_product(rows, samples);
-                format!("{}_{rows}x{samples}", named::<T>("multiply_tiles", stored))
+                format!("{}_{rows}x{samples}", self.tiles::<T>("multiply_tiles", stored))
             }
         };
         let args = Multiply { slices: grid::slices(columns, samples), ..*args };
@@ -97,13 +97,18 @@ impl Device {
             }
             _ => {
                 let [lot, lots] = grid::lots(sample_count);
-                format!("{}_{lot}x{lots}", named::<T>("transpose_tiles", stored))
+                format!("{}_{lot}x{lots}", self.tiles::<T>("transpose_tiles", stored))
             }
         };
         let size = size_of::<T>() as u64;
         let of_weight = if stored == WeightFormat::Half { 2 } else { size };
         let sizes = ((rows, columns), (samples, sample_count), (size, of_weight));
         self.start(&name, &args, grid::transpose(sizes.0, sizes.1, sizes.2, members))
+    }
+
+    /// Name of a kernel that multiplies tiles.
+    fn tiles<T: Number>(&self, kernel: &str, stored: WeightFormat) -> String {
+        named_in(self.tiles_of::<T>(), kernel, stored)
     }
 
     /// Writes the inputs X of the batches of all members.
@@ -258,6 +263,10 @@ fn sweep_name<T: Number>(samples_of_thread: usize) -> String {
 
 /// Name of a kernel for numbers of format T and weights stored as `stored`.
 fn named<T: Number>(kernel: &str, stored: WeightFormat) -> String {
+    named_in(T::NAME, kernel, stored)
+}
+
+fn named_in(format: &str, kernel: &str, stored: WeightFormat) -> String {
     let half = if stored == WeightFormat::Half { "half_" } else { "" };
-    format!("{kernel}_{half}{}", T::NAME)
+    format!("{kernel}_{half}{format}")
 }

@@ -274,6 +274,9 @@ fn computed(experiment: &Experiment) -> String {
         (Engine::Conditional, Precision::F32) if experiment.data.test_samples > 0 => {
             "; test losses are those of f64 in law, but a seed\u{2019}s may differ by some percent"
         }
+        (_, Precision::Tf32x3) => {
+            ": f32, with products on tensor cores, of numbers split in two of tf32"
+        }
         _ => "",
     };
     format!("{engine}; {}{path}", experiment.precision.name())

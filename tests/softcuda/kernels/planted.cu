@@ -69,3 +69,12 @@ extern "C" __global__ void reduced(float* out) {
     if (threadIdx.x == 0)
         atomicAdd(out, sum);
 }
+extern "C" __global__ void multiplied(float* out) { // two products of matrices
+    float d[4] = {};
+    for (int i = 0; i < 2; i++)
+        asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %4, %4, %4}, {%4, %4}, "
+                     "{%0, %1, %2, %3};"
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                     : "r"(__float_as_uint(1.0f)));
+    out[threadIdx.x] = d[0];
+}

@@ -1,7 +1,7 @@
 //! What a launch does to the machine: its instructions, and what they ask of each level of memory.
 //!
 //! Counted while a launch runs on one host thread, for every instruction of the kernel, and added up by
-//! lines of its source. Instructions, sectors, wavefronts, shuffles, barriers and fences are what any device
+//! lines of its source. Instructions, sectors, wavefronts, shuffles, barriers, fences and products of matrices are what any device
 //! has; what the caches miss is a model, which knows no other block at work at the same time:
 //!
 //! * L1: 128 KB a block, empty when it begins and after a fence, the oldest line goes first; stores, and
@@ -56,19 +56,22 @@ pub struct Counts {
     pub barriers: u64,
     /// Fences.
     pub fences: u64,
+    /// Products of matrices (`mma`) of warps, each of 1024 multiply-adds.
+    pub matrix_products: u64,
 }
 
 /// Names of the columns of a file, in the order of [`Counts::values`].
 const COLUMNS: &str = "instructions,loads,load_sectors,stores,atomics,store_sectors,wavefronts,l2_sectors,\
-                       dram_sectors,shared_load_wavefronts,shared_store_wavefronts,shared_ideal,shuffles,barriers,fences";
+                       dram_sectors,shared_load_wavefronts,shared_store_wavefronts,shared_ideal,shuffles,barriers,fences,\
+                       matrix_products";
 
 impl Counts {
-    fn values(&self) -> [u64; 15] {
+    fn values(&self) -> [u64; 16] {
         let Counts { instructions, loads, load_sectors, stores, atomics, store_sectors, .. } =
             *self;
         let Counts { wavefronts, l2_sectors, dram_sectors, shared_load_wavefronts, .. } = *self;
-        let Counts { shared_store_wavefronts, shared_ideal, shuffles, barriers, fences, .. } =
-            *self;
+        let Counts { shared_store_wavefronts, shared_ideal, shuffles, barriers, .. } = *self;
+        let Counts { fences, matrix_products, .. } = *self;
         [
             instructions,
             loads,
@@ -85,10 +88,11 @@ impl Counts {
             shuffles,
             barriers,
             fences,
+            matrix_products,
         ]
     }
 
-    fn each(&mut self) -> [&mut u64; 15] {
+    fn each(&mut self) -> [&mut u64; 16] {
         [
             &mut self.instructions,
             &mut self.loads,
@@ -105,6 +109,7 @@ impl Counts {
             &mut self.shuffles,
             &mut self.barriers,
             &mut self.fences,
+            &mut self.matrix_products,
         ]
     }
 }

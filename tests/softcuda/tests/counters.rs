@@ -86,6 +86,13 @@ fn exchanges_fences_and_atomics_are_counted_by_line() {
     assert_eq!(of_line, 5, "{:?}", launch.lines.keys());
 }
 
+#[test]
+fn products_of_matrices_are_counted() {
+    let total = planted("multiplied", false).total();
+    assert_eq!((total.matrix_products, total.shuffles), (2, 0));
+    assert_eq!(planted("reduced", false).total().matrix_products, 0);
+}
+
 /// A row for the kernel and one for each of its lines, with the header once.
 #[test]
 fn launches_are_written_as_csv() {
@@ -96,7 +103,7 @@ fn launches_are_written_as_csv() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-    assert!(rows.iter().all(|row| row.len() == rows[0].len() && row.len() == 20), "{text}");
+    assert!(rows.iter().all(|row| row.len() == rows[0].len() && row.len() == 21), "{text}");
     let of_kernel: Vec<_> =
         rows.iter().filter(|row| row[0] == "stride" && row[4].is_empty()).collect();
     assert_eq!(of_kernel.len(), 2);

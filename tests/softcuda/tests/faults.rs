@@ -188,6 +188,20 @@ fn absent_lanes() {
     });
 }
 
+/// Half a warp at a product of matrices.
+#[test]
+fn half_a_matrix() {
+    check(&case!("half_a_matrix", AbsentLanes), |device, kernel| one_buffer(device, kernel, 1, 32));
+}
+
+#[test]
+fn unrounded() {
+    let case = case!("unrounded", Unrounded);
+    for fault in check(&case, |device, kernel| one_buffer(device, kernel, 1, 32)) {
+        assert!(fault.message.contains("was not rounded to tf32"), "{fault}");
+    }
+}
+
 #[test]
 fn unwaited_copy() {
     check(&case!("unwaited_copy", UninitialisedShared), |device, kernel| {

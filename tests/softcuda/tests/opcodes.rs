@@ -17,6 +17,8 @@ mod halves;
 mod integers;
 #[path = "opcodes/snippet.rs"]
 mod snippet;
+#[path = "opcodes/tensor.rs"]
+mod tensor;
 
 use snippet::source;
 

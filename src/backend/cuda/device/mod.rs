@@ -49,6 +49,9 @@ pub trait Number: Real + DeviceRepr + ValidAsZeroBits {
     const NAME: &'static str;
 }
 
+/// 3xTF32 in the names of kernels and of paths.
+const TF32X3: &str = "tf32x3";
+
 impl Number for f32 {
     const NAME: &'static str = "f32";
 }
@@ -82,6 +85,8 @@ pub struct Device {
     functions: HashMap<String, CudaFunction>,
     /// Of what its kernels were made.
     path: String,
+    /// Whether tensor cores multiply, in 3xTF32.
+    tf32x3: bool,
 }
 
 impl Device {
@@ -101,7 +106,14 @@ impl Device {
         let stream = context.new_stream().map_err(refused)?;
         let (major, minor) = context.compute_capability().map_err(refused)?;
         let (functions, path) = image::load(&context, (major as u32, minor as u32))?;
-        Ok(Device { stream, functions, path })
+        Ok(Device { stream, functions, path, tf32x3: false })
+    }
+
+    /// The device as one that multiplies numbers of f32 on its tensor cores, in 3xTF32, wherever products are of
+    /// tiles; of f64 as before.
+    pub fn in_tf32x3(self) -> Device {
+        let path = format!("{}-{TF32X3}", self.path);
+        Device { path, tf32x3: true, ..self }
     }
 
     /// The number of devices that the driver shows.
@@ -163,9 +175,14 @@ impl Device {
         free.map(|(free, _)| free).map_err(|error| Fault::of(error, "asking for free memory"))
     }
 
-    /// What its results depend on: the architecture that the kernels were compiled for.
+    /// What its results depend on: the architecture that the kernels were compiled for, and how they multiply.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// How the kernels that multiply tiles of T are named.
+    pub(in crate::backend::cuda) fn tiles_of<T: Number>(&self) -> &'static str {
+        if self.tf32x3 && T::NAME == f32::NAME { TF32X3 } else { T::NAME }
     }
 
     pub(in crate::backend::cuda) fn stream(&self) -> &Arc<CudaStream> {

@@ -94,6 +94,8 @@ pub enum Un {
     RcpUpper,
     /// Clamps to [0, 1]; NaN is 0.
     Saturate,
+    /// From f32 to the nearest number of tf32.
+    RoundTf32,
 }
 
 /// Three sources: `r0 = op(r1, r2, r3)`.
@@ -307,6 +309,8 @@ pub enum Op {
     },
     /// `r0` of `r1` among `r4`.
     Redux(Atomic, Ty),
+    /// Of matrices in f32 and tf32 among `r4`: rows `imm` of [`crate::ptx::Program::fragments`].
+    MultiplyMatrices,
     /// Lanes `r4`.
     WarpSync,
     ActiveMask,

@@ -17,6 +17,7 @@ impl Turn<'_, '_> {
         match inst.op {
             Op::Shuffle(how) => self.shuffle(inst, how, exec, pc)?,
             Op::Vote(how) => self.vote(inst, how, exec),
+            Op::MultiplyMatrices => self.multiply_matrices(inst, exec, pc)?,
             Op::Match { wide, all } => self.find_equal(inst, wide, all, exec),
             Op::Redux(op, ty) => {
                 let values = *self.warp.file.narrow(inst.r[1]);

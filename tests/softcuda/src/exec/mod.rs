@@ -2,7 +2,8 @@
 //!
 //! [`code`] is what the decoder makes of PTX, with [`reach`] for memory, [`registers`] what it works on, [`alu`] the
 //! arithmetic. A [`warp`] decides which lanes run, [`access`] goes to memory, [`meeting`] is
-//! where lanes wait for each other, [`collective`] what they do then; a [`block`] has barriers, a [`grid`] an order of blocks.
+//! where lanes wait for each other, [`collective`] and [`tensor`] what they do then; a [`block`] has barriers, a [`grid`]
+//! an order of blocks.
 
 mod access;
 mod alu;
@@ -18,6 +19,7 @@ mod math;
 mod meeting;
 pub mod reach;
 mod registers;
+mod tensor;
 mod warp;
 pub mod window;
 
@@ -76,6 +78,8 @@ pub enum FaultKind {
     GlobalRace,
     BarrierDivergence,
     AbsentLanes,
+    /// An operand of `mma` has bits that its format does not have.
+    Unrounded,
     Deadlock,
     Watchdog,
     Trap,
@@ -122,6 +126,7 @@ impl fmt::Display for FaultKind {
             Self::GlobalRace => "race in global memory",
             Self::BarrierDivergence => "divergent barrier",
             Self::AbsentLanes => "absent lanes",
+            Self::Unrounded => "operand that was not rounded",
             Self::Deadlock => "deadlock",
             Self::Watchdog => "watchdog",
             Self::Trap => "trap",

@@ -347,6 +347,12 @@ impl Turn<'_, '_> {
                 counters::at(pc, |counts| counts.shuffles += 1);
                 self.meet(inst, mask, exec, pc)
             }
+            Op::MultiplyMatrices => {
+                if self.machine.counting {
+                    counters::at(pc, |counts| counts.matrix_products += 1);
+                }
+                self.meet(inst, mask, exec, pc)
+            }
             Op::Shuffle(_) | Op::Vote(_) | Op::Match { .. } | Op::Redux(..) | Op::WarpSync => {
                 self.meet(inst, mask, exec, pc)
             }

@@ -58,6 +58,8 @@ pub struct Program {
     pub specials: Vec<(Row, bool, Special)>,
     /// Targets of `brx.idx`.
     pub tables: Vec<Vec<u32>>,
+    /// Rows of the operands of `mma`: four of D, four of A, two of B, four of C.
+    pub fragments: Vec<[Row; 14]>,
     /// Bytes of the shared variables.
     pub shared: u32,
     /// Bytes of local memory per thread.

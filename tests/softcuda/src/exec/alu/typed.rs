@@ -4,6 +4,7 @@ use super::lanewise::{bin, fuse, slow, tri, un};
 use crate::exec::code::{Bin, Inst, Tri, Un};
 use crate::exec::math;
 use crate::exec::registers::{Brain, BrainPair, Flushed, Half, HalfPair, Registers};
+use crate::exec::tensor::round_tf32;
 use crate::ptx::Ty;
 
 /// The Rust type of an integer type.
@@ -200,6 +201,7 @@ pub(super) fn unary(op: Un, ty: Ty, i: &Inst, mask: u32, file: &mut Registers) {
                 }
             });
         }
+        Un::RoundTf32 => un::<u32, u32>(i, file, mask, round_tf32),
         Un::Sqrt => float_un!(ty, i, file, mask, |a| a.sqrt(), a.sqrt()),
         Un::Rcp => float_un!(ty, i, file, mask, |a| 1.0 / a, 1.0 / a),
         Un::Saturate => {

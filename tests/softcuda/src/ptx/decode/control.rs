@@ -77,6 +77,7 @@ impl<'a> Decoder<'a, '_> {
                 let r = [to, value, 0, 0, members, pred];
                 self.emit(Op::Match { wide: ty.wide(), all }, r, 0);
             }
+            "mma" => self.matrix_product(modifiers, operands)?,
             "redux" => {
                 if !modifiers.flag("sync") {
                     return Err("without `.sync`".to_owned());
@@ -266,6 +267,38 @@ impl<'a> Decoder<'a, '_> {
         let members = self.source(Self::operand(operands, 4)?, Ty::U32)?;
         let (to, pred) = self.with_pred(Self::operand(operands, 0)?)?;
         self.emit(Op::Shuffle(how), [to, value, by, clamp, members, pred], 0);
+        Ok(())
+    }
+
+    /// `mma` of 16 × 8 with 8 × 8 numbers of tf32, added up in f32.
+    fn matrix_product(
+        &mut self,
+        modifiers: &mut Modifiers<'_>,
+        operands: &[Operand<'a>],
+    ) -> Result<(), String> {
+        let known = ["sync", "aligned", "m16n8k8", "row", "col", "f32", "tf32", "tf32", "f32"];
+        if !known.iter().all(|part| modifiers.flag(part)) {
+            return Err("of these shapes and types".to_owned());
+        }
+        let mut rows = Vec::new();
+        for (index, count) in [4, 4, 2, 4].into_iter().enumerate() {
+            let parts = match Self::operand(operands, index)? {
+                Operand::Vector(parts) if parts.len() == count => parts,
+                _ => return Err(format!("operand {} is not of {count} registers", index + 1)),
+            };
+            for part in parts {
+                let row = match index {
+                    0 => self.target(part, false),
+                    _ => self.source(part, Ty::B32),
+                };
+                rows.push(row?);
+            }
+        }
+        let rows = rows.try_into().map_err(|_| "not of 14 registers")?;
+        let all = self.bits(u64::from(u32::MAX), false);
+        let at = self.out.fragments.len() as i64;
+        self.out.fragments.push(rows);
+        self.emit(Op::MultiplyMatrices, [0, 0, 0, 0, all, 0], at);
         Ok(())
     }
 

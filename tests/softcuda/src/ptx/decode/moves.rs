@@ -3,7 +3,7 @@
 use super::Decoder;
 use super::arithmetic::LOGICS;
 use super::modifiers::Modifiers;
-use crate::exec::code::{Compare, Logic, Mode, Op, Pred, Toward};
+use crate::exec::code::{Compare, Logic, Mode, Op, Pred, Toward, Un};
 use crate::ptx::syntax::Operand;
 use crate::ptx::types::Ty;
 
@@ -70,6 +70,14 @@ impl<'a> Decoder<'a, '_> {
         modifiers: &mut Modifiers<'_>,
         operands: &[Operand<'a>],
     ) -> Result<(), String> {
+        if modifiers.flag("tf32") {
+            let known = modifiers.flag("rna") && modifiers.ty()? == Ty::F32;
+            let to_tf32 = Op::Un(Un::RoundTf32, Ty::U32);
+            return match known {
+                true => self.uniform(to_tf32, Ty::U32, operands, 1).map(drop),
+                false => Err("to tf32 but `.rna` of f32".to_owned()),
+            };
+        }
         let table = [
             ("rn", Mode::Nearest),
             ("rz", Mode::Toward(Toward::Zero)),
