@@ -200,9 +200,9 @@ mod tests {
         }
         for (filter, word) in [
             ("inof", "nothing is named inof"),
-            ("nfd::file=loud", "invalid"),
+            ("nfd::file=loud", "parsing level filter"),
             ("info,store=debug", "nothing is named store"),
-            ("info,[task", "invalid"),
+            ("info,[task", "is no filter of log lines"),
         ] {
             let refused = check_filter(filter).unwrap_err();
             assert!(refused.to_string().contains(word), "{filter}: {refused}");

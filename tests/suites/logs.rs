@@ -167,7 +167,7 @@ fn stderr_is_json_where_that_is_asked_for() {
     let lines = json_lines(&said);
     let level = |level: &str| lines.iter().filter(|line| line["level"] == level).count();
     assert_eq!((level("WARN"), level("ERROR")), (WARNINGS, 0));
-    for words in ["18 tasks", "results in run", "2 warnings, in run/logs"] {
+    for words in ["GB of memory", "results in run", "2 warnings, in run/logs"] {
         assert_eq!(about(&lines, words).len(), 1, "{words}");
     }
     for (code, words, arguments) in [
