@@ -76,6 +76,16 @@ pub enum Error {
         /// What to do about it, in words.
         help: String,
     },
+    /// A setting of the environment cannot be used.
+    #[error("{name}: {problem}\n  {help}")]
+    Setting {
+        /// The name of the variable.
+        name: &'static str,
+        /// What is wrong, in words.
+        problem: String,
+        /// What to do about it, in words.
+        help: String,
+    },
     /// The run directory is not usable for this experiment.
     #[error("{}: {problem}\n  {help}", .directory.display())]
     RunDirectory {

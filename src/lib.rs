@@ -56,10 +56,13 @@
 //! * [`data`]: samples: bundled sets, files, synthetic;
 //! * [`model`]: activations, parametrizations, losses, closures: each one table;
 //! * [`rng`]: Philox, normals, noise addresses;
+//! * [`log`]: what a process says while it works: lines on stderr, a file of each rank;
 //! * `choice`: enums of words with their names and meanings, one list each;
 //! * [`numbers`]: numbers as a journal would print them;
 //! * [`error`]: everything that can go wrong.
 #![warn(missing_docs)]
+// What a process says goes through `log`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod choice;
 
@@ -74,6 +77,7 @@ pub mod error;
 pub mod experiment;
 pub mod job;
 pub mod limit;
+pub mod log;
 pub mod model;
 pub mod numbers;
 pub mod observables;

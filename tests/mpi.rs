@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use common::logs::{about, json_lines, log_of};
 use common::missing::skipped;
 use common::mpi::{Job, Mpi, kill};
 use nfd::store::journals::Journals;
@@ -107,6 +108,62 @@ fn bytes_do_not_depend_on_ranks_or_threads() {
 fn bytes_do_not_depend_on_the_library() {
     let Some(mpi) = Mpi::mpich("bytes_do_not_depend_on_the_library") else { return };
     same_for_any_ranks(&mpi, &[(1, "1"), (2, "1"), (3, "1")]);
+}
+
+/// Every rank has a log of its own, of what it did itself; people hear rank 0, and of others what went wrong.
+#[test]
+fn every_rank_has_a_log() {
+    let Some(mpi) = Mpi::open("every_rank_has_a_log") else { return };
+    let folder = folder();
+    let run = folder.path().join("logged");
+    let more = ["--threads", "1", "--log-format", "json"];
+    let start = || {
+        let mut command = mpi.run(folder.path(), 3, "logged", &more);
+        command.env("NFD_LOG", "info");
+        end(command)
+    };
+    let done = start();
+    assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+    assert!(json_lines(&said(&done)).iter().all(|line| line["rank"] == 0), "{}", said(&done));
+    assert_eq!(fs::read_dir(run.join("logs")).unwrap().count(), 3);
+    let logs: Vec<_> = (0..3).map(|rank| log_of(&run, rank)).collect();
+    let mut pids = HashSet::new();
+    let mut tasks = HashSet::new();
+    for log in &logs {
+        let started = about(log, "started");
+        assert_eq!((started.len(), &started[0]["ranks"]), (1, &3.into()));
+        pids.insert(started[0]["pid"].as_u64().unwrap());
+        let own = about(log, "done");
+        assert!(!own.is_empty(), "every rank has had tasks");
+        tasks.extend(own.iter().map(|line| line["task"].to_string()));
+        assert_eq!(log.last().unwrap()["exit_code"], 0);
+        assert_eq!(about(log, "results in").len(), usize::from(log[0]["rank"] == 0));
+    }
+    assert_eq!((pids.len(), tasks.len()), (3, TASKS));
+
+    // A warning of another rank reaches people, in its name, and is counted at the end.
+    let journal = run.join("journal/rank-2.journal");
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes.pop();
+    fs::write(&journal, bytes).unwrap();
+    let done = start();
+    assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+    let lines = json_lines(&said(&done));
+    let warnings: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+    assert!(warnings.iter().any(|line| line["rank"] == 2), "{}", said(&done));
+    let counted = format!("{} warning", warnings.len());
+    assert_eq!(about(&lines, &counted).len(), 1, "{counted}: {}", said(&done));
+
+    if Command::new("jq").arg("--version").output().is_err() {
+        return skipped("every_rank_has_a_log", "jq");
+    }
+    let script =
+        r#"select(.message == "done") | [.rank, .task.depth, .task.seed, .seconds] | @csv"#;
+    let files = (0..3).map(|rank| run.join(format!("logs/rank-{rank}.jsonl")));
+    let read = Command::new("jq").args(["-r", script]).args(files).output().unwrap();
+    assert!(read.status.success(), "{}", said(&read));
+    // The damaged record was done again.
+    assert_eq!(String::from_utf8(read.stdout).unwrap().lines().count(), TASKS + 1);
 }
 
 /// The rounds of a limit: every one is dealt anew to all ranks, and the files are those of one process. A

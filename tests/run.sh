@@ -51,6 +51,7 @@ packages() { # what the checks below need and this machine lacks
   command -v rsvg-convert >/dev/null || echo librsvg2-bin
   command -v pdftoppm >/dev/null || echo poppler-utils
   command -v inkscape >/dev/null || echo inkscape
+  command -v jq >/dev/null || echo jq
 }
 install_packages() {
   local as=()

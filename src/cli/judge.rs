@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tracing::info;
 
 use super::print;
 use crate::claims::curve_file::CurveFile;
@@ -87,11 +88,11 @@ fn say_what_is_left_out(judged: &Judged) {
     if !sizes_left_out.is_empty() {
         let widths = if judged.question.claim.has_floor { " at both widths" } else { "" };
         let list = few(sizes_left_out);
-        eprintln!("nfd: sizes left out, as no seed has a value there{widths}: {size} = {list}");
+        info!("sizes left out, as no seed has a value there{widths}: {size} = {list}");
     }
     if !seeds_left_out.is_empty() {
         let list = few(seeds_left_out);
-        eprintln!("nfd: seeds left out at all sizes, as each lacks a value at one: {list}");
+        info!("seeds left out at all sizes, as each lacks a value at one: {list}");
     }
 }
 

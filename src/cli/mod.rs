@@ -14,14 +14,17 @@ mod status;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+use tracing::info;
 
 use crate::error::{Error, Result, exit};
 use crate::job::Measured;
 use crate::job::messages::report_error;
 use crate::job::prepare::Prepared;
+use crate::log::{self, FILE, Format};
 use crate::report::publish;
 use crate::store::lock::Choice;
 
@@ -30,6 +33,9 @@ use crate::store::lock::Choice;
 #[derive(Parser)]
 #[command(name = "nfd", version)]
 struct Arguments {
+    /// How lines on stderr look; NFD_LOG is their filter (docs/cluster.md).
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human", value_parser = formats())]
+    log_format: Format,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -59,22 +65,28 @@ enum Verb {
 /// Parses `arguments` (the program's name first), runs the verb, and returns its exit code. Usage errors
 /// exit with 2 inside clap.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = Arguments::parse_from(&arguments);
+    let clock = Instant::now();
+    let Arguments { log_format, verb } = Arguments::parse_from(&arguments);
     let typed: Vec<String> = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-    let result = match parsed.verb {
-        Verb::Run(verb) => run::run(&verb, &typed),
+    let result = log::start(log_format).and_then(|()| run(verb, &typed));
+    let exit_code = result.unwrap_or_else(|error| report_error(&error));
+    log::sum_up();
+    let (seconds, warnings) = (clock.elapsed().as_secs_f64(), log::warnings());
+    info!(target: FILE, exit_code, seconds, warnings, "ended");
+    ExitCode::from(exit_code)
+}
+
+fn run(verb: Verb, typed: &[String]) -> Result<u8> {
+    match verb {
+        Verb::Run(verb) => run::run(&verb, typed),
         Verb::Plan(verb) => plan::run(&verb),
-        Verb::Merge(verb) => merge::run(&verb, &typed),
+        Verb::Merge(verb) => merge::run(&verb, typed),
         Verb::Status(verb) => status::run(&verb),
-        Verb::Report(verb) => report::run(&verb, &typed),
+        Verb::Report(verb) => report::run(&verb, typed),
         Verb::Judge(verb) => judge::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor(verb) => doctor::run(&verb),
         Verb::Schema(verb) => schema::run(&verb),
-    };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => ExitCode::from(report_error(&error)),
     }
 }
 
@@ -86,8 +98,8 @@ fn publish(measured: &Measured) -> Result<u8> {
     print(&text)?;
     for (task, divergence) in &outcome.diverged {
         let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
-        eprintln!(
-            "nfd: diverged: {} n={} L={} seed {}, step {}{layer}",
+        info!(
+            "diverged: {} n={} L={} seed {}, step {}{layer}",
             task.closure.name(),
             task.width,
             task.depth,
@@ -95,7 +107,7 @@ fn publish(measured: &Measured) -> Result<u8> {
             divergence.step
         );
     }
-    eprintln!("nfd: results in {}", directory.path().display());
+    info!("results in {}", directory.path().display());
     Ok(if outcome.diverged.is_empty() { exit::DONE } else { exit::SOME_DIVERGED })
 }
 
@@ -104,6 +116,13 @@ fn locks() -> impl TypedValueParser<Value = Choice> {
     let named = |choice: Choice| PossibleValue::new(choice.name()).help(choice.meaning());
     PossibleValuesParser::new(Choice::ALL.map(named))
         .map(|word| Choice::ALL.into_iter().find(|c| c.name() == word).unwrap_or(Choice::Auto))
+}
+
+/// The words that --log-format takes, with their meanings.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let named = |format: Format| PossibleValue::new(format.name()).help(format.meaning());
+    PossibleValuesParser::new(Format::ALL.map(named))
+        .map(|word| Format::ALL.into_iter().find(|f| f.name() == word).unwrap_or(Format::Human))
 }
 
 /// Prints results to stdout; a reader that has gone away is no error.

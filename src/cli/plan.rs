@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::num::NonZeroUsize;
 
 use clap::Args;
+use tracing::{info, warn};
 
 use super::print;
 use crate::comm;
@@ -16,6 +17,7 @@ use crate::ensemble::plan::{Free, Plan};
 use crate::error::{Error, Result, exit};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
+use crate::job::messages::say_advice;
 use crate::job::prepare::Prepared;
 use crate::job::request::Request;
 use crate::model::Closure;
@@ -36,15 +38,13 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let local = comm::local_rank();
     let prepared = Prepared::new(&arguments.request, local)?;
     for decision in &prepared.resolved.decisions {
-        eprintln!("nfd: {decision}");
+        info!("{decision}");
     }
-    for advice in prepared.advice(&arguments.request)? {
-        eprintln!("nfd: {advice}");
-    }
+    say_advice(&prepared.advice(&arguments.request)?);
     // A cluster's login node has no GPU and plans for those that have one.
     let machine = match Machine::find(&prepared.resolved.experiment, local) {
         Err(error @ Error::Device { .. }) => {
-            eprintln!("nfd: warning: {error}\n  planned without a look at the device");
+            warn!("{error}\n  planned without a look at the device");
             None
         }
         machine => Some(machine?),

@@ -8,8 +8,10 @@ mod solo;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::error;
 
 use crate::error::Result;
+use crate::log;
 
 /// The processes of a run, as one of them sees them. Every call is made by all of them, in the same order.
 pub trait Comm {
@@ -62,6 +64,7 @@ pub fn start(alone: bool) -> Result<Box<dyn Comm>> {
     let comm = mpi::Mpi::start()?;
     #[cfg(not(feature = "mpi"))]
     let comm = solo::Solo;
+    log::set_rank(comm.rank());
     launcher::check(comm.size(), comm.library().as_deref())?;
     Ok(Box::new(comm))
 }
@@ -104,8 +107,8 @@ fn decode<T: DeserializeOwned>(comm: &dyn Comm, bytes: &[u8]) -> T {
 
 /// Ends all ranks: ending this one alone would leave the others waiting for it.
 fn abort_garbled(comm: &dyn Comm, error: postcard::Error) -> ! {
-    let rank = comm.rank();
-    eprintln!("nfd: rank {rank}: a message between ranks is not what was expected: {error}");
-    eprintln!("  see that all ranks run one binary");
+    error!(
+        "a message between ranks is not what was expected: {error}\n  see that all ranks run one binary"
+    );
     comm.abort(1)
 }

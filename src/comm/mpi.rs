@@ -7,6 +7,7 @@ use mpi::environment::{Universe, initialize_with_threading, library_version};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 use mpi::{Count, Threading};
+use tracing::error;
 
 use super::{Comm, NodeRank};
 use crate::error::{Error, Result};
@@ -68,7 +69,7 @@ fn abort_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let world = SimpleCommunicator::world();
-        eprintln!("nfd: rank {} panicked; the job ends, finished tasks are kept", world.rank());
+        error!("rank {} panicked; the job ends, finished tasks are kept", world.rank());
         report(panic);
         world.abort(1);
     }));

@@ -11,6 +11,7 @@ pub mod batches;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tracing::{trace, trace_span};
 
 pub use crate::backend::Divergence;
 use crate::backend::crew::{Crew, Single, UnrecordedPass};
@@ -174,6 +175,8 @@ pub fn train_together<C: Crew>(
     let mut runs = vec![Trajectory::default(); crew.members()];
     let Some(first) = trainings.first() else { return Ok(Some(runs)) };
     for step in 0..=first.steps {
+        let _step = trace_span!("step", step).entered();
+        trace!("begins");
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::{debug, info};
 
 use super::machine::device_error;
 use super::plan::Plan;
-use super::{Progress, ReportProgress, cost::Cost, task};
+use super::{Progress, ReportProgress, cost::Cost, logged, task};
 use crate::backend::cuda::device::Device;
 use crate::backend::cuda::device::fault::Fault;
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
+use crate::log::FILE;
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
 
@@ -52,6 +55,7 @@ pub fn run(
             let (now, later) = left.split_at(in_flight.min(left.len()));
             let (started, clock) = (SystemTime::now(), Instant::now());
             let members: Vec<Task> = now.iter().map(|(task, _)| *task).collect();
+            debug!(target: FILE, networks = members.len(), first = ?members[0], "begin together");
             match task::train_on_device(experiment, data, &members, (device, room), stop) {
                 Ok(None) => return Ok(false),
                 Ok(Some(trajectories)) => {
@@ -59,6 +63,8 @@ pub fn run(
                     for (task, trajectory) in members.iter().zip(&trajectories) {
                         let timing = Timing { threads: 1, started, seconds: seconds_each };
                         store.finish(*task, trajectory, timing)?;
+                        let took = Duration::from_secs_f64(seconds_each);
+                        logged::span(*task).in_scope(|| logged::ended(took, trajectory.diverged));
                     }
                     (done, finished) = (done + seconds(now), finished + members.len());
                     progress(Progress { share: done / total, finished, tasks: all });
@@ -66,6 +72,11 @@ pub fn run(
                 }
                 Err(Fault::OutOfMemory { .. }) if members.len() > 1 => {
                     in_flight = members.len() / 2;
+                    info!(
+                        target: FILE,
+                        networks = members.len(),
+                        "the device has not the memory for so many networks together: {in_flight} are tried"
+                    );
                 }
                 Err(fault) => return Err(device_error(fault)),
             }

@@ -11,6 +11,7 @@ pub mod deal;
 mod device;
 mod distances;
 pub mod limits;
+mod logged;
 pub mod machine;
 pub mod plan;
 pub mod signals;
@@ -118,18 +119,29 @@ fn run_on_threads(
             path: "worker threads".into(),
             source: std::io::Error::other(error),
         })?;
+        let log = logged::span(item.0);
+        log.in_scope(|| logged::begins(threads));
         let timing = || Timing { threads, started, seconds: clock.elapsed().as_secs_f64() };
         match experiment.limit.as_ref().zip(Block::of(item.0)) {
             Some((limit, block)) => {
-                let averaged =
-                    pool.install(|| blocks::average(experiment, limit, data, block, stop));
-                let Some(record) = averaged else { return Ok(None) };
+                let average = || blocks::average(experiment, limit, data, block, stop);
+                let averaged = pool.install(|| log.in_scope(average));
+                let Some(record) = averaged else {
+                    log.in_scope(logged::given_up);
+                    return Ok(None);
+                };
                 store.finish(item.0, &record, timing())?;
+                log.in_scope(|| logged::ended(clock.elapsed(), record.diverged));
             }
             None => {
-                let trained = pool.install(|| task::train(experiment, data, item.0, stop));
-                let Some(trajectory) = trained else { return Ok(None) };
+                let train = || task::train(experiment, data, item.0, stop);
+                let trained = pool.install(|| log.in_scope(train));
+                let Some(trajectory) = trained else {
+                    log.in_scope(logged::given_up);
+                    return Ok(None);
+                };
                 store.finish(item.0, &trajectory, timing())?;
+                log.in_scope(|| logged::ended(clock.elapsed(), trajectory.diverged));
             }
         }
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);

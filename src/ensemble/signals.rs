@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use signal_hook::consts as signal;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
+use tracing::info;
 
 use crate::error::{Error, Result, exit};
+use crate::log::FILE;
 
 #[cfg(unix)]
 const SIGNALS: [i32; 4] = [signal::SIGINT, signal::SIGTERM, signal::SIGUSR1, signal::SIGUSR2];
@@ -35,7 +37,9 @@ pub fn stop_flag(limit: Option<Duration>) -> Result<Arc<AtomicBool>> {
     let by_signal = stop.clone();
     let listen = move || {
         let mut first: Option<Instant> = None;
-        for _ in signals.forever() {
+        for signal in signals.forever() {
+            let name = low_level::signal_name(signal).unwrap_or("a signal");
+            info!(target: FILE, "{name}: stops as soon as it can");
             by_signal.store(true, Ordering::Relaxed);
             if first.get_or_insert_with(Instant::now).elapsed() > ONE {
                 low_level::exit(i32::from(exit::INTERRUPTED));
@@ -47,6 +51,7 @@ pub fn stop_flag(limit: Option<Duration>) -> Result<Arc<AtomicBool>> {
         let by_clock = stop.clone();
         spawn(move || {
             thread::sleep(limit);
+            info!(target: FILE, "the end of --max-hours: stops as soon as it can");
             by_clock.store(true, Ordering::Relaxed);
         })
         .map_err(failed)?;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use tracing::warn;
+
 use super::Job;
 use super::member::Member;
 use super::messages::{Call, Hand, RankAnswer, RankReport, listen};
@@ -31,16 +33,16 @@ pub fn follow(job: &Job, comm: &dyn Comm, stop: &AtomicBool) -> Result<u8> {
     // Rank 0 has heard of an error, and told to end.
     let member = member?;
     let launch = Launch::alone();
-    // What rank 0 says of its lock holds for all.
-    let start = member.start(job, &launch, |_| ());
+    let start = member.start(job, &launch);
     let joined = RunDirectory::join(&member.prepared.output, &start, comm.rank(), Arc::new(Disk));
     gather(comm, &RankReport::new(joined.as_ref()));
     if let Err(code) = listen::<()>(comm) {
         return Ok(code);
     }
     let directory = joined?;
+    member.log_start(&directory, comm, &hands[comm.rank()].share);
     for warning in directory.warnings() {
-        eprintln!("nfd: rank {}: warning: {warning}", comm.rank());
+        warn!("{warning}");
     }
     loop {
         // Run.

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use tracing::{info, warn};
+
 use super::member::Member;
 use super::messages::{
-    Call, Hand, Phase, RankAnswer, RankReport, Share, Told, report_error, say, tell, tell_end,
+    Call, Hand, Phase, RankAnswer, RankReport, Share, Told, report_error, say_advice, tell,
+    tell_end,
 };
 use super::prepare::Prepared;
 use super::progress::Display;
@@ -22,6 +25,7 @@ use crate::error::{Error, Result, exit};
 use crate::experiment::Resolved;
 use crate::experiment::grid::Task;
 use crate::experiment::limit::Block;
+use crate::log;
 use crate::store::RunDirectory;
 use crate::store::files::Disk;
 use crate::store::manifest::Launch;
@@ -46,13 +50,13 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
         let ran = member.run(&directory, &hand, stop, &|progress| display.update(progress));
         // Report.
         let reports = gather(comm, &RankReport::new(ran.as_ref()));
+        log::set_warnings_elsewhere(reports.iter().skip(1).map(|report| report.warnings).sum());
         let next = ran.and_then(|complete| {
             directory.read_other_journals()?;
             team.check_reports(&reports, "finished tasks are kept: the same command resumes")?;
             let limits = limits.as_mut().filter(|_| complete);
-            limits.map_or(Ok(None), |limits| {
-                next_round(job, &member, limits, (&directory, &shares), &display)
-            })
+            limits
+                .map_or(Ok(None), |limits| next_round(job, &member, limits, (&directory, &shares)))
         });
         // Another round, of limits that are not there yet.
         match next {
@@ -64,7 +68,7 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
             Err(error) => break Err(error),
         }
     };
-    display.finish();
+    drop(display);
     let asked = limits.iter().flat_map(Limits::tasks).map(|(task, _)| task).collect();
     drop(limits);
     let ended = ran.and_then(|()| {
@@ -72,6 +76,8 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
         close(job, member, directory, (hand.share, asked), publish)
     });
     let code = ended.unwrap_or_else(|error| report_error(&error));
+    // Once another process has ended, a launcher may end this one.
+    log::sum_up();
     tell_end(comm, code);
     Ok(code)
 }
@@ -79,9 +85,7 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
 /// What is to be done, before anybody else knows.
 fn call(job: &Job, comm: &dyn Comm) -> Result<Phase<Member, Call>> {
     let own = Member::prepare(job, comm.place())?;
-    for advice in own.prepared.advice(job.request)? {
-        eprintln!("nfd: {advice}");
-    }
+    say_advice(&own.prepared.advice(job.request)?);
     let message = own.call(job)?;
     Ok(Phase { own, message })
 }
@@ -122,17 +126,18 @@ fn begin(
         shard: job.shard.map(|shard| shard.to_string()),
         ..Launch::alone()
     };
-    let directory = RunDirectory::open(output, &member.start(job, &launch, say), Arc::new(Disk))?;
+    let directory = RunDirectory::open(output, &member.start(job, &launch), Arc::new(Disk))?;
+    member.log_start(&directory, comm, &shares[0]);
     let left = plan.queue(|task| directory.has(task));
     announce(member, &plan, &left, comm.size());
     let too_long =
         job.max_hours.and_then(|limit| warn_of_limit(limit, plan.longest_seconds(&left)));
     for warning in directory.warnings().iter().chain(&team.shared_gpus()).chain(&too_long) {
-        eprintln!("nfd: warning: {warning}");
+        warn!("{warning}");
     }
     let finished = plan.tasks.len() - left.len();
     if finished > 0 {
-        eprintln!("nfd: {finished} tasks are finished already");
+        info!("{finished} tasks are finished already");
     }
     let hands = deal_hands(&left, &plan, &shares);
     Ok(Phase { own: Begun { team, directory, shares, hand: hands[0].clone() }, message: hands })
@@ -154,11 +159,10 @@ fn next_round(
     member: &Member,
     limits: &mut Limits,
     (directory, shares): (&RunDirectory, &[Share]),
-    display: &Display,
 ) -> Result<Option<Vec<Hand>>> {
     let done = limits.advance(directory)?;
     for line in limits.describe() {
-        display.say(&format!("nfd: {line}"));
+        info!("{line}");
     }
     if done {
         return Ok(None);
@@ -176,25 +180,23 @@ fn next_round(
     let threads = shares.iter().map(|share| share.threads).sum();
     let seconds = plan.share(left.clone(), threads).wall_seconds();
     let blocks = left.len();
-    display.say(&format!("nfd: {blocks} more blocks of networks, about {seconds:.0} s"));
+    info!("{blocks} more blocks of networks, about {seconds:.0} s");
     Ok(Some(deal_hands(&left, plan, shares)))
 }
 
 /// Says on stderr what is about to run.
 fn announce(member: &Member, plan: &Plan, left: &[(Task, Cost)], ranks: usize) {
     let Resolved { experiment, decisions } = &member.prepared.resolved;
-    eprintln!("{}", serde_json::to_string_pretty(experiment).unwrap_or_default());
+    info!("the experiment: {}", serde_json::to_string_pretty(experiment).unwrap_or_default());
     for decision in decisions {
-        eprintln!("nfd: {decision}");
+        info!("{decision}");
     }
-    eprintln!("nfd: {}", plan.totals());
+    info!("{}", plan.totals());
     if ranks > 1 {
         let Prediction { makespan, efficiency, .. } =
             predict(&plan.share(left.to_vec(), plan.threads), ranks);
         let (seconds, efficiency) = (makespan.ceil(), 100.0 * efficiency);
-        eprintln!(
-            "nfd: dealt to {ranks} ranks: about {seconds:.0} s, {efficiency:.0} % efficiency"
-        );
+        info!("dealt to {ranks} ranks: about {seconds:.0} s, {efficiency:.0} % efficiency");
     }
 }
 
@@ -232,7 +234,7 @@ fn close(
     }
     if let Some(shard) = job.shard {
         let path = path.display();
-        eprintln!("nfd: shard {shard} is done: {tasks} tasks in {path}, for `nfd merge`");
+        info!("shard {shard} is done: {tasks} tasks in {path}, for `nfd merge`");
         return Ok(exit::DONE);
     }
     // Seeds are measured by as many workers as there are for all tasks, not for those that were left.

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use tracing::info;
+
 use super::Job;
-use super::messages::{Call, Hand, program_hash};
+use super::messages::{Call, Hand, Share, program_hash};
 use super::prepare::{Prepared, prepare_resolved};
-use crate::comm::NodeRank;
+use crate::comm::{Comm, NodeRank};
 use crate::ensemble::cost::cost;
 use crate::ensemble::deal::{Shard, deal};
 use crate::ensemble::machine::Machine;
@@ -15,8 +17,10 @@ use crate::ensemble::{self, ReportProgress};
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 use crate::experiment::limit::Block;
+use crate::log::{self, FILE};
 use crate::store::key::samples_hash;
 use crate::store::lock::Locking;
+use crate::store::machine::host;
 use crate::store::manifest::Launch;
 use crate::store::{RunDirectory, RunStart};
 
@@ -96,12 +100,34 @@ impl Member {
         Ok(Free { device, ..Free::detect(&self.prepared.output, self.place.ranks) })
     }
 
-    /// How this rank enters the run directory; `say` prints what there is to say of its lock.
-    pub fn start<'a>(&'a self, job: &'a Job, launch: &'a Launch, say: fn(&str)) -> RunStart<'a> {
-        let locking = Locking::new(job.lock, say);
+    /// How this rank enters the run directory.
+    pub fn start<'a>(&'a self, job: &'a Job, launch: &'a Launch) -> RunStart<'a> {
+        let locking = Locking::new(job.lock);
         let path = self.machine.numeric_path();
         let start = self.prepared.start(path, job.arguments, launch, locking);
         RunStart { allow_path_change: job.allow_path_change, ..start }
+    }
+
+    /// Opens this rank's log in `directory`, and begins it with what runs where.
+    pub fn log_start(&self, directory: &RunDirectory, comm: &dyn Comm, share: &Share) {
+        log::open_file(directory.path());
+        let NodeRank { node, rank: rank_on_node, .. } = comm.place();
+        info!(
+            target: FILE,
+            version = env!("CARGO_PKG_VERSION"),
+            commit = option_env!("NFD_GIT_COMMIT"),
+            host = host(),
+            pid = std::process::id(),
+            ranks = comm.size(),
+            node,
+            rank_on_node,
+            threads = share.threads,
+            device = self.machine.device(),
+            numeric_path = self.machine.numeric_path(),
+            mpi = comm.library(),
+            slurm_job = std::env::var("SLURM_JOB_ID").ok(),
+            "started"
+        );
     }
 
     /// The plan of `hand` within this rank's share of the memory of its node and GPU.

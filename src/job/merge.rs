@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tracing::{info, warn};
+
 use super::Measured;
-use super::messages::say;
 use super::prepare::reopen;
 use crate::ensemble;
 use crate::ensemble::limits::Limits;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
+use crate::log;
 use crate::store::RunDirectory;
 use crate::store::files::Disk;
 use crate::store::lock::{Choice, Locking};
@@ -31,7 +33,7 @@ pub fn merge(
     for shard in shards {
         match manifest::read(shard)? {
             Some(manifest) => begun.push((shard, manifest)),
-            None => eprintln!("nfd: warning: {}: nothing has begun there", shard.display()),
+            None => warn!("{}: nothing has begun there", shard.display()),
         }
     }
     let Some((first, manifest)) = begun.first() else {
@@ -56,9 +58,10 @@ pub fn merge(
     let own = || PathBuf::from("runs").join(&experiment.name);
     let output = output.map_or_else(own, Path::to_owned);
     let launch = Launch::alone();
-    let locking = Locking::new(lock, say);
+    let locking = Locking::new(lock);
     let start = prepared.start(&manifest.numeric_path, arguments, &launch, locking);
     let directory = RunDirectory::open(&output, &start, Arc::new(Disk))?;
+    log::open_file(directory.path());
     let mut tasks: Vec<Task> = prepared.plan.tasks.iter().map(|(task, _)| *task).collect();
     let mut limits = Limits::new(experiment, &prepared.data);
     let mut taken = vec![0; begun.len()];
@@ -78,7 +81,7 @@ pub fn merge(
         tasks.extend(more);
     }
     for ((shard, _), taken) in begun.iter().zip(taken) {
-        eprintln!("nfd: {taken} tasks from {}", shard.display());
+        info!("{taken} tasks from {}", shard.display());
     }
     let finished = tasks.iter().filter(|task| directory.has(**task)).count();
     if finished < tasks.len() {

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::comm::{Comm, NodeRank, broadcast};
@@ -9,7 +10,9 @@ use crate::ensemble::cores::ProcessCores;
 use crate::ensemble::machine::Machine;
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
+use crate::log;
 use crate::store::machine::host;
+use crate::studies::advice::{Advice, Level};
 
 /// Phase "call", from rank 0: what is to be done, in enough detail that another rank can do the same and
 /// sees whether it would.
@@ -108,12 +111,15 @@ pub struct Hand {
 pub struct RankReport {
     /// The error that it failed with, if it did.
     pub problem: Option<String>,
+    /// The number of its warnings so far.
+    pub warnings: usize,
 }
 
 impl RankReport {
     /// The report of a rank with this result.
     pub fn new<T>(result: std::result::Result<T, &Error>) -> RankReport {
-        RankReport { problem: result.err().map(ToString::to_string) }
+        let problem = result.err().map(ToString::to_string);
+        RankReport { problem, warnings: log::warnings() }
     }
 }
 
@@ -163,13 +169,18 @@ pub fn listen<M: Serialize + DeserializeOwned>(comm: &dyn Comm) -> Told<M> {
     broadcast(comm, &Err(0))
 }
 
-/// Prints a line of what goes on, as rank 0.
-pub fn say(line: &str) {
-    eprintln!("nfd: {line}");
+/// Says what an experiment cannot show as it is designed.
+pub fn say_advice(advice: &[Advice]) {
+    for advice in advice {
+        match advice.level {
+            Level::Note => info!("{advice}"),
+            Level::Warning => warn!("{advice}"),
+        }
+    }
 }
 
-/// Prints an error and gives its exit code.
+/// Says an error and gives its exit code.
 pub fn report_error(error: &Error) -> u8 {
-    eprintln!("nfd: {error}");
+    error!("{error}");
     error.exit_code()
 }

@@ -28,15 +28,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::info;
+
 use crate::comm;
 use crate::ensemble::deal::Shard;
 use crate::ensemble::{self, Outcome, signals};
 use crate::error::Result;
+use crate::log;
 use crate::store::RunDirectory;
 use crate::store::files::Disk;
 use crate::store::lock::{Choice, Locking};
 use crate::store::manifest::Launch;
-use messages::say;
 use prepare::Prepared;
 use request::Request;
 
@@ -98,13 +100,14 @@ pub fn measure_again(
     // Nothing is computed: results stay on the path they were made on, whatever this machine has.
     let numeric_path = prepare::read_manifest(path)?.numeric_path;
     let launch = Launch::alone();
-    let start = prepared.start(&numeric_path, arguments, &launch, Locking::new(lock, say));
+    let start = prepared.start(&numeric_path, arguments, &launch, Locking::new(lock));
     let directory = RunDirectory::open(path, &start, Arc::new(Disk))?;
+    log::open_file(directory.path());
     let (experiment, data) = (&prepared.resolved.experiment, &prepared.data);
     let outcome = ensemble::measure(experiment, data, &directory, prepared.plan.workers())?;
     if outcome.finished < outcome.tasks {
-        eprintln!(
-            "nfd: {} of {} tasks are finished; the report is about those",
+        info!(
+            "{} of {} tasks are finished; the report is about those",
             outcome.finished, outcome.tasks
         );
     }

@@ -64,11 +64,11 @@ impl Prepared {
         load_and_plan(resolved, output, request.threads())
     }
 
-    /// What the experiment cannot show as it is designed, a line each.
+    /// What the experiment cannot show as it is designed.
     ///
     /// # Errors
     /// [`Error::Design`] with all warnings, where the request is strict and there are any.
-    pub fn advice(&self, request: &Request) -> Result<Vec<String>> {
+    pub fn advice(&self, request: &Request) -> Result<Vec<Advice>> {
         let said = advice(&self.resolved.experiment, &self.data);
         let line = |advice: &Advice| advice.to_string();
         let warnings = said.iter().filter(|advice| advice.level == Level::Warning);
@@ -76,7 +76,7 @@ impl Prepared {
         if request.is_strict() && !warnings.is_empty() {
             return Err(Error::Design { warnings });
         }
-        Ok(said.iter().map(line).collect())
+        Ok(said)
     }
 
     /// Reads the journals of the run directory without touching it, and finds the tasks whose results

@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tracing::info;
 
 use crate::ensemble::Progress;
+use crate::log;
 
 /// The time between two lines.
 const EVERY: Duration = Duration::from_secs(30);
@@ -31,6 +33,7 @@ impl Display {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
+            log::show_bar(bar.clone());
             bar
         });
         let now = Instant::now();
@@ -50,26 +53,17 @@ impl Display {
             *last = Instant::now();
             let elapsed = self.started.elapsed().as_secs_f64();
             let left = elapsed * (1.0 - share) / share.max(1e-6);
-            eprintln!(
-                "nfd: {finished}/{all} tasks{}, {:.0} % after {elapsed:.0} s, about {left:.0} s left",
+            info!(
+                "{finished}/{all} tasks{}, {:.0} % after {elapsed:.0} s, about {left:.0} s left",
                 self.whose,
                 100.0 * share
             );
         }
     }
+}
 
-    /// Prints a line, above the bar where there is one.
-    pub fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
-        }
-    }
-
-    /// Removes the bar from the terminal.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+impl Drop for Display {
+    fn drop(&mut self) {
+        log::hide_bar();
     }
 }

@@ -5,6 +5,7 @@
 //! journal/rank-0.journal finished tasks, one checksummed record each; a file for every rank
 //! timings.csv            where and how long each task ran
 //! lock, lock.owner-1     locked by who is at work; who that is, or was
+//! logs/rank-0.jsonl      what each rank said and did ([`crate::log`])
 //! results.csv            one number a line, tidy
 //! arrays.npz             the same, as arrays
 //! summary.json           the claims

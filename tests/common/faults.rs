@@ -117,7 +117,7 @@ pub fn open(
     allow_path_change: bool,
     files: Arc<dyn Files>,
 ) -> Result<RunDirectory> {
-    let locking = Locking::new(Choice::Auto, |_| ());
+    let locking = Locking::new(Choice::Auto);
     open_with(path, experiment, (numeric_path, allow_path_change), locking, files)
 }
 

@@ -16,6 +16,7 @@ pub mod linear_limit;
 pub mod lock_shim;
 #[cfg(target_os = "linux")]
 pub mod locking;
+pub mod logs;
 pub mod missing;
 #[cfg(target_os = "linux")]
 pub mod mpi;

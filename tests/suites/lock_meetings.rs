@@ -75,7 +75,10 @@ fn a_sleeper_is_taken_over_by_another_host_and_does_not_write() {
         .map(|&(refused, run)| {
             let child = place.nfd_on("node-a", refused, &job(run)).spawn().unwrap();
             let finished = || read_contents(&place.path(run).join(JOURNAL)).unwrap().index.len();
-            wait_for("a finished task", || finished() > 0);
+            // The last of what is written of a task: a process stopped between journal and timings finds on
+            // waking that these have grown, before it looks who owns the directory.
+            let timings = || fs::read_to_string(place.path(run).join("timings.csv"));
+            wait_for("a finished task", || timings().is_ok_and(|text| text.lines().count() > 1));
             signal(&child, "STOP");
             assert!(finished() < TASKS, "stopped too late");
             child
@@ -91,7 +94,8 @@ fn a_sleeper_is_taken_over_by_another_host_and_does_not_write() {
         assert!(done.status.success() && said.contains("gives no sign of life"), "{said}");
         assert!(said.contains("host node-a"), "{said}");
         assert_eq!(place.results(run), place.results("undisturbed"), "{refused:?}");
-        let files = || (place.results(run), fs::read(place.path(run).join(JOURNAL)).unwrap());
+        let read = |name: &str| fs::read(place.path(run).join(name)).unwrap();
+        let files = || (place.results(run), read(JOURNAL), read("logs/rank-0.jsonl"));
         let left = files();
         signal(&sleeper, "CONT");
         let done = sleeper.wait_with_output().unwrap();
@@ -176,7 +180,7 @@ fn without_a_lock_the_second_writer_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let experiment = tiny(1);
-    let locking = Locking::new(Choice::None, |_| ());
+    let locking = Locking::new(Choice::None);
     let [one, two] = [(); 2].map(|()| open_locked(&path, &experiment, locking).unwrap());
     let tasks = tasks(&experiment);
     let timing = Timing { threads: 1, started: std::time::SystemTime::UNIX_EPOCH, seconds: 1.0 };

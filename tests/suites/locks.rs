@@ -98,7 +98,7 @@ fn an_owner_without_its_file_does_not_write() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let experiment = tiny(1);
-    let locking = Locking::new(Choice::File, |_| ());
+    let locking = Locking::new(Choice::File);
     let directory = open_locked(&path, &experiment, locking).unwrap();
     directory.write("results.csv", b"1").unwrap();
     fs::remove_file(path.join("lock.owner-1")).unwrap();

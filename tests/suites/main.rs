@@ -52,6 +52,7 @@ mod limit_runs;
 mod limit_values;
 mod lock_meetings;
 mod locks;
+mod logs;
 mod minibatch;
 mod mistakes;
 mod modules;

@@ -150,7 +150,7 @@ fn different_numbers_of_one_task_are_refused() {
         allow_path_change: false,
         arguments: &[],
         launch: &Launch::alone(),
-        locking: Locking::new(Choice::Auto, |_| ()),
+        locking: Locking::new(Choice::Auto),
     };
     let open = |name: &str| RunDirectory::open(&place.join(name), &start, Arc::new(Disk)).unwrap();
     let task = tasks(&experiment)[3];

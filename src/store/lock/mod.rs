@@ -54,14 +54,12 @@ pub struct Locking {
     pub beat: Duration,
     /// A heart that is still for so long has stopped.
     pub silence: Duration,
-    /// Where a line about what was taken, and why it takes long, goes.
-    pub say: fn(&str),
 }
 
 impl Locking {
     /// A heartbeat every three seconds, of which nine may fail to come.
-    pub fn new(choice: Choice, say: fn(&str)) -> Locking {
-        Locking { choice, beat: BEAT, silence: 10 * BEAT, say }
+    pub fn new(choice: Choice) -> Locking {
+        Locking { choice, beat: BEAT, silence: 10 * BEAT }
     }
 }
 

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process::Process;
 use crate::error::{Error, Result};
+use crate::log;
 use crate::store::files::{self, Files};
 
 /// All records have this length, so that one is written over another in one write.
@@ -202,6 +203,8 @@ impl OwnerFile {
         if !self.lost.load(Ordering::Relaxed) && is_own(&self.path, &self.owner).map_err(io)? {
             return Ok(());
         }
+        // Its files are those of another now, which may be on another machine.
+        log::close_file();
         Err(Error::RunDirectory {
             directory: self.path.clone(),
             problem: "is no longer this process's: it was stopped or cut off from the file system for so \

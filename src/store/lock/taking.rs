@@ -5,11 +5,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tracing::info;
+
 use super::owner::{self, Newest, Owner, OwnerFile};
 use super::process::Process;
 use super::system::SystemLock;
 use super::{Choice, Lock, Locking};
 use crate::error::{Error, Result};
+use crate::log::FILE;
 use crate::store::files::Files;
 
 /// A file with a lock of the operating system on it.
@@ -42,7 +45,7 @@ impl Taking<'_> {
     /// Takes the lock as the process `here`, or names its holder.
     pub fn take(&self, here: &Process) -> Result<Held<Lock>> {
         if self.locking.choice == Choice::None {
-            (self.locking.say)("--lock none: nothing keeps another run away from this directory");
+            info!("--lock none: nothing keeps another run away from this directory");
             return Ok(Ok(Lock { owner: None, _system: None }));
         }
         let since = Instant::now();
@@ -107,7 +110,7 @@ impl Taking<'_> {
 
     fn say_instead(&self, reasons: &[String], folder: &Path, taken: &str) {
         let (folder, reasons) = (folder.display(), reasons.join("; "));
-        (self.locking.say)(&format!("{folder} is locked by {taken}, as it has no {reasons}"));
+        info!("{folder} is locked by {taken}, as it has no {reasons}");
     }
 
     /// Makes the owner file, once nobody else is owner.
@@ -119,6 +122,7 @@ impl Taking<'_> {
             };
             let (owner, beat) = (Owner::new(here.clone(), by), self.locking.beat);
             if let Some(own) = OwnerFile::claim(self.files, self.guard, before, owner, beat)? {
+                info!(target: FILE, by, "{} is locked", self.guard.display());
                 return Ok(Ok(own));
             }
         }
@@ -127,7 +131,7 @@ impl Taking<'_> {
     /// Finds out whether the owner has ended, at once where that is known and otherwise by watching its
     /// heartbeat; its number, 0 for none, or who is at work.
     fn await_end(&self, here: &Process, by: &str, since: Instant) -> Result<Held<u64>> {
-        let Locking { choice, beat, silence, say } = *self.locking;
+        let Locking { choice, beat, silence } = *self.locking;
         // The owner as it was first seen, and when.
         let mut seen: Option<(Newest, Instant)> = None;
         let mut said = false;
@@ -156,7 +160,13 @@ impl Taking<'_> {
                     .or((at.elapsed() >= silence).then_some(false))
             });
             match known.or(watched) {
-                Some(false) => return Ok(Ok(now.number)),
+                Some(false) => {
+                    if let Some(owner) = owner.filter(|owner| !owner.released) {
+                        let (path, who) = (self.guard.display(), owner.describe());
+                        info!(target: FILE, "{path} is taken over from {who}, which has ended without a word");
+                    }
+                    return Ok(Ok(now.number));
+                }
                 Some(true) if since.elapsed() >= self.patience => {
                     return Ok(Err(owner::describe(Some(&now))));
                 }
@@ -166,10 +176,10 @@ impl Taking<'_> {
                     said = true;
                     let (path, who) = (self.guard.display(), owner::describe(Some(&now)));
                     let seconds = silence.as_secs();
-                    say(&format!(
+                    info!(
                         "{path} was taken by {who}, which gives no sign of life: it is taken over after \
                          {seconds} s without one"
-                    ));
+                    );
                 }
                 None => {}
             }
@@ -198,7 +208,7 @@ mod tests {
 
     /// Takes the lock at `guard` as a process on `host`, waiting for so long.
     fn take(guard: &Path, host: &str, choice: Choice, patience: Duration) -> Held<Lock> {
-        let locking = &Locking { choice, beat: BEAT, silence: SILENCE, say: |_| () };
+        let locking = &Locking { choice, beat: BEAT, silence: SILENCE };
         Taking { files: &Disk, guard, locking, patience }.take(&on(host)).unwrap()
     }
 
