@@ -47,6 +47,13 @@ fn main() {
     if let Some(version) = output(&rustc, &["--version"]) {
         println!("cargo::rustc-env=NFD_RUSTC={version}");
     }
+    // Where the loader looks for an MPI library that is in none of its own folders, as the library's wrapper
+    // would tell it; jobs/build-mpi.sh asks that.
+    println!("cargo::rerun-if-env-changed=NFD_MPI_RPATH");
+    let folders = env::var("NFD_MPI_RPATH").unwrap_or_default();
+    for folder in folders.split(':').filter(|folder| !folder.is_empty()) {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
+    }
     kernels();
 }
 

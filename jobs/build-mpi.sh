@@ -114,6 +114,16 @@ wrapper=$("$MPICC" -show 2>/dev/null || command -v "$MPICC")
 if [ "$(cat "$target/mpi-wrapper" 2>/dev/null)" != "$wrapper" ]; then
   cargo clean --release --quiet -p mpi-sys 2>/dev/null
 fi
+# Where the wrapper has the loader look for the library, which may find another of the same name else.
+NFD_MPI_RPATH='' before=''
+for word in $wrapper; do
+  case $word in
+    -Wl,-rpath,* | -Wl,-rpath=*) NFD_MPI_RPATH+=:${word#-Wl,-rpath?} ;;
+    -Wl,*) if [ "$before" = -Wl,-rpath ]; then NFD_MPI_RPATH+=:${word#-Wl,}; fi ;;
+  esac
+  before=$word
+done
+export NFD_MPI_RPATH=${NFD_MPI_RPATH#:}
 if ! cargo build --release --features mpi "$@"; then
   say "it does not build: see above"
   exit 1

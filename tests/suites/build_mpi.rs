@@ -15,7 +15,8 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/build-mpi.sh");
 const CARGO: &str = r#"echo "cargo $*" >>"$LOG"
 [ "$1" = build ] || exit 0
 [ -z "${BREAK_BUILD:-}" ] || exit 101
-{ echo "MPICC=$MPICC"; echo "LIBCLANG_PATH=$LIBCLANG_PATH"; echo "HEADERS=${BINDGEN_EXTRA_CLANG_ARGS:-}"; } >>"$LOG"
+{ echo "MPICC=$MPICC"; echo "LIBCLANG_PATH=$LIBCLANG_PATH"; echo "HEADERS=${BINDGEN_EXTRA_CLANG_ARGS:-}"
+  echo "RPATH=$NFD_MPI_RPATH"; } >>"$LOG"
 mkdir -p "$CARGO_TARGET_DIR/release"
 cat >"$CARGO_TARGET_DIR/release/nfd" <<'NFD'
 #!/usr/bin/env bash
@@ -30,7 +31,7 @@ chmod +x "$CARGO_TARGET_DIR/release/nfd""#;
 /// A wrapper that compiles whatever it is given.
 const WRAPPER: &str = r#"echo "$(basename "$0") $*" >>"$LOG"
 [ -z "${BREAK_WRAPPER:-}" ] || { echo "mpi.h: No such file" >&2; exit 1; }
-[ "$1" = -show ] && echo "gcc -I/include/of/$(basename "$0") -lmpi"; true"#;
+[ "$1" = -show ] && echo "gcc -I/include/of/$(basename "$0") $LINK -Wl,--enable-new-dtags -lmpi"; true"#;
 
 const LAUNCHER: &str = r#"echo "launcher $1 $2" >>"$LOG"; shift 2; exec "$@""#;
 
@@ -225,6 +226,20 @@ fn without_libclang_it_comes_from_python() {
     assert!(log.contains(&format!("LIBCLANG_PATH={}\n", clang.display())), "{log}");
     place.build_without_libclang(0, &[]).unwrap();
     assert_eq!(place.log().matches("python3 -m pip").count(), 1, "it is there already");
+}
+
+/// The loader is to find the library of the wrapper, not another of that name.
+#[test]
+fn the_folders_of_the_library_are_those_of_the_wrapper() {
+    for (link, expected) in [
+        ("-L/a", ""),
+        ("-L/a -Wl,-rpath -Wl,/a", "/a"),
+        ("-Wl,-rpath,/a -L/b -Wl,-rpath=/b", "/a:/b"),
+    ] {
+        let place = Place::new(&[("cargo", CARGO), ("mpicc", WRAPPER)]);
+        place.build(0, &[("LIBCLANG_PATH", &place.libclang()), ("LINK", link)], &[]);
+        assert!(place.log().contains(&format!("RPATH={expected}\n")), "{link}: {}", place.log());
+    }
 }
 
 /// Of llvm-config its folder, and of the C compiler its headers.
