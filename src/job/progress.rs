@@ -1,6 +1,5 @@
-//! Progress on stderr: a bar on a terminal, otherwise one plain line every 30 seconds.
+//! Progress on stderr: a bar on a terminal, otherwise one line every 30 seconds.
 
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ pub struct Display {
 impl Display {
     /// Starts the clock, at rank 0 of `ranks`.
     pub fn new(ranks: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = log::has_room_for_bar().then(|| {
             let template = "{bar:40} {percent:>3} %  {msg}  {elapsed} elapsed, {eta} left";
             let bar = ProgressBar::new(PARTS);
             if let Ok(style) = ProgressStyle::with_template(template) {

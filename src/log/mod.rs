@@ -35,7 +35,7 @@ use lines::Lines;
 use people::People;
 
 pub use file::{close as close_file, open as open_file};
-pub use people::{hide_bar, show_bar};
+pub use people::{has_room_for_bar, hide_bar, show_bar};
 
 choice! {
     /// How the lines on stderr look.
@@ -71,6 +71,7 @@ pub fn start(format: Format) -> Result<()> {
         Some(filter) => check_filter(&filter.to_string_lossy()),
     };
     let filter = asked.as_deref().unwrap_or(DEFAULT);
+    people::set_sentences(format == Format::Human);
     // There is one already where a program of its own, a test, has begun before.
     let _ = tracing::subscriber::set_global_default(subscriber(format, filter));
     panic::set_hook(Box::new(|panic| {

@@ -1,6 +1,7 @@
 //! stderr, which lines and a progress bar share.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
@@ -10,6 +11,18 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::rank;
 
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+static SENTENCES: AtomicBool = AtomicBool::new(true);
+
+/// Says whether lines are sentences for people, who may also see a bar.
+pub(super) fn set_sentences(sentences: bool) {
+    SENTENCES.store(sentences, Ordering::Relaxed);
+}
+
+/// Whether a progress bar may be shown: on a terminal, beside sentences.
+pub fn has_room_for_bar() -> bool {
+    SENTENCES.load(Ordering::Relaxed) && io::stderr().is_terminal()
+}
 
 /// From now on lines are written above this bar.
 pub fn show_bar(bar: ProgressBar) {

@@ -194,15 +194,19 @@ fn nothing_is_coloured() {
     if Command::new("script").arg("--version").output().is_err() {
         return skipped("nothing_is_coloured", "script");
     }
-    for (output, set) in [("plain", None), ("no-color", Some(("NO_COLOR", "1")))] {
-        let nfd = env!("CARGO_BIN_EXE_nfd");
-        let typed = format!("'{nfd}' run job.json --output {output}");
+    let seen = |typed: &str, set: Option<(&str, &str)>| {
         let mut command = Command::new("script");
-        command.current_dir(&place.folder).args(["-qec", &typed, "/dev/null"]);
+        command.current_dir(&place.folder).args(["-qec", typed, "/dev/null"]);
         command.env("TERM", "xterm-256color").env_remove("NO_COLOR").envs(set);
         let done = command.stdin(Stdio::null()).output().unwrap();
-        let seen = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success() && seen.contains("18/18 tasks"), "{seen}");
+        let seen = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{seen}");
+        seen
+    };
+    let nfd = env!("CARGO_BIN_EXE_nfd");
+    for (output, set) in [("plain", None), ("no-color", Some(("NO_COLOR", "1")))] {
+        let seen = seen(&format!("'{nfd}' run job.json --output {output}"), set);
+        assert!(seen.contains("18/18 tasks"), "{seen}");
         // A colour is ESC [, numbers, m.
         let codes = seen.split("\u{1b}[").skip(1);
         let ends = |code: &str| code.find(|c: char| !c.is_ascii_digit() && c != ';');
@@ -212,6 +216,10 @@ fn nothing_is_coloured() {
         let whole = format!("nfd: results in {output}\r\n");
         assert!(codes.count() > 0 && seen.contains(&whole), "{seen}");
     }
+    // Of JSON lines there is no bar either.
+    let typed = format!("'{nfd}' run job.json --output json --log-format json >/dev/null");
+    let lines = json_lines(&seen(&typed, None));
+    assert_eq!(about(&lines, "results in json").len(), 1);
 }
 
 /// A log that cannot be opened, or that the disk has no room for, costs one warning and nothing else.
