@@ -77,6 +77,7 @@ fn what_the_image_is_built_from_is_whole() {
     }
     // What build.rs and the sources include.
     for path in [
+        "build.rs",
         "build/targets.rs",
         "kernels",
         "src/report/page/templates",
