@@ -95,10 +95,14 @@ PYTHON
   rm -rf "$new"
   return $status
 }
-documentation() { # of the software device, which nobody uses as a library, private items too
-  export RUSTDOCFLAGS="-D warnings"
-  cargo doc --no-deps --quiet && cargo doc -p softcuda --no-deps --document-private-items --quiet
+# Neither lints nor pages look at compiled kernels, each of which would compile them anew.
+lints() {
+  NFD_NVRTC=none cargo clippy --workspace --release --all-targets --quiet -- -D warnings
 }
+documentation() ( # of the software device, which nobody uses as a library, private items too
+  export RUSTDOCFLAGS="-D warnings" NFD_NVRTC=none
+  cargo doc --no-deps --quiet && cargo doc -p softcuda --no-deps --document-private-items --quiet
+)
 software_device() { # under the driver's names, in the only folder that tests put on the loader's path
   local name
   cargo build --release --quiet -p softcuda && mkdir -p target/softcuda &&
@@ -138,7 +142,7 @@ else
   skip "format" "rustfmt is missing (rustup component add rustfmt)"
 fi
 if component clippy clippy; then
-  suite "lints" cargo clippy --workspace --release --all-targets --quiet -- -D warnings
+  suite "lints" lints
 elif $install; then
   suite "lints" false
 else

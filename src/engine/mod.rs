@@ -239,6 +239,9 @@ pub fn go_on<C: Crew>(
         if !goes_on(crew, &mut course) {
             return Ok(None);
         }
+        if none_left(&course.runs) {
+            break; // left between two recorded passes, and seen when a checkpoint was kept
+        }
         match first.update(step) {
             Some(update) if !first.records(step) => {
                 let batches: Vec<_> = trainings.iter().map(|t| t.batches.of(step)).collect();

@@ -52,10 +52,21 @@ pub const SETTINGS: [&str; 7] = [
 
 /// One of the [`SETTINGS`] on a backend.
 pub fn setting(text: &str, backend: &str, precision: &str) -> Experiment {
+    setting_of(text, backend, precision, 70, "2, 4")
+}
+
+/// The same of other sizes.
+pub fn setting_of(
+    text: &str,
+    backend: &str,
+    precision: &str,
+    width: usize,
+    depths: &str,
+) -> Experiment {
     let (rest, closures) = text.split_once("\"closures\": ").unwrap();
     let text = format!(
         r#"{{ "name": "slices", {rest} "backend": "{backend}", "precision": "{precision}",
-        "ensemble": {{ "widths": [70], "depths": [2, 4], "seeds": 2, "closures": {closures} }} }}"#
+        "ensemble": {{ "widths": [{width}], "depths": [{depths}], "seeds": 2, "closures": {closures} }} }}"#
     );
     resolve_text(&text, &[]).unwrap().experiment
 }
