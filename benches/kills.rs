@@ -4,6 +4,8 @@
 //! Tests do the same a dozen times; what is rarer is looked for here. The instants are of a fixed sequence, which
 //! a second argument changes.
 
+#![allow(clippy::expect_used)]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
