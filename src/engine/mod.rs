@@ -7,15 +7,14 @@
 //! choice; it is hidden behind [`Sweeps`].
 
 pub mod batches;
+mod course;
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tracing::{trace, trace_span};
 
 pub use crate::backend::Divergence;
-use crate::backend::archive::{Archive, Walked};
 use crate::backend::crew::{Crew, Single, UnrecordedPass};
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Set, Snapshot,
@@ -25,6 +24,7 @@ use crate::data::Samples;
 use crate::model::loss::accuracy;
 use crate::model::{Loss, Rates, Schedule};
 use batches::Batches;
+pub use course::Course;
 
 /// What one network is trained towards, and how long.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,48 +149,6 @@ impl Trajectory {
                 snapshot.rows = Vec::new();
             }
         }
-    }
-}
-
-/// How far the training of a crew is, between two passes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Course {
-    /// Number of updates that were done, and of the pass that comes next.
-    pub step: u32,
-    /// What each member has shown so far.
-    pub runs: Vec<Trajectory>,
-}
-
-impl Course {
-    /// That of so many networks at initialisation.
-    pub fn new(members: usize) -> Course {
-        Course { step: 0, runs: vec![Trajectory::default(); members] }
-    }
-
-    /// Walks over a member and what it has shown; read, the crew goes on from the step of its last member.
-    ///
-    /// # Errors
-    /// Those of [`Crew::archive`], and of the crew as `Other`.
-    pub fn archive<C: Crew>(
-        &mut self,
-        crew: &mut C,
-        member: usize,
-        archive: &mut Archive,
-    ) -> Walked {
-        if !archive.reads() {
-            self.see_divergences(crew).map_err(io::Error::other)?;
-        }
-        archive.number(&mut self.step)?;
-        archive.value(&mut self.runs[member])?;
-        crew.archive(member, archive)
-    }
-
-    /// Notes where unrecorded passes left the finite numbers.
-    fn see_divergences<C: Crew>(&mut self, crew: &mut C) -> Result<(), C::Fault> {
-        for (run, diverged) in self.runs.iter_mut().zip(crew.divergences()?) {
-            run.diverged = run.diverged.or(diverged);
-        }
-        Ok(())
     }
 }
 

@@ -14,9 +14,11 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::RunDirectory;
 use super::files::{self, Files};
 use super::key::Key;
 use crate::error::{Error, Result};
+use crate::experiment::grid::Task;
 
 const MARKER: [u8; 8] = *b"nfd\xF7ckpt";
 /// The format of a checkpoint. Raise it whenever a state changes its shape.
@@ -65,7 +67,7 @@ impl Checkpoints {
     ) -> Result<()> {
         let made = fs::create_dir_all(&self.folder);
         made.map_err(|source| Error::Io { action: "create", path: self.folder.clone(), source })?;
-        files::replace_by(&*self.files, &self.folder, &Self::name(key), |file| {
+        files::replace_by(&*self.files, &self.folder, (&Self::name(key), 0), |file| {
             let mut file =
                 Hashing { inner: BufWriter::with_capacity(BUFFER, file), hash: Xxh3::new() };
             file.write_all(&MARKER)?;
@@ -160,6 +162,40 @@ impl Checkpoints {
         })?;
         let _ = fs::remove_dir(&self.folder); // refused while something is in it
         Ok(())
+    }
+}
+
+impl RunDirectory {
+    /// Keeps a checkpoint of a task after `step` updates, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::Write`] and [`Error::Io`]; the earlier one stays.
+    pub fn keep_checkpoint(
+        &self,
+        task: Task,
+        step: u32,
+        state: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<()> {
+        self.lock.check()?;
+        self.checkpoints.write(self.keys.of(task), step, state)
+    }
+
+    /// The checkpoint of a task, None where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::RunDirectory`] when it is not whole.
+    pub fn checkpoint(&self, task: Task) -> Result<Option<Checkpoint>> {
+        self.checkpoints.find(self.keys.of(task))
+    }
+
+    /// Number of updates after which the checkpoint of a task was kept, if there is one; it may be damaged.
+    pub fn checkpoint_step(&self, task: Task) -> Option<u32> {
+        self.checkpoints.step(self.keys.of(task))
+    }
+
+    /// Removes the checkpoint of a task, which cannot be used.
+    pub fn remove_checkpoint(&self, task: Task) {
+        let _ = self.checkpoints.remove(self.keys.of(task)); // the next one takes its place
     }
 }
 

@@ -106,17 +106,18 @@ fn temporary_path(directory: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// [`Error::Write`]; the file keeps its old content then.
 pub fn replace(files: &dyn Files, directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    replace_by(files, directory, name, |file| file.write_all(bytes))
+    let needed = bytes.len() as u64;
+    replace_by(files, directory, (name, needed), |file| file.write_all(bytes))
 }
 
-/// The same of a file that `write` writes, part by part.
+/// The same of a file that `write` writes, part by part, at least so many bytes.
 ///
 /// # Errors
 /// [`Error::Write`], also for those of `write`; the file keeps its old content then.
 pub fn replace_by(
     files: &dyn Files,
     directory: &Path,
-    name: &str,
+    (name, needed): (&str, u64),
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let path = directory.join(name);
@@ -132,7 +133,7 @@ pub fn replace_by(
         .and_then(|()| files.sync(&File::open(directory)?));
     written.map_err(|source| {
         let _ = fs::remove_file(&temporary); // nothing better to do if this fails as well
-        Error::Write { path, bytes, source }
+        Error::Write { path, bytes: bytes.max(needed), source }
     })
 }
 

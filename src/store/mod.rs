@@ -36,7 +36,7 @@ use crate::data::DataSet;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use checkpoints::{Checkpoint, Checkpoints};
+use checkpoints::Checkpoints;
 use files::Files;
 use journal::{Journal, Location};
 use journals::Journals;
@@ -267,38 +267,6 @@ impl RunDirectory {
             let _ = self.checkpoints.remove(key);
         }
         growing.timings.append(task, timing)
-    }
-
-    /// Keeps a checkpoint of a task after `step` updates, in the place of an earlier one.
-    ///
-    /// # Errors
-    /// [`Error::Write`] and [`Error::Io`]; the earlier one stays.
-    pub fn keep_checkpoint(
-        &self,
-        task: Task,
-        step: u32,
-        state: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
-    ) -> Result<()> {
-        self.lock.check()?;
-        self.checkpoints.write(self.keys.of(task), step, state)
-    }
-
-    /// The checkpoint of a task, None where there is none.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when it cannot be read, [`Error::RunDirectory`] when it is not whole.
-    pub fn checkpoint(&self, task: Task) -> Result<Option<Checkpoint>> {
-        self.checkpoints.find(self.keys.of(task))
-    }
-
-    /// Number of updates after which the checkpoint of a task was kept, if there is one; it may be damaged.
-    pub fn checkpoint_step(&self, task: Task) -> Option<u32> {
-        self.checkpoints.step(self.keys.of(task))
-    }
-
-    /// Removes the checkpoint of a task, which cannot be used.
-    pub fn remove_checkpoint(&self, task: Task) {
-        let _ = self.checkpoints.remove(self.keys.of(task)); // the next one takes its place
     }
 
     /// Loads what [`RunDirectory::finish`] recorded; None when `task` is not finished.

