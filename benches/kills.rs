@@ -12,14 +12,14 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Both engines, networks of some 40 and 400 updates of a few milliseconds.
+/// Both engines, networks of some 30 and 100 updates of a millisecond or so.
 const JOBS: [&str; 2] = [
     r#"{ "name": "kills", "data": { "source": "digits", "samples": 3, "test_samples": 2 },
-  "training": { "steps": 40, "learning_rate": 0.5, "momentum": 0.5, "record": 10 },
-  "ensemble": { "widths": [400], "depths": [4, 8], "seeds": 2 }, "engine": "conditional" }"#,
+  "training": { "steps": 30, "learning_rate": 0.5, "momentum": 0.5, "record": 10 },
+  "ensemble": { "widths": [64], "depths": [4, 8], "seeds": 2 }, "engine": "conditional" }"#,
     r#"{ "name": "kills", "data": { "source": "digits", "samples": 8 }, "reference": "none",
-  "training": { "steps": 400, "learning_rate": 0.5, "batch": 4, "record": 100 },
-  "ensemble": { "widths": [256], "depths": [8], "seeds": 2, "closures": ["exact", "gia"] },
+  "training": { "steps": 100, "learning_rate": 0.5, "batch": 4, "record": 25 },
+  "ensemble": { "widths": [64], "depths": [8], "seeds": 2, "closures": ["exact", "gia"] },
   "engine": "dense" }"#,
 ];
 const FINAL: [&str; 3] = ["results.csv", "arrays.npz", "summary.json"];

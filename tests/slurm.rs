@@ -14,6 +14,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use common::missing::skipped;
+use common::place::begun_at;
 use common::results::final_files;
 use common::slurm::{self, Slurm, wait_for};
 use nfd::store::journal::read_contents;
@@ -143,6 +144,44 @@ fn a_cluster_job_is_warned_requeued_and_resumed() {
     let each: Vec<usize> =
         journals(&run).iter().map(|file| read_contents(file).unwrap().index.len()).collect();
     assert!(each.len() == 2 && each.iter().all(|&own| own > TASKS / 4), "not shared: {each:?}");
+}
+
+/// One network that takes longer than every start of the job: warned before the end of each, it is requeued, and
+/// goes on where it was.
+#[test]
+fn a_network_longer_than_the_time_limit_is_done_over_several_starts() {
+    let Some(nfd) = openmpi("a_network_longer_than_the_time_limit_is_done_over_several_starts")
+    else {
+        return;
+    };
+    const STARTS: u32 = 3;
+    let job = r#"{ "name": "stopped", "data": { "source": "digits", "samples": 4 }, "reference": "none",
+        "training": { "steps": 200, "learning_rate": 0.5, "record": 50 }, "engine": "dense",
+        "ensemble": { "widths": [200], "depths": [16], "seeds": 1, "closures": ["exact"] } }"#;
+    let slurm = Slurm::start();
+    fs::write(slurm.work.join("job.json"), job).unwrap();
+    let whole = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PLAIN);
+    command.arg("run").arg(slurm.work.join("job.json")).current_dir(whole.path());
+    assert!(command.output().unwrap().status.success());
+    let run = slurm.work.join("runs/stopped");
+    let id = cluster(&slurm, &nfd, STARTS, &["job.json", "--checkpoint-minutes", "0"]);
+    let step = || begun_at(&run).unwrap_or(0);
+    let mut reached = 0;
+    for start in 1..=STARTS {
+        let further = |job: &slurm::Job| job.state == "RUNNING" && step() > reached + 20;
+        slurm.wait_until(&id, "further with its network", further);
+        slurm.ask("scancel", &["--batch", "--signal=USR1", &id]);
+        slurm.restart(&id, start);
+        assert!(step() > reached + 20 && step() < 200, "{} after {reached}", step());
+        reached = step();
+        assert_eq!(finished(&run), 0);
+    }
+    let job = slurm.wait_for(&id, &["COMPLETED"]);
+    assert_eq!((job.restarts, job.exit.as_str()), (STARTS, "0:0"));
+    let said = fs::read_to_string(slurm.work.join(format!("nfd-{id}.out"))).unwrap();
+    assert_eq!(said.matches("1 tasks go on from checkpoints").count(), STARTS as usize, "{said}");
+    assert_eq!(final_files(&run), final_files(&whole.path().join("runs/stopped")));
 }
 
 /// What never gets done ends, and what fails or is cancelled is not tried again.

@@ -8,7 +8,7 @@
 
 use std::io::{self, Read, Write};
 
-use bytemuck::{NoUninit, Pod};
+use bytemuck::Pod;
 use nalgebra::DMatrix;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,50 +30,50 @@ impl Archive<'_> {
         matches!(self, Archive::Read(_))
     }
 
-    /// Numbers of which both sides know how many there are.
+    /// Walks over numbers: as many are read as were written, which the experiment has to say.
     ///
     /// # Errors
-    /// Those of the file.
-    pub fn numbers<T: NoUninit + Pod>(&mut self, numbers: &mut [T]) -> Walked {
+    /// When the file cannot be written or read, or ends before.
+    pub fn numbers<T: Pod>(&mut self, numbers: &mut [T]) -> Walked {
         match self {
             Archive::Write(to) => to.write_all(bytemuck::cast_slice(numbers)),
             Archive::Read(from) => from.read_exact(bytemuck::cast_slice_mut(numbers)),
         }
     }
 
-    /// One number.
+    /// Walks over a single number.
     ///
     /// # Errors
-    /// Those of the file.
-    pub fn number<T: NoUninit + Pod>(&mut self, number: &mut T) -> Walked {
+    /// As of [`Archive::numbers`].
+    pub fn number<T: Pod>(&mut self, number: &mut T) -> Walked {
         self.numbers(std::slice::from_mut(number))
     }
 
-    /// A count, of columns or passes.
+    /// Walks over a count, as of columns or passes, that only the file knows.
     ///
     /// # Errors
-    /// Those of the file.
+    /// As of [`Archive::numbers`].
     pub fn count(&mut self, count: &mut usize) -> Walked {
         let mut stored = *count as u64;
         self.number(&mut stored)?;
-        *count = usize::try_from(stored).map_err(|_| other(format!("{stored} of something")))?;
+        *count = usize::try_from(stored).map_err(|_| other(format!("a count of {stored}")))?;
         Ok(())
     }
 
-    /// A size that follows from the experiment: read, it must be the same.
+    /// Walks over a size that follows from the experiment, so that it must be read as it is here.
     ///
     /// # Errors
-    /// Those of the file; `InvalidData` where another size was written.
+    /// As of [`Archive::numbers`]; `InvalidData` where another size was written.
     pub fn size(&mut self, size: usize) -> Walked {
         let mut stored = size;
         self.count(&mut stored)?;
         if stored == size { Ok(()) } else { Err(other(format!("a size {stored}, not {size}"))) }
     }
 
-    /// A matrix of any shape.
+    /// Walks over a matrix, whose shape only the file knows.
     ///
     /// # Errors
-    /// Those of the file.
+    /// As of [`Archive::numbers`].
     pub fn matrix(&mut self, matrix: &mut DMatrix<f64>) -> Walked {
         let (mut rows, mut columns) = matrix.shape();
         self.count(&mut rows)?;
@@ -84,10 +84,11 @@ impl Archive<'_> {
         self.numbers(matrix.as_mut_slice())
     }
 
-    /// A list of any length, whose items are made by `new` before `walk` reads them.
+    /// Walks over a list, whose length only the file knows, item by item: those that `walk` is to read are
+    /// made by `new` before.
     ///
     /// # Errors
-    /// Those of the file and of `walk`.
+    /// As of [`Archive::numbers`], and those of `walk`.
     pub fn list<T>(
         &mut self,
         list: &mut Vec<T>,
@@ -108,10 +109,10 @@ impl Archive<'_> {
         Ok(())
     }
 
-    /// Something that may be missing, made by `new` before `walk` reads it.
+    /// Walks over something that may be missing: where it is to be read and is not here, `new` makes it before.
     ///
     /// # Errors
-    /// Those of the file and of `walk`.
+    /// As of [`Archive::numbers`], and those of `new` and `walk`.
     pub fn optional<T>(
         &mut self,
         value: &mut Option<T>,
@@ -131,10 +132,10 @@ impl Archive<'_> {
         walk(self, value.insert(inside))
     }
 
-    /// A value in postcard.
+    /// Walks over a value as a whole, in the format of journals.
     ///
     /// # Errors
-    /// Those of the file; `InvalidData` where it is something else that was written.
+    /// As of [`Archive::numbers`]; `InvalidData` where something else was written.
     pub fn value<T: Serialize + DeserializeOwned>(&mut self, value: &mut T) -> Walked {
         let mut bytes = match self {
             Archive::Write(_) => postcard::to_stdvec(value).map_err(other)?,

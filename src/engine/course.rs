@@ -21,7 +21,7 @@ impl Course {
         Course { step: 0, runs: vec![Trajectory::default(); members] }
     }
 
-    /// Walks over a member and what it has shown; read, the crew goes on from the step of its last member.
+    /// Walks over a member and what it has shown; the step is not among it.
     ///
     /// # Errors
     /// Those of [`Crew::archive`], and of the crew as `Other`.
@@ -34,7 +34,6 @@ impl Course {
         if !archive.reads() {
             self.see_divergences(crew).map_err(io::Error::other)?;
         }
-        archive.number(&mut self.step)?;
         archive.value(&mut self.runs[member])?;
         crew.archive(member, archive)
     }

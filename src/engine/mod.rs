@@ -164,8 +164,8 @@ pub fn train(
     runs?.pop()
 }
 
-/// Trains networks at initialisation that go step by step together; their trainings differ in labels and
-/// batches only. What is said of one in [`train`] holds for each.
+/// Trains networks at initialisation that go step by step together; their trainings differ in labels
+/// and batches only. What is said of one in [`train`] holds for each.
 ///
 /// # Errors
 /// The crew's.
@@ -178,8 +178,8 @@ pub fn train_together<C: Crew>(
     go_on(crew, trainings, course, &mut |_, _| !stop.load(Ordering::Relaxed))
 }
 
-/// The same from where the networks are, as `course` says. Before every pass `goes_on` is asked, and may look
-/// at them: None when it says no.
+/// Trains networks from where `course` says that they are, otherwise as [`train_together`] does. Before every
+/// pass `goes_on` is asked, and may look at them: None when it says no.
 ///
 /// # Errors
 /// The crew's.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 use crate::log::FILE;
 use crate::store::RunDirectory;
+use crate::store::checkpoints::Checkpoint;
 
 /// The time between two checkpoints of a task; None: none are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +45,17 @@ impl FromStr for CheckpointEvery {
 /// What watches over the tasks of a run while they are trained.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
-    /// Set by what asks to stop.
     stop: &'a AtomicBool,
     /// Where checkpoints are, and how often one is kept.
     checkpoints: Option<(&'a RunDirectory, CheckpointEvery)>,
 }
 
 impl<'a> Watch<'a> {
+    /// Set by what asks to stop.
+    pub fn stop(&self) -> &'a AtomicBool {
+        self.stop
+    }
+
     /// Over tasks without checkpoints, until `stop` is set.
     pub fn until(stop: &'a AtomicBool) -> Self {
         Watch { stop, checkpoints: None }
@@ -107,15 +112,16 @@ fn read<C: Crew>(
     (crew, member): (&mut C, usize),
     course: &mut Course,
 ) -> Result<Option<u32>> {
-    let Some(mut checkpoint) = store.checkpoint(task)? else { return Ok(None) };
-    let read = course.archive(crew, member, &mut Archive::Read(&mut checkpoint.state));
+    let Some(Checkpoint { step, mut state }) = store.checkpoint(task)? else { return Ok(None) };
+    course.step = step;
+    let read = course.archive(crew, member, &mut Archive::Read(&mut state));
     read.map_err(|error| Error::RunDirectory {
         directory: store.path().to_owned(),
         problem: format!("the checkpoint of {task} cannot be read: {error}"),
         help: "the task begins again".to_owned(),
     })?;
-    info!(target: FILE, task = %task, step = course.step, "goes on from its checkpoint");
-    Ok(Some(course.step))
+    info!(target: FILE, task = %task, step, "goes on from its checkpoint");
+    Ok(Some(step))
 }
 
 /// Keeps a checkpoint of every task; where it cannot, says so and lets the training go on.

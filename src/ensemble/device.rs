@@ -1,12 +1,12 @@
 //! The tasks of an ensemble on one device: as many networks of a kind in flight as its memory holds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{debug, info};
 
-use super::checkpointing::{CheckpointEvery, Watch};
+use super::checkpointing::Watch;
 use super::machine::device_error;
 use super::plan::Plan;
 use super::{Progress, ReportProgress, cost::Cost, logged, task};
@@ -33,10 +33,9 @@ pub fn run(
     store: &RunDirectory,
     plan: &Plan,
     device: &Arc<Device>,
-    (stop, every): (&AtomicBool, CheckpointEvery),
+    watch: Watch,
     progress: ReportProgress,
 ) -> Result<bool> {
-    let watch = Watch::until(stop).keeping(store, every);
     let all = plan.tasks.len();
     let queue: Vec<_> = plan.tasks.iter().filter(|(task, _)| !store.has(*task)).collect();
     let seconds = |of: &[&(Task, Cost)]| -> f64 {
@@ -44,6 +43,7 @@ pub fn run(
     };
     let (total, mut done) = (seconds(&queue), 0.0);
     let mut finished = all - queue.len();
+    let begun = store.begun(queue.iter().map(|(task, _)| *task));
     let mut kinds: Vec<_> = queue.chunk_by(|a, b| a.0.kind() == b.0.kind()).collect();
     kinds.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
     for mut left in kinds {
@@ -51,12 +51,12 @@ pub fn run(
         let room = plan.device_room(free as f64);
         let mut in_flight = plan.in_flight(&left[0].1, room);
         while !left.is_empty() {
-            if stop.load(Ordering::Relaxed) {
+            if watch.stop().load(Ordering::Relaxed) {
                 return Ok(false);
             }
             // Networks in flight are in step: those that go on from checkpoints, after as many updates.
-            let step = store.checkpoint_step(left[0].0);
-            let in_step = left.iter().take_while(|(task, _)| store.checkpoint_step(*task) == step);
+            let step = begun.get(&left[0].0);
+            let in_step = left.iter().take_while(|(task, _)| begun.get(task) == step);
             let (now, later) = left.split_at(in_step.take(in_flight).count());
             let (started, clock) = (SystemTime::now(), Instant::now());
             let members: Vec<Task> = now.iter().map(|(task, _)| *task).collect();

@@ -39,5 +39,5 @@ pub fn ended(took: Duration, diverged: Option<Divergence>) {
 
 /// Says that a task was given up, as the process is to stop.
 pub fn given_up() {
-    info!(target: FILE, "given up: the next start goes on with it");
+    info!(target: FILE, "given up: it is left to the next start");
 }

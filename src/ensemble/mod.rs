@@ -19,7 +19,7 @@ pub mod signals;
 pub mod task;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -34,7 +34,7 @@ use crate::model::Closure;
 use crate::observables::{Against, Row, Run, of_pair, of_run, order_parameters};
 use crate::store::RunDirectory;
 use crate::store::timings::Timing;
-use checkpointing::{CheckpointEvery, Watch};
+use checkpointing::Watch;
 use cost::Cost;
 use distances::distances;
 use limits::Limits;
@@ -72,8 +72,8 @@ pub struct Outcome {
 
 /// Runs the tasks that `store` does not hold yet: on a GPU as many networks of a kind at once as its
 /// memory holds; else on `plan.threads` threads, as many tasks at once as the plan has workers, and the
-/// threads that are left over share the rows of a task. Tasks go on from their checkpoints, and keep one as often
-/// as `every` says. Whether all of them are done now: not when `stop` was set before.
+/// threads that are left over share the rows of a task. Whether all of them are done now:
+/// not when `watch` stopped them before.
 ///
 /// # Errors
 /// The store's when it cannot be written; [`Error::Device`] when a GPU fails. What finished before
@@ -84,14 +84,12 @@ pub fn run(
     store: &RunDirectory,
     plan: &Plan,
     machine: &Machine,
-    (stop, every): (&AtomicBool, CheckpointEvery),
+    watch: Watch,
     progress: ReportProgress,
 ) -> Result<bool> {
     let complete = match machine {
-        Machine::Cpu(_) => run_on_threads(experiment, data, store, plan, (stop, every), progress),
-        Machine::Gpu(device) => {
-            device::run(experiment, data, store, plan, device, (stop, every), progress)
-        }
+        Machine::Cpu(_) => run_on_threads(experiment, data, store, plan, watch, progress),
+        Machine::Gpu(device) => device::run(experiment, data, store, plan, device, watch, progress),
     };
     let synced = store.sync();
     let complete = complete?;
@@ -104,10 +102,9 @@ fn run_on_threads(
     data: &DataSet,
     store: &RunDirectory,
     plan: &Plan,
-    (stop, every): (&AtomicBool, CheckpointEvery),
+    watch: Watch,
     progress: ReportProgress,
 ) -> Result<bool> {
-    let watch = Watch::until(stop).keeping(store, every);
     let all = plan.tasks.len();
     let seconds = |(_, cost): &(Task, Cost)| plan.speeds.seconds(&cost.work);
     let queue = plan.queue(|task| store.has(task));
@@ -129,7 +126,7 @@ fn run_on_threads(
         let timing = || Timing { threads, started, seconds: clock.elapsed().as_secs_f64() };
         match experiment.limit.as_ref().zip(Block::of(item.0)) {
             Some((limit, block)) => {
-                let average = || blocks::average(experiment, limit, data, block, stop);
+                let average = || blocks::average(experiment, limit, data, block, watch.stop());
                 let averaged = pool.install(|| log.in_scope(average));
                 let Some(record) = averaged else {
                     log.in_scope(logged::given_up);

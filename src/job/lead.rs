@@ -131,9 +131,11 @@ fn begin(
     member.log_start(&directory, comm, &shares[0]);
     let left = plan.queue(|task| directory.has(task));
     announce(member, &plan, &left, comm.size());
-    let longest = plan.longest_seconds(&left);
-    let kept = member.checkpoints() != CheckpointEvery(None);
-    let too_long = job.max_hours.filter(|_| !kept).and_then(|limit| warn_of_limit(limit, longest));
+    // Of a limit's block nothing is kept before it is done.
+    let kept = |task| member.checkpoints() != CheckpointEvery(None) && Block::of(task).is_none();
+    let unkept: Vec<_> = left.iter().filter(|(task, _)| !kept(*task)).copied().collect();
+    let too_long =
+        job.max_hours.and_then(|limit| warn_of_limit(limit, plan.longest_seconds(&unkept)));
     for warning in directory.warnings().iter().chain(&team.shared_gpus()).chain(&too_long) {
         warn!("{warning}");
     }
@@ -141,7 +143,7 @@ fn begin(
     if finished > 0 {
         info!("{finished} tasks are finished already");
     }
-    let begun = left.iter().filter(|(task, _)| directory.checkpoint_step(*task).is_some()).count();
+    let begun = directory.begun(left.iter().map(|(task, _)| *task)).len();
     if begun > 0 {
         info!("{begun} tasks go on from checkpoints");
     }
@@ -211,8 +213,8 @@ fn warn_of_limit(limit: Duration, longest_seconds: f64) -> Option<String> {
     let hours = longest_seconds / 3600.0;
     (longest_seconds > limit.as_secs_f64()).then(|| {
         format!(
-            "one network takes about {hours:.2} h, longer than --max-hours, and no checkpoints are kept: it may \
-             never be done"
+            "one task takes about {hours:.2} h, longer than --max-hours, and no checkpoints of it are kept: it \
+             may never be done"
         )
     })
 }
@@ -237,7 +239,7 @@ fn close(
     let finished = all.iter().filter(|task| directory.has(**task)).count();
     let (tasks, path) = (all.len(), directory.path());
     if finished < tasks {
-        let begun = all.iter().filter(|task| directory.checkpoint_step(**task).is_some()).count();
+        let begun = directory.begun(all.into_iter()).len();
         return Err(Error::Interrupted { directory: path.to_owned(), finished, begun, tasks });
     }
     if let Some(shard) = job.shard {

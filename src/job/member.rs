@@ -9,7 +9,7 @@ use super::Job;
 use super::messages::{Call, Hand, Share, program_hash};
 use super::prepare::{Prepared, prepare_resolved};
 use crate::comm::{Comm, NodeRank};
-use crate::ensemble::checkpointing::CheckpointEvery;
+use crate::ensemble::checkpointing::{CheckpointEvery, Watch};
 use crate::ensemble::cost::cost;
 use crate::ensemble::deal::{Shard, deal};
 use crate::ensemble::machine::Machine;
@@ -164,7 +164,7 @@ impl Member {
     ) -> Result<bool> {
         let Prepared { resolved, data, .. } = &self.prepared;
         let plan = self.plan_hand(hand);
-        let when = (stop, self.checkpoints());
-        ensemble::run(&resolved.experiment, data, directory, &plan, &self.machine, when, progress)
+        let watch = Watch::until(stop).keeping(directory, self.checkpoints());
+        ensemble::run(&resolved.experiment, data, directory, &plan, &self.machine, watch, progress)
     }
 }

@@ -1,6 +1,6 @@
 //! From a request to an experiment with its samples and plan, and back from a run directory.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub struct Finished {
     /// The tasks of the experiment that they have results of.
     pub tasks: HashSet<Task>,
     /// Tasks that are not done and have a checkpoint, with the number of updates before it.
-    pub begun: Vec<(Task, u32)>,
+    pub begun: BTreeMap<Task, u32>,
 }
 
 impl Prepared {
@@ -97,9 +97,7 @@ impl Prepared {
             tasks.filter(|task| journals.find_any(keys.serving(*task)).is_some()).collect();
         let left =
             self.plan.tasks.iter().map(|(task, _)| *task).filter(|task| !tasks.contains(task));
-        let checkpoints = Checkpoints::new(&self.output, Arc::new(Disk));
-        let step = |task| checkpoints.step(keys.of(task)).map(|step| (task, step));
-        let begun = left.filter_map(step).collect();
+        let begun = Checkpoints::new(&self.output, Arc::new(Disk)).of(&keys, left);
         Ok(Finished { journals, tasks, begun })
     }
 

@@ -7,6 +7,7 @@
 //! The checksum is xxh3 over all before it. A checkpoint that is damaged or of another version is removed,
 //! and its task begins again: nothing else depends on it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::RunDirectory;
 use super::files::{self, Files};
-use super::key::Key;
+use super::key::{Key, Keys};
 use crate::error::{Error, Result};
 use crate::experiment::grid::Task;
 
@@ -31,7 +32,6 @@ const FOLDER: &str = "checkpoints";
 const BUFFER: usize = 1 << 20;
 
 /// The checkpoints of a run directory.
-#[derive(Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
     files: Arc<dyn Files>,
@@ -42,7 +42,7 @@ pub struct Checkpoint {
     /// Number of updates that were done before.
     pub step: u32,
     /// The state, to be read once.
-    pub state: Box<dyn Read>,
+    pub state: io::Take<BufReader<File>>,
 }
 
 impl Checkpoints {
@@ -122,15 +122,30 @@ impl Checkpoints {
             return Err(damaged("the checkpoint is of another program"));
         }
         let step = step.try_into().map_or(0, u32::from_ne_bytes);
-        Ok(Some(Checkpoint { step, state: Box::new(reader.take(state)) }))
+        Ok(Some(Checkpoint { step, state: reader.take(state) }))
     }
 
-    /// Number of updates before the checkpoint of a task, which may be damaged; None where there is none.
-    pub fn step(&self, key: Key) -> Option<u32> {
-        let mut file = File::open(self.folder.join(Self::name(key))).ok()?;
-        let mut header = [0; HEADER];
-        file.read_exact(&mut header).ok()?;
-        header[MARKER.len() + 4..].first_chunk().copied().map(u32::from_ne_bytes)
+    /// Those of `tasks` that have a checkpoint, which may be damaged, with the number of updates before it.
+    pub fn of(&self, keys: &Keys, tasks: impl Iterator<Item = Task>) -> BTreeMap<Task, u32> {
+        // The folder is listed once: there are many tasks and few checkpoints.
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let step = |entry: fs::DirEntry| {
+            let key = Key::from_str_radix(entry.file_name().to_str()?, 16).ok()?;
+            let mut header = [0; HEADER];
+            File::open(entry.path()).and_then(|mut file| file.read_exact(&mut header)).ok()?;
+            let step = header[MARKER.len() + 4..].first_chunk().copied();
+            Some((key, step.map_or(0, u32::from_ne_bytes)))
+        };
+        let steps: HashMap<Key, u32> = entries.filter_map(step).collect();
+        if steps.is_empty() {
+            return BTreeMap::new();
+        }
+        tasks.filter_map(|task| Some((task, *steps.get(&keys.of(task))?))).collect()
+    }
+
+    /// Whether a task has a checkpoint, which may be damaged.
+    pub fn has(&self, key: Key) -> bool {
+        self.folder.join(Self::name(key)).exists()
     }
 
     /// Removes the checkpoint of a task, if there is one.
@@ -188,9 +203,9 @@ impl RunDirectory {
         self.checkpoints.find(self.keys.of(task))
     }
 
-    /// Number of updates after which the checkpoint of a task was kept, if there is one; it may be damaged.
-    pub fn checkpoint_step(&self, task: Task) -> Option<u32> {
-        self.checkpoints.step(self.keys.of(task))
+    /// Those of `tasks` that have a checkpoint, which may be damaged, with the number of updates before it.
+    pub fn begun(&self, tasks: impl Iterator<Item = Task>) -> BTreeMap<Task, u32> {
+        self.checkpoints.of(&self.keys, tasks)
     }
 
     /// Removes the checkpoint of a task, which cannot be used.

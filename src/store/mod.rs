@@ -261,7 +261,7 @@ impl RunDirectory {
         self.lock.check()?;
         let mut growing = self.lock_growing();
         growing.journal.append(key, &record)?;
-        if self.checkpoints.step(key).is_some() {
+        if self.checkpoints.has(key) {
             // Not before the disk has the record that takes its place. One that cannot be removed is swept later.
             growing.journal.sync()?;
             let _ = self.checkpoints.remove(key);

@@ -166,12 +166,6 @@ pub fn descents() -> Vec<Case> {
 pub fn case(choice: [usize; 9], dimension: usize, [mini, momentum, decay]: [usize; 3]) -> Case {
     const WIDTHS: [usize; 5] = [1, 31, 33, 257, 4500]; // 4500: two tiles, and a ragged chunk
     const SAMPLES: [usize; 4] = [1, 3, 5, 33];
-    const PARAMETRIZATIONS: [Parametrization; 4] = [
-        Parametrization::DepthMup,
-        Parametrization::Mup,
-        Parametrization::Vanilla,
-        Parametrization::Ntk,
-    ];
     const GROUPS: [Groups; 3] =
         [HIDDEN, ALL, Groups { input: true, hidden: false, readout: false }];
     let [n, p, parametrization, activation, closure, groups, outputs, duplicate, fine] = choice;

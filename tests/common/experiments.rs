@@ -39,3 +39,20 @@ pub const SLOW: &str = r#"{
   "engine": "conditional", "finest": 262144
 }
 "#;
+
+/// One with every closure, of some hundred milliseconds.
+pub const SMALL: &str = r#"{
+  "name": "small",
+  "data": { "source": "digits", "samples": 3 },
+  "training": { "steps": 2, "learning_rate": 0.5 },
+  "ensemble": { "widths": [48], "depths": [4, 8, 16], "seeds": 3 },
+  "engine": "conditional"
+}
+"#;
+
+/// Writes [`SMALL`] into a folder, and returns where.
+pub fn small(folder: &Path) -> String {
+    let file = folder.join("small.json");
+    std::fs::write(&file, SMALL).unwrap();
+    file.display().to_string()
+}

@@ -22,6 +22,8 @@ pub mod missing;
 pub mod mpi;
 pub mod npz;
 pub mod nvrtc;
+#[cfg(unix)]
+pub mod place;
 pub mod report;
 pub mod results;
 pub mod slices;
@@ -40,6 +42,14 @@ use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rate
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::philox::Philox;
 use rand::RngExt;
+
+/// Those of one-layer blocks.
+pub const PARAMETRIZATIONS: [Parametrization; 4] = [
+    Parametrization::DepthMup,
+    Parametrization::Mup,
+    Parametrization::Vanilla,
+    Parametrization::Ntk,
+];
 
 /// A network of one-layer blocks in a named parametrization, T = 1, γ = 1.
 pub fn network(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nfd::data;
 use nfd::engine::Trajectory;
-use nfd::ensemble::checkpointing::CheckpointEvery;
+use nfd::ensemble::checkpointing::{CheckpointEvery, Watch};
 use nfd::ensemble::machine::Machine;
 use nfd::ensemble::{self, plan::plan};
 use nfd::experiment::Experiment;
@@ -104,7 +104,8 @@ pub fn train(
     let speeds = (experiment.costs().speeds)(experiment.number_bytes());
     let plan = plan(experiment, &data, threads, speeds);
     let machine = Machine::find(experiment, 0).unwrap();
-    ensemble::run(experiment, &data, &directory, &plan, &machine, (stop, every), &|_| {}).unwrap()
+    let watch = Watch::until(stop).keeping(&directory, every);
+    ensemble::run(experiment, &data, &directory, &plan, &machine, watch, &|_| {}).unwrap()
 }
 
 /// All that the tasks have left in `path`.

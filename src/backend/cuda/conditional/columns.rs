@@ -81,8 +81,7 @@ impl<T: Number> StoredColumns<T> {
         &mut self,
         device: &Device,
         archive: &mut Archive,
-        size: Size,
-        member: usize,
+        (size, member): (Size, usize),
     ) -> io::Result<usize> {
         let states = device.read_back(&self.states, 0..size.matrices());
         let mut states = states.map_err(io::Error::other)?;

@@ -211,7 +211,7 @@ impl<T: Number> Crew for Conditional<T> {
 
     fn archive(&mut self, member: usize, archive: &mut Archive) -> Walked {
         let (device, size) = (self.device.clone(), self.size());
-        let most = self.columns.archive_states(&device, archive, size, member)?;
+        let most = self.columns.archive_states(&device, archive, (size, member))?;
         if archive.reads() {
             self.hold(most).map_err(io::Error::other)?;
         }

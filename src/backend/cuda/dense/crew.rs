@@ -179,7 +179,7 @@ impl<T: Number> Crew for Dense<T> {
 
     fn archive(&mut self, member: usize, archive: &mut Archive) -> Walked {
         let (device, size) = (&self.device, self.launcher.size);
-        self.weights.archive(device, archive, size, member)?;
+        self.weights.archive(device, archive, (size, member))?;
         let each = self.workspace.stride();
         let layers = (0..size.depth).map(|l| {
             let first = (l * size.members + member) * each;

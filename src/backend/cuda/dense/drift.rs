@@ -48,8 +48,7 @@ impl<T: Number> Drift<T> {
         &mut self,
         device: &Device,
         archive: &mut Archive,
-        size: Size,
-        member: usize,
+        (size, member): (Size, usize),
     ) -> Walked {
         for factor in [&mut self.g, &mut self.s] {
             for l in 0..size.depth {

@@ -149,8 +149,7 @@ impl<T: Number> Weights<T> {
         &mut self,
         device: &Device,
         archive: &mut Archive,
-        size: Size,
-        member: usize,
+        (size, member): (Size, usize),
     ) -> Walked {
         let ends = [
             (&mut self.input, size.width * size.ld_input),
@@ -161,11 +160,11 @@ impl<T: Number> Weights<T> {
             end.archive(device, archive, size.members * each, std::iter::once(range))?;
         }
         match &mut self.hidden {
-            Hidden::Full(hidden) => hidden.archive(device, archive, size, member)?,
-            Hidden::Frozen { drift, .. } => drift.archive(device, archive, size, member)?,
+            Hidden::Full(hidden) => hidden.archive(device, archive, (size, member))?,
+            Hidden::Frozen { drift, .. } => drift.archive(device, archive, (size, member))?,
         }
         let inner = self.inner.as_mut();
-        inner.map_or(Ok(()), |inner| inner.archive(device, archive, size, member))
+        inner.map_or(Ok(()), |inner| inner.archive(device, archive, (size, member)))
     }
 
     /// Gives everything that is trained a velocity.
@@ -196,8 +195,7 @@ impl<T: Number> Matrices<T> {
         &mut self,
         device: &Device,
         archive: &mut Archive,
-        size: Size,
-        member: usize,
+        (size, member): (Size, usize),
     ) -> Walked {
         let layers = (0..size.depth).map(|l| {
             let first = l * size.layer() + member * size.matrix();
