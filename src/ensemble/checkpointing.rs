@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
+use super::progress::Part;
 use crate::backend::archive::Archive;
 use crate::backend::crew::Crew;
 use crate::engine::Course;
@@ -48,7 +49,12 @@ pub struct Watch<'a> {
     stop: &'a AtomicBool,
     /// Where checkpoints are, and how often one is kept.
     checkpoints: Option<(&'a RunDirectory, CheckpointEvery)>,
+    /// Who is told how far they are.
+    part: Option<&'a Part<'a>>,
 }
+
+/// The time between two tellings of how far a task is.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 
 impl<'a> Watch<'a> {
     /// Set by what asks to stop.
@@ -58,12 +64,20 @@ impl<'a> Watch<'a> {
 
     /// Over tasks without checkpoints, until `stop` is set.
     pub fn until(stop: &'a AtomicBool) -> Self {
-        Watch { stop, checkpoints: None }
+        Watch { stop, checkpoints: None, part: None }
     }
 
     /// The same of tasks whose checkpoints are in `store`, and are kept there as often as `every` says.
     pub fn keeping(self, store: &'a RunDirectory, every: CheckpointEvery) -> Self {
         Watch { checkpoints: Some((store, every)), ..self }
+    }
+
+    /// The same, telling `part` how far they are.
+    pub fn telling<'b>(self, part: &'b Part<'b>) -> Watch<'b>
+    where
+        'a: 'b,
+    {
+        Watch { part: Some(part), ..self }
     }
 
     /// Brings a crew at its initialisation to where its tasks were left, all of them after the same number of
@@ -86,12 +100,20 @@ impl<'a> Watch<'a> {
         together.then_some(course)
     }
 
-    /// What is asked before every pass of `tasks`, which goes on unless it is to stop, and keeps checkpoints.
+    /// What is asked before every pass of `tasks`, which goes on unless it is to stop; it keeps checkpoints and
+    /// tells how far they are.
     pub fn over<C: Crew>(self, tasks: &[Task]) -> impl FnMut(&mut C, &mut Course) -> bool {
         // When the last one was kept and after how many updates, once the first pass is asked about.
         let mut last: Option<(Instant, u32)> = None;
+        let mut told: Option<Instant> = None;
         move |crew, course| {
             let stop = self.stop.load(Ordering::Relaxed);
+            if let Some(part) = self.part
+                && told.is_none_or(|told| told.elapsed() >= TELL_EVERY)
+            {
+                part.reaches(course.step);
+                told = Some(Instant::now());
+            }
             let (kept, step) = *last.get_or_insert_with(|| (Instant::now(), course.step));
             if let Some((store, CheckpointEvery(Some(every)))) = self.checkpoints
                 && (stop || kept.elapsed() >= every)

@@ -2,7 +2,7 @@
 
 use super::blocks::work_of_one;
 use crate::backend::COVARIANCE_COLUMNS;
-use crate::backend::cost::{Footprint, Work};
+use crate::backend::cost::{Footprint, RunShape, Work};
 use crate::data::DataSet;
 use crate::experiment::grid::{Task, is_compared};
 use crate::experiment::limit::{Block, Part};
@@ -72,6 +72,21 @@ pub fn cost(experiment: &Experiment, data: &DataSet, task: Task) -> Cost {
         // At most: not every run has every observable.
         rows: recorded * (shown + compared + count(true) * probes + count(false)),
     }
+}
+
+/// The estimated share of the work of a network, from 0 to 1, that lies before its pass after `step` updates:
+/// of flops, of which the conditional engine needs more for every pass.
+pub fn share_before(experiment: &Experiment, data: &DataSet, task: Task, step: u32) -> f64 {
+    let (sizes, costs) = (DataSizes::of(data), experiment.costs());
+    let (network, run) = (experiment.network(sizes, task), experiment.run_shape(sizes, task));
+    let flops = |passes: usize| match passes {
+        0 => 0.0,
+        _ => {
+            let recorded = (run.recorded * passes).div_ceil(run.passes);
+            (costs.work)(&network, &RunShape { passes, recorded, ..run.clone() }).flops
+        }
+    };
+    flops(step as usize) / flops(run.passes)
 }
 
 /// The cost of a block.

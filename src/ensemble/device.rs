@@ -7,9 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::{debug, info};
 
 use super::checkpointing::Watch;
+use super::cost::{Cost, share_before};
 use super::machine::device_error;
 use super::plan::Plan;
-use super::{Progress, ReportProgress, cost::Cost, logged, task};
+use super::progress::{Part, ReportProgress, Tally};
+use super::{logged, task};
 use crate::backend::cuda::device::Device;
 use crate::backend::cuda::device::fault::Fault;
 use crate::data::DataSet;
@@ -41,8 +43,7 @@ pub fn run(
     let seconds = |of: &[&(Task, Cost)]| -> f64 {
         of.iter().map(|(_, cost)| plan.speeds.seconds(&cost.work)).sum()
     };
-    let (total, mut done) = (seconds(&queue), 0.0);
-    let mut finished = all - queue.len();
+    let tally = Tally::new(seconds(&queue), (all - queue.len(), all), progress);
     let begun = store.begun(queue.iter().map(|(task, _)| *task));
     let mut kinds: Vec<_> = queue.chunk_by(|a, b| a.0.kind() == b.0.kind()).collect();
     kinds.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
@@ -61,6 +62,9 @@ pub fn run(
             let (started, clock) = (SystemTime::now(), Instant::now());
             let members: Vec<Task> = now.iter().map(|(task, _)| *task).collect();
             debug!(target: FILE, networks = members.len(), first = ?members[0], "begin together");
+            let before = |step| share_before(experiment, data, members[0], step);
+            let part = Part::new(&tally, (members.len(), seconds(now)), &before);
+            let watch = watch.telling(&part);
             match task::train_on_device(experiment, data, &members, (device, room), watch) {
                 Ok(None) => return Ok(false),
                 Ok(Some(trajectories)) => {
@@ -71,8 +75,7 @@ pub fn run(
                         let took = Duration::from_secs_f64(seconds_each);
                         logged::span(*task).in_scope(|| logged::ended(took, trajectory.diverged));
                     }
-                    (done, finished) = (done + seconds(now), finished + members.len());
-                    progress(Progress { share: done / total, finished, tasks: all });
+                    part.ends();
                     left = later;
                 }
                 Err(Fault::OutOfMemory { .. }) if members.len() > 1 => {

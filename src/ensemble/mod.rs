@@ -15,6 +15,7 @@ pub mod limits;
 mod logged;
 pub mod machine;
 pub mod plan;
+pub mod progress;
 pub mod signals;
 pub mod task;
 
@@ -40,20 +41,7 @@ use distances::distances;
 use limits::Limits;
 use machine::Machine;
 use plan::Plan;
-
-/// How far an ensemble is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// The estimated share of the work of this start that is done, from 0 to 1.
-    pub share: f64,
-    /// The number of finished tasks.
-    pub finished: usize,
-    /// The number of all tasks.
-    pub tasks: usize,
-}
-
-/// Called after every task, from any worker.
-pub type ReportProgress<'a> = &'a (dyn Fn(Progress) + Sync);
+use progress::{Part, ReportProgress, Tally};
 
 /// What the finished tasks of an ensemble show.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,8 +96,7 @@ fn run_on_threads(
     let all = plan.tasks.len();
     let seconds = |(_, cost): &(Task, Cost)| plan.speeds.seconds(&cost.work);
     let queue = plan.queue(|task| store.has(task));
-    let total: f64 = queue.iter().map(seconds).sum();
-    let done = Mutex::new((0.0, all - queue.len()));
+    let tally = Tally::new(queue.iter().map(seconds).sum(), (all - queue.len(), all), progress);
     let taken = AtomicUsize::new(0);
     let complete = in_parallel(plan.workers(), &queue, |item| {
         let (started, clock) = (SystemTime::now(), Instant::now());
@@ -124,6 +111,8 @@ fn run_on_threads(
         let log = logged::span(item.0);
         log.in_scope(|| logged::begins(threads));
         let timing = || Timing { threads, started, seconds: clock.elapsed().as_secs_f64() };
+        let before = |step| cost::share_before(experiment, data, item.0, step);
+        let part = Part::new(&tally, (1, seconds(item)), &before);
         match experiment.limit.as_ref().zip(Block::of(item.0)) {
             Some((limit, block)) => {
                 let average = || blocks::average(experiment, limit, data, block, watch.stop());
@@ -136,7 +125,7 @@ fn run_on_threads(
                 log.in_scope(|| logged::ended(clock.elapsed(), record.diverged));
             }
             None => {
-                let train = || task::train(experiment, data, item.0, watch);
+                let train = || task::train(experiment, data, item.0, watch.telling(&part));
                 let trained = pool.install(|| log.in_scope(train));
                 let Some(trajectory) = trained else {
                     log.in_scope(logged::given_up);
@@ -146,9 +135,7 @@ fn run_on_threads(
                 log.in_scope(|| logged::ended(clock.elapsed(), trajectory.diverged));
             }
         }
-        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-        *done = (done.0 + seconds(item), done.1 + 1);
-        progress(Progress { share: done.0 / total, finished: done.1, tasks: all });
+        part.ends();
         Ok(Some(()))
     });
     Ok(complete?.is_some())

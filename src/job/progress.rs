@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::info;
 
-use crate::ensemble::Progress;
+use crate::ensemble::progress::Progress;
 use crate::log;
 
 /// The time between two lines.

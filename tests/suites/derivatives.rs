@@ -2,10 +2,10 @@
 
 use crate::common::*;
 use nalgebra::DMatrix;
-use nfd::backend::plain::dense::{Dense, Weights};
-use nfd::backend::{Network, Set, Sweeps};
+use nfd::backend::plain::dense::Dense;
+use nfd::backend::{Network, Sweeps};
 use nfd::data::Samples;
-use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::model::{Activation, Block, Closure, Loss, Parametrization, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
 
 /// ½ mean (f−y)², written from docs/theory.md, section 1, with loops over scalars.

@@ -6,7 +6,7 @@ use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
 use nfd::backend::{Network, Set, Sweeps};
 use nfd::data::Samples;
-use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::model::{Activation, Closure, Groups, Parametrization, Rates};
 use nfd::rng::noise::BrownianPath;
 
 fn conditional(network: &Network, seed: u64, train: &Samples) -> Conditional {

@@ -1,6 +1,8 @@
 //! What `nfd judge` makes of files that people have: errors at the line, marks of Windows, lost runs, numbers at the
 //! ends of what there is.
 
+use std::fmt::Write;
+
 use crate::common::results::{nfd, piped};
 use serde_json::Value;
 

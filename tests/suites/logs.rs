@@ -289,7 +289,10 @@ fn ends_of_all_kinds_are_in_the_log() {
     assert_eq!(lines.last().unwrap()["exit_code"], 3);
 
     let slow = || {
-        let mut command = place.nfd(None, &["run", "slow.json", "--output", "stopped"]);
+        // Narrower: its pass is waited for.
+        let arguments = "run slow.json --output stopped --set ensemble.widths=[4000]";
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let mut command = place.nfd(None, &arguments);
         let child = command.spawn().unwrap();
         wait_for(&place.path("stopped/logs/rank-0.jsonl"));
         child
@@ -314,7 +317,7 @@ fn ends_of_all_kinds_are_in_the_log() {
     let taken = about(&lines, "is taken over from");
     assert!(taken.len() == 1 && about(&lines, &format!("pid {pid}")).len() == 1, "{lines:?}");
     assert_eq!(about(&lines, "SIGUSR1").len(), 1);
-    assert_eq!(about(&lines, "given up")[0]["task"]["width"], 20000);
+    assert_eq!(about(&lines, "given up")[0]["task"]["width"], 4000);
     let last = lines.last().unwrap();
     assert_eq!((&last["message"], &last["exit_code"]), (&"ended".into(), &75.into()));
     let error = lines.iter().find(|line| line["level"] == "ERROR").unwrap();

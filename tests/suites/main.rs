@@ -65,6 +65,7 @@ mod order_parameters;
 mod pairs;
 mod plan;
 mod plots;
+mod progress;
 mod readme;
 mod report;
 mod report_browser;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::experiments::{SMALL, small};
+use crate::common::experiments::small;
 use crate::common::results::{Row, final_files, moments, nfd, rows, run_job};
 use serde_json::Value;
 

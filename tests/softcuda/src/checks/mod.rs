@@ -11,7 +11,7 @@ use crate::exec::FaultKind;
 use crate::exec::reach::Scope;
 use order::Order;
 use shadow::Shadow;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// A thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Checker {
     shared_bytes: usize,
     order: Order,
     global: Shadow,
-    shared: HashMap<u32, SharedState>,
+    shared: FxHashMap<u32, SharedState>,
 }
 
 /// Shared memory of one block.
@@ -99,7 +99,7 @@ impl Checker {
             shared_bytes: shared_bytes as usize,
             order: Order::default(),
             global: Shadow::default(),
-            shared: HashMap::new(),
+            shared: FxHashMap::default(),
         }
     }
 

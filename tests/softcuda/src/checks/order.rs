@@ -12,7 +12,8 @@
 
 use super::Who;
 use crate::exec::reach::Scope;
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const LANES: usize = 32;
@@ -72,9 +73,9 @@ struct Warp {
 
 #[derive(Debug, Default)]
 pub struct Order {
-    blocks: HashMap<u32, Vec<Warp>>,
+    blocks: FxHashMap<u32, Vec<Warp>>,
     /// What strong variables carry: for their readers in one block, or for all.
-    carried: HashMap<(u64, Option<u32>), Arc<View>>,
+    carried: FxHashMap<(u64, Option<u32>), Arc<View>>,
 }
 
 impl Order {
@@ -109,16 +110,21 @@ impl Order {
         };
         let me = &own.lanes[who.lane as usize];
         let same_warp = block == who.block && warp == who.warp;
-        let lanes = if same_warp { lanes & !(1 << who.lane) } else { lanes };
+        let mut lanes = if same_warp { lanes & !(1 << who.lane) } else { lanes };
         if lanes == 0 {
             return true;
         }
         let known = me.view.0.get(&block);
-        (0..LANES).filter(|lane| lanes >> lane & 1 != 0).all(|lane| {
-            let index = warp as usize * LANES + lane;
-            known.and_then(|known| known.get(index)).is_some_and(|known| clock < *known)
-                || same_warp && clock < me.seen[lane]
-        })
+        let known = known.and_then(|known| known.get(warp as usize * LANES..)?.first_chunk());
+        let known: &[u32; LANES] = known.unwrap_or(&[0; LANES]);
+        while lanes != 0 {
+            let lane = lanes.trailing_zeros() as usize;
+            if clock >= known[lane] && (!same_warp || clock >= me.seen[lane]) {
+                return false;
+            }
+            lanes &= lanes - 1;
+        }
+        true
     }
 
     pub fn sync_warp(&mut self, block: u32, warp: u32, mask: u32) {

@@ -5,8 +5,8 @@
 
 use super::order::Order;
 use super::{Other, Use, Who};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
 /// Cells of a page: 1 KiB of memory.
 const PAGE: usize = 256;
@@ -35,7 +35,7 @@ struct Cell {
 
 #[derive(Debug, Default)]
 pub struct Shadow {
-    pages: HashMap<u64, Vec<Cell>>,
+    pages: FxHashMap<u64, Vec<Cell>>,
 }
 
 impl Shadow {

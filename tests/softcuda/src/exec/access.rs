@@ -16,6 +16,14 @@ use crate::memory::{BASE, Refusal};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
+/// Memory of one kind: what an address is counted from, and the bytes between the lanes' own parts.
+struct Space {
+    start: *mut u8,
+    size: u64,
+    origin: u64,
+    stride: usize,
+}
+
 /// Where each lane's access goes.
 pub struct Pointers(pub [*mut u8; LANES]);
 
@@ -111,29 +119,20 @@ impl Turn<'_, '_> {
             });
         }
         let mut pointers = self.pointers();
-        if access.at == At::Global && self.check.is_none() {
-            let (base, span) = (self.machine.base, self.machine.span);
-            let mut fine = true;
+        // All lanes in one space, as nearly always.
+        let first = addresses[exec.trailing_zeros() as usize];
+        let (at, offset) = match access.at {
+            At::Generic => window::resolve(first),
+            at => (at, first),
+        };
+        if let Some(Space { start, size, origin, stride }) = self.space(at, manner) {
+            let origin = origin.wrapping_add(first.wrapping_sub(offset));
+            let mut fine = size >= bytes;
             each(exec, |lane| {
-                let offset = addresses[lane].wrapping_sub(BASE);
-                fine &= (offset <= span - bytes) & (offset & (bytes - 1) == 0);
-                pointers.0[lane] = base.wrapping_add(offset as usize);
+                let offset = addresses[lane].wrapping_sub(origin);
+                fine &= (offset <= size.wrapping_sub(bytes)) & (offset & (bytes - 1) == 0);
+                pointers.0[lane] = start.wrapping_add(offset as usize + lane * stride);
             });
-            if fine {
-                return Ok(pointers);
-            }
-        }
-        if access.at == At::Shared && self.check.is_none() {
-            let base: *mut u8 = self.shared.as_mut_ptr().cast();
-            let size = self.machine.shared_bytes;
-            let mut fine = true;
-            each(exec, |lane| {
-                let offset = addresses[lane];
-                fine &= (offset < size) & (offset & (bytes - 1) == 0);
-                pointers.0[lane] = base.wrapping_add(offset as usize);
-            });
-            // An aligned access that starts inside ends inside if the size is a multiple of it.
-            fine &= size & (bytes - 1) == 0;
             if fine {
                 return Ok(pointers);
             }
@@ -142,6 +141,37 @@ impl Turn<'_, '_> {
             pointers.0[lane] = self.pointer(access.at, addresses[lane], bytes, lane, manner)?;
         }
         Ok(pointers)
+    }
+
+    /// Where a space lies, if its accesses are none that the checks ask about.
+    #[inline(always)]
+    fn space(&mut self, at: At, manner: Manner) -> Option<Space> {
+        let machine = self.machine;
+        match at {
+            At::Local => Some(Space {
+                start: self.warp.local.as_mut_ptr().cast(),
+                size: u64::from(machine.program.local),
+                origin: 0,
+                stride: machine.local_stride as usize,
+            }),
+            At::Param if !manner.kind.writes() => Some(Space {
+                start: machine.parameters.as_ptr().cast_mut(),
+                size: machine.parameters.len() as u64,
+                origin: 0,
+                stride: 0,
+            }),
+            _ if self.check.is_some() => None,
+            At::Global => {
+                Some(Space { start: machine.base, size: machine.span, origin: BASE, stride: 0 })
+            }
+            At::Shared => Some(Space {
+                start: self.shared.as_mut_ptr().cast(),
+                size: machine.shared_bytes,
+                origin: 0,
+                stride: 0,
+            }),
+            _ => None,
+        }
     }
 
     /// One lane's memory.
