@@ -2,8 +2,11 @@
 
 mod cite;
 mod container;
+mod completions;
 mod doctor;
+mod init;
 mod judge;
+mod man;
 mod merge;
 mod plan;
 mod report;
@@ -58,8 +61,14 @@ enum Verb {
     Cite(cite::Arguments),
     /// Say what this build and this machine have.
     Doctor(doctor::Arguments),
+    /// Write an experiment file to begin with, its fields explained.
+    Init(init::Arguments),
     /// Print the JSON schema of experiment files.
     Schema(schema::Arguments),
+    /// Print what a shell needs to complete the commands of nfd.
+    Completions(completions::Arguments),
+    /// Write the manual pages of nfd and its verbs.
+    Man(man::Arguments),
 }
 
 /// Parses `arguments` (the program's name first), runs the verb, and returns its exit code. Usage errors
@@ -86,7 +95,10 @@ fn run(verb: Verb, typed: &[String]) -> Result<u8> {
         Verb::Judge(verb) => judge::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor(verb) => doctor::run(&verb),
+        Verb::Init(verb) => init::run(&verb),
         Verb::Schema(verb) => schema::run(&verb),
+        Verb::Completions(verb) => completions::run(&verb),
+        Verb::Man(verb) => man::run(&verb),
     }
 }
 

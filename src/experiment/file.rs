@@ -10,8 +10,11 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Value;
 
 use super::TypedExperiment;
+use super::comments::blank;
 use crate::error::{Error, Place, Result};
 
+/// The key under which editors look for the schema of a file.
+pub const SCHEMA: &str = "$schema";
 /// Nobody writes an experiment this long; it bounds memory on a wrong file name.
 const LONGEST: u64 = 1 << 20;
 
@@ -83,12 +86,13 @@ impl ExperimentFile {
         Ok(source)
     }
 
-    /// Reads the text, replaces the fields set on the command line, and takes all for what it is.
+    /// Reads the text, replaces the fields set on the command line, and takes all for what it is. Comments and
+    /// the name of a schema, which are for editors, are passed over.
     ///
     /// # Errors
     /// Located: bad JSON, a key twice, an unknown key, a wrong type.
     pub fn parse(&self) -> Result<TypedExperiment> {
-        let mut value: Value = serde_json::from_str(&self.text).map_err(|error| {
+        let mut value: Value = serde_json::from_str(&blank(&self.text)).map_err(|error| {
             let (line, column) = (error.line(), error.column().max(1));
             // serde_json repeats the position in its message.
             let problem = error.to_string();
@@ -101,6 +105,11 @@ impl ExperimentFile {
             }
         })?;
         self.refuse_duplicate_keys()?;
+        if let Value::Object(fields) = &mut value
+            && fields.get(SCHEMA).is_some_and(Value::is_string)
+        {
+            fields.shift_remove(SCHEMA);
+        }
         for (field, new) in &self.overrides {
             self.set(&mut value, field, new)?;
         }

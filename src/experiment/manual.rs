@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use super::TypedExperiment;
+use super::file::SCHEMA;
 
 /// The head of the page; what follows it comes from the schema.
 const HEAD: &str = "\
@@ -25,7 +26,8 @@ can say:
 ```
 
 Unknown keys and impossible values are errors with line and column; `null` is as good as leaving a field
-out. `--set field=value` replaces a field on the command line by its path below, as in
+out. `// comments` and `/* comments */` are passed over, and so is a key `\"$schema\"`, by which editors find what
+`nfd schema` prints. `nfd init STUDY` writes a file to begin with. `--set field=value` replaces a field on the command line by its path below, as in
 `--set ensemble.seeds=4`. The manifest of a run directory holds the experiment with every default filled
 in, which is itself an experiment file. `nfd schema` prints the JSON schema, for editors.
 
@@ -35,7 +37,9 @@ gradients g, learning rate η.
 
 /// The JSON schema of experiment files.
 pub fn schema() -> Value {
-    schemars::schema_for!(TypedExperiment).to_value()
+    let mut schema = schemars::schema_for!(TypedExperiment).to_value();
+    schema["properties"][SCHEMA] = serde_json::json!({ "type": "string" });
+    schema
 }
 
 /// The page on every field of the experiment file, in Markdown.
@@ -56,7 +60,7 @@ impl<'a> Page<'a> {
     fn section(&mut self, object: &'a Value, path: &str, level: usize) {
         let Some(fields) = object["properties"].as_object() else { return };
         let required = object["required"].as_array();
-        for (name, field) in fields {
+        for (name, field) in fields.iter().filter(|(name, _)| *name != SCHEMA) {
             let required = required.is_some_and(|names| names.iter().any(|one| one == name));
             self.field(&format!("{path}{name}"), name, field, required, level);
         }
@@ -159,6 +163,62 @@ impl<'a> Page<'a> {
             let _ = writeln!(self.text, "* `{}`: {meaning}", json(&word["const"]));
         }
     }
+}
+
+/// An experiment as a file to begin with: above every field what it means, in the first sentence of its page.
+pub fn commented(experiment: &Map<String, Value>) -> String {
+    let schema = schema();
+    let page = Page { definitions: &schema["$defs"], text: String::new() };
+    let mut lines = vec!["{".to_owned()];
+    page.comment(&mut lines, &[&schema], experiment, 1);
+    lines.push("}\n".to_owned());
+    lines.join("\n")
+}
+
+impl<'a> Page<'a> {
+    /// The fields of an object of one of these forms, each below what it means.
+    fn comment(
+        &self,
+        lines: &mut Vec<String>,
+        forms: &[&'a Value],
+        object: &Map<String, Value>,
+        level: usize,
+    ) {
+        let indent = "  ".repeat(level);
+        for (i, (name, value)) in object.iter().enumerate() {
+            let field = forms.iter().map(|form| &form["properties"][name]);
+            let field = field.into_iter().find(|field| !field.is_null()).unwrap_or(&Value::Null);
+            let description = field["description"].as_str().unwrap_or_default().replace('\n', " ");
+            let meaning = description.split(" Default: ").next().unwrap_or_default();
+            let first = meaning.split_once(". ").map_or(meaning, |(first, _)| first);
+            lines.extend(wrap(first.trim_end_matches('.'), &format!("{indent}// ")));
+            let comma = if i + 1 < object.len() { "," } else { "" };
+            match value {
+                Value::Object(inside) => {
+                    lines.push(format!("{indent}\"{name}\": {{"));
+                    self.comment(lines, &self.forms(field), inside, level + 1);
+                    lines.push(format!("{indent}}}{comma}"));
+                }
+                value => lines.push(format!("{indent}\"{name}\": {}{comma}", json(value))),
+            }
+        }
+    }
+}
+
+/// Words in lines of at most 100 letters, each begun by `prefix`; no line for no words.
+fn wrap(text: &str, prefix: &str) -> Vec<String> {
+    const WIDTH: usize = 100;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{prefix}{word}")),
+        }
+    }
+    lines
 }
 
 /// JSON in one line, with spaces as people write it.

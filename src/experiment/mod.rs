@@ -7,6 +7,7 @@
 //! and resolving it again changes nothing. [`file`](mod@file) knows where in the text a field stands.
 
 mod check;
+mod comments;
 mod data;
 mod ensemble;
 pub mod file;
