@@ -1,24 +1,32 @@
 //! What a task of backend cpu takes at its peak, counted at the allocator: stored columns and row
-//! vectors, and no more than `plan` says.
+//! vectors, and no more than `plan` says; what loaders take of damaged files.
 //!
 //! A program of its own: the allocator that counts is that of the whole process.
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/files.rs"]
+mod files;
+
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nfd::backend::cpu::conditional::arena::SLAB;
 use nfd::backend::real::Real;
-use nfd::data;
+use nfd::data::{self, Request, Source};
 use nfd::ensemble::checkpointing::Watch;
 use nfd::ensemble::cost::cost;
 use nfd::ensemble::task::train;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::load;
 use nfd::model::{Closure, Parametrization};
+use nfd::rng::philox::Philox;
+use rand::RngExt;
+
+use files::{gzip, idx, npy, npz, request};
 
 /// What the tests' tasks share; `common` would bring another allocator's users along.
 fn a_task() -> Task {
@@ -174,5 +182,138 @@ fn other_tasks_take_what_is_planned() {
         let (peak, planned) = measured(&[&sizes[..], more].concat(), task);
         assert!(peak <= planned + slack, "{more:?}: {peak:e}, planned {planned:e}");
         assert!(planned <= 1.15 * peak, "{more:?}: {peak:e}, planned {planned:e}");
+    }
+}
+
+/// What a form of data is made of: the file that is damaged, how it is packed after that, and the request.
+struct Form {
+    name: &'static str,
+    whole: Vec<u8>,
+    pack: fn(Vec<u8>) -> Vec<u8>,
+    wanted: Request,
+}
+
+/// Every form of data, in a folder that has all files.
+fn forms(folder: &Path) -> Vec<Form> {
+    let at = |name: &str| folder.join(name);
+    let same = |bytes| bytes;
+    let pixels: Vec<u8> = (0..48_u8).map(|i| i * 5 + 1).collect();
+    let classes: Vec<u8> = (0..12).map(|i| i % 3).collect();
+    let (images, labels) = (idx(8, &[12, 2, 2], &pixels), idx(8, &[12], &classes));
+    for part in ["train", "t10k"] {
+        fs::write(at(&format!("{part}-images-idx3-ubyte")), &images).unwrap();
+        fs::write(at(&format!("{part}-labels-idx1-ubyte")), &labels).unwrap();
+    }
+    let floats: Vec<u8> = pixels.iter().flat_map(|&p| f64::from(p).to_be_bytes()).collect();
+    let qmnist: Vec<u8> = (0..96).flat_map(|i: i32| (i / 8 % 3 + i % 8).to_be_bytes()).collect();
+    for batch in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"] {
+        fs::write(at(&format!("{batch}.bin")), vec![1; 2 * 3073]).unwrap();
+    }
+    let cifar = [vec![1; 3073], vec![2; 3073]].concat();
+    fs::write(at("test_batch.bin"), &cifar).unwrap();
+    let (x, y) = (npy("|u1", false, "(12, 2, 2)", &pixels), npy("|u1", false, "(12,)", &classes));
+    let hot: Vec<u8> = (0..36).map(|i| u8::from(i % 3 == i / 12)).collect();
+    fs::write(at("x.npy"), &x).unwrap();
+    fs::write(at("y.npy"), &y).unwrap();
+    let row = |i: u8| format!("{},0.5;-1e{},{}", i * 7, i % 9, i % 3).replace(',', ";");
+    let table = (0..12).map(row).collect::<Vec<_>>().join("\n");
+    let asked = |source, path: &Path| Request { test_samples: 0, ..request(source, path) };
+    let image = asked(Source::Idx, folder);
+    let numpy = Request { label_path: Some(at("y.npy")), ..asked(Source::Npy, &at("x.npy")) };
+    let archive = asked(Source::Npy, &at("set.npz"));
+    let stored = npz(&[("x", x.clone()), ("y", y.clone())], false);
+    let packed = npz(&[("x", x.clone()), ("y", y.clone())], true);
+    let rows = asked(Source::Csv, &at("t.csv"));
+    fn labelled(x: Vec<u8>) -> Vec<u8> {
+        npz(&[("x", x), ("y", npy("|u1", false, "(12,)", &[0, 1, 2].repeat(4)))], true)
+    }
+    let form = |name, whole: &[u8], pack, wanted: &Request| Form {
+        name,
+        whole: whole.to_vec(),
+        pack,
+        wanted: wanted.clone(),
+    };
+    vec![
+        form("train-images-idx3-ubyte", &images, same, &image),
+        form("train-images-idx3-ubyte", &idx(0x0E, &[12, 2, 2], &floats), gzip_of, &image),
+        form("train-labels-idx1-ubyte", &labels, gzip_of, &image),
+        form("t10k-labels-idx1-ubyte", &idx(0x0C, &[12, 8], &qmnist), same, &image),
+        form("data_batch_2.bin", &cifar, same, &asked(Source::Cifar10, folder)),
+        form("x.npy", &x, same, &numpy),
+        form("x.npy", &npy("<f2", true, "(12, 2)", &pixels), gzip_of, &numpy),
+        form("y.npy", &npy("|b1", true, "(12, 3)", &hot), same, &numpy),
+        form("set.npz", &stored, same, &archive),
+        form("set.npz", &packed, same, &archive),
+        form("set.npz", &x, labelled, &archive),
+        form("t.csv", table.as_bytes(), same, &rows),
+        form("t.csv", format!("x1;x2;x3;y\n{table}\n").as_bytes(), gzip_of, &rows),
+    ]
+}
+
+fn gzip_of(bytes: Vec<u8>) -> Vec<u8> {
+    gzip(&bytes)
+}
+
+/// Bytes cut off, left out, doubled, put in or overwritten, at the beginning and the end above all.
+fn damage(bytes: &mut Vec<u8>, random: &mut Philox) {
+    const ODD: &[u8] =
+        b"\x00\x01\x08\x0c\x0e\x7F\x80\xFF\x1f\x8b(){}[]0123456789,;\t\"'\n\r<>|bifueU-+.eEnN ";
+    for _ in 0..random.random_range(1..4) {
+        let length = bytes.len().max(1);
+        let near = random.random_range(0..length.min(160));
+        let at = match random.random_range(0..4) {
+            0 => random.random_range(0..length),
+            1 => length - 1 - near,
+            _ => near,
+        }
+        .min(bytes.len());
+        let end = (at + random.random_range(1..24)).min(bytes.len());
+        let byte =
+            if random.random() { ODD[random.random_range(0..ODD.len())] } else { random.random() };
+        match random.random_range(0..10) {
+            0 => bytes.truncate(at),
+            1 => drop(bytes.drain(at..end)),
+            2 => {
+                let twice = bytes[at..end].to_vec();
+                bytes.splice(at..at, twice);
+            }
+            3 => bytes.insert(at, byte),
+            4 => bytes[at..end].fill(byte),
+            _ => bytes[at..end].iter_mut().take(1).for_each(|old| *old = byte),
+        }
+    }
+}
+
+/// Whatever becomes of a file, a loader answers with samples or an error: it does not panic, and takes no
+/// memory for what a header promises and the file does not have. `NFD_FUZZ`: how many files of each form.
+#[test]
+fn damaged_files_are_an_error_or_harmless_and_take_no_memory() {
+    // Every file is looked at through a buffer or two of 256 kB; tables are parsed with each separator.
+    const MOST: usize = 4 << 20;
+    let _alone = ALONE.lock().unwrap();
+    let rounds = std::env::var("NFD_FUZZ").map_or(1000, |rounds| rounds.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let forms = forms(folder.path());
+    for (number, Form { name, whole, pack, wanted }) in forms.iter().enumerate() {
+        let path = folder.path().join(name);
+        let before_all = fs::read(&path).ok();
+        fs::write(&path, pack(whole.clone())).unwrap();
+        data::load(wanted).unwrap_or_else(|error| panic!("{name} undamaged: {error}"));
+        let mut failed = 0;
+        for round in 0..rounds {
+            let mut random = Philox::stream(number as u64, round);
+            let mut bytes = whole.clone();
+            damage(&mut bytes, &mut random);
+            fs::write(&path, pack(bytes)).unwrap();
+            let before = NOW.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            let loaded = std::panic::catch_unwind(|| data::load(wanted).is_ok());
+            let peak = PEAK.load(Ordering::Relaxed) - before;
+            let Ok(loaded) = loaded else { panic!("form {number} ({name}), round {round}") };
+            assert!(peak <= MOST, "form {number} ({name}), round {round}: {peak} bytes");
+            failed += u64::from(!loaded);
+        }
+        assert!(failed > rounds / 20 && failed < rounds, "form {number} ({name}): {failed} failed");
+        let _ = before_all.map(|bytes| fs::write(&path, bytes).unwrap());
     }
 }

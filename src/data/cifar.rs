@@ -2,31 +2,28 @@
 //! of class and 32×32 pixels of red, green and blue (A. Krizhevsky, Learning multiple layers of features
 //! from tiny images, 2009).
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::classified::{Classified, Part, data_error};
+use super::file::{self, Kind};
+use super::number::{self, Stored};
+use super::records::{Answers, Part, Records, data_error};
 use crate::error::{Error, Result};
 
 const PIXELS: usize = 3 * 32 * 32;
 const RECORD: usize = 1 + PIXELS;
 const CLASSES: u8 = 10;
-const TRAIN: [&str; 5] = [
-    "data_batch_1.bin",
-    "data_batch_2.bin",
-    "data_batch_3.bin",
-    "data_batch_4.bin",
-    "data_batch_5.bin",
-];
-const TEST: [&str; 1] = ["test_batch.bin"];
+const BYTES: Stored = Stored { kind: number::Kind::Uint, size: 1, big_endian: false };
+const TRAIN: [&str; 5] =
+    ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"];
+const TEST: [&str; 1] = ["test_batch"];
 
 /// A folder with those files.
 pub struct Cifar {
     folder: PathBuf,
     /// Of training and test: the number of records of each file.
     files: [Vec<(PathBuf, usize)>; 2],
-    classes: [Vec<u8>; 2],
+    labels: [Answers; 2],
 }
 
 impl Cifar {
@@ -35,31 +32,37 @@ impl Cifar {
     /// # Errors
     /// When a file is missing, with the layout that is expected, is cut off, or has a class above 9.
     pub fn open(folder: &Path) -> Result<Cifar> {
-        let mut cifar = Cifar {
-            folder: folder.to_owned(),
-            files: [Vec::new(), Vec::new()],
-            classes: [Vec::new(), Vec::new()],
-        };
+        let mut files = [Vec::new(), Vec::new()];
+        let mut all = [Vec::new(), Vec::new()];
         for (part, names) in [&TRAIN[..], &TEST].into_iter().enumerate() {
             for name in names {
-                let path = folder.join(name);
-                let before = cifar.classes[part].len();
-                classes(folder, &path, &mut cifar.classes[part])?;
-                cifar.files[part].push((path, cifar.classes[part].len() - before));
+                let path = find(folder, name)?;
+                let before = all[part].len();
+                classes(&path, &mut all[part])?;
+                files[part].push((path, all[part].len() - before));
             }
         }
-        Ok(cifar)
+        Ok(Cifar { folder: folder.to_owned(), files, labels: all.map(Answers::of_classes) })
     }
 }
 
-fn open(folder: &Path, path: &Path) -> Result<File> {
-    if !path.is_file() {
+/// The file of a name, with its ending or without, plain or gzip.
+fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+    let endings = [".bin", ".bin.gz", "", ".gz"];
+    let mut files = endings.iter().map(|ending| folder.join(format!("{name}{ending}")));
+    files.find(|path| path.is_file()).ok_or_else(|| {
         let help = "expected there: data_batch_1.bin … data_batch_5.bin and test_batch.bin, the binary \
                     version (for C programs) of the CIFAR-10 page, unpacked";
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        return Err(data_error(&folder.display().to_string(), format!("has no {name}"), help));
-    }
-    File::open(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })
+        data_error(&folder.display().to_string(), format!("has no {name}.bin"), help)
+    })
+}
+
+fn open(path: &Path) -> Result<impl Read> {
+    let file = file::open(path)?;
+    // The first record may be of class 0 and begin like an IDX file.
+    let fits = matches!(file.kind, Kind::Plain | Kind::Idx);
+    file.refuse_unless(path, fits, "a file of CIFAR-10's binary version")?;
+    Ok(file.reader())
 }
 
 fn damaged(path: &Path, record: usize, problem: &str) -> Error {
@@ -69,8 +72,8 @@ fn damaged(path: &Path, record: usize, problem: &str) -> Error {
 }
 
 /// Appends the classes of one file.
-fn classes(folder: &Path, path: &Path, all: &mut Vec<u8>) -> Result<()> {
-    let mut reader = BufReader::with_capacity(1 << 16, open(folder, path)?);
+fn classes(path: &Path, all: &mut Vec<u8>) -> Result<()> {
+    let mut reader = open(path)?;
     let mut record = Vec::with_capacity(RECORD);
     for number in 0.. {
         record.clear();
@@ -91,7 +94,7 @@ fn classes(folder: &Path, path: &Path, all: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-impl Classified for Cifar {
+impl Records for Cifar {
     fn name(&self) -> String {
         self.folder.display().to_string()
     }
@@ -100,28 +103,24 @@ impl Classified for Cifar {
         PIXELS
     }
 
-    fn classes_of(&self, part: Part) -> &[u8] {
-        &self.classes[part as usize]
+    fn labels(&self, part: Part) -> &Answers {
+        &self.labels[part as usize]
     }
 
-    fn read(&self, part: Part, positions: &[usize]) -> Result<Vec<Vec<u8>>> {
-        let mut records = Vec::with_capacity(positions.len());
+    fn read(&self, part: Part, positions: &[usize], keep: &mut dyn FnMut(&[f64])) -> Result<()> {
         let (mut first, mut rest) = (0, positions);
         for (path, count) in &self.files[part as usize] {
             let here = rest.partition_point(|&position| position < first + count);
             let (own, after) = rest.split_at(here);
-            let mut file = if own.is_empty() { None } else { Some(open(&self.folder, path)?) };
-            for &position in own {
-                let Some(file) = &mut file else { continue };
-                let mut record = vec![0; PIXELS];
-                let at = ((position - first) * RECORD + 1) as u64;
-                let read =
-                    file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut record));
-                read.map_err(|error| damaged(path, position - first, &error.to_string()))?;
-                records.push(record);
+            if !own.is_empty() {
+                let own: Vec<usize> = own.iter().map(|position| position - first).collect();
+                // Behind each class.
+                let mut pixels = |record: &[f64]| keep(&record[1..]);
+                let read = BYTES.records(&mut open(path)?, RECORD, &own, &mut pixels);
+                read.map_err(|(record, problem)| damaged(path, record, &problem))?;
             }
             (first, rest) = (first + count, after);
         }
-        Ok(records)
+        Ok(())
     }
 }

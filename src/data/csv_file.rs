@@ -1,77 +1,94 @@
-//! CSV: a header whose columns begin with x (inputs) or y (labels), then rows of finite numbers.
+//! Tables: a sample a row, columns of inputs and of labels, as [`Dialect`] tells them apart.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
-use flate2::read::GzDecoder;
-
-use super::Samples;
+use super::dialect::{Dialect, number, reader, shown};
+use super::file::{self, Kind};
+use super::records::{Answers, MOST_NUMBERS, Table};
 use crate::error::{Error, Result};
 
-/// Reads at most `wanted` rows of a file, plain or gzip.
-pub fn load(path: &Path, wanted: usize) -> Result<Samples> {
-    let file = File::open(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    let name = path.display().to_string();
-    match path.extension().is_some_and(|extension| extension == "gz") {
-        true => parse(&name, GzDecoder::new(BufReader::new(file)), wanted),
-        false => parse(&name, file, wanted),
-    }
+/// Bytes of a row, at most.
+const LONGEST: usize = 1 << 26;
+
+/// Reads at most `rows` rows of a file, plain or gzip.
+///
+/// # Errors
+/// Where it is no table of finite numbers, with the line and the column.
+pub fn load(path: &Path, rows: usize) -> Result<Table> {
+    let file = file::open(path)?;
+    file.refuse_unless(path, file.kind == Kind::Plain, "a table")?;
+    let head = file.head.clone();
+    parse(&path.display().to_string(), &head, file.reader(), rows)
 }
 
-/// Reads at most `wanted` rows; sample indices are row numbers from 0.
-pub fn parse(name: &str, file: impl Read, wanted: usize) -> Result<Samples> {
+/// Reads at most `rows` rows of a table that begins with `head`; sample indices are row numbers from 0.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(name: &str, head: &[u8], file: impl Read, rows: usize) -> Result<Table> {
     let fail = |row: Option<u64>, problem: String, help: &str| Error::Data {
         source_name: name.to_owned(),
         row,
         problem,
         help: help.to_owned(),
     };
-    let ragged = "every row needs one number for each column of the header";
-    let csv_error = |error: csv::Error| {
-        let row = error.position().map(csv::Position::line);
-        fail(row, error.to_string(), ragged)
-    };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-    let header = reader.headers().map_err(csv_error)?.clone();
-    let begins =
-        |letter: char| header.iter().filter(|name| name.to_lowercase().starts_with(letter)).count();
-    let (dimension, outputs) = (begins('x'), begins('y'));
-    let is_input = |name: &str| name.to_lowercase().starts_with('x');
-    let ordered = header.iter().take(dimension).all(is_input);
-    if dimension == 0 || outputs == 0 || dimension + outputs != header.len() || !ordered {
-        return Err(fail(
-            Some(1),
-            format!(
-                "cannot tell inputs from labels in the header '{}'",
-                header.iter().collect::<Vec<_>>().join(",")
-            ),
-            "name the inputs x1, x2, … and the labels y (or y1, y2, …), inputs first",
-        ));
-    }
-    let mut samples = Samples::new(dimension, outputs);
-    for (index, record) in reader.records().take(wanted).enumerate() {
-        let record = record.map_err(csv_error)?;
-        let row = record.position().map(csv::Position::line);
-        let mut numbers = Vec::with_capacity(header.len());
-        for (column, field) in header.iter().zip(&record) {
-            match field.parse::<f64>() {
-                Ok(number) if number.is_finite() => numbers.push(number),
-                _ => {
-                    return Err(fail(
-                        row,
-                        format!("column {column}: '{field}' is not a finite number"),
-                        "mend or remove the row",
-                    ));
-                }
-            }
+    let dialect = Dialect::of(name, head)?;
+    let (d, outputs) = (dialect.inputs.len(), dialect.labels.len());
+    let file = Rows { file, since: 0 };
+    let mut reader = reader().delimiter(dialect.separator).from_reader(file);
+    let skip = usize::from(dialect.header.is_some());
+    let (mut inputs, mut labels) = (Vec::new(), Vec::new());
+    for record in reader.records().take(rows.saturating_add(skip)).skip(skip) {
+        let record = record.map_err(|error| {
+            let row = error.position().map(csv::Position::line);
+            fail(row, error.to_string(), "every row needs as many fields as the first")
+        })?;
+        let read = |&column: &usize| {
+            let field = &record[column];
+            number(field).filter(|number| number.is_finite()).ok_or_else(|| {
+                let name = match &dialect.header {
+                    Some(names) => shown(&names[column]),
+                    None => (column + 1).to_string(),
+                };
+                fail(
+                    record.position().map(csv::Position::line),
+                    format!("column {name}: '{}' is not a finite number", shown(field)),
+                    "mend or remove the row",
+                )
+            })
+        };
+        for column in &dialect.inputs {
+            inputs.push(read(column)?);
         }
-        let (input, label) = numbers.split_at(dimension);
-        samples.push(index as u32, input, label);
+        for column in &dialect.labels {
+            labels.push(read(column)?);
+        }
+        if inputs.len() + labels.len() > MOST_NUMBERS {
+            let problem = format!("has more than {MOST_NUMBERS} numbers");
+            let help = "lower data.samples where samples are taken in order, or save it as arrays of \
+                        NumPy, of which only what is chosen is read";
+            return Err(fail(None, problem, help));
+        }
     }
-    Ok(samples)
+    let labels = Answers { outputs, numbers: labels };
+    Ok(Table { name: name.to_owned(), dimension: d, inputs, labels, assumed: dialect.assumed })
+}
+
+/// Refuses to read a row that does not end, which would take all memory.
+struct Rows<R> {
+    file: R,
+    since: usize,
+}
+
+impl<R: Read> Read for Rows<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        let end = bytes[..read].iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+        self.since = end.map_or(self.since + read, |end| read - end);
+        if self.since > LONGEST {
+            return Err(io::Error::other(format!("a row is longer than {LONGEST} bytes")));
+        }
+        Ok(read)
+    }
 }

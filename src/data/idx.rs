@@ -1,162 +1,219 @@
-//! IDX files, as MNIST and Fashion-MNIST come: two of images and two of labels in a folder, plain or
-//! gzip.
+//! IDX files, as MNIST and its relatives come: two of images and two of labels in a folder.
 //!
 //! A header of four bytes (0, 0, the type of numbers, the number of dimensions), a big-endian u32 for each
 //! dimension, then the numbers (Y. LeCun, C. Cortes and C. Burges, The MNIST database).
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
-
-use super::classified::{Classified, Part, data_error};
+use super::file::{self, Kind};
+use super::number::{self, LARGEST, Stored};
+use super::records::{Answers, MOST_NUMBERS, Part, Records, data_error, hot};
 use crate::error::{Error, Result};
-
-/// Numbers of a record, at most.
-const LARGEST: usize = 1 << 24;
-/// Bytes without sign, the only type that these sets have.
-const BYTES: u8 = 0x08;
 
 /// A folder with such files.
 pub struct Idx {
-    folder: PathBuf,
+    path: PathBuf,
     dimension: usize,
-    images: [PathBuf; 2],
-    classes: [Vec<u8>; 2],
+    files: [Files; 2],
+    labels: [Answers; 2],
+}
+
+/// The two files of a part.
+struct Files {
+    images: PathBuf,
+    labels: PathBuf,
 }
 
 impl Idx {
-    /// Looks at the headers and reads the labels.
+    /// Looks at the headers and reads the labels. `path` is a folder, or a folder and how the names of four
+    /// files in it begin.
     ///
     /// # Errors
     /// When files are missing, with the layout that is expected, or do not fit.
-    pub fn open(folder: &Path) -> Result<Idx> {
-        let find = |stem: &str| find(folder, stem);
-        let images = [find("train-images-idx3-ubyte")?, find("t10k-images-idx3-ubyte")?];
-        let labels = [find("train-labels-idx1-ubyte")?, find("t10k-labels-idx1-ubyte")?];
-        let (train, d) = part(&images[0], &labels[0])?;
-        let (test, same) = part(&images[1], &labels[1])?;
+    pub fn open(path: &Path) -> Result<Idx> {
+        let all = candidates(path)?;
+        let files = |part: &str| -> Result<Files> {
+            Ok(Files {
+                images: find(path, &all, &format!("{part}-images-idx3-ubyte"))?,
+                labels: find(path, &all, &format!("{part}-labels-idx1-ubyte"))?,
+            })
+        };
+        let [train, test] = [files("train")?, files("t10k")?];
+        let (train_labels, d) = read_part(&train)?;
+        let (test_labels, same) = read_part(&test)?;
         if d != same {
             let problem = format!("images have {same} numbers, but training images {d}");
-            return Err(data_error(&images[1].display().to_string(), problem, MIXED));
+            return Err(data_error(&test.images.display().to_string(), problem, MIXED));
         }
-        Ok(Idx { folder: folder.to_owned(), dimension: d, images, classes: [train, test] })
+        let labels = [train_labels, test_labels];
+        Ok(Idx { path: path.to_owned(), dimension: d, files: [train, test], labels })
     }
 }
 
 const MIXED: &str = "the files are of different sets: take all four from one";
 const DAMAGED: &str = "the file is damaged or was not fetched to its end: get it again";
 
-/// The file of a name, with a dash or a point before idx, plain or gzip.
-fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    let names = [name.to_owned(), name.replace("-idx", ".idx")];
-    let candidates = names.iter().flat_map(|name| [name.clone(), format!("{name}.gz")]);
-    let there = candidates.map(|name| folder.join(name)).find(|path| path.is_file());
-    there.ok_or_else(|| {
-        let help = "expected there, each plain or with .gz: train-images-idx3-ubyte, \
-                    train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; the MNIST \
-                    and Fashion-MNIST pages have them, and torchvision leaves them in MNIST/raw";
-        data_error(&folder.display().to_string(), format!("has no {name}"), help)
-    })
+/// The files that `path` may mean, with their names in lower case and without .gz.
+fn candidates(path: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let (folder, begin) = match path.is_dir() {
+        true => (path, String::new()),
+        false => {
+            let begin = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")), begin)
+        }
+    };
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(&begin) && file.is_file() {
+            let name = name.to_lowercase();
+            all.push((name.strip_suffix(".gz").unwrap_or(&name).to_owned(), file));
+        }
+    }
+    // Of a file that is there plain too, gzip comes after it.
+    all.sort();
+    Ok(all)
+}
+
+/// The file that `name` stands for among `all`: that very name, or one with the same words.
+fn find(path: &Path, all: &[(String, PathBuf)], name: &str) -> Result<PathBuf> {
+    let words: [&[&str]; 2] = [
+        if name.starts_with("train") { &["train"] } else { &["t10k", "test"] },
+        if name.contains("images") { &["image", "img"] } else { &["label"] },
+    ];
+    let means = |other: &str| words.iter().all(|any| any.iter().any(|word| other.contains(word)));
+    let fail = |problem: String, help: &str| data_error(&path.display().to_string(), problem, help);
+    let mut found: Vec<&(String, PathBuf)> = Vec::new();
+    let mut problem = None;
+    for candidate in all.iter().filter(|(other, _)| means(other)) {
+        match open(&candidate.1) {
+            Ok(_) if found.iter().any(|(other, _)| *other == candidate.0) => {}
+            Ok(_) => found.push(candidate),
+            Err(error) => problem = problem.or(Some(error)),
+        }
+    }
+    let exact = found.iter().find(|(other, _)| other == name);
+    match (exact, &found[..]) {
+        (Some((_, file)), _) | (None, [(_, file)]) => Ok(file.clone()),
+        (None, []) => Err(problem.unwrap_or_else(|| {
+            let help = "expected there, each plain or gzip: train-images-idx3-ubyte, \
+                        train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, or names \
+                        with train or test, images and labels; the MNIST and Fashion-MNIST pages have \
+                        them, and torchvision leaves them in MNIST/raw";
+            fail(format!("has no {name}"), help)
+        })),
+        (None, [(first, _), ..]) => {
+            let problem = format!("has {} files that may be {name}", found.len());
+            let help = format!(
+                "let data.path end with how the names of one set begin: a folder, then all of {first} \
+                 that is before train or test"
+            );
+            Err(fail(problem, &help))
+        }
+    }
 }
 
 /// The labels of a part, and the numbers of its images.
-fn part(images: &Path, labels: &Path) -> Result<(Vec<u8>, usize)> {
-    let (_, sizes) = open(images)?;
+fn read_part(files: &Files) -> Result<(Answers, usize)> {
+    let Files { images, labels } = files;
+    let Header { sizes, .. } = open(images)?;
     let [count, each @ ..] = &sizes[..] else { return Err(wrong(images, "has no dimensions")) };
     let dimension = each.iter().try_fold(1_usize, |d, &size| d.checked_mul(size));
     let dimension = dimension.filter(|d| (1..=LARGEST).contains(d));
     let Some(dimension) = dimension else {
         return Err(wrong(images, &format!("has records of {each:?} numbers")));
     };
-    let (mut reader, sizes) = open(labels)?;
-    if sizes != [*count] {
-        let problem = format!("has labels of sizes {sizes:?} for {count} images");
-        return Err(data_error(&labels.display().to_string(), problem, MIXED));
+    let Header { stored, sizes, mut reader } = open(labels)?;
+    let outputs = match sizes[..] {
+        [same] if same == *count => 1,
+        [same, outputs] if same == *count && outputs > 0 => outputs,
+        _ => {
+            let problem = format!("has labels of sizes {sizes:?} for {count} images");
+            return Err(data_error(&labels.display().to_string(), problem, MIXED));
+        }
+    };
+    if count.saturating_mul(outputs) > MOST_NUMBERS {
+        return Err(wrong(labels, &format!("has labels of sizes {sizes:?}")));
     }
-    let mut classes = Vec::new();
-    let read = reader.by_ref().take(*count as u64).read_to_end(&mut classes);
-    read.map_err(|error| broken(labels, &error))?;
-    if classes.len() < *count {
-        let problem = format!("ends after label {} of {count}", classes.len());
-        return Err(wrong(labels, &problem));
-    }
+    let numbers = stored.read(&mut reader, count * outputs).map_err(|(at, problem)| {
+        wrong(labels, &format!("label {} of {count}: {problem}", at / outputs + 1))
+    })?;
     if reader.read(&mut [0]).is_ok_and(|more| more > 0) {
         return Err(wrong(labels, &format!("has more than the {count} labels of its header")));
     }
-    Ok((classes, dimension))
+    // QMNIST's labels have eight columns: the class, and where the image is from.
+    let first = outputs > 1 && numbers.chunks(outputs).any(|label| hot(label).is_none());
+    Ok(match first {
+        true => (
+            Answers { outputs: 1, numbers: numbers.into_iter().step_by(outputs).collect() },
+            dimension,
+        ),
+        false => (Answers { outputs, numbers }, dimension),
+    })
 }
 
 fn wrong(path: &Path, problem: &str) -> Error {
     data_error(&path.display().to_string(), problem.to_owned(), DAMAGED)
 }
 
-fn broken(path: &Path, error: &io::Error) -> Error {
-    wrong(path, &format!("cannot be read: {error}"))
+/// What a header says, and where the numbers begin.
+struct Header {
+    stored: Stored,
+    sizes: Vec<usize>,
+    reader: Box<dyn Read>,
 }
 
-/// Where the numbers begin, and the sizes of the header.
-fn open(path: &Path) -> Result<(Box<dyn Read>, Vec<usize>)> {
-    let file = File::open(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    let zipped = path.extension().is_some_and(|extension| extension == "gz");
-    let mut reader: Box<dyn Read> = match zipped {
-        true => Box::new(BufReader::new(GzDecoder::new(BufReader::new(file)))),
-        false => Box::new(BufReader::new(file)),
+fn open(path: &Path) -> Result<Header> {
+    let file = file::open(path)?;
+    let begin = file.head.get(..4).unwrap_or(&file.head);
+    let (Kind::Idx, &[0, 0, of, dimensions]) = (file.kind, begin) else {
+        return Err(wrong(path, &format!("begins with {begin:02x?} and is no IDX file")));
     };
-    let mut word = || {
-        let mut word = [0; 4];
-        reader.read_exact(&mut word).map(|()| word)
+    let (kind, size) = match of {
+        0x08 => (number::Kind::Uint, 1),
+        0x09 => (number::Kind::Int, 1),
+        0x0B => (number::Kind::Int, 2),
+        0x0C => (number::Kind::Int, 4),
+        0x0D => (number::Kind::Float, 4),
+        _ => (number::Kind::Float, 8),
     };
-    let begin = word().map_err(|error| broken(path, &error))?;
-    let [0, 0, BYTES, dimensions @ 1..=8] = begin else {
-        let problem = format!("begins with {begin:02x?} and is no IDX file of bytes");
-        return Err(wrong(path, &problem));
-    };
-    let sizes = (0..dimensions).map(|_| word().map(|size| u32::from_be_bytes(size) as usize));
-    let sizes = sizes.collect::<io::Result<Vec<usize>>>().map_err(|error| broken(path, &error))?;
-    Ok((reader, sizes))
+    let mut reader = file.reader();
+    let mut header = vec![0; 4 * (1 + usize::from(dimensions))];
+    let read = reader.read_exact(&mut header);
+    read.map_err(|error| wrong(path, &format!("its header cannot be read: {error}")))?;
+    let (words, _) = header[4..].as_chunks();
+    let sizes = words.iter().map(|&word| u32::from_be_bytes(word) as usize).collect();
+    Ok(Header { stored: Stored { kind, size, big_endian: true }, sizes, reader: Box::new(reader) })
 }
 
-impl Classified for Idx {
+impl Records for Idx {
     fn name(&self) -> String {
-        self.folder.display().to_string()
+        self.path.display().to_string()
+    }
+
+    fn label_name(&self) -> String {
+        self.files[0].labels.display().to_string()
     }
 
     fn dimension(&self) -> usize {
         self.dimension
     }
 
-    fn classes_of(&self, part: Part) -> &[u8] {
-        &self.classes[part as usize]
+    fn labels(&self, part: Part) -> &Answers {
+        &self.labels[part as usize]
     }
 
-    fn read(&self, part: Part, positions: &[usize]) -> Result<Vec<Vec<u8>>> {
-        let path = &self.images[part as usize];
-        let (mut reader, _) = open(path)?;
-        let mut record = vec![0; self.dimension];
-        let mut next = 0;
-        let mut records = Vec::with_capacity(positions.len());
-        for &position in positions {
-            while next <= position {
-                reader.read_exact(&mut record).map_err(|error| {
-                    wrong(
-                        path,
-                        &format!(
-                            "record {} of {}: {error}",
-                            next + 1,
-                            self.classes[part as usize].len()
-                        ),
-                    )
-                })?;
-                next += 1;
-            }
-            records.push(record.clone());
-        }
-        Ok(records)
+    fn read(&self, part: Part, positions: &[usize], keep: &mut dyn FnMut(&[f64])) -> Result<()> {
+        let path = &self.files[part as usize].images;
+        let Header { stored, mut reader, .. } = open(path)?;
+        let read = stored.records(&mut reader, self.dimension, positions, keep);
+        read.map_err(|(record, problem)| {
+            let count = self.labels[part as usize].len();
+            wrong(path, &format!("record {} of {count}: {problem}", record + 1))
+        })
     }
 }

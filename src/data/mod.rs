@@ -1,16 +1,18 @@
 //! Samples: bundled sets, files that people have, synthetic directions; selected, standardised, normalised,
 //! labelled.
 //!
-//! [`Source`] says where from. Sets of records with classes (digits, IDX, CIFAR-10) share one way:
-//! `classified` takes what [`selection`] chooses; tables (CSV, NPY) come as numbers. Nothing is ever
-//! fetched.
+//! [`Source`] says where from. Every source is read as a set of `records`, of which [`selection`] chooses;
+//! what a file is, `file` tells by how it begins. Nothing is ever fetched.
 
 mod cifar;
-mod classified;
 mod csv_file;
+mod dialect;
 mod digits;
+mod file;
 mod idx;
 mod npy;
+mod number;
+mod records;
 pub mod selection;
 mod synthetic;
 
@@ -21,9 +23,9 @@ use serde::Serialize;
 use crate::choice::choice;
 use crate::error::{Error, Result};
 use cifar::Cifar;
-use classified::data_error;
-use digits::Digits;
 use idx::Idx;
+use npy::Npy;
+use records::hot;
 use selection::Selection;
 
 choice! {
@@ -33,13 +35,13 @@ choice! {
         Digits = "digits",
         /// Two vectors of dimension d = 8 with one label each, bundled.
         Toy = "toy",
-        /// A folder with MNIST's or Fashion-MNIST's four IDX files, plain or gzip.
+        /// A folder with the four IDX files of MNIST or a relative of it.
         Idx = "idx",
         /// A folder with the six files of CIFAR-10's binary version.
         Cifar10 = "cifar10",
-        /// A file of numbers, plain or gzip, with a header: columns x…, then y….
+        /// A file of numbers, a sample a row: columns of inputs and of labels.
         Csv = "csv",
-        /// Two files as numpy.save writes them: inputs, and labels; samples along the first axis.
+        /// Arrays of NumPy: inputs and labels, as two files or in an archive; samples along the first axis.
         Npy = "npy",
         /// Gaussian directions on the sphere of radius √d, with random signs as labels.
         Synthetic = "synthetic",
@@ -148,37 +150,6 @@ impl Samples {
         selected
     }
 
-    /// The classes that the only label column names.
-    fn classes(&self, name: &str) -> Result<Vec<u8>> {
-        let refuse = |problem: String| {
-            let help = "data.classes needs one label column with a class of 0 to 255 a row; without it \
-                        labels are numbers";
-            Err(data_error(name, problem, help))
-        };
-        if self.outputs != 1 {
-            return refuse(format!("has {} label columns", self.outputs));
-        }
-        let class = |y: f64| (y.fract() == 0.0 && (0.0..256.0).contains(&y)).then_some(y as u8);
-        let classes: Option<Vec<u8>> = self.labels.iter().map(|&y| class(y)).collect();
-        let wrong = || self.labels.iter().position(|&y| class(y).is_none());
-        match (classes, wrong()) {
-            (Some(classes), _) => Ok(classes),
-            (None, at) => {
-                let at = at.unwrap_or(0);
-                refuse(format!("sample {at} has label {}, which is no class", self.labels[at]))
-            }
-        }
-    }
-
-    /// The first whose label is not a single one among zeros, by its position.
-    fn first_not_one_hot(&self) -> Option<usize> {
-        let one_hot = |label: &[f64]| {
-            let count = |value: f64| label.iter().filter(|&&y| y == value).count();
-            count(1.0) == 1 && count(0.0) == label.len() - 1
-        };
-        self.labels.chunks(self.outputs).position(|label| !one_hot(label))
-    }
-
     /// Scales every input to ‖x‖ = √d.
     fn normalize(&mut self, source_name: &str) -> Result<()> {
         let target = (self.dimension as f64).sqrt();
@@ -205,6 +176,8 @@ pub struct DataSet {
     pub train: Samples,
     /// What is evaluated; may be empty.
     pub test: Samples,
+    /// What was taken to be so in files that do not say it, in words.
+    pub assumed: Vec<String>,
 }
 
 /// Loads what was asked for.
@@ -213,63 +186,38 @@ pub struct DataSet {
 /// [`Error::Data`] names the file and the line; [`Error::Io`] a file that cannot be read.
 pub fn load(request: &Request) -> Result<DataSet> {
     let path = request.path.clone().unwrap_or_default();
-    let name = path.display().to_string();
-    let (name, mut set) = match request.source {
-        Source::Digits => ("digits".to_owned(), classified::load(&Digits::new()?, request)?),
-        Source::Idx => (name, classified::load(&Idx::open(&path)?, request)?),
-        Source::Cifar10 => (name, classified::load(&Cifar::open(&path)?, request)?),
+    // Where samples are taken as they come, what is behind them need not be read.
+    let in_order = request.split_seed.is_none() && request.classes.is_none();
+    let wanted = request.samples.saturating_add(request.test_samples);
+    let rows = if in_order { wanted } else { usize::MAX };
+    let mut set = match request.source {
+        Source::Digits => records::load(&digits::digits()?, request),
+        Source::Idx => records::load(&Idx::open(&path)?, request),
+        Source::Cifar10 => records::load(&Cifar::open(&path)?, request),
         Source::Toy => {
-            ("toy".to_owned(), table("toy", request, |n| csv_file::parse("toy", digits::TOY, n))?)
+            records::load(&csv_file::parse("toy", digits::TOY, digits::TOY, rows)?, request)
         }
-        Source::Csv => (name.clone(), table(&name, request, |n| csv_file::load(&path, n))?),
+        Source::Csv => records::load(&csv_file::load(&path, rows)?, request),
         Source::Npy => {
-            let labels = request.label_path.clone().unwrap_or_default();
-            (name.clone(), table(&name, request, |n| npy::load(&path, &labels, n))?)
+            records::load(&Npy::open(&path, request.label_path.as_deref(), rows)?, request)
         }
         Source::Synthetic => {
             let (dimension, seed) = (request.dimension.unwrap_or(1), request.seed.unwrap_or(0));
-            let draw = |wanted| Ok(synthetic::draw(dimension, seed, wanted));
-            ("synthetic".to_owned(), table("synthetic", request, draw)?)
+            records::load(&synthetic::draw(dimension, seed, wanted), request)
         }
-    };
+    }?;
     if request.standardize {
         set.standardize();
     }
     if request.normalize {
+        let name = match &request.path {
+            Some(path) => path.display().to_string(),
+            None => request.source.name().to_owned(),
+        };
         set.train.normalize(&name)?;
         set.test.normalize(&name)?;
     }
     Ok(set)
-}
-
-/// Training and test samples of a table, of which `read` gives the first so many rows.
-fn table(
-    name: &str,
-    request: &Request,
-    read: impl FnOnce(usize) -> Result<Samples>,
-) -> Result<DataSet> {
-    let wanted = request.samples.saturating_add(request.test_samples);
-    let in_order = request.split_seed.is_none() && request.classes.is_none();
-    let mut samples = read(if in_order { wanted } else { usize::MAX })?;
-    let chosen = match &request.classes {
-        Some(classes) => {
-            let labels = samples.classes(name)?;
-            let chosen = selection::choose(&labels, classes, wanted, request);
-            let chosen = chosen.map_err(|(problem, help)| data_error(name, problem, help))?;
-            let labelled = labels.iter().map(|&c| classified::label(c, classes, request.labels));
-            samples.labels = labelled.flatten().collect();
-            samples.outputs = if request.labels == Labels::OneHot { classes.len() } else { 1 };
-            chosen
-        }
-        None => selection::order(samples.len(), request.split_seed),
-    };
-    if chosen.len() < wanted {
-        let problem = selection::too_few(request, chosen.len());
-        return Err(data_error(name, problem, selection::LOWER));
-    }
-    let (train, test) = chosen[..wanted].split_at(request.samples);
-    let select = |positions: &[usize]| samples.select(positions.iter().copied());
-    Ok(DataSet { train: select(train), test: select(test) })
 }
 
 impl DataSet {
@@ -312,7 +260,9 @@ impl DataSet {
             return refuse("loss cross-entropy needs two label columns or more".to_owned());
         }
         for samples in [&self.train, &self.test] {
-            if let Some(p) = samples.first_not_one_hot() {
+            if let Some(p) =
+                samples.labels.chunks(samples.outputs).position(|label| hot(label).is_none())
+            {
                 let (index, o) = (samples.indices[p], samples.outputs);
                 let label = &samples.labels[p * o..][..o];
                 return refuse(format!(

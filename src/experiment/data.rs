@@ -23,7 +23,7 @@ section! {
         /// csv and npy.
         samples: Option<usize> => usize { range: Range::Within(1.0, MOST_SAMPLES as f64), example: 16, }
         /// Number of test samples, on which networks are evaluated only: those of the set's own test
-        /// part (idx, cifar10), else those that follow the training samples.
+        /// part (idx, cifar10, archives of npy), else those that follow the training samples.
         test_samples: Option<usize> => usize {
             default: 0,
             range: Range::Within(0.0, MOST_SAMPLES as f64),
@@ -46,12 +46,14 @@ section! {
         /// Shift and scale every coordinate of the inputs to mean 0 and variance 1 over the training
         /// samples, before they are normalised.
         standardize: Option<bool> => bool { default: false, example: true, }
-        /// Scale every input to the norm ‖x‖ = √d. Default: false for csv, npy and toy, else true.
+        /// Scale every input to the norm ‖x‖ = √d, which networks are scaled for. Default: true for every
+        /// source but toy, whose inputs have that norm.
         normalize: Option<bool> => bool { example: false, }
-        /// The file (csv; npy: of the inputs) or the folder (idx, cifar10) of the samples. Default: none;
-        /// required for csv, npy, idx and cifar10.
+        /// The file (csv; npy: of the inputs, or an archive of inputs and labels) or the folder (idx,
+        /// cifar10) of the samples, plain or gzip, whatever their names end with; for idx also a folder and
+        /// how the names of four files in it begin. Default: none; required for csv, npy, idx and cifar10.
         path: Option<PathBuf> => Option<PathBuf> { example: "samples.csv", }
-        /// Source npy only, and required there: the file of the labels.
+        /// Source npy only: the file of the labels. Default: none, labels are in the archive of the inputs.
         label_path: Option<PathBuf> => Option<PathBuf> { example: "labels.npy", }
         /// Source synthetic only: the dimension d of the inputs. Default: 16.
         dimension: Option<usize> => Option<usize> {
@@ -126,9 +128,6 @@ impl TypedData {
             Idx | Cifar10 if self.path.is_none() => {
                 return required("data.path", "name the folder");
             }
-            Npy if self.label_path.is_none() => {
-                return required("data.label_path", "name the file of labels");
-            }
             _ => {}
         }
         let samples = match (self.samples, source) {
@@ -151,7 +150,7 @@ impl TypedData {
             selection,
             split_seed: self.split_seed,
             standardize,
-            normalize: self.normalize.unwrap_or(has_classes || source == Synthetic),
+            normalize: self.normalize.unwrap_or(source != Toy),
             path: self.path,
             label_path: self.label_path,
             dimension,

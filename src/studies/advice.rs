@@ -86,7 +86,7 @@ fn warning(field: &'static str, problem: String, help: impl Into<String>) -> Adv
 /// What `experiment` on these samples cannot show, warnings first.
 pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
     if experiment.study == Study::Limit {
-        return of_inputs(&data.train);
+        return of_inputs(experiment, data);
     }
     let declared = experiment.study.design().claims;
     let mut said: Vec<Advice> = [
@@ -94,7 +94,7 @@ pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
         of_seeds(experiment),
         of_depths(experiment, declared),
         of_widths(experiment, declared),
-        of_inputs(&data.train),
+        of_inputs(experiment, data),
         of_extremes(experiment),
         of_first_update(experiment, declared, &data.train),
     ]
@@ -228,17 +228,29 @@ fn of_widths(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
     vec![note(WIDTHS, problem, format!("take two widths, as {pair:?}"))]
 }
 
-fn of_inputs(train: &Samples) -> Vec<Advice> {
+fn of_inputs(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
+    let train = &data.train;
     let squares: f64 = train.inputs.iter().map(|x| x * x).sum();
     let square = squares / train.inputs.len() as f64;
-    if (INPUTS[0]..=INPUTS[1]).contains(&square) {
-        return Vec::new();
+    let mut said = Vec::new();
+    if !(INPUTS[0]..=INPUTS[1]).contains(&square) {
+        let problem = format!(
+            "inputs have ‖x‖²/d = {} in the mean, and networks are scaled for about 1",
+            measured(square)
+        );
+        said.push(warning("data.normalize", problem, "set it to true, or data.standardize"));
     }
-    let problem = format!(
-        "inputs have ‖x‖²/d = {} in the mean, and networks are scaled for about 1",
-        measured(square)
-    );
-    vec![warning("data.normalize", problem, "set it to true, or data.standardize")]
+    if experiment.data.normalize && train.dimension == 1 {
+        let problem = "of inputs of one dimension normalisation leaves the sign alone".to_owned();
+        let help = "set it to false, or add a column of ones to the inputs";
+        said.push(warning("data.normalize", problem, help));
+    }
+    if !data.assumed.is_empty() {
+        let path = experiment.data.path.clone().unwrap_or_default();
+        let problem = format!("{} is taken so: {}", path.display(), data.assumed.join("; "));
+        said.push(note("data.path", problem, "where that is wrong, save it with names"));
+    }
+    said
 }
 
 /// Numbers that a network can be computed with, but that leave nothing of it to be seen.

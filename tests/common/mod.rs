@@ -7,6 +7,7 @@ pub mod curves;
 pub mod dense;
 pub mod experiments;
 pub mod faults;
+pub mod files;
 #[cfg(target_os = "linux")]
 pub mod gpu_check;
 pub mod limit_found;

@@ -228,6 +228,28 @@ fn long_inputs_are_told_of_unless_they_are_normalised() {
     assert!(long.problem.contains("‖x‖²/d = 4959"), "{long}");
 }
 
+/// Of one dimension only the sign would be left; and what a file does not say of itself is said.
+#[test]
+fn what_is_made_of_inputs_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("narrow.csv");
+    let of = |text: &str, more: &str| {
+        fs::write(&file, text).unwrap();
+        let file = file.display();
+        said(&[&format!("data={{\"source\":\"csv\",\"samples\":2,\"path\":\"{file}\"{more}}}")])
+    };
+    let [narrow] = &of("x,y\n1,1\n-0.5,-1\n", "")[..] else { panic!() };
+    assert_eq!((narrow.level, narrow.field), (Level::Warning, "data.normalize"));
+    assert!(narrow.problem.contains("leaves the sign alone"), "{narrow}");
+    assert_eq!(of("x,y\n1,1\n-0.5,-1\n", ",\"normalize\":false"), []);
+    assert_eq!(of("x0,x1,y\n1,3,1\n-5,9,-1\n", ""), []);
+    let [assumed] = &of("0.5;3;1\n-5;9;-1\n", "")[..] else { panic!() };
+    assert_eq!((assumed.level, assumed.field), (Level::Note, "data.path"));
+    let words = "narrow.csv is taken so: semicolons are between columns; it has no names of columns, and \
+                 the last has the labels";
+    assert!(assumed.problem.contains(words), "{assumed}");
+}
+
 /// The jobs of the repository can show what their studies ask.
 #[test]
 fn no_job_earns_a_warning() {

@@ -24,6 +24,7 @@ mod cuda_run;
 mod cuda_start;
 mod data;
 mod data_files;
+mod data_formats;
 mod deal;
 mod dense;
 mod derivatives;
