@@ -101,7 +101,9 @@ lints() {
 }
 documentation() ( # of the software device, which nobody uses as a library, private items too
   export RUSTDOCFLAGS="-D warnings" NFD_NVRTC=none
-  cargo doc --no-deps --quiet && cargo doc -p softcuda --no-deps --document-private-items --quiet
+  # In the profile of lints, which has looked at all dependencies already.
+  cargo doc --release --no-deps --quiet &&
+    cargo doc --release -p softcuda --no-deps --document-private-items --quiet
 )
 software_device() { # under the driver's names, in the only folder that tests put on the loader's path
   local name

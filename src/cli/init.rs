@@ -26,8 +26,9 @@ pub struct Arguments {
 /// The words for studies, with their questions.
 fn studies() -> impl TypedValueParser<Value = Study> {
     let named = |study: Study| PossibleValue::new(study.name()).help(study.design().question);
-    PossibleValuesParser::new(Study::ALL.map(named))
-        .map(|word| Study::ALL.into_iter().find(|s| s.name() == word).unwrap_or(Study::TrainingConvergence))
+    PossibleValuesParser::new(Study::ALL.map(named)).map(|word| {
+        Study::ALL.into_iter().find(|s| s.name() == word).unwrap_or(Study::TrainingConvergence)
+    })
 }
 
 /// A job of some seconds or minutes on a laptop that asks a study's question.

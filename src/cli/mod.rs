@@ -1,8 +1,8 @@
 //! The command line: one verb a file, exit codes, messages.
 
 mod cite;
-mod container;
 mod completions;
+mod container;
 mod doctor;
 mod init;
 mod judge;

@@ -26,8 +26,8 @@ can say:
 ```
 
 Unknown keys and impossible values are errors with line and column; `null` is as good as leaving a field
-out. `// comments` and `/* comments */` are passed over, and so is a key `\"$schema\"`, by which editors find what
-`nfd schema` prints. `nfd init STUDY` writes a file to begin with. `--set field=value` replaces a field on the command line by its path below, as in
+out. `// comments` and `/* comments */` are passed over, and so is the key by which editors find a schema, as
+`nfd schema` prints it. `nfd init STUDY` writes a file to begin with. `--set field=value` replaces a field on the command line by its path below, as in
 `--set ensemble.seeds=4`. The manifest of a run directory holds the experiment with every default filled
 in, which is itself an experiment file. `nfd schema` prints the JSON schema, for editors.
 
@@ -38,7 +38,9 @@ gradients g, learning rate η.
 /// The JSON schema of experiment files.
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(TypedExperiment).to_value();
-    schema["properties"][SCHEMA] = serde_json::json!({ "type": "string" });
+    // For editors, and no field of the experiment.
+    let named = serde_json::json!({ "type": "string" });
+    schema["patternProperties"] = serde_json::json!({ (format!("^\\{SCHEMA}$")): named });
     schema
 }
 
@@ -60,7 +62,7 @@ impl<'a> Page<'a> {
     fn section(&mut self, object: &'a Value, path: &str, level: usize) {
         let Some(fields) = object["properties"].as_object() else { return };
         let required = object["required"].as_array();
-        for (name, field) in fields.iter().filter(|(name, _)| *name != SCHEMA) {
+        for (name, field) in fields {
             let required = required.is_some_and(|names| names.iter().any(|one| one == name));
             self.field(&format!("{path}{name}"), name, field, required, level);
         }

@@ -173,7 +173,7 @@ fn width_300_000_is_plain() {
     on_softcuda(module_path!(), "width_300_000_is_plain", &[], || {
         let device = device();
         let train = sphere(2, 5, 1);
-        let shape = (300_000, 2);
+        let shape = (300_000, 1);
         let network =
             network(Parametrization::DepthMup, Activation::Tanh, Closure::Exact, shape, &train);
         let test = sphere(1, 5, 1);

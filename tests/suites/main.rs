@@ -12,6 +12,7 @@ mod advice;
 mod algebra;
 mod arrays;
 #[cfg(target_os = "linux")]
+mod beginnings;
 mod build_mpi;
 mod checkpoints;
 mod cite;

@@ -17,6 +17,11 @@ fn schema() -> jsonschema::Validator {
 #[test]
 fn jobs_meet_the_schema() {
     let schema = schema();
+    let mut named: Value = serde_json::from_str(LEAST).unwrap();
+    named["$schema"] = "nfd.schema.json".into();
+    schema.validate(&named).unwrap();
+    named["schema"] = "nfd.schema.json".into();
+    assert!(schema.validate(&named).is_err());
     let mut count = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/jobs")).unwrap() {
         let path = entry.unwrap().path();

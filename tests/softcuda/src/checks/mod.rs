@@ -10,8 +10,8 @@ mod shadow;
 use crate::exec::FaultKind;
 use crate::exec::reach::Scope;
 use order::Order;
-use shadow::Shadow;
 use rustc_hash::FxHashMap;
+use shadow::Shadow;
 
 /// A thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
