@@ -63,6 +63,7 @@ mod order_parameters;
 mod pairs;
 mod plan;
 mod plots;
+mod python;
 mod readme;
 mod report;
 mod report_browser;
