@@ -1,8 +1,8 @@
-"""Reads a run directory: python examples/read_results.py runs/quickstart
+"""Reads a run directory with pandas and NumPy alone: python examples/read_results.py runs/quickstart
 
 Prints the last training loss of every closure with its standard error over seeds, and the weak error
 of f by depth, computed from results.csv with pandas and from arrays.npz with NumPy, and compared with
-summary.json.
+summary.json. The package in python/ does the reading in one call each.
 """
 
 import json
@@ -23,25 +23,27 @@ losses = results[(results.observable == "loss.train") & (results.step == last)]
 print(f"training loss after {last} updates, mean and standard error over seeds:")
 print(losses.groupby(["closure", "width", "depth"]).value.agg(["mean", "sem"]).to_string())
 
-# Weak error: the root mean square over samples of the mean over seeds of f_L - f_2L. Seeds first,
-# then squares: the other way round the fluctuations of single seeds would be counted as error.
-differences = results[results.observable.str.startswith("difference.f.")]
-means = differences.groupby(["closure", "width", "depth", "step", "observable"]).value.mean()
-weak = (means**2).groupby(["closure", "width", "depth", "step"]).mean() ** 0.5
+# Weak error: the root mean square over outputs of the mean over seeds of f_L - f_2L. Seeds first, then
+# squares: the other way round the fluctuations of single seeds would be counted as error.
+by = ["closure", "parametrization", "width", "depth", "learning_rate", "step"]
+differences = results[results.observable == "difference.f"]
+means = differences.groupby([*by, "sample", "output"]).value.mean()
+weak = (means**2).groupby(by).mean() ** 0.5
 
-# The same from the arrays. Their axes are closure, width, depth, seed, step and output, with one more
-# for the parametrization or the learning rate where an experiment has several; coordinates by name.
-f = arrays["difference.f"]
-assert f.ndim == 6, "several parametrizations or learning rates: choose one of them first"
-weak_array = np.sqrt((f.mean(axis=3) ** 2).mean(axis=-1))
-coordinates = [arrays[name].tolist() for name in ["closures", "widths", "depths", "steps"]]
+# The same from the arrays. Their axes have names, the same in every experiment, and coordinates.
+name = "difference.f"
+dims = arrays[f"dims.{name}"].tolist()
+assert dims == [*by[:-1], "seed", "step", "sample", "output"]
+mean = arrays[name].mean(axis=dims.index("seed"))
+weak_array = np.sqrt((mean**2).mean(axis=(-2, -1)))
+coordinates = [arrays[axis].tolist() for axis in by]
 
 print("\nweak error of f:")
 for claim in summary["claims"]:
     if claim["observable"] != "weak.f" or claim["axis"] != "depth":
         continue
     for point in claim["curve"]:
-        at = (claim["closure"], point["width"], point["depth"], claim["step"])
+        at = tuple({**claim, **point}[axis] for axis in by)
         by_pandas = weak[at]
         by_numpy = weak_array[tuple(values.index(x) for values, x in zip(coordinates, at))]
         print(*at, f"{by_pandas:.3e}, {by_numpy:.3e}, in summary.json {point['value']:.3e}")

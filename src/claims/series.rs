@@ -19,7 +19,7 @@ struct Key {
     output: Output,
 }
 
-/// Sample, and output where there are several.
+/// Sample and output, of an observable that has them.
 type Output = (Option<u32>, Option<usize>);
 
 /// An index over rows.

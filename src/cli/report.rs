@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::{locks, publish};
 use crate::error::Result;
-use crate::job::measure_again;
+use crate::job::{Measured, measure_again};
+use crate::observables::parquet::to_parquet;
 use crate::store::lock::Choice;
 
 /// Arguments of `nfd report`.
@@ -18,6 +19,9 @@ pub struct Arguments {
     /// samples, tangent kernel, alignment, movement.
     #[arg(long)]
     order_parameters: bool,
+    /// Write results.parquet too: results.csv with types, in columns.
+    #[arg(long)]
+    parquet: bool,
     /// What keeps another run away from the run directory.
     #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
     lock: Choice,
@@ -25,6 +29,12 @@ pub struct Arguments {
 
 /// Measures what is finished and writes the final files.
 pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    let Arguments { directory, order_parameters, lock } = arguments;
-    publish(&measure_again(directory, typed, *order_parameters, *lock)?)
+    let Arguments { directory, order_parameters, parquet, lock } = arguments;
+    let measured = measure_again(directory, typed, *order_parameters, *lock)?;
+    let Measured { prepared, directory, outcome } = &measured;
+    if *parquet {
+        let file = to_parquet(&prepared.resolved.experiment, &outcome.rows)?;
+        directory.write("results.parquet", &file)?;
+    }
+    publish(&measured)
 }

@@ -58,7 +58,7 @@ pub fn distances(
                             reference: Some(Partner::Limit),
                             observable,
                             sample: Some(data.train.indices[within / outputs]),
-                            output: (outputs > 1).then_some(within % outputs),
+                            output: Some(within % outputs),
                             value,
                         });
                     }

@@ -1,20 +1,24 @@
 //! arrays.npz: the rows of results.csv as arrays, for `numpy.load`.
 //!
-//! Coordinates: closures, widths, depths, seeds, steps, depth_times, outputs. Every observable is
-//! one float64 array over (closure, width, depth, seed, step), then depth_time where it lives
-//! there; `f` and `difference.f` have a last axis of outputs. Where there are several
-//! parametrizations, they come after the closures; several learning_rates after the depths. NaN: not
-//! measured.
+//! Every observable is one float64 array over closure, parametrization, width, depth, learning_rate, seed
+//! and step, in every experiment, however many of each there are; then over depth_time, or over sample
+//! and output, where it lives there. `dims.<name>` names the axes of the array `<name>`, and the array
+//! with the name of an axis has its coordinates. `labels` are those of the samples that are there, over
+//! sample and output. NaN: not measured.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::Hash;
 
-use super::results::{Row, output_name};
+use super::results::Row;
+use crate::data::Samples;
 use crate::error::Result;
 use crate::model::{Closure, Parametrization};
 use crate::store::npz::{Archive, floats, integers, strings};
 
-/// The values that the rows have along each axis.
+/// The axes that every observable has, in their order.
+const COMMON: [&str; 7] =
+    ["closure", "parametrization", "width", "depth", "learning_rate", "seed", "step"];
+
+/// The coordinates along each axis.
 struct Axes {
     closures: Vec<Closure>,
     parametrizations: Vec<Parametrization>,
@@ -24,143 +28,169 @@ struct Axes {
     seeds: Vec<i64>,
     steps: Vec<i64>,
     depth_times: Vec<f64>,
-    /// Sample, and output where there are several.
-    outputs: Vec<(u32, Option<usize>)>,
+    samples: Vec<i64>,
+    outputs: Vec<i64>,
 }
 
-/// The array of one observable: an axis more than those that all have, and the values.
+/// Where an observable lives beside the common axes.
+#[derive(Clone, Copy)]
+enum Last {
+    Nothing,
+    DepthTime,
+    SampleAndOutput,
+}
+
+/// The array of one observable.
 struct Array {
-    last: Option<usize>,
+    last: Last,
     values: Vec<f64>,
 }
 
-/// The whole file.
+/// The whole file; `train` has the samples that rows are about, and their labels.
 ///
 /// # Errors
 /// [`crate::error::Error::Io`] if encoding fails.
-pub fn to_npz(rows: &[Row]) -> Result<Vec<u8>> {
-    let axes = Axes::of(rows);
+pub fn to_npz(rows: &[Row], train: &Samples) -> Result<Vec<u8>> {
+    let axes = Axes::of(rows, train);
     let mut archive = Archive::new("arrays.npz");
-    let names: Vec<_> = axes.closures.iter().map(|closure| closure.name()).collect();
-    archive.add("closures", &strings(&names))?;
-    let names: Vec<_> = axes.parametrizations.iter().map(|setting| setting.name()).collect();
-    archive.add("parametrizations", &strings(&names))?;
-    for (name, values) in [
-        ("widths", &axes.widths),
-        ("depths", &axes.depths),
-        ("seeds", &axes.seeds),
-        ("steps", &axes.steps),
+    let closures: Vec<_> = axes.closures.iter().map(|closure| closure.name()).collect();
+    let parametrizations: Vec<_> = axes.parametrizations.iter().map(|p| p.name()).collect();
+    for (name, coordinates) in [
+        ("closure", strings(&closures)),
+        ("parametrization", strings(&parametrizations)),
+        ("width", integers(&axes.widths)),
+        ("depth", integers(&axes.depths)),
+        ("learning_rate", floats(&[axes.learning_rates.len()], &axes.learning_rates)),
+        ("seed", integers(&axes.seeds)),
+        ("step", integers(&axes.steps)),
+        ("depth_time", floats(&[axes.depth_times.len()], &axes.depth_times)),
+        ("sample", integers(&axes.samples)),
+        ("output", integers(&axes.outputs)),
     ] {
-        archive.add(name, &integers(values))?;
+        archive.add(name, &coordinates)?;
     }
-    for (name, values) in
-        [("learning_rates", &axes.learning_rates), ("depth_times", &axes.depth_times)]
-    {
-        archive.add(name, &floats(&[values.len()], values))?;
-    }
-    let names: Vec<_> = axes.outputs.iter().map(|&(p, output)| output_name(p, output)).collect();
-    archive.add("outputs", &strings(&names.iter().map(String::as_str).collect::<Vec<_>>()))?;
+    let [samples, outputs] = [&axes.samples, &axes.outputs].map(Vec::len);
+    archive.add_named("labels", &["sample", "output"], &[samples, outputs], &axes.labels(train))?;
+    let common = axes.common();
     for (name, Array { last, values }) in axes.arrays(rows) {
-        let mut shape = axes.shape();
-        shape.extend(last);
-        archive.add(name, &floats(&shape, &values))?;
+        let (more, lengths) = axes.more(last);
+        let (dims, shape) = ([&COMMON[..], more].concat(), [&common[..], &lengths].concat());
+        archive.add_named(name, &dims, &shape, &values)?;
     }
     archive.finish()
 }
 
 impl Axes {
-    fn of(rows: &[Row]) -> Self {
-        let sizes = |of: fn(&Row) -> i64| {
-            let mut values: Vec<i64> = rows.iter().map(of).collect();
-            values.sort_unstable();
-            values.dedup();
-            values
-        };
+    fn of(rows: &[Row], train: &Samples) -> Self {
+        let measured: HashSet<u32> = rows.iter().filter_map(|row| row.sample).collect();
+        let samples = train.indices.iter().filter(|index| measured.contains(index));
         Axes {
             closures: in_order(rows.iter().map(|row| row.task.closure)),
             parametrizations: in_order(rows.iter().map(|row| row.task.parametrization)),
-            widths: sizes(|row| row.task.width as i64),
-            depths: sizes(|row| row.task.depth as i64),
-            learning_rates: ascending(rows.iter().map(|row| row.task.learning_rate.value())),
-            seeds: sizes(|row| row.task.seed as i64),
-            steps: sizes(|row| i64::from(row.step)),
-            depth_times: ascending(rows.iter().filter_map(|row| row.depth_time)),
-            outputs: in_order(rows.iter().filter_map(|row| Some((row.sample?, row.output)))),
+            widths: ascending(rows.iter().map(|row| row.task.width as i64)),
+            depths: ascending(rows.iter().map(|row| row.task.depth as i64)),
+            learning_rates: numbers(rows.iter().map(|row| row.task.learning_rate.value())),
+            seeds: ascending(rows.iter().map(|row| row.task.seed as i64)),
+            steps: ascending(rows.iter().map(|row| i64::from(row.step))),
+            depth_times: numbers(rows.iter().filter_map(|row| row.depth_time)),
+            samples: samples.map(|&index| i64::from(index)).collect(),
+            outputs: (0..train.outputs as i64).collect(),
         }
     }
 
-    /// The length of every axis that all observables have.
-    fn shape(&self) -> Vec<usize> {
-        let Axes { closures, widths, depths, seeds, steps, .. } = self;
-        let several = |length: usize| (length > 1).then_some(length);
+    /// The lengths of the axes that every observable has.
+    fn common(&self) -> [usize; 7] {
         [
-            Some(closures.len()),
-            several(self.parametrizations.len()),
-            Some(widths.len()),
-            Some(depths.len()),
-            several(self.learning_rates.len()),
-            Some(seeds.len()),
-            Some(steps.len()),
+            self.closures.len(),
+            self.parametrizations.len(),
+            self.widths.len(),
+            self.depths.len(),
+            self.learning_rates.len(),
+            self.seeds.len(),
+            self.steps.len(),
         ]
-        .into_iter()
-        .flatten()
-        .collect()
     }
 
-    /// Where a row is on these axes.
-    fn index(&self, row: &Row) -> Vec<usize> {
+    /// The names of the other axes, and their lengths.
+    fn more(&self, last: Last) -> (&'static [&'static str], Vec<usize>) {
+        match last {
+            Last::Nothing => (&[], vec![]),
+            Last::DepthTime => (&["depth_time"], vec![self.depth_times.len()]),
+            Last::SampleAndOutput => {
+                (&["sample", "output"], vec![self.samples.len(), self.outputs.len()])
+            }
+        }
+    }
+
+    /// Where a row is on the common axes.
+    fn index(&self, row: &Row) -> [usize; 7] {
         let task = row.task;
-        let size = |values: &[i64], value: i64| values.binary_search(&value).unwrap_or(0);
-        let closure = self.closures.iter().position(|c| *c == task.closure);
+        let closure = self.closures.iter().position(|closure| *closure == task.closure);
         let setting = self.parametrizations.iter().position(|p| *p == task.parametrization);
-        let rate = task.learning_rate.value();
-        let rate = self.learning_rates.binary_search_by(|other| other.total_cmp(&rate));
-        let several = |length: usize, at: usize| (length > 1).then_some(at);
         [
-            closure,
-            several(self.parametrizations.len(), setting.unwrap_or(0)),
-            Some(size(&self.widths, task.width as i64)),
-            Some(size(&self.depths, task.depth as i64)),
-            several(self.learning_rates.len(), rate.unwrap_or(0)),
-            Some(size(&self.seeds, task.seed as i64)),
-            Some(size(&self.steps, i64::from(row.step))),
+            closure.unwrap_or(0),
+            setting.unwrap_or(0),
+            place(&self.widths, task.width as i64),
+            place(&self.depths, task.depth as i64),
+            place_of_number(&self.learning_rates, task.learning_rate.value()),
+            place(&self.seeds, task.seed as i64),
+            place(&self.steps, i64::from(row.step)),
         ]
-        .into_iter()
-        .flatten()
-        .collect()
+    }
+
+    /// The labels of the samples along the axis, sample by sample.
+    fn labels(&self, train: &Samples) -> Vec<f64> {
+        let of = train.indices.iter().zip(train.labels.chunks(train.outputs));
+        let there = of.filter(|(index, _)| self.samples.contains(&i64::from(**index)));
+        there.flat_map(|(_, labels)| labels).copied().collect()
     }
 
     /// The array of each observable, by name.
     fn arrays(&self, rows: &[Row]) -> BTreeMap<&'static str, Array> {
         let mut arrays = BTreeMap::new();
-        let outputs: HashMap<_, _> = self.outputs.iter().copied().zip(0..).collect();
-        let shape = self.shape();
+        let common = self.common();
+        let samples: HashMap<i64, usize> = self.samples.iter().copied().zip(0..).collect();
         for row in rows {
-            let last = match (row.depth_time, row.sample) {
-                (Some(time), _) => {
-                    let at = self.depth_times.binary_search_by(|t| t.total_cmp(&time));
-                    Some((self.depth_times.len(), at.unwrap_or(0)))
+            let (last, at) = match (row.depth_time, row.sample, row.output) {
+                (Some(time), ..) => (Last::DepthTime, place_of_number(&self.depth_times, time)),
+                (None, Some(sample), Some(output)) => {
+                    let sample = samples.get(&i64::from(sample)).copied().unwrap_or(0);
+                    (Last::SampleAndOutput, sample * self.outputs.len() + output)
                 }
-                (None, Some(sample)) => {
-                    let at = outputs.get(&(sample, row.output)).copied();
-                    Some((self.outputs.len(), at.unwrap_or(0)))
-                }
-                (None, None) => None,
+                _ => (Last::Nothing, 0),
             };
-            let (length, at) = last.unwrap_or((1, 0));
+            let length: usize = self.more(last).1.iter().product();
             let array = arrays.entry(row.observable.name()).or_insert_with(|| Array {
-                last: last.map(|(length, _)| length),
-                values: vec![f64::NAN; shape.iter().product::<usize>() * length],
+                last,
+                values: vec![f64::NAN; common.iter().product::<usize>() * length],
             });
-            let flat = shape.iter().zip(self.index(row)).fold(0, |flat, (n, i)| flat * n + i);
+            let flat = common.iter().zip(self.index(row)).fold(0, |flat, (n, i)| flat * n + i);
             array.values[flat * length + at] = row.value;
         }
         arrays
     }
 }
 
+/// Where a number is among ascending ones.
+fn place(values: &[i64], value: i64) -> usize {
+    values.binary_search(&value).unwrap_or(0)
+}
+
+/// The same of floating-point numbers.
+fn place_of_number(values: &[f64], value: f64) -> usize {
+    values.binary_search_by(|other| other.total_cmp(&value)).unwrap_or(0)
+}
+
 /// Each value once.
-fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
+fn ascending(values: impl Iterator<Item = i64>) -> Vec<i64> {
+    let mut values: Vec<i64> = values.collect();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+/// Each number once.
+fn numbers(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     values.dedup();
@@ -168,7 +198,12 @@ fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// Each value once, in the order of their first appearance.
-fn in_order<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = HashSet::new();
-    values.filter(|value| seen.insert(*value)).collect()
+fn in_order<T: Copy + PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for value in values {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    }
+    seen
 }

@@ -9,6 +9,7 @@ mod compute;
 pub mod first_update;
 pub mod limit;
 pub mod order_parameters;
+pub mod parquet;
 mod record;
 pub mod results;
 mod table;
@@ -27,8 +28,7 @@ pub const OUTPUTS_COMPARED: usize = 1000;
 
 /// A row of the table. Texts are plain; `x_l`, `x_{ab}`, `x^k` and `x^{ab}` lower and raise.
 pub struct Entry {
-    /// Its name in results.csv; one with a number for every output is written
-    /// `<name>.<sample>`, or `<name>.<sample>.<output>` of several outputs.
+    /// Its name in results.csv, arrays.npz and summary.json.
     pub name: &'static str,
     /// What it is called on axes and in headings, without its unit.
     pub title: &'static str,
@@ -98,7 +98,7 @@ pub enum Values {
 }
 
 impl Observable {
-    /// Its name in results.csv, without sample and output.
+    /// Its name in results.csv, arrays.npz and summary.json.
     pub fn name(self) -> &'static str {
         self.entry().name
     }

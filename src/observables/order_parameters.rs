@@ -14,7 +14,7 @@
 //! share a response alike; one that is new by a share ρ of itself has it known to n^{-1/2}/ρ.
 //!
 //! A kind is all of a task but its seed. Each is a mean over seeds, with `<name>_error` its standard
-//! error. NaN where nothing was recorded: C, A and B of minibatches or of more than 128 columns, φ(h) and B
+//! error; `dims.<name>` names the axes of an array. NaN where nothing was recorded: C, A and B of minibatches or of more than 128 columns, φ(h) and B
 //! at the end of the horizon, g and A at its beginning; A and B of dense networks; the kernel of `gia`,
 //! whose gradients are not those of f, and of several outputs.
 
@@ -69,6 +69,18 @@ impl Shapes {
     }
 }
 
+/// The axes of the array `name` of one kind: `pass` counts all passes, `step` the recorded ones.
+pub fn dims(name: &str) -> &'static [&'static str] {
+    match name {
+        "C_phi" | "C_g" | "A" | "B" => {
+            &["depth_time", "pass", "other_pass", "sample", "other_sample"]
+        }
+        "kernel" => &["step", "sample", "other_sample"],
+        "movement_total" => &["depth_time", "step"],
+        _ => &["step"],
+    }
+}
+
 /// The names of the arrays of a run.
 pub const NAMES: [&str; 8] =
     ["C_phi", "C_g", "A", "B", "kernel", "alignment", "movement_own", "movement_total"];
@@ -110,22 +122,31 @@ pub fn to_npz(
     }
     let mut archive = Archive::new("order_parameters.npz");
     let text = |of: fn(&Task) -> &'static str| strings(&kinds.iter().map(of).collect::<Vec<_>>());
-    archive.add("closures", &text(|kind| kind.closure.name()))?;
-    archive.add("parametrizations", &text(|kind| kind.parametrization.name()))?;
-    let sizes =
-        |of: fn(&Task) -> usize| -> Vec<i64> { kinds.iter().map(|kind| of(kind) as i64).collect() };
-    archive.add("widths", &integers(&sizes(|kind| kind.width)))?;
-    archive.add("depths", &integers(&sizes(|kind| kind.depth)))?;
+    let sizes = |of: fn(&Task) -> usize| -> Vec<u8> {
+        integers(&kinds.iter().map(|kind| of(kind) as i64).collect::<Vec<_>>())
+    };
     let rates: Vec<f64> = kinds.iter().map(|kind| kind.learning_rate.value()).collect();
-    archive.add("learning_rates", &floats(&[rates.len()], &rates))?;
+    for (name, of_kinds) in [
+        ("closure", text(|kind| kind.closure.name())),
+        ("parametrization", text(|kind| kind.parametrization.name())),
+        ("width", sizes(|kind| kind.width)),
+        ("depth", sizes(|kind| kind.depth)),
+        ("learning_rate", floats(&[rates.len()], &rates)),
+    ] {
+        archive.add(name, &of_kinds)?;
+        archive.add(&format!("dims.{name}"), &strings(&["kind"]))?;
+    }
     let steps: Vec<i64> = shapes.steps.iter().map(|&step| i64::from(step)).collect();
-    archive.add("steps", &integers(&steps))?;
-    archive.add("depth_times", &floats(&[shapes.times.len()], &shapes.times))?;
+    archive.add("step", &integers(&steps))?;
+    archive.add("depth_time", &floats(&[shapes.times.len()], &shapes.times))?;
+    let samples: Vec<i64> = data.train.indices.iter().map(|&index| i64::from(index)).collect();
+    archive.add("sample", &integers(&samples))?;
     for (name, values) in &all {
         let plain = name.strip_suffix("_error").unwrap_or(name);
         let mut shape = vec![kinds.len()];
         shape.extend(shapes.of(plain, has_covariances));
-        archive.add(name, &floats(&shape, values))?;
+        let dims = [&["kind"], dims(plain)].concat();
+        archive.add_named(name, &dims, &shape, values)?;
     }
     archive.finish()
 }

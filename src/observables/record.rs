@@ -108,7 +108,7 @@ impl Rows<'_> {
                         let (sample, output) = (i / train.outputs, i % train.outputs);
                         for row in &mut self.rows[before..] {
                             row.sample = Some(train.indices[sample]);
-                            row.output = (train.outputs > 1).then_some(output);
+                            row.output = Some(output);
                         }
                     }
                 }

@@ -22,7 +22,7 @@ pub struct Row {
     pub observable: Observable,
     /// The sample's index in its data set, of an observable with a number for every output.
     pub sample: Option<u32>,
-    /// The output, where the network has several.
+    /// The output of that sample, from 0: its class, where labels are one-hot.
     pub output: Option<usize>,
     /// The number that was measured.
     pub value: f64,
@@ -45,12 +45,6 @@ pub enum Partner {
 }
 
 impl Row {
-    /// The column `observable`: its name, with sample and output where it has them.
-    pub fn name(&self) -> String {
-        let name = self.observable.name();
-        self.sample.map_or(name.to_owned(), |p| format!("{name}.{}", output_name(p, self.output)))
-    }
-
     /// The column `reference`, empty for none.
     fn reference_name(&self) -> String {
         match self.reference {
@@ -65,27 +59,49 @@ impl Row {
     }
 }
 
-/// How an output is named: `<sample>`, or `<sample>.<output>` of several outputs.
-pub(super) fn output_name(sample: u32, output: Option<usize>) -> String {
-    output.map_or(format!("{sample}"), |output| format!("{sample}.{output}"))
-}
-
 /// A line of results.csv, its columns in order.
 #[derive(Serialize)]
-struct Line {
-    closure: &'static str,
-    parametrization: &'static str,
-    engine: &'static str,
-    precision: &'static str,
-    width: usize,
-    depth: usize,
-    learning_rate: f64,
-    seed: u64,
-    step: u32,
-    depth_time: Option<f64>,
-    reference: String,
-    observable: String,
-    value: f64,
+pub(super) struct Line {
+    pub closure: &'static str,
+    pub parametrization: &'static str,
+    pub engine: &'static str,
+    pub precision: &'static str,
+    pub width: usize,
+    pub depth: usize,
+    pub learning_rate: f64,
+    pub seed: u64,
+    pub step: u32,
+    pub depth_time: Option<f64>,
+    pub sample: Option<u32>,
+    pub output: Option<usize>,
+    pub reference: String,
+    pub observable: &'static str,
+    pub value: f64,
+}
+
+/// The lines of some rows.
+pub(super) fn lines(experiment: &Experiment, rows: &[Row]) -> impl Iterator<Item = Line> {
+    let (engine, precision) = (experiment.engine.name(), experiment.precision.name());
+    rows.iter().map(move |row| {
+        let Task { closure, parametrization, width, depth, learning_rate, seed } = row.task;
+        Line {
+            closure: closure.name(),
+            parametrization: parametrization.name(),
+            engine,
+            precision,
+            width,
+            depth,
+            learning_rate: learning_rate.value(),
+            seed,
+            step: row.step,
+            depth_time: row.depth_time,
+            sample: row.sample,
+            output: row.output,
+            reference: row.reference_name(),
+            observable: row.observable.name(),
+            value: row.value,
+        }
+    })
 }
 
 /// The whole file, header included; numbers as short as they can be without loss.
@@ -99,23 +115,7 @@ pub fn to_csv(experiment: &Experiment, rows: &[Row]) -> Result<Vec<u8>> {
         source: std::io::Error::other(source),
     };
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        let Task { closure, parametrization, width, depth, learning_rate, seed } = row.task;
-        let line = Line {
-            closure: closure.name(),
-            parametrization: parametrization.name(),
-            engine: experiment.engine.name(),
-            precision: experiment.precision.name(),
-            width,
-            depth,
-            learning_rate: learning_rate.value(),
-            seed,
-            step: row.step,
-            depth_time: row.depth_time,
-            reference: row.reference_name(),
-            observable: row.name(),
-            value: row.value,
-        };
+    for line in lines(experiment, rows) {
         writer.serialize(line).map_err(fail)?;
     }
     writer.into_inner().map_err(|error| fail(error.into_error().into()))

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::limits::Limits;
 use crate::error::{Error, Result};
 use crate::limit::{Finished, LevelSummary, Number};
+use crate::observables::order_parameters;
 use crate::store::npz::{Archive, floats, integers, strings};
 
 /// A line of limit.csv, its columns in order.
@@ -14,7 +15,11 @@ use crate::store::npz::{Archive, floats, integers, strings};
 struct Line<'a> {
     closure: &'a str,
     step: u32,
-    quantity: String,
+    /// f, loss or test_loss.
+    quantity: &'a str,
+    /// Of f: the sample's index in its data set, and the output, from 0.
+    sample: Option<u32>,
+    output: Option<usize>,
     /// L, at infinite width; "inf" of the limit.
     depth: String,
     value: f64,
@@ -47,10 +52,8 @@ pub fn to_csv(limits: &Limits) -> Result<Vec<u8>> {
             let of_a_step = range.len() / quantities.steps.len().max(1);
             for i in range.clone() {
                 let (k, within) = ((i - range.start) / of_a_step, (i - range.start) % of_a_step);
-                let quantity = match name {
-                    "f" => format!("f.{}", limits.outputs[within]),
-                    name => name.to_owned(),
-                };
+                let of = (name == "f").then(|| limits.outputs[within]);
+                let (sample, output) = of.unzip();
                 let Number { value, standard_error, bias_bound } = estimate.number(i);
                 if value.is_nan() {
                     continue;
@@ -60,7 +63,9 @@ pub fn to_csv(limits: &Limits) -> Result<Vec<u8>> {
                     let line = Line {
                         closure,
                         step,
-                        quantity: quantity.clone(),
+                        quantity: name,
+                        sample,
+                        output,
                         depth: at.depth.to_string(),
                         value: at.value,
                         standard_error: at.standard_error,
@@ -73,7 +78,9 @@ pub fn to_csv(limits: &Limits) -> Result<Vec<u8>> {
                 let line = Line {
                     closure,
                     step,
-                    quantity,
+                    quantity: name,
+                    sample,
+                    output,
                     depth: "inf".to_owned(),
                     value,
                     standard_error,
@@ -90,7 +97,8 @@ pub fn to_csv(limits: &Limits) -> Result<Vec<u8>> {
 
 /// The whole of limit.npz: every quantity by closure, with `<name>_error` its standard error and
 /// `<name>_bias` the bound of its bias; `levels_…` what each depth has taken, 0 where a closure has no
-/// such level.
+/// such level. `dims.<name>` names the axes of an array, and the array with the name of an axis has its
+/// coordinates.
 ///
 /// # Errors
 /// [`Error::Io`] if encoding fails.
@@ -98,12 +106,15 @@ pub fn to_npz(limits: &Limits) -> Result<Vec<u8>> {
     let Limits { limit, finished: limits, ref quantities, ref outputs } = *limits;
     let mut archive = Archive::new("limit.npz");
     let closures: Vec<&str> = limits.iter().map(|limit| limit.closure.name()).collect();
-    archive.add("closures", &strings(&closures))?;
+    archive.add("closure", &strings(&closures))?;
     let steps: Vec<i64> = quantities.steps.iter().map(|&step| i64::from(step)).collect();
-    archive.add("steps", &integers(&steps))?;
-    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-    archive.add("outputs", &strings(&outputs))?;
-    archive.add("depth_times", &floats(&[quantities.times.len()], &quantities.times))?;
+    archive.add("step", &integers(&steps))?;
+    let samples = outputs.iter().filter(|(_, output)| *output == 0);
+    let sample: Vec<i64> = samples.map(|&(sample, _)| i64::from(sample)).collect();
+    let output: Vec<i64> = (0..outputs.len() / sample.len().max(1)).map(|i| i as i64).collect();
+    archive.add("sample", &integers(&sample))?;
+    archive.add("output", &integers(&output))?;
+    archive.add("depth_time", &floats(&[quantities.times.len()], &quantities.times))?;
     for (name, shape, first) in &quantities.arrays {
         let size: usize = shape.iter().product();
         let numbers: Vec<Number> = limits
@@ -112,12 +123,13 @@ pub fn to_npz(limits: &Limits) -> Result<Vec<u8>> {
             .collect();
         let mut whole = vec![limits.len()];
         whole.extend(shape);
+        let dims = [&["closure"], dims(name)].concat();
         let column = |of: fn(&Number) -> f64| numbers.iter().map(of).collect::<Vec<f64>>();
-        archive.add(name, &floats(&whole, &column(|number| number.value)))?;
+        archive.add_named(name, &dims, &whole, &column(|number| number.value))?;
         let errors = column(|number| number.standard_error);
-        archive.add(&format!("{name}_error"), &floats(&whole, &errors))?;
+        archive.add_named(&format!("{name}_error"), &dims, &whole, &errors)?;
         let biases = column(|number| number.bias_bound);
-        archive.add(&format!("{name}_bias"), &floats(&whole, &biases))?;
+        archive.add_named(&format!("{name}_bias"), &dims, &whole, &biases)?;
     }
     let width = limit.width;
     let summaries: Vec<Vec<LevelSummary>> = limits
@@ -131,7 +143,7 @@ pub fn to_npz(limits: &Limits) -> Result<Vec<u8>> {
         .cloned()
         .unwrap_or_default();
     let as_integers: Vec<i64> = depths.iter().map(|&depth| depth as i64).collect();
-    archive.add("levels_depth", &integers(&as_integers))?;
+    archive.add("level", &integers(&as_integers))?;
     let mut levels: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for of_closure in &summaries {
         for k in 0..depths.len() {
@@ -146,7 +158,16 @@ pub fn to_npz(limits: &Limits) -> Result<Vec<u8>> {
         }
     }
     for (name, values) in levels {
-        archive.add(name, &floats(&[limits.len(), depths.len()], &values))?;
+        archive.add_named(name, &["closure", "level"], &[limits.len(), depths.len()], &values)?;
     }
     archive.finish()
+}
+
+/// The axes of a quantity, but for the closure.
+fn dims(name: &str) -> &'static [&'static str] {
+    match name {
+        "f" => &["step", "sample", "output"],
+        "loss" | "test_loss" => &["step"],
+        name => order_parameters::dims(name),
+    }
 }

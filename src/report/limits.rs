@@ -20,8 +20,8 @@ pub struct Limits<'a> {
     pub finished: &'a [Finished],
     /// Where their numbers are.
     pub quantities: Quantities,
-    /// Names of the outputs of a step: "0", or "0.2" of several outputs a sample.
-    pub outputs: Vec<String>,
+    /// The outputs of a step: the sample's index in its data set, and the output, from 0.
+    pub outputs: Vec<(u32, usize)>,
 }
 
 /// A limit in summary.json.
@@ -41,7 +41,8 @@ pub struct LimitSummary {
 #[derive(Serialize)]
 struct OutputSummary {
     step: u32,
-    output: String,
+    sample: u32,
+    output: usize,
     #[serde(flatten)]
     number: Number,
 }
@@ -66,14 +67,18 @@ impl<'a> Limits<'a> {
         let limit = experiment.limit.as_ref().filter(|_| !finished.is_empty())?;
         let quantities = Quantities::new(&experiment.of_limit(limit), data);
         let (outputs, samples) = (data.train.outputs, &data.train.indices);
-        let name = |sample: &u32| -> Vec<String> {
-            match outputs {
-                1 => vec![sample.to_string()],
-                _ => (0..outputs).map(|output| format!("{sample}.{output}")).collect(),
-            }
-        };
-        let outputs = samples.iter().flat_map(name).collect();
+        let of = |&sample: &u32| (0..outputs).map(move |output| (sample, output));
+        let outputs = samples.iter().flat_map(of).collect();
         Some(Limits { limit, finished, quantities, outputs })
+    }
+
+    /// What output `i` of a step is called: "0", or "0.2" where a sample has several.
+    pub fn output_name(&self, i: usize) -> String {
+        let (sample, output) = self.outputs[i];
+        match self.outputs.iter().any(|(_, output)| *output > 0) {
+            true => format!("{sample}.{output}"),
+            false => sample.to_string(),
+        }
     }
 
     /// The numbers of f after recorded pass `k`, by output.
@@ -102,7 +107,7 @@ impl<'a> Limits<'a> {
             .filter(|(_, range)| !range.is_empty() && first.number(range.start).value.is_finite());
         let losses: Vec<_> = losses.collect();
         let mut header = vec!["closure".to_owned(), "k".to_owned()];
-        header.extend(self.outputs[..shown].iter().map(|name| format!("f.{name}")));
+        header.extend((0..shown).map(|i| format!("f.{}", self.output_name(i))));
         header.extend(losses.iter().map(|(name, _)| name.replace('_', " ")));
         let mut lines = vec![header];
         for Finished { closure, estimate, .. } in self.finished {
@@ -234,9 +239,11 @@ impl<'a> Limits<'a> {
             levels: limit.estimate.summaries(self.quantities.targets.clone(), self.limit.width),
             f: (self.quantities.steps.iter().enumerate())
                 .flat_map(|(k, &step)| {
-                    self.outputs_at(k).zip(&self.outputs).map(move |(i, output)| OutputSummary {
+                    let outputs = self.outputs_at(k).zip(&self.outputs);
+                    outputs.map(move |(i, &(sample, output))| OutputSummary {
                         step,
-                        output: output.clone(),
+                        sample,
+                        output,
                         number: limit.estimate.number(i),
                     })
                 })

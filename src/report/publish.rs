@@ -109,7 +109,7 @@ pub fn publish(
     }
     if experiment.study != Study::Limit {
         directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
-        directory.write("arrays.npz", &arrays::to_npz(&outcome.rows)?)?;
+        directory.write("arrays.npz", &arrays::to_npz(&outcome.rows, &data.train)?)?;
     }
     let report = Report {
         experiment,
@@ -124,7 +124,9 @@ pub fn publish(
     let summary = summary(data, &report, &found, outcome);
     directory.write_json("summary.json", &summary)?;
     directory.write("report.html", page::html(&report).as_bytes())?;
-    directory.write_plots(&page::plots(&report))?;
+    let plots = page::plots(&report);
+    directory.write_json("figures.json", &plots)?;
+    directory.write_plots(&page::plot_files(&plots))?;
     let found = found.iter().map(|paragraph| wrapped(paragraph) + "\n");
     let table = limits.as_ref().map(table::of_limits).unwrap_or_default();
     Ok(table + &table::summary(&claims) + &found.collect::<String>())

@@ -9,8 +9,10 @@
 //! logs/rank-0.jsonl      what each rank said and did ([`crate::log`])
 //! results.csv            one number a line, tidy
 //! arrays.npz             the same, as arrays
+//! results.parquet        the same on request, with types
 //! summary.json           the claims
 //! report.html            the page, and its plots by themselves in plots/
+//! figures.json           the same plots as numbers
 //! ```
 
 pub mod checkpoints;

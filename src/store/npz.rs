@@ -36,6 +36,21 @@ impl Archive {
         added.map_err(|source| self.failed(source))
     }
 
+    /// Adds an array of f64 in C order, and the names of its axes as an array `dims.<name>`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if encoding fails.
+    pub fn add_named(
+        &mut self,
+        name: &str,
+        dims: &[&str],
+        shape: &[usize],
+        values: &[f64],
+    ) -> Result<()> {
+        self.add(name, &floats(shape, values))?;
+        self.add(&format!("dims.{name}"), &strings(dims))
+    }
+
     /// The bytes of the whole file.
     ///
     /// # Errors

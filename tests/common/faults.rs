@@ -154,7 +154,7 @@ pub fn run(path: &Path, experiment: &Experiment, files: Arc<dyn Files>) -> Resul
     let watch = Watch::until(&stop);
     assert!(ensemble::run(experiment, &data, &directory, &plan, &machine, watch, &|_| {})?);
     let outcome = ensemble::measure(experiment, &data, &directory, 1)?;
-    let files = [to_csv(experiment, &outcome.rows)?, arrays::to_npz(&outcome.rows)?];
+    let files = [to_csv(experiment, &outcome.rows)?, arrays::to_npz(&outcome.rows, &data.train)?];
     directory.write("results.csv", &files[0])?;
     directory.write("arrays.npz", &files[1])?;
     Ok(files)

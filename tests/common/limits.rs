@@ -103,6 +103,8 @@ pub struct Line {
     pub closure: String,
     pub step: u32,
     pub quantity: String,
+    pub sample: Option<u32>,
+    pub output: Option<usize>,
     pub depth: String,
     pub value: f64,
     pub standard_error: f64,

@@ -8,6 +8,7 @@ use nfd::experiment::{self, Experiment};
 use nfd::model::{Closure, Parametrization};
 use nfd::observables::{Observable, Row};
 use nfd::report::Report;
+use nfd::report::page::{plot_files, plots};
 use nfd::stats::verdict::Verdict;
 
 /// Owns what a [`Report`] borrows.
@@ -34,7 +35,7 @@ impl Made {
 
     /// The plots that are SVG: name with ending, content.
     pub fn svgs(&self) -> Vec<(String, String)> {
-        let files = nfd::report::page::plots(&self.report()).into_iter();
+        let files = plot_files(&plots(&self.report())).into_iter();
         let drawn = files.filter(|(name, _)| name.ends_with(".svg"));
         drawn.map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
     }

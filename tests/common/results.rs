@@ -18,6 +18,8 @@ pub struct Row {
     pub seed: u64,
     pub step: u32,
     pub depth_time: Option<f64>,
+    pub sample: Option<u32>,
+    pub output: Option<usize>,
     pub reference: String,
     pub observable: String,
     pub value: f64,
@@ -52,7 +54,8 @@ pub fn rows(directory: &Path) -> Vec<Row> {
 
 /// Everything that is a pure function of the experiment: name and bytes, plots included.
 pub fn final_files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let names = ["results.csv", "arrays.npz", "summary.json", "report.html"].map(str::to_owned);
+    let names = ["results.csv", "arrays.npz", "summary.json", "figures.json", "report.html"]
+        .map(str::to_owned);
     let plots = std::fs::read_dir(directory.join("plots")).unwrap();
     let plot = |entry: std::io::Result<std::fs::DirEntry>| {
         format!("plots/{}", entry.unwrap().file_name().display())

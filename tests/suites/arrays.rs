@@ -8,6 +8,7 @@ use crate::common::a_task;
 use crate::common::missing::{python, skipped};
 use crate::common::npz::{floats, member};
 use crate::common::results::nfd;
+use nfd::data::Samples;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::model::{Closure, Parametrization};
 use nfd::observables::arrays::to_npz;
@@ -26,30 +27,29 @@ const JOB: &str = r#"{
 
 /// Looks up every row of results.csv in the arrays, and counts that nothing else is there.
 const CHECK: &str = r#"
-import csv, math, sys
+import csv, sys
 import numpy
 arrays = numpy.load(sys.argv[1] + "/arrays.npz", allow_pickle=False)
-axes = {name: arrays[name].tolist() for name in
-        ["closures", "parametrizations", "widths", "depths", "learning_rates", "seeds", "steps",
-         "depth_times", "outputs"]}
+common = ["closure", "parametrization", "width", "depth", "learning_rate", "seed", "step"]
+kinds = dict.fromkeys(common[2:4] + common[5:] + ["sample", "output"], int)
+kinds.update(learning_rate=float, depth_time=float, closure=str, parametrization=str)
+axes = {name: arrays[name].tolist() for name in kinds}
+observables = [name for name in arrays.files if "dims." + name in arrays.files and name != "labels"]
 found = 0
 for row in csv.DictReader(open(sys.argv[1] + "/results.csv")):
-    at = [axes["closures"].index(row["closure"])]
-    at += [axes[name + "s"].index(int(row[name])) for name in ["width", "depth", "seed", "step"]]
-    name = row["observable"]
-    for merged in ["f", "difference.f"]:
-        if name.startswith(merged + "."):
-            at.append(axes["outputs"].index(name[len(merged) + 1:]))
-            name = merged
-    if row["depth_time"]:
-        at.append(axes["depth_times"].index(float(row["depth_time"])))
-    array = arrays[name]
-    assert array.dtype == numpy.float64 and array.ndim == len(at), (name, array.shape)
-    assert array[tuple(at)] == float(row["value"]), row
+    array, dims = arrays[row["observable"]], arrays["dims." + row["observable"]].tolist()
+    # Columns that are empty are no axes, and others are.
+    assert dims == common + [name for name in ["depth_time", "sample", "output"] if row[name]], dims
+    at = tuple(axes[name].index(kinds[name](row[name])) for name in dims)
+    assert array.dtype == numpy.float64 and array.shape == tuple(len(axes[name]) for name in dims)
+    assert array[at] == float(row["value"]), row
     found += 1
-there = sum(int((~numpy.isnan(arrays[name])).sum()) for name in arrays.files if name not in axes)
+there = sum(int((~numpy.isnan(arrays[name])).sum()) for name in observables)
 assert there == found, (there, found)
-print(found, len(arrays.files), arrays["f"].shape)
+# The digits 0, 1 and 2, one-hot.
+assert arrays["dims.labels"].tolist() == ["sample", "output"]
+assert sorted(map(tuple, arrays["labels"])) == [(0, 0, 1), (0, 1, 0), (1, 0, 0)], arrays["labels"]
+print(found, len(observables), arrays["f"].shape)
 "#;
 
 #[test]
@@ -68,9 +68,9 @@ fn numpy_reads_every_number() {
     let (said, wrong) =
         (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{wrong}");
-    // Three closures; 24, 48 and the reference's 400; 2, 4, 8 and its 32; three samples of three
-    // one-hot outputs.
-    assert!(said.trim().ends_with("(3, 3, 4, 2, 3, 9)"), "{said}");
+    // Three closures; one parametrization; 24, 48 and the reference's 400; 2, 4, 8 and its 32; one
+    // learning rate; two seeds; three passes; three samples of three one-hot outputs.
+    assert!(said.trim().ends_with("(3, 1, 3, 4, 1, 2, 3, 3, 3)"), "{said}");
     let rows = fs::read_to_string(run.join("results.csv")).unwrap().lines().count() - 1;
     assert!(said.starts_with(&format!("{rows} ")), "{said}");
 }
@@ -82,7 +82,43 @@ fn row(closure: Closure, depth: usize, observable: Observable, value: f64) -> Ro
 }
 
 fn output(closure: Closure, depth: usize, sample: u32, value: f64) -> Row {
-    Row { sample: Some(sample), ..row(closure, depth, Observable::Output, value) }
+    let (sample, output) = (Some(sample), Some(0));
+    Row { sample, output, ..row(closure, depth, Observable::Output, value) }
+}
+
+/// Samples 7, 8 and 10 of a data set, with one label each.
+fn three_samples() -> Samples {
+    Samples {
+        dimension: 1,
+        outputs: 1,
+        inputs: vec![0.0; 3],
+        labels: vec![0.7, 0.8, 1.0],
+        indices: vec![7, 8, 10],
+    }
+}
+
+const COORDINATES: [&str; 10] = [
+    "closure",
+    "parametrization",
+    "width",
+    "depth",
+    "learning_rate",
+    "seed",
+    "step",
+    "depth_time",
+    "sample",
+    "output",
+];
+
+/// The names of the axes of an array, as NumPy has strings.
+fn dims(archive: &mut ZipArchive<Cursor<Vec<u8>>>, name: &str) -> Vec<String> {
+    let (header, bytes) = member(archive, &format!("dims.{name}"));
+    let (_, length) = header.split_once("<U").unwrap();
+    let length: usize = length.split('\'').next().unwrap().parse().unwrap();
+    let letter =
+        |code: &[u8]| char::from_u32(u32::from_le_bytes(code.try_into().unwrap())).unwrap();
+    let word = |codes: &[u8]| codes.chunks(4).map(letter).filter(|c| *c != '\0').collect();
+    bytes.chunks(4 * length).map(word).collect()
 }
 
 /// The format itself, by hand, for machines without NumPy.
@@ -100,8 +136,9 @@ fn rows_become_arrays_with_nan_where_nothing_was_measured() {
             ..row(Closure::Gia, 2, Observable::FeatureError, value)
         });
     }
-    let bytes = to_npz(&rows).unwrap();
-    assert_eq!(bytes, to_npz(&rows).unwrap());
+    let train = three_samples();
+    let bytes = to_npz(&rows, &train).unwrap();
+    assert_eq!(bytes, to_npz(&rows, &train).unwrap());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
     let mut names = Vec::new();
     for i in 0..archive.len() {
@@ -110,35 +147,23 @@ fn rows_become_arrays_with_nan_where_nothing_was_measured() {
         assert_eq!((date.year(), date.month(), date.day(), date.hour()), (1980, 1, 1, 0));
         names.push(member.name().unwrap().into_owned());
     }
-    let expected = [
-        "closures",
-        "parametrizations",
-        "widths",
-        "depths",
-        "seeds",
-        "steps",
-        "learning_rates",
-        "depth_times",
-        "outputs",
-    ];
-    let expected = expected.into_iter().chain(["f", "loss.train", "strong.h"]);
+    let arrays = ["labels", "f", "loss.train", "strong.h"];
+    let arrays = arrays.into_iter().flat_map(|name| [name.to_owned(), format!("dims.{name}")]);
+    let expected = COORDINATES.into_iter().map(str::to_owned).chain(arrays);
     assert_eq!(names, expected.map(|name| format!("{name}.npy")).collect::<Vec<_>>());
 
-    let (header, closures) = member(&mut archive, "closures");
+    let (header, closures) = member(&mut archive, "closure");
     assert_eq!(header, "{'descr': '<U5', 'fortran_order': False, 'shape': (2,), }");
     let text: String =
         closures.chunks(4).map(|c| if c[0] == 0 { '.' } else { c[0].into() }).collect();
     assert_eq!(text, "exactgia..");
-    let (header, depths) = member(&mut archive, "depths");
+    let (header, depths) = member(&mut archive, "depth");
     assert_eq!(header, "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }");
     assert_eq!(depths, [2_i64.to_le_bytes(), 4_i64.to_le_bytes()].concat());
-    assert_eq!(
-        member(&mut archive, "depth_times").1,
-        [0.0_f64, 0.5].map(f64::to_le_bytes).concat()
-    );
+    assert_eq!(member(&mut archive, "depth_time").1, [0.0_f64, 0.5].map(f64::to_le_bytes).concat());
 
     let (header, f) = member(&mut archive, "f");
-    assert_eq!(header, "{'descr': '<f8', 'fortran_order': False, 'shape': (2,1,2,1,1,2,), }");
+    assert_eq!(header, "{'descr': '<f8', 'fortran_order': False, 'shape': (2,1,1,2,1,1,1,2,1,), }");
     let nan = f64::NAN;
     let expected = [nan, nan, 1.5, -2.5, 4.0, nan, nan, nan];
     assert!(same(&floats(&f), &expected), "{:?}", floats(&f));
@@ -146,11 +171,21 @@ fn rows_become_arrays_with_nan_where_nothing_was_measured() {
     assert!(same(&strong, &[nan, nan, nan, nan, 9.0, 8.0, nan, nan]), "{strong:?}");
     let loss = floats(&member(&mut archive, "loss.train").1);
     assert!(same(&loss, &[nan, 0.25, nan, nan]), "{loss:?}");
+
+    // Axes by name; of the samples those that have a number, with their labels.
+    assert_eq!(dims(&mut archive, "loss.train"), COORDINATES[..7]);
+    assert_eq!(dims(&mut archive, "strong.h"), COORDINATES[..8]);
+    assert_eq!(dims(&mut archive, "f"), [&COORDINATES[..7], &COORDINATES[8..]].concat());
+    let samples = member(&mut archive, "sample").1;
+    assert_eq!(samples, [7_i64.to_le_bytes(), 10_i64.to_le_bytes()].concat());
+    assert_eq!(member(&mut archive, "output").1, 0_i64.to_le_bytes());
+    assert_eq!(floats(&member(&mut archive, "labels").1), [0.7, 1.0]);
+    assert_eq!(dims(&mut archive, "labels"), ["sample", "output"]);
 }
 
-/// Several parametrizations and learning rates have axes of their own, in their places.
+/// Parametrizations and learning rates have their axes, be there one or several.
 #[test]
-fn settings_have_axes_where_there_are_several() {
+fn settings_have_axes_of_their_own() {
     let at = |parametrization, learning_rate, depth, value| {
         let row = row(Closure::Exact, depth, Observable::TrainingLoss, value);
         let learning_rate = LearningRate::new(learning_rate);
@@ -162,17 +197,18 @@ fn settings_have_axes_where_there_are_several() {
         at(Parametrization::DepthMup, 2.0, 8, 3.0),
         at(Parametrization::DepthMup, 0.5, 4, 4.0),
     ];
-    let mut archive = ZipArchive::new(Cursor::new(to_npz(&rows).unwrap())).unwrap();
+    let mut archive =
+        ZipArchive::new(Cursor::new(to_npz(&rows, &three_samples()).unwrap())).unwrap();
     let (header, loss) = member(&mut archive, "loss.train");
     assert!(header.contains("'shape': (1,2,1,2,2,1,1,)"), "{header}");
     let nan = f64::NAN;
     // By parametrization as they appear, depth, learning rate.
     let expected = [2.0, 1.0, nan, nan, 4.0, nan, nan, 3.0];
     assert!(same(&floats(&loss), &expected), "{:?}", floats(&loss));
-    assert_eq!(floats(&member(&mut archive, "learning_rates").1), [0.5, 2.0]);
-    let one = to_npz(&rows[..1]).unwrap();
+    assert_eq!(floats(&member(&mut archive, "learning_rate").1), [0.5, 2.0]);
+    let one = to_npz(&rows[..1], &three_samples()).unwrap();
     let mut archive = ZipArchive::new(Cursor::new(one)).unwrap();
-    assert!(member(&mut archive, "loss.train").0.contains("'shape': (1,1,1,1,1,)"));
+    assert!(member(&mut archive, "loss.train").0.contains("'shape': (1,1,1,1,1,1,1,)"));
 }
 
 fn same(a: &[f64], b: &[f64]) -> bool {
@@ -182,7 +218,7 @@ fn same(a: &[f64], b: &[f64]) -> bool {
 /// All tasks may have diverged at once.
 #[test]
 fn no_rows_are_no_error() {
-    let mut archive = ZipArchive::new(Cursor::new(to_npz(&[]).unwrap())).unwrap();
-    assert!(member(&mut archive, "closures").0.contains("'shape': (0,)"));
-    assert_eq!(archive.len(), 9);
+    let mut archive = ZipArchive::new(Cursor::new(to_npz(&[], &three_samples()).unwrap())).unwrap();
+    assert!(member(&mut archive, "closure").0.contains("'shape': (0,)"));
+    assert_eq!(archive.len(), COORDINATES.len() + 2);
 }

@@ -28,14 +28,15 @@ fn limits_are_written_number_by_number() {
     let place = Place::new();
     place.run("run", &[]);
     let text = fs::read_to_string(place.path("run/limit.csv")).unwrap();
-    let header =
-        "closure,step,quantity,depth,value,standard_error,bias_bound,distance,distance_error";
+    let header = "closure,step,quantity,sample,output,depth,value,standard_error,bias_bound,distance,distance_error";
     assert_eq!(text.lines().next(), Some(header));
 
-    let mut by_quantity: BTreeMap<(String, u32, String), Vec<Line>> = BTreeMap::new();
+    let mut by_quantity: BTreeMap<(String, u32, String, Option<u32>), Vec<Line>> = BTreeMap::new();
     for line in lines(&place.path("run")) {
         assert!(line.value.is_finite() && line.standard_error > 0.0, "{line:?}");
-        let key = (line.closure.clone(), line.step, line.quantity.clone());
+        let output = [line.sample.is_some(), line.output == Some(0)];
+        assert_eq!(output, [line.quantity == "f"; 2], "{line:?}");
+        let key = (line.closure.clone(), line.step, line.quantity.clone(), line.sample);
         by_quantity.entry(key).or_default().push(line);
     }
     // Two closures; before and after the update; two outputs and the loss.
@@ -49,7 +50,7 @@ fn limits_are_written_number_by_number() {
     let weights = numbers("levels_weight");
     assert_eq!((arrays["f"].len(), arrays["loss"].len()), (2 * 2 * 2, 2 * 2));
 
-    for ((closure, step, quantity), lines) in &by_quantity {
+    for ((closure, step, quantity, sample), lines) in &by_quantity {
         let (limit, levels) = lines.split_last().unwrap();
         assert_eq!(limit.depth, "inf");
         assert!(limit.distance.is_none() && limit.distance_error.is_none(), "{limit:?}");
@@ -67,11 +68,8 @@ fn limits_are_written_number_by_number() {
         }
         // Axes: closure, step, then sample.
         let row = 2 * usize::from(closure == "gia") + *step as usize;
-        let (name, i) = match quantity.strip_prefix("f.") {
-            Some(sample) => ("f", 2 * row + sample.parse::<usize>().unwrap()),
-            None => ("loss", row),
-        };
-        let of = |suffix: &str| arrays[format!("{name}{suffix}").as_str()][i];
+        let i = sample.map_or(row, |sample| 2 * row + sample as usize);
+        let of = |suffix: &str| arrays[format!("{quantity}{suffix}").as_str()][i];
         let written = (limit.value, limit.standard_error, bias);
         assert_eq!((of(""), of("_error"), of("_bias")), written, "{closure} {step} {quantity}");
     }

@@ -68,6 +68,7 @@ mod pairs;
 mod plan;
 mod plots;
 mod progress;
+mod python;
 mod readme;
 mod report;
 mod report_browser;

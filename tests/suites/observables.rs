@@ -6,18 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::results::{Row, rows, run_job};
 use nfd::observables::{Against, Entry, Observable, Values};
 
-/// The observables whose pattern a name has.
-fn described(name: &str) -> Vec<Observable> {
-    let fits = |observable: &&Observable| match observable.has_outputs() {
-        true => name
-            .strip_prefix(observable.name())
-            .and_then(|rest| rest.strip_prefix('.'))
-            .is_some_and(|output| output.split('.').all(|part| part.parse::<u32>().is_ok())),
-        false => name == observable.name(),
-    };
-    Observable::ALL.iter().filter(fits).copied().collect()
-}
-
 #[test]
 fn names_and_titles_are_unique_and_meanings_are_sentences() {
     let entries: Vec<&Entry> = Observable::ALL.iter().map(|o| o.entry()).collect();
@@ -34,8 +22,12 @@ fn names_and_titles_are_unique_and_meanings_are_sentences() {
 /// What a row of results.csv has to be by the table.
 fn check(job: &str, row: &Row) -> Observable {
     let what = format!("{job}: {} at step {} has {row:?}", row.observable, row.step);
-    let [observable] = described(&row.observable)[..] else { panic!("not one row: {what}") };
+    let of_that_name =
+        Observable::ALL.iter().find(|observable| observable.name() == row.observable);
+    let Some(&observable) = of_that_name else { panic!("not one row: {what}") };
     assert_eq!(row.depth_time.is_some(), observable.has_depth_time(), "{what}");
+    let has_output = [row.sample.is_some(), row.output.is_some()];
+    assert_eq!(has_output, [observable.has_outputs(); 2], "{what}");
     let reference = match observable.entry().against {
         Against::Start => row.reference.is_empty(),
         Against::Reference => row.reference.contains("depth="),

@@ -219,6 +219,6 @@ fn the_report_writes_them_on_request() {
     let kernel = floats(&kernel);
     let (finite, nan) = kernel.split_at(4 * 4 * 64);
     assert!(finite.iter().all(|k| k.is_finite()) && nan.iter().all(|k| k.is_nan()));
-    let (header, closures) = member(&mut archive, "closures");
+    let (header, closures) = member(&mut archive, "closure");
     assert!(header.contains("(6,)") && closures.starts_with(b"e\0\0\0x\0\0\0"), "{header}");
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::common::missing::skipped;
 use crate::common::report as made;
 use nfd::observables::Observable;
-use nfd::report::page::plots;
+use nfd::report::page::{plot_files, plots};
 
 /// Of titles, ticks, and the paper behind.
 const INK: [u8; 3] = [0x1d, 0x21, 0x26];
@@ -98,7 +98,7 @@ fn written(folder: &Path) -> Vec<PathBuf> {
                            parametrization, and for whatever closure there may be";
     }
     let mut paths = Vec::new();
-    for (name, bytes) in plots(&made.report()) {
+    for (name, bytes) in plot_files(&plots(&made.report())) {
         fs::write(folder.join(&name), bytes).unwrap();
         paths.extend(name.strip_suffix(".svg").map(|name| folder.join(name)));
     }

@@ -1,7 +1,7 @@
 //! `nfd run` from the outside: the files it leaves, the same bytes for any number of threads, pairs
 //! and gaps recomputed from single runs, divergence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,12 +10,12 @@ use crate::common::experiments::small;
 use crate::common::results::{Row, final_files, moments, nfd, rows, run_job};
 use serde_json::Value;
 
-type Key = (String, usize, usize, u64, u32, String, Option<u64>);
+type Key = (String, usize, usize, u64, u32, String, Option<u64>, Option<u32>);
 
 fn index(rows: &[Row]) -> BTreeMap<Key, f64> {
     let key = |r: &Row| {
-        let time = r.depth_time.map(f64::to_bits);
-        (r.closure.clone(), r.width, r.depth, r.seed, r.step, r.observable.clone(), time)
+        let (name, time) = (r.observable.clone(), r.depth_time.map(f64::to_bits));
+        (r.closure.clone(), r.width, r.depth, r.seed, r.step, name, time, r.sample)
     };
     let index: BTreeMap<_, _> = rows.iter().map(|r| (key(r), r.value)).collect();
     assert_eq!(index.len(), rows.len(), "two rows for one number");
@@ -43,7 +43,7 @@ fn files_have_their_final_columns_and_fields() {
     let (_guard, run) = run_job(&small(folder.path()), &["--set", "data.test_samples=2"]);
     let results = fs::read_to_string(run.join("results.csv")).unwrap();
     let header = "closure,parametrization,engine,precision,width,depth,learning_rate,seed,step,\
-                  depth_time,reference,observable,value";
+                  depth_time,sample,output,reference,observable,value";
     assert_eq!(results.lines().next(), Some(header));
 
     let all = rows(&run);
@@ -64,16 +64,12 @@ fn files_have_their_final_columns_and_fields() {
         "coupling.backward.layer.same",
         "coupling.forward.accumulated",
         "coupling.forward.layer",
-        "difference.f.0",
-        "difference.f.1",
-        "difference.f.10",
+        "difference.f",
         "eigmax.features",
         "eigmax.gradients",
         "eigmin.features",
         "eigmin.gradients",
-        "f.0",
-        "f.1",
-        "f.10",
+        "f",
         "loss.test",
         "loss.train",
         "movement.f",
@@ -86,6 +82,11 @@ fn files_have_their_final_columns_and_fields() {
     ];
     assert_eq!(observables, expected);
     assert!(all.iter().all(|r| r.value.is_finite()));
+    // Each output by its sample in the data set, and, there being one of each, as output 0.
+    let of = |r: &&Row| r.observable == "f" || r.observable == "difference.f";
+    let places: BTreeSet<_> = all.iter().filter(of).map(|r| (r.sample, r.output)).collect();
+    assert_eq!(places, [0, 1, 10].map(|sample| (Some(sample), Some(0))).into());
+    assert!(all.iter().filter(|r| !of(r)).all(|r| (r.sample, r.output) == (None, None)));
 
     let summary: Value =
         serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
@@ -131,22 +132,22 @@ fn pairs_are_those_of_the_single_runs() {
     let (_guard, run) = run_job(&small(folder.path()), &[]);
     let all = rows(&run);
     let index = index(&all);
-    let get = |closure: &str, depth, seed, step, name: &str| {
-        index[&(closure.to_owned(), 48, depth, seed, step, name.to_owned(), None)]
+    let f = |closure: &str, depth, seed, step, sample| {
+        index[&(closure.to_owned(), 48, depth, seed, step, "f".to_owned(), None, Some(sample))]
     };
     let (mut pairs, mut gaps) = (0, 0);
     for row in &all {
-        if let Some(sample) = row.observable.strip_prefix("difference.f.") {
+        if row.observable == "difference.f" {
             pairs += 1;
             assert_eq!(row.reference, format!("depth={}", 2 * row.depth));
-            let f = |depth| get(&row.closure, depth, row.seed, row.step, &format!("f.{sample}"));
+            let sample = row.sample.unwrap();
+            let f = |depth| f(&row.closure, depth, row.seed, row.step, sample);
             assert_eq!(row.value, f(row.depth) - f(2 * row.depth));
         }
         if row.observable == "closure_gap.f" {
             gaps += 1;
             assert_eq!(row.reference, "closure=exact");
-            let f =
-                |closure: &str, s| get(closure, row.depth, row.seed, row.step, &format!("f.{s}"));
+            let f = |closure: &str, sample| f(closure, row.depth, row.seed, row.step, sample);
             let square = |s| (f(&row.closure, s) - f("exact", s)).powi(2);
             let mean = (square(0) + square(1) + square(10)) / 3.0;
             assert!((row.value - mean).abs() <= 1e-15 * mean.max(1e-3), "{} {mean}", row.value);

@@ -91,10 +91,16 @@ fn agrees(mean: f64, error: f64, table: f64, table_error: f64) -> bool {
 }
 
 fn values(rows: &[Row], line: &Line, depth: usize) -> Vec<f64> {
+    values_of(rows, line, None, depth)
+}
+
+/// The same, of one sample's output.
+fn values_of(rows: &[Row], line: &Line, sample: Option<u32>, depth: usize) -> Vec<f64> {
     let (closure, observable, step, time, ..) = *line;
     rows.iter()
         .filter(|r| r.closure == closure && r.observable == observable && r.step == step)
         .filter(|r| r.width == 20_000 && r.depth == depth && r.depth_time == time)
+        .filter(|r| r.sample == sample)
         .map(|r| r.value)
         .collect()
 }
@@ -128,12 +134,10 @@ fn toy_job_reproduces_the_table_and_its_verdicts() {
     }
     for (i, &table) in WEAK.iter().enumerate() {
         let depth = 4 << i;
-        let of = |sample: &'static str| values(&rows, &("exact", sample, 1, None, &[], 0.0), depth);
-        let mean_over_samples: Vec<f64> = of("difference.f.0")
-            .iter()
-            .zip(of("difference.f.1"))
-            .map(|(a, b)| (a + b) / 2.0)
-            .collect();
+        let line = ("exact", "difference.f", 1, None, &[][..], 0.0);
+        let of = |sample: u32| values_of(&rows, &line, Some(sample), depth);
+        let mean_over_samples: Vec<f64> =
+            of(0).iter().zip(of(1)).map(|(a, b)| (a + b) / 2.0).collect();
         assert_eq!(mean_over_samples.len(), 8);
         let (mean, error) = moments(&mean_over_samples);
         if !agrees(mean, error, table, 0.05) {

@@ -84,7 +84,7 @@ fn output(limits: &Limits) -> Drawn {
             line(limit.closure, by_depth.iter().map(mark).collect(), band)
         })
         .collect();
-    let (step, name) = (limits.quantities.steps[k], &limits.outputs[0]);
+    let (step, name) = (limits.quantities.steps[k], limits.output_name(0));
     Drawn {
         caption: format!(
             "Output {name} of networks of infinite width and depth L, and, as a band, its limit with its \

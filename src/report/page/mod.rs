@@ -78,15 +78,20 @@ pub fn html(report: &Report) -> String {
     page.render().expect("room for a page")
 }
 
-/// The page's plots as files, each as SVG and as PDF: name with ending, content.
-pub fn plots(report: &Report) -> Vec<(String, Vec<u8>)> {
+/// All plots of the page, in its order: what figures.json has.
+pub fn plots(report: &Report) -> Vec<Plot> {
+    let limits = limit::figures(report).into_iter().map(|figure| figure.plot);
     let of_claims = claims::groups(report).into_iter().filter_map(|group| group.plot);
     let own = figures::of_study(report).into_iter().map(|figure| figure.plot);
     let curves = figures::common(report).into_iter().map(|figure| figure.plot);
-    let files = |plot: Plot| {
+    limits.chain(own).chain(of_claims).chain(curves).collect()
+}
+
+/// Plots as files, each as SVG and as PDF: name with ending, content.
+pub fn plot_files(plots: &[Plot]) -> Vec<(String, Vec<u8>)> {
+    let files = |plot: &Plot| {
         let name = &plot.name;
         [(format!("{name}.svg"), plot.svg().into_bytes()), (format!("{name}.pdf"), plot.pdf())]
     };
-    let limits = limit::figures(report).into_iter().map(|figure| figure.plot);
-    limits.chain(of_claims).chain(own).chain(curves).flat_map(files).collect()
+    plots.iter().flat_map(files).collect()
 }

@@ -13,10 +13,12 @@ mod pdf;
 mod scale;
 mod svg;
 
+use serde::Serialize;
+
 pub use colours::{KINDS, page_variables};
 
-/// What a plot shows, and in which words.
-#[derive(Clone, Debug, PartialEq)]
+/// What a plot shows, and in which words: an entry of figures.json.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plot {
     /// File name without ending, and prefix of its ids: letters, digits and dashes.
     pub name: String,
@@ -39,7 +41,7 @@ pub struct Plot {
 }
 
 /// An axis by its name and its scale.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Axis {
     /// The name of the axis with its symbol; `_` lowers the next letter.
     pub label: String,
@@ -48,7 +50,8 @@ pub struct Axis {
 }
 
 /// How numbers become places, and where ticks stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scale {
     /// A linear scale with ticks at round numbers.
     Linear,
@@ -68,7 +71,8 @@ impl Scale {
 }
 
 /// How a series looks: by colour and by shape, so that either suffices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Look {
     /// One of a few kinds, e.g. closures: 0, 1, 2.
     Kind(usize),
@@ -84,7 +88,7 @@ impl Look {
 }
 
 /// A set of points and what was fitted to them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Series {
     /// The entry of the series in the legend.
     pub label: String,
@@ -103,7 +107,7 @@ pub struct Series {
 }
 
 /// A measured point with its error.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Mark {
     /// Where it stands across, in the axis's unit.
     pub x: f64,
@@ -114,7 +118,7 @@ pub struct Mark {
 }
 
 /// A curve to compare with, e.g. the slope of theory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Guide {
     /// The entry of the guide in the legend.
     pub label: String,
