@@ -235,7 +235,7 @@ fn test_losses_of_f32_are_those_of_f64_in_law() {
         let experiment = resolved(text, &[&set]).unwrap().experiment;
         let path = folder.path().join(precision);
         let [results, _] = faults::run(&path, &experiment, Arc::new(Disk)).unwrap();
-        let column = format!(",7,,,{name},");
+        let column = format!(",7,,,,,{name},");
         let text = String::from_utf8(results).unwrap();
         let value = |line: &str| Some(line.split_once(&column)?.1.parse().unwrap());
         text.lines().filter_map(value).collect()
