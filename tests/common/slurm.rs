@@ -247,11 +247,14 @@ fn configuration(at: &Path, host: &str) -> String {
     let [control, node] = ports.map(|port| port.local_addr().unwrap().port());
     let user = output(Command::new("id").arg("-un"));
     let (user, at) = (user.trim(), at.display());
+    // Slurm's folders for PMIx are named in /tmp by user and job: those of two Slurms must differ, and one that a
+    // kill has left would fail every later job of its number.
     format!(
         "ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={control}
 SlurmdPort={node}
+FirstJobId={node}
 SlurmUser={user}
 SlurmdUser={user}
 AuthInfo=socket={at}/munge/munge.sock
