@@ -18,7 +18,8 @@ const PARTS: u64 = 10_000;
 pub struct Display {
     started: Instant,
     bar: Option<ProgressBar>,
-    last_line: Mutex<Instant>,
+    /// When there was one, and how many tasks were finished when progress was last told.
+    last_line: Mutex<(Instant, usize)>,
     /// Whose tasks are counted, in words, where it is not all of them.
     whose: &'static str,
 }
@@ -37,7 +38,7 @@ impl Display {
         });
         let now = Instant::now();
         let whose = if ranks > 1 { " of rank 0" } else { "" };
-        Display { started: now, bar, last_line: Mutex::new(now), whose }
+        Display { started: now, bar, last_line: Mutex::new((now, 0)), whose }
     }
 
     /// Shows the progress, on a terminal always and elsewhere from time to time.
@@ -48,8 +49,10 @@ impl Display {
             return;
         }
         let Ok(mut last) = self.last_line.lock() else { return };
-        if last.elapsed() >= EVERY {
-            *last = Instant::now();
+        // Only where a task was finished: a process that has lost its lock while it slept says nothing more.
+        let before = std::mem::replace(&mut last.1, finished);
+        if last.0.elapsed() >= EVERY && before != finished {
+            last.0 = Instant::now();
             let elapsed = self.started.elapsed().as_secs_f64();
             let left = elapsed * (1.0 - share) / share.max(1e-6);
             info!(
