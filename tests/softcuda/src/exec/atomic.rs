@@ -1,8 +1,8 @@
 //! Atomics.
 
-use super::access::Manner;
 use super::code::{Atomic, Inst};
 use super::machine::Stop;
+use super::pointers::Manner;
 use super::reach::{Access, At};
 use super::registers::flush;
 use super::warp::{Turn, lanes};

@@ -1,8 +1,9 @@
 //! Copies: of arguments in local memory, and asynchronous ones to shared memory.
 
-use super::access::{Manner, read, write};
+use super::access::{read, write};
 use super::code::Inst;
 use super::machine::Stop;
+use super::pointers::Manner;
 use super::reach::At;
 use super::warp::{PendingCopy, Turn, lanes};
 use super::window;

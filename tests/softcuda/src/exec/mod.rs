@@ -17,6 +17,7 @@ mod grid;
 mod machine;
 mod math;
 mod meeting;
+mod pointers;
 pub mod reach;
 mod registers;
 mod tensor;

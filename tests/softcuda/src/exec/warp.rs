@@ -4,9 +4,9 @@
 //! reach the counter of others, which join them: that makes diverged lanes meet again. A quantum
 //! bounds how long lanes may keep others waiting, so lanes that spin for each other make progress.
 
-use super::access::Pointers;
 use super::code::{Inst, Op};
 use super::machine::{Machine, Stop};
+use super::pointers::Pointers;
 use super::registers::{LANES, Registers};
 use super::{FaultKind, alu};
 use crate::checks::{Checker, Who};
