@@ -10,6 +10,7 @@ pub mod faults;
 pub mod files;
 #[cfg(target_os = "linux")]
 pub mod gpu_check;
+pub mod images;
 pub mod limit_found;
 pub mod limit_laws;
 pub mod limits;

@@ -26,6 +26,8 @@ mod cuda_start;
 mod data;
 mod data_files;
 mod data_formats;
+mod data_numpy;
+mod data_tables;
 mod deal;
 mod dense;
 mod derivatives;
