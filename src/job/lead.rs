@@ -48,7 +48,8 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
     let mut limits = Limits::new(&resolved.experiment, data);
     let ran = loop {
         // Run.
-        let ran = member.run(&directory, &hand, stop, &|progress| display.update(progress));
+        let show = |progress| display.update(progress, || directory.is_held());
+        let ran = member.run(&directory, &hand, stop, &show);
         // Report.
         let reports = gather(comm, &RankReport::new(ran.as_ref()));
         log::set_warnings_elsewhere(reports.iter().skip(1).map(|report| report.warnings).sum());

@@ -18,8 +18,7 @@ const PARTS: u64 = 10_000;
 pub struct Display {
     started: Instant,
     bar: Option<ProgressBar>,
-    /// When there was one, and how many tasks were finished when progress was last told.
-    last_line: Mutex<(Instant, usize)>,
+    last_line: Mutex<Instant>,
     /// Whose tasks are counted, in words, where it is not all of them.
     whose: &'static str,
 }
@@ -38,21 +37,27 @@ impl Display {
         });
         let now = Instant::now();
         let whose = if ranks > 1 { " of rank 0" } else { "" };
-        Display { started: now, bar, last_line: Mutex::new((now, 0)), whose }
+        Display { started: now, bar, last_line: Mutex::new(now), whose }
     }
 
-    /// Shows the progress, on a terminal always and elsewhere from time to time.
-    pub fn update(&self, Progress { share, finished, tasks: all }: Progress) {
+    /// Shows the progress, on a terminal always and elsewhere from time to time: in a line, which the log has too,
+    /// while the process `holds` its run directory, and has not slept so long that it is another's.
+    pub fn update(
+        &self,
+        Progress { share, finished, tasks: all }: Progress,
+        holds: impl FnOnce() -> bool,
+    ) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{finished}/{all} tasks{}", self.whose));
             bar.set_position((share * PARTS as f64) as u64);
             return;
         }
         let Ok(mut last) = self.last_line.lock() else { return };
-        // Only where a task was finished: a process that has lost its lock while it slept says nothing more.
-        let before = std::mem::replace(&mut last.1, finished);
-        if last.0.elapsed() >= EVERY && before != finished {
-            last.0 = Instant::now();
+        if last.elapsed() >= EVERY {
+            *last = Instant::now();
+            if !holds() {
+                return;
+            }
             let elapsed = self.started.elapsed().as_secs_f64();
             let left = elapsed * (1.0 - share) / share.max(1e-6);
             info!(

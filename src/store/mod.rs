@@ -106,6 +106,11 @@ impl Growing {
 }
 
 impl RunDirectory {
+    /// Whether this process still holds the run directory, and no other has taken it over.
+    pub fn is_held(&self) -> bool {
+        self.lock.check().is_ok()
+    }
+
     /// Creates `path` (and its parents) for an experiment, or opens it when what it holds does not
     /// contradict it.
     ///

@@ -169,7 +169,7 @@ fn contradicting_experiments_are_refused() {
     refused(&["finest=32"], &["finest (8, now 32)"]);
     refused(&["ensemble.depths=[4,16]"], &["finest (8, now 16)"]);
     refused(&["reference.rows=7"], &["reference.rows (512, now 7)"]);
-    fs::write(&table, "x0,x1,y\n1,0,1\n0,1.5,-1\n").unwrap();
+    fs::write(&table, "x0,x1,y\n1,0,1\n0.5,1,-1\n").unwrap();
     refused(&[], &["samples in data"]);
 }
 
