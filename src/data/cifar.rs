@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, Kind};
 use super::number::{self, Stored};
-use super::records::{Answers, Part, Records, data_error};
+use super::records::{Part, Records, Targets, data_error};
 use crate::error::{Error, Result};
 
 const PIXELS: usize = 3 * 32 * 32;
@@ -23,7 +23,7 @@ pub struct Cifar {
     folder: PathBuf,
     /// Of training and test: the number of records of each file.
     files: [Vec<(PathBuf, usize)>; 2],
-    labels: [Answers; 2],
+    labels: [Targets; 2],
 }
 
 impl Cifar {
@@ -42,7 +42,7 @@ impl Cifar {
                 files[part].push((path, all[part].len() - before));
             }
         }
-        Ok(Cifar { folder: folder.to_owned(), files, labels: all.map(Answers::of_classes) })
+        Ok(Cifar { folder: folder.to_owned(), files, labels: all.map(Targets::of_classes) })
     }
 }
 
@@ -103,7 +103,7 @@ impl Records for Cifar {
         PIXELS
     }
 
-    fn labels(&self, part: Part) -> &Answers {
+    fn labels(&self, part: Part) -> &Targets {
         &self.labels[part as usize]
     }
 

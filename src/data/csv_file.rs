@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::dialect::{Dialect, number, reader, shown};
 use super::file::{self, Kind};
-use super::records::{Answers, MOST_NUMBERS, Table};
+use super::records::{MOST_NUMBERS, Table, Targets};
 use crate::error::{Error, Result};
 
 /// Bytes of a row, at most.
@@ -71,7 +71,7 @@ pub fn parse(name: &str, head: &[u8], file: impl Read, rows: usize) -> Result<Ta
             return Err(fail(None, problem, help));
         }
     }
-    let labels = Answers { outputs, numbers: labels };
+    let labels = Targets { outputs, numbers: labels };
     Ok(Table { name: name.to_owned(), dimension: d, inputs, labels, assumed: dialect.assumed })
 }
 

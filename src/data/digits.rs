@@ -4,7 +4,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use super::records::{Answers, Table};
+use super::records::{Table, Targets};
 use crate::error::{Error, Result};
 
 /// The two samples of the toy set, as a CSV file.
@@ -39,7 +39,7 @@ pub fn digits() -> Result<Table> {
         name: "digits".to_owned(),
         dimension: PIXELS,
         inputs,
-        labels: Answers::of_classes(classes),
+        labels: Targets::of_classes(classes),
         assumed: Vec::new(),
     })
 }

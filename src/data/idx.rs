@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, Kind};
 use super::number::{self, LARGEST, Stored};
-use super::records::{Answers, MOST_NUMBERS, Part, Records, data_error, hot};
+use super::records::{MOST_NUMBERS, Part, Records, Targets, data_error, hot};
 use crate::error::{Error, Result};
 
 /// A folder with such files.
@@ -17,7 +17,7 @@ pub struct Idx {
     path: PathBuf,
     dimension: usize,
     files: [Files; 2],
-    labels: [Answers; 2],
+    labels: [Targets; 2],
 }
 
 /// The two files of a part.
@@ -118,7 +118,7 @@ fn find(path: &Path, all: &[(String, PathBuf)], name: &str) -> Result<PathBuf> {
 }
 
 /// The labels of a part, and the numbers of its images.
-fn read_part(files: &Files) -> Result<(Answers, usize)> {
+fn read_part(files: &Files) -> Result<(Targets, usize)> {
     let Files { images, labels } = files;
     let Header { sizes, .. } = open(images)?;
     let [count, each @ ..] = &sizes[..] else { return Err(wrong(images, "has no dimensions")) };
@@ -149,10 +149,10 @@ fn read_part(files: &Files) -> Result<(Answers, usize)> {
     let first = outputs > 1 && numbers.chunks(outputs).any(|label| hot(label).is_none());
     Ok(match first {
         true => (
-            Answers { outputs: 1, numbers: numbers.into_iter().step_by(outputs).collect() },
+            Targets { outputs: 1, numbers: numbers.into_iter().step_by(outputs).collect() },
             dimension,
         ),
-        false => (Answers { outputs, numbers }, dimension),
+        false => (Targets { outputs, numbers }, dimension),
     })
 }
 
@@ -203,7 +203,7 @@ impl Records for Idx {
         self.dimension
     }
 
-    fn labels(&self, part: Part) -> &Answers {
+    fn labels(&self, part: Part) -> &Targets {
         &self.labels[part as usize]
     }
 

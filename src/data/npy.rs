@@ -10,7 +10,7 @@ use zip::ZipArchive;
 
 use super::file::{self, Kind};
 use super::number::{self, LARGEST, Stored, not_finite, skip};
-use super::records::{Answers, MOST_NUMBERS, Part, Records, data_error};
+use super::records::{MOST_NUMBERS, Part, Records, Targets, data_error};
 use crate::error::{Error, Result};
 
 /// Bytes of a header, at most: NumPy itself reads no longer one by default.
@@ -29,7 +29,7 @@ pub struct Npy {
     inputs: Vec<Array>,
     dimension: usize,
     label_name: String,
-    labels: [Answers; 2],
+    labels: [Targets; 2],
     assumed: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ impl Npy {
             let mut numbers = Vec::new();
             let all: Vec<usize> = (0..rows).collect();
             y.read(&all, &mut |label| numbers.extend_from_slice(label))?;
-            npy.labels[part] = Answers { outputs, numbers };
+            npy.labels[part] = Targets { outputs, numbers };
             npy.dimension = d;
             npy.inputs.push(x);
         }
@@ -355,7 +355,7 @@ impl Records for Npy {
         self.dimension
     }
 
-    fn labels(&self, part: Part) -> &Answers {
+    fn labels(&self, part: Part) -> &Targets {
         &self.labels[part as usize]
     }
 

@@ -18,17 +18,17 @@ pub enum Part {
 
 /// The labels of all records of a part, one record after the other.
 #[derive(Clone, Debug, Default)]
-pub struct Answers {
+pub struct Targets {
     /// The number of labels of a record.
     pub outputs: usize,
     /// The labels of all records; empty where there is no such part.
     pub numbers: Vec<f64>,
 }
 
-impl Answers {
+impl Targets {
     /// Classes as they are: one label a record.
-    pub fn of_classes(classes: impl IntoIterator<Item = u8>) -> Answers {
-        Answers { outputs: 1, numbers: classes.into_iter().map(f64::from).collect() }
+    pub fn of_classes(classes: impl IntoIterator<Item = u8>) -> Targets {
+        Targets { outputs: 1, numbers: classes.into_iter().map(f64::from).collect() }
     }
 
     /// The number of records.
@@ -83,7 +83,7 @@ pub trait Records {
     fn dimension(&self) -> usize;
 
     /// The labels of every record.
-    fn labels(&self, part: Part) -> &Answers;
+    fn labels(&self, part: Part) -> &Targets;
 
     /// Hands over the inputs of the records at ascending positions, d numbers each.
     ///
@@ -106,7 +106,7 @@ pub struct Table {
     /// The inputs of all records, one after the other.
     pub inputs: Vec<f64>,
     /// The labels of all records.
-    pub labels: Answers,
+    pub labels: Targets,
     /// What was taken to be so, in words.
     pub assumed: Vec<String>,
 }
@@ -120,8 +120,8 @@ impl Records for Table {
         self.dimension
     }
 
-    fn labels(&self, part: Part) -> &Answers {
-        const NONE: &Answers = &Answers { outputs: 0, numbers: Vec::new() };
+    fn labels(&self, part: Part) -> &Targets {
+        const NONE: &Targets = &Targets { outputs: 0, numbers: Vec::new() };
         if part == Part::Train { &self.labels } else { NONE }
     }
 
@@ -179,10 +179,10 @@ fn samples(
     classes: Option<&[u8]>,
     request: &Request,
 ) -> Result<Samples> {
-    let answers = set.labels(part);
+    let targets = set.labels(part);
     let wished = request.classes.as_deref().unwrap_or(&[]);
     let outputs = match (classes, request.labels) {
-        (None, _) => answers.outputs,
+        (None, _) => targets.outputs,
         (Some(_), Labels::OneHot) => wished.len(),
         (Some(_), _) => 1,
     };
@@ -201,7 +201,7 @@ fn samples(
         let Some(&position) = left.next() else { return };
         let label = match classes {
             Some(classes) => label(classes[position], wished, request.labels),
-            None => answers.numbers[position * outputs..][..outputs].to_vec(),
+            None => targets.numbers[position * outputs..][..outputs].to_vec(),
         };
         samples.push((before + position) as u32, input, &label);
     })?;

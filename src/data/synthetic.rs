@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::records::{Answers, Table};
+use super::records::{Table, Targets};
 use crate::rng::noise::{Direction, Purpose, tag};
 use crate::rng::normal::{Instructions, NoiseColumn, fill};
 use crate::rng::philox::{self, Philox};
@@ -26,7 +26,7 @@ pub fn draw(dimension: usize, seed: u64, count: usize) -> Table {
         name,
         dimension,
         inputs,
-        labels: Answers { outputs: 1, numbers: labels },
+        labels: Targets { outputs: 1, numbers: labels },
         assumed: vec![],
     }
 }
