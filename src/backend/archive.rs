@@ -44,7 +44,7 @@ impl Archive<'_> {
     /// Walks over a single number.
     ///
     /// # Errors
-    /// As of [`Archive::numbers`].
+    /// When the file cannot be written or read, or ends before.
     pub fn number<T: Pod>(&mut self, number: &mut T) -> Walked {
         self.numbers(std::slice::from_mut(number))
     }
@@ -52,7 +52,7 @@ impl Archive<'_> {
     /// Walks over a count, as of columns or passes, that only the file knows.
     ///
     /// # Errors
-    /// As of [`Archive::numbers`].
+    /// When the file cannot be written or read, or ends before.
     pub fn count(&mut self, count: &mut usize) -> Walked {
         let mut stored = *count as u64;
         self.number(&mut stored)?;
@@ -63,7 +63,7 @@ impl Archive<'_> {
     /// Walks over a size that follows from the experiment, so that it must be read as it is here.
     ///
     /// # Errors
-    /// As of [`Archive::numbers`]; `InvalidData` where another size was written.
+    /// When the file cannot be written or read, or ends before; `InvalidData` where another size was written.
     pub fn size(&mut self, size: usize) -> Walked {
         let mut stored = size;
         self.count(&mut stored)?;
@@ -73,7 +73,7 @@ impl Archive<'_> {
     /// Walks over a matrix, whose shape only the file knows.
     ///
     /// # Errors
-    /// As of [`Archive::numbers`].
+    /// When the file cannot be written or read, or ends before.
     pub fn matrix(&mut self, matrix: &mut DMatrix<f64>) -> Walked {
         let (mut rows, mut columns) = matrix.shape();
         self.count(&mut rows)?;
@@ -88,7 +88,7 @@ impl Archive<'_> {
     /// made by `new` before.
     ///
     /// # Errors
-    /// As of [`Archive::numbers`], and those of `walk`.
+    /// When the file cannot be written or read, or ends before, and those of `walk`.
     pub fn list<T>(
         &mut self,
         list: &mut Vec<T>,
@@ -112,7 +112,7 @@ impl Archive<'_> {
     /// Walks over something that may be missing: where it is to be read and is not here, `new` makes it before.
     ///
     /// # Errors
-    /// As of [`Archive::numbers`], and those of `new` and `walk`.
+    /// When the file cannot be written or read, or ends before, and those of `new` and `walk`.
     pub fn optional<T>(
         &mut self,
         value: &mut Option<T>,
@@ -135,7 +135,7 @@ impl Archive<'_> {
     /// Walks over a value as a whole, in the format of journals.
     ///
     /// # Errors
-    /// As of [`Archive::numbers`]; `InvalidData` where something else was written.
+    /// When the file cannot be written or read, or ends before; `InvalidData` where something else was written.
     pub fn value<T: Serialize + DeserializeOwned>(&mut self, value: &mut T) -> Walked {
         let mut bytes = match self {
             Archive::Write(_) => postcard::to_stdvec(value).map_err(other)?,

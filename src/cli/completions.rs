@@ -13,7 +13,7 @@ pub struct Arguments {
     shell: Shell,
 }
 
-/// Prints the script.
+/// Prints the script that a shell runs to complete the commands of nfd.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let mut script = Vec::new();
     generate(arguments.shell, &mut super::Arguments::command(), "nfd", &mut script);

@@ -44,7 +44,7 @@ fn job(study: Study) -> &'static str {
     }
 }
 
-/// Writes the file, never over another.
+/// Writes an experiment file to begin with, never over another file.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let study = arguments.study;
     let path = arguments.output.clone();
@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-/// What to do with the file.
+/// What to do with the file that was written.
 fn next(path: &Path) -> String {
     let path = path.display();
     format!(

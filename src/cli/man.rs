@@ -13,7 +13,7 @@ pub struct Arguments {
     directory: PathBuf,
 }
 
-/// Writes the pages; the folder is made where it is missing.
+/// Writes the manual pages of nfd and its verbs; the folder is made where it is missing.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let Arguments { directory } = arguments;
     let io = |source| Error::Io { action: "write", path: directory.clone(), source };

@@ -72,7 +72,7 @@ impl<'a> Watch<'a> {
         Watch { checkpoints: Some((store, every)), ..self }
     }
 
-    /// The same, telling `part` how far they are.
+    /// Tells `part` from time to time how far the tasks are.
     pub fn telling<'b>(self, part: &'b Part<'b>) -> Watch<'b>
     where
         'a: 'b,

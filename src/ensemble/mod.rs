@@ -60,8 +60,8 @@ pub struct Outcome {
 
 /// Runs the tasks that `store` does not hold yet: on a GPU as many networks of a kind at once as its
 /// memory holds; else on `plan.threads` threads, as many tasks at once as the plan has workers, and the
-/// threads that are left over share the rows of a task. Whether all of them are done now:
-/// not when `watch` stopped them before.
+/// threads that are left over share the rows of a task. Tasks go on from the checkpoints that `watch` keeps.
+/// Whether all of them are done now: not when `watch` stopped them before.
 ///
 /// # Errors
 /// The store's when it cannot be written; [`Error::Device`] when a GPU fails. What finished before

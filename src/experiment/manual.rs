@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
+use textwrap::WordSplitter::NoHyphenation;
+use textwrap::{Options, fill};
 
 use super::TypedExperiment;
 use super::file::SCHEMA;
@@ -70,11 +72,7 @@ impl<'a> Page<'a> {
 
     /// One field: heading, type and default, what it means, its values, an example, fields of its own.
     fn field(&mut self, path: &str, name: &str, field: &'a Value, required: bool, level: usize) {
-        let description = field["description"].as_str().unwrap_or_default().replace('\n', " ");
-        let (meaning, default) = match description.split_once(" Default: ") {
-            Some((meaning, default)) => (meaning, Some(default.trim_end_matches('.').to_owned())),
-            None => (description.as_str(), None),
-        };
+        let (meaning, default) = described(field);
         let forms = self.forms(field);
         let mut types: Vec<String> = forms.iter().map(|form| self.kind(form)).collect();
         types.dedup();
@@ -190,10 +188,14 @@ impl<'a> Page<'a> {
         for (i, (name, value)) in object.iter().enumerate() {
             let field = forms.iter().map(|form| &form["properties"][name]);
             let field = field.into_iter().find(|field| !field.is_null()).unwrap_or(&Value::Null);
-            let description = field["description"].as_str().unwrap_or_default().replace('\n', " ");
-            let meaning = description.split(" Default: ").next().unwrap_or_default();
-            let first = meaning.split_once(". ").map_or(meaning, |(first, _)| first);
-            lines.extend(wrap(first.trim_end_matches('.'), &format!("{indent}// ")));
+            let (meaning, _) = described(field);
+            let first = meaning.split(". ").next().unwrap_or_default().trim_end_matches('.');
+            if !first.is_empty() {
+                let begin = format!("{indent}// ");
+                let options = Options::new(100).word_splitter(NoHyphenation).break_words(false);
+                let options = options.initial_indent(&begin).subsequent_indent(&begin);
+                lines.push(fill(first, options));
+            }
             let comma = if i + 1 < object.len() { "," } else { "" };
             match value {
                 Value::Object(inside) => {
@@ -207,20 +209,15 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Words in lines of at most 100 letters, each begun by `prefix`; no line for no words.
-fn wrap(text: &str, prefix: &str) -> Vec<String> {
-    const WIDTH: usize = 100;
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(format!("{prefix}{word}")),
+/// What a field means, and its default where that is said in words.
+fn described(field: &Value) -> (String, Option<String>) {
+    let description = field["description"].as_str().unwrap_or_default().replace('\n', " ");
+    match description.split_once(" Default: ") {
+        Some((meaning, default)) => {
+            (meaning.to_owned(), Some(default.trim_end_matches('.').to_owned()))
         }
+        None => (description, None),
     }
-    lines
 }
 
 /// JSON in one line, with spaces as people write it.

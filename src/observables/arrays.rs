@@ -141,7 +141,8 @@ impl Axes {
     /// The labels of the samples along the axis, sample by sample.
     fn labels(&self, train: &Samples) -> Vec<f64> {
         let of = train.indices.iter().zip(train.labels.chunks(train.outputs));
-        let there = of.filter(|(index, _)| self.samples.contains(&i64::from(**index)));
+        let samples: HashSet<i64> = self.samples.iter().copied().collect();
+        let there = of.filter(|(index, _)| samples.contains(&i64::from(**index)));
         there.flat_map(|(_, labels)| labels).copied().collect()
     }
 

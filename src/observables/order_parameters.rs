@@ -14,9 +14,10 @@
 //! share a response alike; one that is new by a share ρ of itself has it known to n^{-1/2}/ρ.
 //!
 //! A kind is all of a task but its seed. Each is a mean over seeds, with `<name>_error` its standard
-//! error; `dims.<name>` names the axes of an array. NaN where nothing was recorded: C, A and B of minibatches or of more than 128 columns, φ(h) and B
-//! at the end of the horizon, g and A at its beginning; A and B of dense networks; the kernel of `gia`,
-//! whose gradients are not those of f, and of several outputs.
+//! error; `dims.<name>` names the axes of an array. NaN where nothing was recorded: C, A and B of
+//! minibatches or of more than 128 columns, φ(h) and B at the end of the horizon, g and A at its
+//! beginning; A and B of dense networks; the kernel of `gia`, whose gradients are not those of f, and
+//! of several outputs.
 
 use std::collections::BTreeMap;
 

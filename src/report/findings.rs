@@ -102,23 +102,3 @@ fn said(claim: &Claim, several: bool) -> String {
         Verdict::Supported | Verdict::Inconclusive => at,
     }
 }
-
-/// `text` in lines of at most 100 letters.
-pub fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 100;
-    let mut out = String::new();
-    let mut length = 0;
-    for word in text.split(' ') {
-        let letters = word.chars().count();
-        if length > 0 && length + 1 + letters > WIDTH {
-            out.push('\n');
-            length = 0;
-        } else if length > 0 {
-            out.push(' ');
-            length += 1;
-        }
-        out.push_str(word);
-        length += letters;
-    }
-    out
-}

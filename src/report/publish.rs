@@ -1,8 +1,10 @@
 //! The final files of a run directory: results, arrays, summary, page and plots.
 
 use serde::Serialize;
+use textwrap::WordSplitter::NoHyphenation;
+use textwrap::{Options, fill};
 
-use super::findings::{paragraphs, wrapped};
+use super::findings::paragraphs;
 use super::limits::{LimitSummary, Limits};
 use super::{Report, limit_files, page, table};
 use crate::claims::stability::{Unstable, unstable};
@@ -127,7 +129,8 @@ pub fn publish(
     let plots = page::plots(&report);
     directory.write_json("figures.json", &plots)?;
     directory.write_plots(&page::plot_files(&plots))?;
-    let found = found.iter().map(|paragraph| wrapped(paragraph) + "\n");
+    let lines = Options::new(100).word_splitter(NoHyphenation).break_words(false);
+    let found = found.iter().map(|paragraph| fill(paragraph, &lines) + "\n");
     let table = limits.as_ref().map(table::of_limits).unwrap_or_default();
     Ok(table + &table::summary(&claims) + &found.collect::<String>())
 }
