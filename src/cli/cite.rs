@@ -25,6 +25,6 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let file = arguments.directory.join(manifest::NAME);
     let source = ExperimentFile::new(&file, manifest.experiment.to_string(), &[])?;
     let experiment = resolve(source.parse()?, &source)?.experiment;
-    print(&bibtex(&experiment, &manifest.version, manifest.git_commit.as_deref()))?;
+    print(bibtex(&experiment, &manifest.version, manifest.git_commit.as_deref()))?;
     Ok(exit::DONE)
 }

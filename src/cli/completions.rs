@@ -17,6 +17,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let mut script = Vec::new();
     generate(arguments.shell, &mut super::Arguments::command(), "nfd", &mut script);
-    print(&String::from_utf8_lossy(&script))?;
+    print(script)?;
     Ok(exit::DONE)
 }

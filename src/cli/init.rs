@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let io = |source| Error::Io { action: "create", path: path.clone(), source };
     let mut file = File::create_new(&path).map_err(io)?;
     file.write_all(text.as_bytes()).map_err(io)?;
-    print(&next(&path))?;
+    print(next(&path))?;
     Ok(exit::DONE)
 }
 

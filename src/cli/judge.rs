@@ -77,8 +77,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         files::replace(&files::Disk, folder.unwrap_or(Path::new(".")), &name, &bytes)?;
     }
     match json {
-        true => print(&format!("{:#}\n", judged::json(&judged)))?,
-        false => print(&judged::text(&judged))?,
+        true => print(format!("{:#}\n", judged::json(&judged)))?,
+        false => print(judged::text(&judged))?,
     }
     Ok(exit::DONE)
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{locks, publish};
+use super::locks;
+use super::outcome::Shown;
 use crate::error::Result;
 use crate::job::merge::merge;
 use crate::store::lock::Choice;
@@ -21,10 +22,12 @@ pub struct Arguments {
     /// What keeps another run away from the run directory.
     #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
     lock: Choice,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Merges the shards and publishes what they show together, once all tasks are finished.
-pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    let Arguments { shards, output, lock } = arguments;
-    publish(&merge(shards, output.as_deref(), *lock, typed)?)
+pub fn run(arguments: &Arguments, typed: &[String], quiet: bool) -> Result<u8> {
+    let Arguments { shards, output, lock, shown } = arguments;
+    shown.publish(&merge(shards, output.as_deref(), *lock, typed)?, quiet)
 }

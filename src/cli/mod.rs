@@ -8,6 +8,7 @@ mod init;
 mod judge;
 mod man;
 mod merge;
+mod outcome;
 mod plan;
 mod report;
 mod run;
@@ -23,12 +24,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use tracing::info;
 
-use crate::error::{Error, Result, exit};
-use crate::job::Measured;
+use crate::error::{Error, Result};
 use crate::job::messages::report_error;
-use crate::job::prepare::Prepared;
 use crate::log::{self, FILE, Format};
-use crate::report::publish;
 use crate::store::lock::Choice;
 
 /// Finite deep residual networks, their infinite-depth limit, and how fast the one becomes the
@@ -39,6 +37,9 @@ struct Arguments {
     /// How lines on stderr look; NFD_LOG is their filter (docs/cluster.md).
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human", value_parser = formats())]
     log_format: Format,
+    /// Say only warnings and errors; of results print only what --all or --json asks for.
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -75,9 +76,9 @@ enum Verb {
 /// exit with 2 inside clap.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let clock = Instant::now();
-    let Arguments { log_format, verb } = Arguments::parse_from(&arguments);
+    let Arguments { log_format, quiet, verb } = Arguments::parse_from(&arguments);
     let typed: Vec<String> = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-    let result = log::start(log_format).and_then(|()| run(verb, &typed));
+    let result = log::start(log_format, quiet).and_then(|()| run(verb, &typed, quiet));
     let exit_code = result.unwrap_or_else(|error| report_error(&error));
     log::sum_up();
     let (seconds, warnings) = (clock.elapsed().as_secs_f64(), log::warnings());
@@ -85,13 +86,13 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     ExitCode::from(exit_code)
 }
 
-fn run(verb: Verb, typed: &[String]) -> Result<u8> {
+fn run(verb: Verb, typed: &[String], quiet: bool) -> Result<u8> {
     match verb {
-        Verb::Run(verb) => run::run(&verb, typed),
+        Verb::Run(verb) => run::run(&verb, typed, quiet),
         Verb::Plan(verb) => plan::run(&verb),
-        Verb::Merge(verb) => merge::run(&verb, typed),
+        Verb::Merge(verb) => merge::run(&verb, typed, quiet),
         Verb::Status(verb) => status::run(&verb),
-        Verb::Report(verb) => report::run(&verb, typed),
+        Verb::Report(verb) => report::run(&verb, typed, quiet),
         Verb::Judge(verb) => judge::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor(verb) => doctor::run(&verb),
@@ -100,27 +101,6 @@ fn run(verb: Verb, typed: &[String]) -> Result<u8> {
         Verb::Completions(verb) => completions::run(&verb),
         Verb::Man(verb) => man::run(&verb),
     }
-}
-
-/// Writes the final files of a run directory, prints what they say in short, and returns the exit code.
-fn publish(measured: &Measured) -> Result<u8> {
-    let Measured { prepared, directory, outcome } = measured;
-    let Prepared { resolved, data, .. } = prepared;
-    let text = publish::publish(&resolved.experiment, data, outcome, directory)?;
-    print(&text)?;
-    for (task, divergence) in &outcome.diverged {
-        let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
-        info!(
-            "diverged: {} n={} L={} seed {}, step {}{layer}",
-            task.closure.name(),
-            task.width,
-            task.depth,
-            task.seed,
-            divergence.step
-        );
-    }
-    info!("results in {}", directory.path().display());
-    Ok(if outcome.diverged.is_empty() { exit::DONE } else { exit::SOME_DIVERGED })
 }
 
 /// The words that --lock takes, with their meanings.
@@ -138,8 +118,8 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 }
 
 /// Prints results to stdout; a reader that has gone away is no error.
-fn print(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+fn print(text: impl AsRef<[u8]>) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_ref()) {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::Io { action: "write", path: "stdout".into(), source })
         }

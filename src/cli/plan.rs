@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     // The nodes of a cluster have memory of their own.
     let scaled = scaling(&plan, &arguments.ranks);
     plan.fit(free.memory);
-    print(&describe(&plan))?;
+    print(describe(&plan))?;
     print(&scaled)?;
     print(&limits(&resolved.experiment, &data, &plan)?)?;
     if let Some(device) = free.device {
@@ -73,14 +73,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
                 true => format!("{first:.3} to {most:.3} GB, by the columns that it keeps,"),
                 false => format!("{most:.3} GB"),
             };
-            print(&format!(
+            print(format!(
                 "device: {:.2} GB free, {takes} for the largest network, {} of it in flight\n",
                 device / 1e9,
                 plan.in_flight(cost, device),
             ))?;
         }
     }
-    print(&checkpoints(&plan))?;
+    print(checkpoints(&plan))?;
     plan.check(free, &|task| finished.contains(&task))?;
     Ok(exit::DONE)
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{locks, publish};
+use super::locks;
+use super::outcome::Shown;
 use crate::error::Result;
 use crate::job::{Measured, measure_again};
 use crate::observables::parquet::to_parquet;
@@ -25,16 +26,18 @@ pub struct Arguments {
     /// What keeps another run away from the run directory.
     #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
     lock: Choice,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Measures what is finished and writes the final files.
-pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    let Arguments { directory, order_parameters, parquet, lock } = arguments;
+pub fn run(arguments: &Arguments, typed: &[String], quiet: bool) -> Result<u8> {
+    let Arguments { directory, order_parameters, parquet, lock, shown } = arguments;
     let measured = measure_again(directory, typed, *order_parameters, *lock)?;
     let Measured { prepared, directory, outcome } = &measured;
     if *parquet {
         let file = to_parquet(&prepared.resolved.experiment, &outcome.rows)?;
         directory.write("results.parquet", &file)?;
     }
-    publish(&measured)
+    shown.publish(&measured, quiet)
 }

@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
-use super::{locks, publish};
+use super::locks;
+use super::outcome::Shown;
 use crate::ensemble::checkpointing::CheckpointEvery;
 use crate::ensemble::deal::Shard;
 use crate::error::Result;
+use crate::job::prepare::Prepared;
 use crate::job::request::Request;
-use crate::job::{self, Job};
+use crate::job::{self, Job, Live, WritePage};
+use crate::report::Running;
+use crate::report::publish::publish_page;
 use crate::store::lock::Choice;
 
 /// Arguments of `nfd run`.
@@ -18,6 +22,8 @@ use crate::store::lock::Choice;
 pub struct Arguments {
     #[command(flatten)]
     request: Request,
+    #[command(flatten)]
+    shown: Shown,
     /// Take over a run directory that was begun with other vector instructions; its tasks are done
     /// again, for no result may mix the two.
     #[arg(long)]
@@ -36,6 +42,17 @@ pub struct Arguments {
     /// What keeps another run away from the run directory.
     #[arg(long, value_name = "LOCK", default_value = "auto", value_parser = locks())]
     lock: Choice,
+    /// Write report.html every so many seconds (60) while the run goes on, from what is finished; a browser that
+    /// shows it loads it again.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "60",
+        value_parser = value_parser!(u64).range(1..),
+    )]
+    live: Option<u64>,
 }
 
 fn parse_hours(text: &str) -> std::result::Result<Duration, String> {
@@ -45,12 +62,27 @@ fn parse_hours(text: &str) -> std::result::Result<Duration, String> {
 }
 
 /// Runs the experiment, or resumes it.
-pub fn run(arguments: &Arguments, typed: &[String]) -> Result<u8> {
-    let &Arguments { ref request, allow_path_change, shard, max_hours, checkpoint_minutes, lock } =
-        arguments;
-    let (checkpoints, arguments) = (checkpoint_minutes, typed);
-    job::run(
-        &Job { request, allow_path_change, shard, max_hours, checkpoints, lock, arguments },
-        publish,
-    )
+pub fn run(arguments: &Arguments, typed: &[String], quiet: bool) -> Result<u8> {
+    let &Arguments {
+        ref request,
+        shown,
+        allow_path_change,
+        shard,
+        max_hours,
+        checkpoint_minutes: checkpoints,
+        lock,
+        live,
+    } = arguments;
+    let write: WritePage = &|prepared, outcome, directory| {
+        let Prepared { resolved, data, .. } = prepared;
+        let (finished, tasks) = (outcome.finished, outcome.tasks);
+        let far = format!("{finished} of {tasks} runs are finished");
+        let running = Running { far, seconds: live.unwrap_or(0) };
+        publish_page(&resolved.experiment, data, outcome, directory, running)
+    };
+    let live = live.map(|seconds| Live { every: Duration::from_secs(seconds), write });
+    let arguments = typed;
+    let job =
+        Job { request, allow_path_change, shard, max_hours, checkpoints, lock, live, arguments };
+    job::run(&job, &|measured| shown.publish(measured, quiet))
 }

@@ -17,8 +17,8 @@ pub struct Arguments {
 /// Prints the schema, or the page.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     match arguments.markdown {
-        true => print(&manual::page())?,
-        false => print(&format!("{:#}\n", manual::schema()))?,
+        true => print(manual::page())?,
+        false => print(format!("{:#}\n", manual::schema()))?,
     }
     Ok(exit::DONE)
 }

@@ -2,7 +2,10 @@
 //! on while a run goes on.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -12,18 +15,42 @@ use crate::experiment::grid::Task;
 use crate::job::prepare::{Finished, Prepared, reopen};
 use crate::report::table::align;
 use crate::store::journals::Journals;
-use crate::store::{lock, manifest};
+use crate::store::{lock, manifest, progress};
 
 /// Arguments of `nfd status`.
 #[derive(Args)]
 pub struct Arguments {
     /// The run directory to look at.
     directory: PathBuf,
+    /// Look again every so many seconds, while somebody is at work there.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..))]
+    watch: Option<u64>,
 }
 
-/// Prints finished and remaining tasks, who is at work, and damage.
+/// Prints finished and remaining tasks, who is at work, and damage; once, or as long as somebody is.
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let directory = &arguments.directory;
+    let Arguments { directory, watch } = arguments;
+    loop {
+        let Look { text, at_work } = look(directory)?;
+        // On a terminal each look takes the place of the last.
+        let clear =
+            if watch.is_some() && io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+        print(format!("{clear}{text}"))?;
+        match watch {
+            Some(seconds) if at_work => thread::sleep(Duration::from_secs(*seconds)),
+            _ => return Ok(exit::DONE),
+        }
+    }
+}
+
+/// What there is to say of a run directory.
+struct Look {
+    text: String,
+    /// Whether somebody is at work there.
+    at_work: bool,
+}
+
+fn look(directory: &Path) -> Result<Look> {
     let mut prepared = reopen(directory)?;
     let numeric_path = manifest::read(directory)?.map(|m| m.numeric_path).unwrap_or_default();
     let journals = Journals::read(directory, |_| true)?;
@@ -64,8 +91,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     for line in limits {
         let _ = writeln!(out, "{line}");
     }
-    if let Some(owner) = lock::find_holder(directory)? {
+    let owner = lock::find_holder(directory)?;
+    if let Some(owner) = &owner {
         let _ = writeln!(out, "in use by {owner}");
+        for (rank, said) in progress::read(directory) {
+            let (finished, tasks) = (said.finished, said.tasks);
+            let far = said.describe();
+            let _ = writeln!(out, "rank {rank}: {finished}/{tasks} of its tasks, {far}");
+        }
     }
     let contents = || journals.files.iter().map(|(_, contents)| contents);
     let damaged: usize = contents().map(|contents| contents.damaged.len()).sum();
@@ -77,6 +110,5 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
              does those tasks again"
         );
     }
-    print(&out)?;
-    Ok(exit::DONE)
+    Ok(Look { text: out, at_work: owner.is_some() })
 }

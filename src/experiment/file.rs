@@ -136,14 +136,9 @@ impl ExperimentFile {
     fn type_error(&self, path: &str, message: &str) -> Error {
         let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
         let suggestion = |wrong: &str, known: &[&str]| {
-            let best = known
-                .iter()
-                .map(|word| (strsim::damerau_levenshtein(wrong, word), word))
-                .min()
-                .filter(|(distance, word)| *distance <= 1 + word.len() / 3);
             let list = known.join(", ");
-            match best {
-                Some((_, word)) => format!("did you mean '{word}'? (known: {list})"),
+            match meant(wrong, known) {
+                Some(word) => format!("did you mean '{word}'? (known: {list})"),
                 None => format!("known: {list}"),
             }
         };
@@ -265,4 +260,31 @@ fn duplicate_key(node: &Node) -> Option<(usize, String)> {
         Node::Array(array) => array.elements.iter().find_map(duplicate_key),
         _ => None,
     }
+}
+
+/// The known word that is meant by `wrong`, one that other programs have for it or a misspelling.
+fn meant<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    const ELSEWHERE: [(&[&str], &str); 12] = [
+        (&["gpu", "nvidia"], "cuda"),
+        (&["float", "float32", "fp32", "single"], "f32"),
+        (&["double", "float64", "fp64"], "f64"),
+        (&["bfloat16"], "bf16"),
+        (&["mse", "l2"], "squared"),
+        (&["ce", "nll", "softmax"], "cross-entropy"),
+        (&["linear"], "identity"),
+        (&["mnist", "fashion-mnist", "emnist", "kmnist", "qmnist"], "idx"),
+        (&["npz", "numpy"], "npy"),
+        (&["lr", "eta"], "learning_rate"),
+        (&["epochs", "updates", "iterations"], "steps"),
+        (&["batch_size"], "batch"),
+    ];
+    let lower = wrong.to_lowercase();
+    let named = ELSEWHERE.iter().filter(|(words, _)| words.contains(&lower.as_str()));
+    let named = named.flat_map(|(_, ours)| known.iter().find(|word| *word == ours)).next();
+    let nearest = || {
+        let near = known.iter().map(|word| (strsim::damerau_levenshtein(&lower, word), word));
+        let near = near.min().filter(|(distance, word)| *distance <= 1 + word.len() / 3);
+        near.map(|(_, word)| word)
+    };
+    named.or_else(nearest).copied()
 }

@@ -8,6 +8,7 @@ use tracing::warn;
 use super::Job;
 use super::member::Member;
 use super::messages::{Call, Hand, RankAnswer, RankReport, listen};
+use super::progress::Display;
 use crate::comm::{Comm, gather};
 use crate::error::Result;
 use crate::store::RunDirectory;
@@ -44,10 +45,12 @@ pub fn follow(job: &Job, comm: &dyn Comm, stop: &AtomicBool) -> Result<u8> {
     for warning in directory.warnings() {
         warn!("{warning}");
     }
+    let display = Display::new(directory.path(), comm.rank(), comm.size());
     loop {
         // Run.
         let hand = hands.swap_remove(comm.rank());
-        let ran = member.run(&directory, &hand, stop, &|_| {});
+        let show = |progress| display.update(progress, || directory.is_held());
+        let ran = member.run(&directory, &hand, stop, &show);
         // Report, and hear of another round, or of the end.
         gather(comm, &RankReport::new(ran.as_ref()));
         hands = match listen(comm) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::live::beside;
 use super::member::Member;
 use super::messages::{
     Call, Hand, Phase, RankAnswer, RankReport, Share, Told, report_error, say_advice, tell,
@@ -26,7 +27,7 @@ use crate::error::{Error, Result, exit};
 use crate::experiment::Resolved;
 use crate::experiment::grid::Task;
 use crate::experiment::limit::Block;
-use crate::log;
+use crate::log::{self, FILE};
 use crate::store::RunDirectory;
 use crate::store::files::Disk;
 use crate::store::manifest::Launch;
@@ -43,13 +44,14 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
     let joined = gather(comm, &RankReport::new(Ok(())));
     let all_joined = team.check_reports(&joined, "see that all ranks reach the run directory");
     tell(comm, all_joined.map(|own| Phase { own, message: () }))?;
-    let display = Display::new(comm.size());
+    let display = Display::new(directory.path(), comm.rank(), comm.size());
     let Prepared { resolved, data, .. } = &member.prepared;
     let mut limits = Limits::new(&resolved.experiment, data);
     let ran = loop {
         // Run.
         let show = |progress| display.update(progress, || directory.is_held());
-        let ran = member.run(&directory, &hand, stop, &show);
+        let run = || member.run(&directory, &hand, stop, &show);
+        let ran = beside(job.live, &member.prepared, &directory, run);
         // Report.
         let reports = gather(comm, &RankReport::new(ran.as_ref()));
         log::set_warnings_elsewhere(reports.iter().skip(1).map(|report| report.warnings).sum());
@@ -196,7 +198,8 @@ fn next_round(
 /// Says on stderr what is about to run.
 fn announce(member: &Member, plan: &Plan, left: &[(Task, Cost)], ranks: usize) {
     let Resolved { experiment, decisions } = &member.prepared.resolved;
-    info!("the experiment: {}", serde_json::to_string_pretty(experiment).unwrap_or_default());
+    let resolved = serde_json::to_string(experiment).unwrap_or_default();
+    info!(target: FILE, experiment = resolved, "the experiment");
     for decision in decisions {
         info!("{decision}");
     }

@@ -16,6 +16,7 @@
 
 mod follow;
 mod lead;
+mod live;
 mod member;
 pub mod merge;
 pub mod messages;
@@ -40,6 +41,7 @@ use crate::store::RunDirectory;
 use crate::store::files::Disk;
 use crate::store::lock::{Choice, Locking};
 use crate::store::manifest::Launch;
+pub use live::{Live, WritePage};
 use prepare::Prepared;
 use request::Request;
 
@@ -57,6 +59,8 @@ pub struct Job<'a> {
     pub checkpoints: CheckpointEvery,
     /// What keeps another run away from the run directory.
     pub lock: Choice,
+    /// What writes the page while the run goes on, where that is asked for.
+    pub live: Option<Live<'a>>,
     /// The command line, for the manifest.
     pub arguments: &'a [String],
 }
@@ -72,7 +76,7 @@ pub struct Measured {
 }
 
 /// Writes and prints what a job has found, and returns its exit code.
-pub type Publish = fn(&Measured) -> Result<u8>;
+pub type Publish<'a> = &'a dyn Fn(&Measured) -> Result<u8>;
 
 /// Takes part in a job as the rank that this process is, and returns the exit code. Rank 0 has
 /// `publish` called before the other ranks may end.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::ensemble::cores;
 use crate::ensemble::deal::Shard;
@@ -38,11 +38,15 @@ pub struct Request {
 }
 
 /// The words that --backend takes, with their meanings.
-fn backends() -> PossibleValuesParser {
+fn backends() -> impl TypedValueParser<Value = String> {
     let auto =
         PossibleValue::new("auto").help("A GPU where there is one that can, else the processor");
-    let named = |backend: Backend| PossibleValue::new(backend.name()).help(backend.meaning());
+    let named = |backend: Backend| {
+        let value = PossibleValue::new(backend.name()).help(backend.meaning());
+        if backend == Backend::Cuda { value.alias("gpu") } else { value }
+    };
     PossibleValuesParser::new(std::iter::once(auto).chain(Backend::ALL.map(named)))
+        .map(|word| if word == "gpu" { Backend::Cuda.name().to_owned() } else { word })
 }
 
 impl Request {

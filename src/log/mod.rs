@@ -56,22 +56,27 @@ const VARIABLE: &str = "NFD_LOG";
 /// The filter of stderr where none is asked for.
 const DEFAULT: &str = "info,nfd::file=warn";
 
+/// The same for who wants to hear of nothing but warnings and errors.
+const QUIET: &str = "warn";
+
 static RANK: AtomicUsize = AtomicUsize::new(0);
 static WARNINGS: AtomicUsize = AtomicUsize::new(0);
 static WARNINGS_ELSEWHERE: AtomicUsize = AtomicUsize::new(0);
 static SUMMED_UP: AtomicBool = AtomicBool::new(false);
 
-/// Begins to write what this process says, in `format`; a panic is said like an error.
+/// Begins to write what this process says, in `format`, where it is `quiet` warnings and errors alone; a panic is
+/// said like an error.
 ///
 /// # Errors
 /// [`Error::Setting`] where `NFD_LOG` is no filter; what comes after is written by the default one.
-pub fn start(format: Format) -> Result<()> {
+pub fn start(format: Format, quiet: bool) -> Result<()> {
+    let default = if quiet { QUIET } else { DEFAULT };
     let asked = match std::env::var_os(VARIABLE) {
-        None => Ok(DEFAULT.to_owned()),
+        None => Ok(default.to_owned()),
         Some(filter) => check_filter(&filter.to_string_lossy()),
     };
-    let filter = asked.as_deref().unwrap_or(DEFAULT);
-    people::set_sentences(format == Format::Human);
+    let filter = asked.as_deref().unwrap_or(default);
+    people::set_sentences(format == Format::Human && !quiet);
     // There is one already where a program of its own, a test, has begun before.
     let _ = tracing::subscriber::set_global_default(subscriber(format, filter));
     panic::set_hook(Box::new(|panic| {

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod page;
 pub mod plot;
 pub mod publish;
+mod short;
 pub mod table;
 pub mod text;
 
@@ -36,4 +37,14 @@ pub struct Report<'a> {
     pub limits: Option<&'a limits::Limits<'a>>,
     /// The number of training runs, diverged ones included.
     pub tasks: usize,
+    /// How far the run is, where it goes on.
+    pub running: Option<Running>,
+}
+
+/// How far a run is that goes on.
+pub struct Running {
+    /// What is finished, in words.
+    pub far: String,
+    /// Seconds until the page is written anew.
+    pub seconds: u64,
 }

@@ -6,7 +6,7 @@ use textwrap::{Options, fill};
 
 use super::findings::paragraphs;
 use super::limits::{LimitSummary, Limits};
-use super::{Report, limit_files, page, table};
+use super::{Report, Running, limit_files, page, short, table};
 use crate::claims::stability::{Unstable, unstable};
 use crate::claims::{self, Claim, Lost};
 use crate::data::DataSet;
@@ -83,8 +83,18 @@ struct InfiniteWidth {
     tangent_kernel_gia: Vec<Vec<f64>>,
 }
 
+/// What a run has found, for the terminal.
+pub struct Found {
+    /// Some ten lines: a row a primary claim.
+    pub short: String,
+    /// All primary claims with their numbers, and what was found in words.
+    pub full: String,
+    /// The content of summary.json.
+    pub summary: Vec<u8>,
+}
+
 /// Writes the final files, all of them a pure function of the experiment and its outcome, and returns
-/// what they say in short: the table of claims and the findings.
+/// what they say.
 ///
 /// # Errors
 /// Those of encoding and of writing to the directory.
@@ -93,19 +103,10 @@ pub fn publish(
     data: &DataSet,
     outcome: &Outcome,
     directory: &RunDirectory,
-) -> Result<String> {
-    let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
-    let largest_label = data.train.labels.iter().fold(0.0, |most: f64, y| most.max(y.abs()));
-    let unstable = unstable(experiment, &outcome.rows, largest_label, &lost);
-    let declared = experiment.study.design().claims;
-    let claims = claims::evaluate(
-        experiment,
-        declared,
-        &outcome.rows,
-        Lost { diverged: &lost, unstable: &unstable },
-    );
-    let limits = Limits::new(experiment, data, &outcome.limits);
-    if let Some(limits) = &limits {
+) -> Result<Found> {
+    let seen = Seen::new(experiment, data, outcome);
+    let limits = &seen.limits;
+    if let Some(limits) = limits {
         directory.write("limit.csv", &limit_files::to_csv(limits)?)?;
         directory.write("limit.npz", &limit_files::to_npz(limits)?)?;
     }
@@ -113,18 +114,10 @@ pub fn publish(
         directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
         directory.write("arrays.npz", &arrays::to_npz(&outcome.rows, &data.train)?)?;
     }
-    let report = Report {
-        experiment,
-        claims: &claims,
-        rows: &outcome.rows,
-        unstable: &unstable,
-        diverged: &outcome.diverged,
-        limits: limits.as_ref(),
-        tasks: outcome.tasks,
-    };
+    let report = seen.report(experiment, outcome);
     let found = paragraphs(&report);
     let summary = summary(data, &report, &found, outcome);
-    directory.write_json("summary.json", &summary)?;
+    let summary = directory.write_json("summary.json", &summary)?;
     directory.write("report.html", page::html(&report).as_bytes())?;
     let plots = page::plots(&report);
     directory.write_json("figures.json", &plots)?;
@@ -132,7 +125,56 @@ pub fn publish(
     let lines = Options::new(100).word_splitter(NoHyphenation).break_words(false);
     let found = found.iter().map(|paragraph| fill(paragraph, &lines) + "\n");
     let table = limits.as_ref().map(table::of_limits).unwrap_or_default();
-    Ok(table + &table::summary(&claims) + &found.collect::<String>())
+    let full = table + &table::summary(&seen.claims) + &found.collect::<String>();
+    Ok(Found { short: short::lines(&report, directory.path()), full, summary })
+}
+
+/// Writes the page alone, of what is there while the run goes on; `running` says how far it is.
+///
+/// # Errors
+/// Those of writing to the directory.
+pub fn publish_page(
+    experiment: &Experiment,
+    data: &DataSet,
+    outcome: &Outcome,
+    directory: &RunDirectory,
+    running: Running,
+) -> Result<()> {
+    let seen = Seen::new(experiment, data, outcome);
+    let report = Report { running: Some(running), ..seen.report(experiment, outcome) };
+    directory.write("report.html", page::html(&report).as_bytes())
+}
+
+/// What the numbers of an experiment say.
+struct Seen<'a> {
+    unstable: Vec<Unstable>,
+    claims: Vec<Claim>,
+    limits: Option<Limits<'a>>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(experiment: &'a Experiment, data: &'a DataSet, outcome: &'a Outcome) -> Seen<'a> {
+        let lost: Vec<Task> = outcome.diverged.iter().map(|(task, _)| *task).collect();
+        let largest_label = data.train.labels.iter().fold(0.0, |most: f64, y| most.max(y.abs()));
+        let unstable = unstable(experiment, &outcome.rows, largest_label, &lost);
+        let declared = experiment.study.design().claims;
+        let lost = Lost { diverged: &lost, unstable: &unstable };
+        let claims = claims::evaluate(experiment, declared, &outcome.rows, lost);
+        Seen { unstable, claims, limits: Limits::new(experiment, data, &outcome.limits) }
+    }
+
+    fn report(&'a self, experiment: &'a Experiment, outcome: &'a Outcome) -> Report<'a> {
+        Report {
+            experiment,
+            claims: &self.claims,
+            rows: &outcome.rows,
+            unstable: &self.unstable,
+            diverged: &outcome.diverged,
+            limits: self.limits.as_ref(),
+            tasks: outcome.tasks,
+            running: None,
+        }
+    }
 }
 
 fn summary<'a>(

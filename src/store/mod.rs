@@ -7,6 +7,7 @@
 //! timings.csv            where and how long each task ran
 //! lock, lock.owner-1     locked by who is at work; who that is, or was
 //! logs/rank-0.jsonl      what each rank said and did ([`crate::log`])
+//! logs/progress-0.json   how far it is, while it works
 //! results.csv            one number a line, tidy
 //! arrays.npz             the same, as arrays
 //! results.parquet        the same on request, with types
@@ -24,6 +25,7 @@ pub mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod npz;
+pub mod progress;
 pub mod timings;
 
 use std::collections::HashSet;
@@ -183,12 +185,13 @@ impl RunDirectory {
         })
     }
 
-    /// Reads what the other ranks have recorded so far, at rank 0 and between two rounds.
+    /// Reads what the other ranks have recorded so far, at rank 0.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read.
     pub fn read_other_journals(&self) -> Result<()> {
-        self.lock_growing().others = read_other_journals(&self.path)?;
+        let others = read_other_journals(&self.path)?;
+        self.lock_growing().others = others;
         Ok(())
     }
 
@@ -296,18 +299,19 @@ impl RunDirectory {
         self.lock_growing().journal.sync()
     }
 
-    /// Writes `value` as indented JSON, all or nothing.
+    /// Writes `value` as indented JSON, all or nothing, and returns what it wrote.
     ///
     /// # Errors
     /// [`Error::Write`]; the file keeps its old content then.
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::Io {
             action: "encode",
             path: self.path.join(name),
             source: io::Error::other(error),
         })?;
         bytes.push(b'\n');
-        self.write(name, &bytes)
+        self.write(name, &bytes)?;
+        Ok(bytes)
     }
 
     /// Writes a whole file, all or nothing.

@@ -30,6 +30,7 @@ impl Made {
             diverged: &self.diverged,
             limits: None,
             tasks: 72,
+            running: None,
         }
     }
 

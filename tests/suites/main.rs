@@ -69,6 +69,7 @@ mod order_parameters;
 mod pairs;
 mod plan;
 mod plots;
+mod printed;
 mod progress;
 mod python;
 mod readme;

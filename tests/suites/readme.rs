@@ -27,9 +27,11 @@ fn the_two_commands_are_there_and_the_first_runs() {
 
     // What the README says the run prints and leaves.
     let table = String::from_utf8(done.stdout).unwrap();
-    for observable in ["strong.h", "strong.g", "coupling.forward.layer", "closure_gap.f"] {
-        assert!(table.contains(observable), "{observable}");
+    for claim in ["error of h_L", "error of g_0", "forward coupling per layer", "gap of f"] {
+        let rows = table.lines().filter(|line| line.contains(claim));
+        assert_eq!(rows.count(), 1, "{claim}\n{table}");
     }
+    assert!(table.lines().count() <= 10 && table.contains("\npage: "), "{table}");
     for file in ["results.csv", "arrays.npz", "summary.json", "manifest.json", "report.html"] {
         assert!(output.join(file).is_file() && README.contains(&format!("`{file}`")), "{file}");
     }

@@ -1,0 +1,54 @@
+//! What `nfd run`, `nfd merge` and `nfd report` print of what was found.
+
+use clap::Args;
+use tracing::info;
+
+use super::print;
+use crate::error::{Result, exit};
+use crate::job::Measured;
+use crate::job::prepare::Prepared;
+use crate::report::publish::{Found, publish};
+
+/// How much is printed: some ten lines, unless something else is asked for.
+#[derive(Args, Clone, Copy)]
+pub struct Shown {
+    /// Print all primary claims with their numbers, and what was found in words.
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
+    /// Print summary.json instead of lines for people.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Shown {
+    /// Writes the final files of a run directory, prints what they say, and returns the exit code. Who is `quiet`
+    /// prints only what was asked for.
+    ///
+    /// # Errors
+    /// Those of writing the files, and stdout.
+    pub fn publish(self, measured: &Measured, quiet: bool) -> Result<u8> {
+        let Measured { prepared, directory, outcome } = measured;
+        let Prepared { resolved, data, .. } = prepared;
+        let Found { short, full, summary } =
+            publish(&resolved.experiment, data, outcome, directory)?;
+        match self {
+            Shown { json: true, .. } => print(&summary)?,
+            Shown { all: true, .. } => print(full)?,
+            _ if quiet => {}
+            _ => print(short)?,
+        }
+        for (task, divergence) in &outcome.diverged {
+            let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
+            info!(
+                "diverged: {} n={} L={} seed {}, step {}{layer}",
+                task.closure.name(),
+                task.width,
+                task.depth,
+                task.seed,
+                divergence.step
+            );
+        }
+        info!("results in {}", directory.path().display());
+        Ok(if outcome.diverged.is_empty() { exit::DONE } else { exit::SOME_DIVERGED })
+    }
+}
