@@ -6,12 +6,14 @@
 //! with 5 % over their number; every other claim is beside the question, and its interval holds alone.
 
 mod asked;
+pub mod best_rate;
 mod claim;
 pub mod curve_file;
 pub mod curves;
 pub mod declaration;
 mod fitted;
 mod optimum;
+mod rates;
 mod series;
 pub mod stability;
 

@@ -10,21 +10,19 @@
 //! 96 %, with heavy tails and exploded seeds too (the tests below).
 
 use super::asked::settings;
+use super::best_rate::refine_grid;
 use super::claim::{Claim, Point, id};
 use super::declaration::{Declaration, SizeAxis};
+use super::rates::{Losses, Setting, least};
 use super::series::{Index, Subject};
 use crate::experiment::Experiment;
-use crate::experiment::grid::{LearningRate, Task};
+use crate::experiment::grid::Task;
 use crate::model::{Closure, Parametrization};
 use crate::observables::Observable;
 use crate::stats::curve::local_exponents;
 use crate::stats::jackknife::Estimate;
 use crate::stats::verdict::{ALPHA, LEAST_SEEDS, LEVEL, Verdict};
 use crate::stats::{mean, standard_error};
-
-/// Losses at one depth: rate, and by seed the loss after the last update, infinite where a run diverged;
-/// None where it is not finished.
-type Losses = Vec<(f64, Vec<Option<f64>>)>;
 
 /// A declaration about the optimum of one closure, parametrization and width.
 pub struct Optimum<'a> {
@@ -87,32 +85,23 @@ fn claim(
         Subject { closure, parametrization, learning_rate, step, observable, depth_time }
     };
     let rates = experiment.learning_rates();
-    let losses = |depth: usize| -> Losses {
-        let at = |&rate: &f64| {
-            let mut values = index.values(subject(rate, Observable::TrainingLoss), (width, depth));
-            let mut losses = values.swap_remove(0);
-            for (seed, loss) in experiment.ensemble.all_seeds().zip(&mut losses) {
-                let learning_rate = LearningRate::new(rate);
-                let task = Task { closure, parametrization, width, depth, learning_rate, seed };
-                if diverged.contains(&task) {
-                    *loss = Some(f64::INFINITY);
-                }
-            }
-            (rate, losses)
-        };
-        rates.iter().map(at).collect()
+    let losses = |depth: usize| {
+        let setting = Setting { closure, parametrization, width, depth };
+        Losses::new(experiment, index, setting, Observable::TrainingLoss, diverged)
     };
     let seeds = experiment.ensemble.seeds as usize;
     let depths = &experiment.ensemble.depths;
     let all: Vec<(usize, Losses)> = depths.iter().map(|&depth| (depth, losses(depth))).collect();
+    let refine = all.iter().filter_map(|(depth, losses)| Some((*depth, least(&losses.medians())?)));
+    let refine = refine_grid(&refine.collect::<Vec<_>>());
     let bracketed: Vec<(usize, Losses)> =
-        all.into_iter().filter(|(_, losses)| optimum_of_medians(losses).is_some()).collect();
+        all.into_iter().filter(|(_, losses)| losses.best().is_some()).collect();
     let points: Vec<Point> = bracketed
         .iter()
         .filter_map(|(depth, losses)| {
-            let value = optimum_of_medians(losses)?;
+            let value = losses.best()?;
             let own: Vec<f64> =
-                (0..seeds).filter_map(|seed| Some(own(losses, seed)?.ln())).collect();
+                (0..seeds).filter_map(|seed| Some(losses.best_of_seed(seed)?.ln())).collect();
             let error = Some(value * standard_error(&own)).filter(|error| error.is_finite());
             Some(Point { x: *depth, width, depth: *depth, value, standard_error: error })
         })
@@ -184,7 +173,7 @@ fn claim(
         rule,
         verdict,
         reason,
-        next: None,
+        next: refine.filter(|_| verdict == Verdict::Inconclusive),
         points: points.len(),
         seeds: slopes.len() as u64,
         diverged: 0,
@@ -234,7 +223,7 @@ fn drift(exponent: Option<Estimate>, falls: bool, alpha: f64) -> (Verdict, Strin
 fn slopes(depths: &[(usize, Losses)], seeds: usize) -> Vec<f64> {
     let of = |seed| {
         let log = |(depth, losses): &(usize, Losses)| {
-            Some(((*depth as f64).ln(), own(losses, seed)?.ln()))
+            Some(((*depth as f64).ln(), losses.best_of_seed(seed)?.ln()))
         };
         let logs: Option<Vec<(f64, f64)>> = depths.iter().map(log).collect();
         Some(slope(&logs?))
@@ -248,80 +237,12 @@ fn mean_slope(slopes: &[f64]) -> Estimate {
     Estimate { value: mean(slopes), standard_error: error, seeds: slopes.len() }
 }
 
-/// η* of the median losses.
-fn optimum_of_medians(losses: &Losses) -> Option<f64> {
-    let medians = losses.iter().map(|(rate, seeds)| (*rate, median(seeds)));
-    optimum(&medians.collect::<Vec<_>>())
-}
-
-/// η* of one seed.
-fn own(losses: &Losses, seed: usize) -> Option<f64> {
-    let of = losses.iter().map(|(rate, seeds)| (*rate, seeds[seed].unwrap_or(f64::NAN)));
-    optimum(&of.collect::<Vec<_>>())
-}
-
-/// The median of the seeds that are there; NaN of none.
-fn median(values: &[Option<f64>]) -> f64 {
-    let mut values: Vec<f64> = values.iter().copied().flatten().collect();
-    values.sort_unstable_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        n => 0.5 * (values[(n - 1) / 2] + values[n / 2]),
-    }
-}
-
-/// η* of a loss at each rate; None where the least loss is not between two others. A rate with an
-/// infinite loss, or none, is no candidate, and no neighbour.
-fn optimum(losses: &[(f64, f64)]) -> Option<f64> {
-    let of = |&(rate, loss): &(f64, f64)| {
-        (loss > 0.0 && loss.is_finite()).then(|| (rate.ln(), loss.ln()))
-    };
-    let logs: Vec<Option<(f64, f64)>> = losses.iter().map(of).collect();
-    let value = |i: usize| logs[i].map_or(f64::INFINITY, |(_, y)| y);
-    let least = (0..logs.len()).min_by(|&i, &j| value(i).total_cmp(&value(j)))?;
-    let [left, right] = [least.checked_sub(1)?, least + 1];
-    let [(x0, y0), (x1, y1), (x2, y2)] = [logs[left]?, logs[least]?, (*logs.get(right)?)?];
-    // Newton's form: y0 + s (x − x0) + c (x − x0)(x − x1), c > 0 as the middle is the least.
-    let (s, t) = ((y1 - y0) / (x1 - x0), (y2 - y1) / (x2 - x1));
-    let c = (t - s) / (x2 - x0);
-    let vertex = 0.5 * (x0 + x1) - 0.5 * s / c;
-    (c > 0.0).then(|| vertex.exp())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rng::philox::Philox;
     use crate::stats::jackknife::jackknife;
     use rand::RngExt;
-
-    fn parabola(best: f64, rates: &[f64]) -> Losses {
-        let loss = |rate: f64| (0.3 + 0.7 * (rate / best).ln().powi(2)).exp();
-        rates.iter().map(|&rate| (rate, vec![Some(loss(rate)); 3])).collect()
-    }
-
-    #[test]
-    fn vertex_of_a_parabola_is_exact() {
-        let losses = parabola(0.37, &[0.1, 0.25, 0.5, 1.3]);
-        assert!((optimum_of_medians(&losses).unwrap() - 0.37).abs() < 1e-12);
-        assert!((own(&losses, 1).unwrap() - 0.37).abs() < 1e-12);
-    }
-
-    #[test]
-    fn an_optimum_at_the_edge_or_beside_divergence_is_none() {
-        assert_eq!(optimum_of_medians(&parabola(0.01, &[0.1, 0.25, 0.5])), None);
-        assert_eq!(optimum_of_medians(&parabola(9.0, &[0.1, 0.25, 0.5])), None);
-        // One of three seeds that diverged is no majority; it has no optimum itself. Two are.
-        let mut losses = parabola(0.37, &[0.1, 0.25, 0.5, 1.3]);
-        losses[2].1[1] = Some(f64::INFINITY);
-        assert!((optimum_of_medians(&losses).unwrap() - 0.37).abs() < 1e-12);
-        assert_eq!((own(&losses, 1), own(&losses, 0).is_some()), (None, true));
-        losses[2].1[2] = Some(f64::INFINITY);
-        assert_eq!(optimum_of_medians(&losses), None);
-        // What is not finished says nothing, rather than that it diverged.
-        losses[2].1 = vec![losses[2].1[0], None, None];
-        assert!((optimum_of_medians(&losses).unwrap() - 0.37).abs() < 1e-12);
-    }
 
     /// Losses whose optimum does not drift: seeds err together over the depths, and at each depth for
     /// itself, by `tail` (Gaussian, or heavy), and at the largest rate some explode.
@@ -335,12 +256,12 @@ mod tests {
         let common: Vec<[f64; 2]> = (0..seeds).map(|_| [normal(), normal()]).collect();
         let depths = [4_usize, 8, 16, 32, 64];
         let at = |depth: usize, normal: &mut dyn FnMut() -> f64| {
-            let mut losses: Losses = rates.iter().map(|&rate| (rate, Vec::new())).collect();
+            let mut losses = Losses(rates.iter().map(|&rate| (rate, Vec::new())).collect());
             for [level, shift] in &common {
                 // A drift of the seed's own, of mean zero, beside a shift of all depths.
                 let best = -0.5 + 0.1 * level + 0.05 * shift * (depth as f64 / 16.0).ln();
                 let best = best + 0.08 * normal();
-                for (rate, values) in &mut losses {
+                for (rate, values) in &mut losses.0 {
                     let loss = 0.5 * level + 0.7 * (rate.ln() - best).powi(2);
                     let explodes = *rate > 2.0 && *level > 1.0;
                     values.push(Some(if explodes { f64::INFINITY } else { loss.exp() }));
@@ -367,11 +288,11 @@ mod tests {
                 by_seed += usize::from(holds(mean_slope(&slopes(&all, seeds))));
                 let without = |left_out: Option<usize>| {
                     let of = |(depth, losses): &(usize, Losses)| {
-                        let kept = losses.iter().map(|(rate, values)| {
+                        let kept = losses.0.iter().map(|(rate, values)| {
                             let kept = (0..seeds).filter(|seed| Some(*seed) != left_out);
                             (*rate, kept.map(|seed| values[seed]).collect())
                         });
-                        let log = optimum_of_medians(&kept.collect())?.ln();
+                        let log = Losses(kept.collect()).best()?.ln();
                         Some(((*depth as f64).ln(), log))
                     };
                     Some(slope(&all.iter().map(of).collect::<Option<Vec<_>>>()?))

@@ -11,8 +11,9 @@ use crate::studies::Results;
 /// What was found: runs that did not train first, then the limit, contradictions, what the study shows beside its
 /// claims, and the other verdicts.
 pub fn paragraphs(report: &Report) -> Vec<String> {
-    let Report { experiment, claims, rows, .. } = *report;
-    let own = (experiment.study.design().findings)(&Results { experiment, claims, rows });
+    let Report { experiment, claims, best_rates, rows, .. } = *report;
+    let results = Results { experiment, claims, best_rates, rows };
+    let own = (experiment.study.design().findings)(&results);
     let mut paragraphs = Vec::new();
     paragraphs.extend(unstable(report));
     if !report.diverged.is_empty() {

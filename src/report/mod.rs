@@ -1,6 +1,7 @@
 //! What people read: tables on the terminal, the report with its plots, what to cite. Reads results, computes
 //! nothing itself but means over seeds for drawing.
 
+pub mod best_rates;
 pub mod citations;
 mod estimate;
 pub mod findings;
@@ -15,6 +16,7 @@ pub mod table;
 pub mod text;
 
 use crate::claims::Claim;
+use crate::claims::best_rate::BestRate;
 use crate::claims::stability::Unstable;
 use crate::engine::Divergence;
 use crate::experiment::Experiment;
@@ -31,6 +33,8 @@ pub struct Report<'a> {
     pub rows: &'a [Row],
     /// Runs that finished and did not train.
     pub unstable: &'a [Unstable],
+    /// The best learning rates by size, of several that were tried.
+    pub best_rates: &'a [BestRate],
     /// Runs that left the finite numbers.
     pub diverged: &'a [(Task, Divergence)],
     /// The limit n = L = ∞, where the experiment computes it.

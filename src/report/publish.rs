@@ -4,9 +4,11 @@ use serde::Serialize;
 use textwrap::WordSplitter::NoHyphenation;
 use textwrap::{Options, fill};
 
+use super::best_rates::to_csv;
 use super::findings::paragraphs;
 use super::limits::{LimitSummary, Limits};
 use super::{Report, Running, limit_files, page, short, table};
+use crate::claims::best_rate::{BestRate, best_rates};
 use crate::claims::stability::{Unstable, unstable};
 use crate::claims::{self, Claim, Lost};
 use crate::data::DataSet;
@@ -28,6 +30,9 @@ struct Summary<'a> {
     /// As in manifest.json: says whether the two belong together.
     experiment_hash: String,
     claims: &'a [Claim],
+    /// The best learning rates by size, of several that were tried.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    best_rates: &'a [BestRate],
     /// What was found, in paragraphs of plain text.
     findings: &'a [String],
     tasks: usize,
@@ -114,6 +119,9 @@ pub fn publish(
         directory.write("results.csv", &results::to_csv(experiment, &outcome.rows)?)?;
         directory.write("arrays.npz", &arrays::to_npz(&outcome.rows, &data.train)?)?;
     }
+    if !seen.best_rates.is_empty() {
+        directory.write("best_rates.csv", &to_csv(&seen.best_rates)?)?;
+    }
     let report = seen.report(experiment, outcome);
     let found = paragraphs(&report);
     let summary = summary(data, &report, &found, outcome);
@@ -149,6 +157,7 @@ pub fn publish_page(
 struct Seen<'a> {
     unstable: Vec<Unstable>,
     claims: Vec<Claim>,
+    best_rates: Vec<BestRate>,
     limits: Option<Limits<'a>>,
 }
 
@@ -158,9 +167,15 @@ impl<'a> Seen<'a> {
         let largest_label = data.train.labels.iter().fold(0.0, |most: f64, y| most.max(y.abs()));
         let unstable = unstable(experiment, &outcome.rows, largest_label, &lost);
         let declared = experiment.study.design().claims;
+        let best_rates = best_rates(experiment, &outcome.rows, &lost);
         let lost = Lost { diverged: &lost, unstable: &unstable };
         let claims = claims::evaluate(experiment, declared, &outcome.rows, lost);
-        Seen { unstable, claims, limits: Limits::new(experiment, data, &outcome.limits) }
+        Seen {
+            unstable,
+            claims,
+            best_rates,
+            limits: Limits::new(experiment, data, &outcome.limits),
+        }
     }
 
     fn report(&'a self, experiment: &'a Experiment, outcome: &'a Outcome) -> Report<'a> {
@@ -169,6 +184,7 @@ impl<'a> Seen<'a> {
             claims: &self.claims,
             rows: &outcome.rows,
             unstable: &self.unstable,
+            best_rates: &self.best_rates,
             diverged: &outcome.diverged,
             limits: self.limits.as_ref(),
             tasks: outcome.tasks,
@@ -196,6 +212,7 @@ fn summary<'a>(
         experiment: &experiment.name,
         experiment_hash: experiment_hash(experiment),
         claims,
+        best_rates: report.best_rates,
         findings,
         tasks: outcome.tasks,
         finished: outcome.finished,

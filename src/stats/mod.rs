@@ -4,6 +4,7 @@
 pub mod constant;
 pub mod curve;
 pub mod jackknife;
+pub mod median;
 pub mod power;
 pub mod rule;
 pub mod sum;

@@ -16,6 +16,7 @@ mod propagation;
 mod training_convergence;
 mod transfer;
 
+use crate::claims::best_rate::BestRate;
 use crate::claims::{Claim, Declaration};
 use crate::experiment::{Experiment, Study};
 use crate::model::{Closure, Parametrization};
@@ -58,6 +59,8 @@ pub struct Results<'a> {
     pub experiment: &'a Experiment,
     /// What the numbers say about the study's claims.
     pub claims: &'a [Claim],
+    /// The best learning rates by size, of several that were tried.
+    pub best_rates: &'a [BestRate],
     /// Every number that was measured.
     pub rows: &'a [Row],
 }

@@ -7,13 +7,14 @@
 use super::figures::{Across, By, Figure, LINES};
 use super::{Design, Results};
 use crate::claims::SizeAxis::Depth;
+use crate::claims::best_rate::BestRate;
 use crate::claims::declaration::{falls, stays};
-use crate::claims::{Claim, Declaration, Family};
+use crate::claims::{Declaration, Family};
 use crate::model::Closure;
 use crate::model::Parametrization::{self, DepthMup, DepthMupCorrected};
-use crate::numbers::measured;
+use crate::numbers::plain;
 use crate::observables::Observable::{
-    self, BestLearningRate, InnerMovement, OutputMovement, OwnMovement, TrainingLoss,
+    self, BestLearningRate, InnerMovement, OutputMovement, OwnMovement, TestLoss, TrainingLoss,
 };
 
 pub const DESIGN: Design = Design {
@@ -103,20 +104,35 @@ const fn optimum(
     }
 }
 
-/// Where the best learning rates begin and end.
+/// Where the best learning rates begin and end, and what a rate costs that was tuned at the least depth.
 fn optima(results: &Results) -> Vec<String> {
-    let claims = results.claims.iter().filter(|claim| claim.family == Family::Drift);
-    let sentence = |claim: &Claim| {
-        let (first, last) = (claim.curve.first()?, claim.curve.last()?);
-        Some(format!(
-            "The best learning rate of {} in {} is {} at L = {} and {} at L = {}.",
-            claim.closure.name(),
-            claim.parametrization.name(),
-            measured(first.value),
-            first.depth,
-            measured(last.value),
-            last.depth
-        ))
+    let widest = results.experiment.ensemble.widths.last();
+    let told: Vec<&BestRate> =
+        results.best_rates.iter().filter(|rate| Some(&rate.width) == widest).collect();
+    let kind = |rate: &BestRate| (rate.closure, rate.parametrization, rate.loss);
+    let sentence = |depths: &[&BestRate]| {
+        let (first, last) = (depths.first()?, depths.last()?);
+        let loss = match first.loss {
+            TestLoss => "test loss",
+            _ => "training loss",
+        };
+        let mut said = format!(
+            "By {loss} the best learning rate of {} in {} is {} at L = {}",
+            first.closure.name(),
+            first.parametrization.name(),
+            first.best_in_words(),
+            first.depth
+        );
+        if first.depth != last.depth {
+            said += &format!(" and {} at L = {}", last.best_in_words(), last.depth);
+        }
+        if let Some((tuned, excess)) = last.tuned.zip(last.excess_in_words())
+            && first.depth != last.depth
+        {
+            let (tuned, at) = (plain(tuned), first.depth);
+            said += &format!("; the rate {tuned}, tuned at L = {at}, {excess} there");
+        }
+        Some(said + ".")
     };
-    claims.filter_map(sentence).collect()
+    told.chunk_by(|a, b| kind(a) == kind(b)).filter_map(sentence).collect()
 }

@@ -27,6 +27,7 @@ impl Made {
             claims: &self.claims,
             rows: &self.rows,
             unstable: &self.unstable,
+            best_rates: &[],
             diverged: &self.diverged,
             limits: None,
             tasks: 72,

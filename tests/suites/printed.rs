@@ -63,7 +63,8 @@ fn more_and_less_is_printed_where_it_is_asked_for() {
     let quiet = done(folder.path(), "run", &["--quiet"]);
     assert!(quiet.status.success() && quiet.stdout.is_empty(), "{}", text(&quiet.stdout));
     let stderr = text(&quiet.stderr);
-    let of_warnings = |line: &str| line.starts_with("nfd: WARNING") || line.contains(" warnings, in ");
+    let of_warnings =
+        |line: &str| line.starts_with("nfd: WARNING") || line.contains(" warnings, in ");
     assert!(stderr.lines().all(of_warnings), "{stderr}");
     let file = fs::read(folder.path().join("run/summary.json")).unwrap();
     for extra in [&["--json"][..], &["--json", "-q"]] {

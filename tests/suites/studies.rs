@@ -300,7 +300,7 @@ fn transfer() {
         assert!(of_f && late, "{claim:#}");
     }
     let found = found(&summary);
-    assert!(found.contains("The best learning rate of exact in depth-mup is"), "{found}");
+    assert!(found.contains("the best learning rate of exact in depth-mup is"), "{found}");
     for plot in ["loss-by-rate-depth-mup", "loss-by-rate-depth-mup-corrected"] {
         assert!(directory.join(format!("plots/{plot}.svg")).is_file(), "{plot}");
     }
