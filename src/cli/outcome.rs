@@ -7,7 +7,11 @@ use super::print;
 use crate::error::{Result, exit};
 use crate::job::Measured;
 use crate::job::prepare::Prepared;
+use crate::numbers::count;
 use crate::report::publish::{Found, publish};
+
+/// The number of diverged runs that stderr names.
+const NAMED: usize = 10;
 
 /// How much is printed: some ten lines, unless something else is asked for.
 #[derive(Args, Clone, Copy)]
@@ -37,7 +41,7 @@ impl Shown {
             _ if quiet => {}
             _ => print(short)?,
         }
-        for (task, divergence) in &outcome.diverged {
+        for (task, divergence) in outcome.diverged.iter().take(NAMED) {
             let layer = divergence.layer.map(|l| format!(" at layer {l}")).unwrap_or_default();
             info!(
                 "diverged: {} n={} L={} seed {}, step {}{layer}",
@@ -47,6 +51,10 @@ impl Shown {
                 task.seed,
                 divergence.step
             );
+        }
+        let others = outcome.diverged.len().saturating_sub(NAMED);
+        if others > 0 {
+            info!("diverged: {} in summary.json", count(others as u64, "other run"));
         }
         info!("results in {}", directory.path().display());
         Ok(if outcome.diverged.is_empty() { exit::DONE } else { exit::SOME_DIVERGED })

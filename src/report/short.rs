@@ -57,7 +57,9 @@ fn tally(report: &Report, primary: &[&Claim]) -> String {
         let all = report.tasks;
         (number > 0).then(|| format!("{number} of {} {what}", count(all as u64, "run")))
     };
+    let limits = report.limits.map(|limits| count(limits.finished.len() as u64, "limit"));
     let parts = [
+        limits.filter(|_| report.claims.is_empty()),
         of(primary, "primary claim"),
         of(&others, if primary.is_empty() { "claim" } else { "further claim" }),
         runs(report.unstable.len(), "did not train"),

@@ -93,6 +93,7 @@ mod studies;
 mod toy;
 mod traffic;
 mod training;
+mod tutorial;
 mod two_layer;
 mod two_layer_jobs;
 mod verdicts;
