@@ -223,9 +223,9 @@ fn bits_do_not_depend_on_company_and_divergence_is_noticed() {
     let name = "bits_do_not_depend_on_company_and_divergence_is_noticed";
     on_softcuda(module_path!(), name, &[], || {
         let (tensor, plain) = (device(), Arc::new(Device::open(0).unwrap()));
-        for (i, case) in tiled(batched_cases(&[33])).into_iter().enumerate().step_by(6) {
-            let alone = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS[..1], i % 12 == 0));
-            let both = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS, i % 12 == 0));
+        for (i, case) in tiled(batched_cases(&[33])).into_iter().enumerate().step_by(12) {
+            let alone = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS[..1], i % 24 == 0));
+            let both = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS, i % 24 == 0));
             assert!(alone[0] == both[0], "{case:?}");
             let case = Case { steps: 5, ..case };
             let trainings = trainings(&case, case.update.rates.scaled(1e15));

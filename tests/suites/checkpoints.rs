@@ -75,8 +75,8 @@ fn a_damaged_checkpoint_is_not_believed() {
     let files = stopped(&path, &experiment);
     let (file, journal) = (&files[0], path.join(nfd::store::JOURNAL));
     let (bytes, finished) = (fs::read(file).unwrap(), fs::read(&journal).unwrap());
-    // Every third byte of the header and what follows it, and some of the rest.
-    let places = (0..48).step_by(3).chain((48..bytes.len()).step_by(bytes.len() / 14));
+    // Every fifth byte of the header and what follows it, and some of the rest.
+    let places = (0..48).step_by(5).chain((48..bytes.len()).step_by(bytes.len() / 8));
     let cut = places.clone().map(|at| bytes[..at].to_vec());
     let turned = places.map(|at| {
         let mut turned = bytes.clone();

@@ -52,7 +52,7 @@ fn verdicts_are_those_of_the_processor() {
     let claims = |backend: &str| {
         let mut command = softcuda::command(env!("CARGO_BIN_EXE_nfd"), &device);
         command.arg("run").arg(&job).args(["--backend", backend, "--output", backend]);
-        for set in ["ensemble.widths=[128,512]", "ensemble.depths=[4,8,16,32]"] {
+        for set in ["ensemble.widths=[64,256]", "ensemble.depths=[4,8,16,32]"] {
             command.args(["--set", set]);
         }
         command.args(["--set", "ensemble.seeds=4"]);

@@ -16,7 +16,7 @@ fn read_results_agrees_with_the_summary() {
     };
     let (_guard, run) = run_job(
         "jobs/toy-small.json",
-        &["--set", "ensemble.widths=[128,512]", "--set", "ensemble.seeds=4"],
+        &["--set", "ensemble.widths=[64,128]", "--set", "ensemble.seeds=4"],
     );
     let read = || {
         let mut command = Command::new(&python);
