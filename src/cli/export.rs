@@ -118,7 +118,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
                 "its outputs are those of the run, within {} of the largest",
                 measured(apart)
             ),
-            None => "the run has no outputs to compare it with".to_owned(),
+            None =>
+                "there are no outputs of the run to compare it with (docs/export.md)".to_owned(),
         }
     );
     let bytes = format.encode(&arrays, &about)?;

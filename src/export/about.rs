@@ -12,6 +12,7 @@ use crate::engine::{Training, Trajectory};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
 use crate::model::Scales;
+use crate::store::key::Key;
 
 /// Inputs in the format of the network, P×d, and labels, P×O, of both sets.
 pub fn samples<T: Real>(data: &DataSet) -> Vec<Array> {
@@ -71,6 +72,8 @@ pub struct Described<'a> {
     pub here: &'a Experiment,
     /// The task whose network it is.
     pub task: Task,
+    /// The key of the task's record in the run directory.
+    pub key: Key,
     /// The network, with its scales.
     pub network: &'a Network,
     /// The samples that it was trained on.
@@ -87,7 +90,7 @@ pub struct Described<'a> {
 /// those of plain gradient descent on the loss of a batch: W ← W − rate · schedule · v, v ← momentum · v +
 /// ∂loss/∂W + decay · W.
 pub fn constants(described: &Described) -> Value {
-    let Described { run, here, task, network, data, initial, difference, all } = *described;
+    let Described { run, here, task, key, network, data, initial, difference, all } = *described;
     let Task { closure, parametrization, width, depth, learning_rate, seed } = task;
     let (model, training) = (&run.model, &run.training);
     let groups = groups(network, data.train.dimension, run);
@@ -98,6 +101,7 @@ pub fn constants(described: &Described) -> Value {
         "program": "nfd",
         "version": env!("CARGO_PKG_VERSION"),
         "experiment": all.name,
+        "key": format!("{key:032x}"),
         "closure": closure.name(),
         "parametrization": parametrization.name(),
         "width": width,

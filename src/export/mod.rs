@@ -32,7 +32,7 @@ use crate::rng::noise::Noise;
 use crate::rng::normal::Instructions;
 use crate::store::journal;
 use crate::store::journals::Journals;
-use crate::store::key::Keys;
+use crate::store::key::{Key, Keys};
 use file::Array;
 use noise::{Initial, initial_noise};
 
@@ -163,12 +163,15 @@ impl<'a> Export<'a> {
     /// [`Error::RunDirectory`] where the network diverges, and so has no trained weights; those of reading
     /// what the run has recorded.
     pub fn train(&self) -> Result<Exported> {
-        let recorded = self.recorded()?;
-        let training = training(&self.here, &self.prepared.data, self.task);
-        let noise = initial_noise(self.initial, &self.run, &self.prepared.data, self.task);
+        let Prepared { resolved, data, output, .. } = self.prepared;
+        let numeric_path = read_manifest(output)?.numeric_path;
+        let keys = Keys::new(&resolved.experiment, data, &numeric_path);
+        let (key, recorded) = (keys.of(self.task), self.recorded(&keys)?);
+        let training = training(&self.here, data, self.task);
+        let noise = initial_noise(self.initial, &self.run, data, self.task);
         match self.here.precision {
-            Precision::F64 => self.train_in::<f64>(&*noise, &training, recorded.as_ref()),
-            _ => self.train_in::<f32>(&*noise, &training, recorded.as_ref()),
+            Precision::F64 => self.train_in::<f64>(&*noise, &training, (key, recorded.as_ref())),
+            _ => self.train_in::<f32>(&*noise, &training, (key, recorded.as_ref())),
         }
     }
 
@@ -176,7 +179,7 @@ impl<'a> Export<'a> {
         &self,
         noise: &dyn Noise,
         training: &Training,
-        recorded: Option<&Trajectory>,
+        (key, recorded): (Key, Option<&Trajectory>),
     ) -> Result<Exported> {
         let data = &self.prepared.data;
         let samples = (data.train.clone(), data.test.clone());
@@ -200,6 +203,7 @@ impl<'a> Export<'a> {
             run: &self.run,
             here: &self.here,
             task: self.task,
+            key,
             network: &network,
             data,
             initial: self.initial,
@@ -210,15 +214,13 @@ impl<'a> Export<'a> {
     }
 
     /// What the run has recorded of the network, if that is of one and the same network throughout.
-    fn recorded(&self) -> Result<Option<Trajectory>> {
-        let Prepared { resolved, data, output, .. } = self.prepared;
+    fn recorded(&self, keys: &Keys) -> Result<Option<Trajectory>> {
+        let Prepared { data, output, .. } = self.prepared;
         let minibatches = !training(&self.here, data, self.task).batches.are_full();
         if self.initial == Initial::Assembled && minibatches {
             // Samples that are only evaluated have answers of their own at every step.
             return Ok(None);
         }
-        let numeric_path = read_manifest(output)?.numeric_path;
-        let keys = Keys::new(&resolved.experiment, data, &numeric_path);
         let journals = Journals::read(output, |_| true)?;
         let found = journals.find_any(keys.serving(self.task));
         found.map(|(key, path, at)| journal::read_value(path, key, at)).transpose()
