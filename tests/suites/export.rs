@@ -547,7 +547,6 @@ fn verified_by(script: &str, python: &str) {
         ("minibatches", minibatches()),
         ("two_layers", two_layers()),
         ("independent", independent()),
-        ("matrix_free", matrix_free()),
     ] {
         let (guard, run) = run(&experiment);
         let file = path_of(&export(&run, &["--format", "npz"]));
@@ -560,9 +559,7 @@ fn verified_by(script: &str, python: &str) {
         for (line, differs) in [
             ("about['learning_rates']['V'] *= 1.001", "outputs, losses"),
             ("a['batches'] = a['batches'][[1, 0, 2, 3, 4]]", "outputs, losses"),
-            ("a['initial.W'] = a['initial.W'].transpose(0, 2, 1)", "outputs, losses"),
-            ("a['trained.V'][3] += 1e-8", "V"),
-            ("a['f.train'][1, 2] = np.nan", "outputs"),
+            ("a['trained.V'][3] += 1e-8; a['f.train'][1, 2] = np.nan", "outputs, V"),
         ] {
             let changed = guard.path().join("changed.npz");
             let mut command = Command::new(python);
