@@ -73,6 +73,21 @@ fn formats() -> impl TypedValueParser<Value = Format> {
     })
 }
 
+/// Refuses a place where no file can take its name: a device or a pipe there would be lost.
+fn check_place(path: &Path, folder: &Path) -> Result<()> {
+    let refuse = |problem: String| {
+        let help = "name a file of your own, in a folder that is there".to_owned();
+        Err(Error::Setting { name: "--output", problem, help })
+    };
+    if !folder.is_dir() {
+        return refuse(format!("there is no folder {}", folder.display()));
+    }
+    if path.exists() && !path.is_file() {
+        return refuse(format!("{} is no file", path.display()));
+    }
+    Ok(())
+}
+
 /// Trains the network once more, writes the file and prints its path.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let Arguments { directory, closure, parametrization, width, depth, .. } = arguments;
@@ -99,6 +114,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     });
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let (folder, name) = (folder.unwrap_or(Path::new(".")), path.file_name().unwrap_or_default());
+    check_place(&path, folder)?;
 
     let export = Export::new(&prepared, task)?;
     let Needs { seconds, memory, file } = export.needs();

@@ -520,6 +520,26 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     assert!(needs.memory >= 2.0 * needs.file);
 }
 
+/// A file takes its place by its name: what is no file, a device or a pipe, would be lost.
+#[cfg(unix)]
+#[test]
+fn only_files_are_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let (guard, run) = run(&experiment(&[("training.steps", json!(1))]));
+    let [folder, pipe, missing] =
+        ["folder.npz", "pipe.npz", "none/network.npz"].map(|name| guard.path().join(name));
+    fs::create_dir(&folder).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (path, word) in [(&folder, "is no file"), (&pipe, "is no file"), (&missing, "no folder")] {
+        let done = export(&run, &["--output", &path.display().to_string()]);
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains(word) && !said.contains("trained once more"), "{said}");
+    }
+    assert!(folder.is_dir() && !missing.exists());
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
 #[test]
 fn a_network_that_diverges_has_no_weights() {
     let (guard, run) = {
