@@ -76,10 +76,10 @@ pub enum Error {
         /// What to do about it, in words.
         help: String,
     },
-    /// A setting of the environment cannot be used.
+    /// A setting of the environment, or an option, cannot be used.
     #[error("{name}: {problem}\n  {help}")]
     Setting {
-        /// The name of the variable.
+        /// The name of the variable or option.
         name: &'static str,
         /// What is wrong, in words.
         problem: String,

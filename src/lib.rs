@@ -41,6 +41,7 @@
 //!
 //! * [`cli`]: one verb a file, messages and exit codes;
 //! * [`report`]: what people read; computes nothing itself;
+//! * [`export`]: one trained network of a run as arrays, for other frameworks;
 //! * [`job`]: how the processes of a run prepare it, agree on it, share its tasks and close it;
 //! * [`ensemble`]: what is to be done and by whom: costs, the deal, workers over tasks;
 //! * [`comm`]: how the processes of a run talk: alone, or through MPI;
@@ -75,6 +76,7 @@ pub mod engine;
 pub mod ensemble;
 pub mod error;
 pub mod experiment;
+pub mod export;
 pub mod job;
 pub mod limit;
 pub mod log;

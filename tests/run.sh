@@ -152,14 +152,15 @@ else
 fi
 suite "documentation" documentation
 suite "software device" software_device
-# arrays.npz is read by NumPy itself, examples/ by pandas too, python/ needs all of these packages, report.html
-# is shown by Chromium; without them their tests say that they are skipped, and fail under CI.
+# arrays.npz is read by NumPy itself, examples/ by pandas too, python/ needs all of these packages, exported
+# networks are trained by JAX, report.html is shown by Chromium; without them their tests say that they are
+# skipped, and fail under CI. PyTorch, which brings gigabytes of CUDA libraries, is used where it is installed.
 if [ -z "${NFD_PYTHON:-}" ]; then
   export NFD_PYTHON=python3
-  if $install && ! python3 -c 'import setuptools.command.bdist_wheel, pip, numpy, pandas, pyarrow, xarray, matplotlib' 2>/dev/null; then
+  if $install && ! python3 -c 'import setuptools.command.bdist_wheel, pip, numpy, pandas, pyarrow, xarray, matplotlib, jax, safetensors' 2>/dev/null; then
     NFD_PYTHON=$PWD/target/python/bin/python
     [ -x "$NFD_PYTHON" ] || suite "python" python3 -m venv target/python
-    suite "python packages" "$NFD_PYTHON" -m pip install --quiet numpy pandas pyarrow xarray matplotlib 'setuptools>=77'
+    suite "python packages" "$NFD_PYTHON" -m pip install --quiet numpy pandas pyarrow xarray matplotlib jax safetensors 'setuptools>=77'
   fi
 fi
 # Programs of both MPI libraries, before the tests, which build nfd without MPI again.

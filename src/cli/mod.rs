@@ -4,6 +4,7 @@ mod cite;
 mod completions;
 mod container;
 mod doctor;
+mod export;
 mod init;
 mod judge;
 mod man;
@@ -58,6 +59,8 @@ enum Verb {
     Report(report::Arguments),
     /// Say what a CSV file of anybody's values shows, by the rules and intervals of the studies.
     Judge(judge::Arguments),
+    /// Write one trained network of a run, for PyTorch, JAX and NumPy.
+    Export(export::Arguments),
     /// Print BibTeX of what a run relied on.
     Cite(cite::Arguments),
     /// Say what this build and this machine have.
@@ -94,6 +97,7 @@ fn run(verb: Verb, typed: &[String], quiet: bool) -> Result<u8> {
         Verb::Status(verb) => status::run(&verb),
         Verb::Report(verb) => report::run(&verb, typed, quiet),
         Verb::Judge(verb) => judge::run(&verb),
+        Verb::Export(verb) => export::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor(verb) => doctor::run(&verb),
         Verb::Init(verb) => init::run(&verb),

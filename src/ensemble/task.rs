@@ -153,7 +153,8 @@ pub fn training(experiment: &Experiment, data: &DataSet, task: Task) -> engine::
     }
 }
 
-fn noise(experiment: &Experiment, task: Task) -> BrownianPath {
+/// The noise that the weights of `task` are drawn from.
+pub fn noise(experiment: &Experiment, task: Task) -> BrownianPath {
     let depth = task.depth as u32;
     BrownianPath::new(task.seed, experiment.finest.unwrap_or(depth), depth)
 }

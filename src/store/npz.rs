@@ -91,8 +91,15 @@ pub fn strings(values: &[&str]) -> Vec<u8> {
     npy(&format!("<U{longest}"), &[values.len()], bytes)
 }
 
-/// NumPy's array format, version 1.0: a header padded to 64 bytes, then the numbers in C order.
-fn npy(kind: &str, shape: &[usize], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+/// A single string as NumPy has it, an array without axes.
+pub fn text(value: &str) -> Vec<u8> {
+    let count = value.chars().count().max(1);
+    npy(&format!("<U{count}"), &[], value.chars().flat_map(|c| u32::from(c).to_le_bytes()))
+}
+
+/// NumPy's array format, version 1.0: a header padded to 64 bytes, then the little-endian
+/// `bytes` of its numbers in C order; `kind` is their type by NumPy's name, as in `<f8`.
+pub fn npy(kind: &str, shape: &[usize], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let shape: String = shape.iter().map(|length| format!("{length},")).collect();
     let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     let length = (10 + header.len() + 1).next_multiple_of(64) - 10;

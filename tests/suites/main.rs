@@ -37,6 +37,7 @@ mod engines;
 mod evaluation;
 mod examples;
 mod experiment;
+mod export;
 mod extremes;
 mod first_update;
 mod gpu_check;
