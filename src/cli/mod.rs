@@ -1,6 +1,7 @@
 //! The command line: one verb a file, exit codes, messages.
 
 mod cite;
+mod compare;
 mod completions;
 mod container;
 mod doctor;
@@ -55,6 +56,8 @@ enum Verb {
     Status(status::Arguments),
     /// Write the final files of a run directory again, from what is finished.
     Report(report::Arguments),
+    /// Set runs side by side: how they differ, what they found, their figures over each other.
+    Compare(compare::Arguments),
     /// Say what a CSV file of anybody's values shows, by the rules and intervals of the studies.
     Judge(judge::Arguments),
     /// Print BibTeX of what a run relied on.
@@ -92,6 +95,7 @@ fn run(verb: Verb, typed: &[String]) -> Result<u8> {
         Verb::Merge(verb) => merge::run(&verb, typed),
         Verb::Status(verb) => status::run(&verb),
         Verb::Report(verb) => report::run(&verb, typed),
+        Verb::Compare(verb) => compare::run(&verb),
         Verb::Judge(verb) => judge::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),
         Verb::Doctor(verb) => doctor::run(&verb),

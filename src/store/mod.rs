@@ -11,7 +11,7 @@
 //! arrays.npz             the same, as arrays
 //! results.parquet        the same on request, with types
 //! summary.json           the claims
-//! report.html            the page, and its plots by themselves in plots/
+//! report.html            the page, and its plots by themselves in plots/, their points too
 //! figures.json           the same plots as numbers
 //! ```
 
@@ -331,7 +331,7 @@ impl RunDirectory {
             files::replace(&*self.files, &folder, name, bytes)?;
         }
         files::remove_files(&folder, |name| {
-            (name.ends_with(".svg") || name.ends_with(".pdf"))
+            [".svg", ".pdf", ".csv"].iter().any(|ending| name.ends_with(ending))
                 && plots.iter().all(|(kept, _)| kept != name)
         })
     }
