@@ -103,5 +103,5 @@ def _columns(rows, width: int):
 
 
 def _math(text: str) -> str:
-    """Text in which ``x_l`` lowers the next letter, for matplotlib."""
-    return re.sub(r"(\w)_(\w)", r"$\1_{\2}$", text)
+    """Text in which ``x_l``, ``x_{ab}`` and ``x^{ab}`` lower and raise, for matplotlib."""
+    return re.sub(r"([_^])(?:\{([^}]*)\}|(\w))", lambda at: f"${at[1]}{{{at[2] or at[3]}}}$", text)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::declaration::{Family, SizeAxis};
+use super::parts::Fit;
 use super::series::Subject;
 use crate::experiment::Experiment;
 use crate::model::{Closure, Parametrization};
@@ -22,6 +23,16 @@ pub struct Point {
     pub value: f64,
     /// Its jackknife standard error over seeds.
     pub standard_error: Option<f64>,
+    /// The fitted curve there; none without a fit.
+    pub fitted: Option<f64>,
+}
+
+impl Point {
+    /// By how many of its standard errors the value lies above the fitted curve.
+    pub fn residual(&self) -> Option<f64> {
+        let error = self.standard_error.filter(|error| *error > 0.0)?;
+        Some((self.value - self.fitted?) / error).filter(|residual| residual.is_finite())
+    }
 }
 
 /// A point of a fitted curve and its jackknife band.
@@ -108,6 +119,8 @@ pub struct Claim {
     /// The fitted family between the first and the last point, with its 95 % band; of several widths
     /// or depths, each that has points.
     pub fitted: Vec<FittedPoint>,
+    /// What the fit consists of; none without one.
+    pub fit: Option<Fit>,
 }
 
 impl Claim {

@@ -13,6 +13,7 @@ pub mod curves;
 pub mod declaration;
 mod fitted;
 mod optimum;
+mod parts;
 mod rates;
 mod series;
 pub mod stability;
@@ -29,6 +30,7 @@ pub use claim::{Claim, FittedPoint, Point};
 pub use declaration::{Declaration, Family, SizeAxis};
 use fitted::bands;
 use optimum::Optimum;
+pub use parts::{Fit, Part};
 use series::{Index, Place, Subject};
 use stability::{Unstable, withheld};
 
@@ -129,15 +131,19 @@ impl<'a> Question<'a> {
             }
             None => judged,
         };
+        let is_fitted = judged.interval.is_some();
+        let at_points = if is_fitted { parts::at_points(curve, *rule) } else { None };
         let points: Vec<Point> = places
             .iter()
             .zip(values.iter().zip(curve.standard_errors()))
-            .map(|(place, (&value, standard_error))| Point {
+            .enumerate()
+            .map(|(i, (place, (&value, standard_error)))| Point {
                 x: place.x as usize,
                 width: place.width,
                 depth: place.depth,
                 value,
                 standard_error,
+                fitted: at_points.as_ref().map(|fitted| fitted[i]),
             })
             .collect();
         let pairs: Vec<_> = points.iter().map(|p| (p.x as f64, p.value)).collect();
@@ -148,9 +154,12 @@ impl<'a> Question<'a> {
             let at_start = Place { subject: Subject { step: 0, ..place.subject }, ..*place };
             index.curve(&[at_start], Reference::Limit).0.values(None)?.first().copied()
         });
-        let fitted = match judged.interval {
-            None => vec![],
-            Some(_) => bands(curve, *rule, axis, &points),
+        let (fitted, fit) = match is_fitted {
+            false => (vec![], None),
+            true => {
+                let fit = parts::parts(curve, *rule, symbol, alpha);
+                (bands(curve, *rule, axis, &points), fit)
+            }
         };
         Claim {
             id: id(experiment, *subject, axis, *held, *narrower),
@@ -184,6 +193,7 @@ impl<'a> Question<'a> {
             diverged: 0,
             local_exponents: if together { vec![] } else { local_exponents(&pairs) },
             fitted,
+            fit,
             curve: points,
         }
     }

@@ -103,7 +103,8 @@ fn claim(
             let own: Vec<f64> =
                 (0..seeds).filter_map(|seed| Some(losses.best_of_seed(seed)?.ln())).collect();
             let error = Some(value * standard_error(&own)).filter(|error| error.is_finite());
-            Some(Point { x: *depth, width, depth: *depth, value, standard_error: error })
+            let depth = *depth;
+            Some(Point { x: depth, width, depth, value, standard_error: error, fitted: None })
         })
         .collect();
     let slopes = slopes(&bracketed, seeds);
@@ -179,6 +180,7 @@ fn claim(
         diverged: 0,
         local_exponents: local_exponents(&pairs),
         fitted: vec![],
+        fit: None,
         curve: points,
     }
 }

@@ -1,11 +1,12 @@
 //! `nfd export DIR`: one trained network of a run, for PyTorch, JAX and NumPy.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tracing::info;
 
+use super::output_file::OutputFile;
 use super::print;
 use crate::ensemble::plan::Free;
 use crate::error::{Error, Result, exit};
@@ -16,7 +17,6 @@ use crate::export::{Export, Exported, Needs};
 use crate::job::prepare::reopen;
 use crate::model::{Closure, Parametrization};
 use crate::numbers::measured;
-use crate::store::files;
 
 /// Arguments of `nfd export`. What says which network may be left out where only one is left.
 #[derive(Args)]
@@ -73,21 +73,6 @@ fn formats() -> impl TypedValueParser<Value = Format> {
     })
 }
 
-/// Refuses a place where no file can take its name: a device or a pipe there would be lost.
-fn check_place(path: &Path, folder: &Path) -> Result<()> {
-    let refuse = |problem: String| {
-        let help = "name a file of your own, in a folder that is there".to_owned();
-        Err(Error::Setting { name: "--output", problem, help })
-    };
-    if !folder.is_dir() {
-        return refuse(format!("there is no folder {}", folder.display()));
-    }
-    if path.exists() && !path.is_file() {
-        return refuse(format!("{} is no file", path.display()));
-    }
-    Ok(())
-}
-
 /// Trains the network once more, writes the file and prints its path.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let Arguments { directory, closure, parametrization, width, depth, .. } = arguments;
@@ -112,19 +97,17 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let path = output.clone().unwrap_or_else(|| {
         directory.join(format!("{}.{}", file_stem(task, &tasks), format.name()))
     });
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let (folder, name) = (folder.unwrap_or(Path::new(".")), path.file_name().unwrap_or_default());
-    check_place(&path, folder)?;
+    let file = OutputFile::new(&path, "--output")?;
 
     let export = Export::new(&prepared, task)?;
-    let Needs { seconds, memory, file } = export.needs();
+    let Needs { seconds, memory, file: size } = export.needs();
     info!(
         "{task} is trained once more: about {:.0} s, {:.2} GB of memory, a file of {:.2} GB",
         seconds.ceil(),
         memory / 1e9,
-        file / 1e9
+        size / 1e9
     );
-    export.check(Free::detect(folder, 1))?;
+    export.check(Free::detect(file.folder, 1))?;
     let Exported { arrays, about, difference } = export.train()?;
     info!(
         "{}",
@@ -140,7 +123,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     );
     let bytes = format.encode(&arrays, &about)?;
     drop(arrays);
-    files::replace(&files::Disk, folder, &name.to_string_lossy(), &bytes)?;
-    print(&format!("{}\n", path.display()))?;
+    file.write(&bytes)?;
+    print(format!("{}\n", path.display()))?;
     Ok(exit::DONE)
 }

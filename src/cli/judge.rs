@@ -2,17 +2,17 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use tracing::info;
 
+use super::output_file::OutputFile;
 use super::print;
 use crate::claims::curve_file::CurveFile;
 use crate::claims::curves::{Along, CurveClaim, Judged, Question};
 use crate::error::{Error, Result, exit};
 use crate::report::judged;
-use crate::store::files;
 
 /// Arguments of `nfd judge`.
 #[derive(Args)]
@@ -72,9 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     if let Some(PlotFile { path, is_pdf }) = plot {
         let drawn = judged::plot(&judged);
         let bytes = if *is_pdf { drawn.pdf() } else { drawn.svg().into_bytes() };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        files::replace(&files::Disk, folder.unwrap_or(Path::new(".")), &name, &bytes)?;
+        OutputFile::new(path, "--plot")?.write(&bytes)?;
     }
     match json {
         true => print(format!("{:#}\n", judged::json(&judged)))?,

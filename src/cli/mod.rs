@@ -1,6 +1,7 @@
 //! The command line: one verb a file, exit codes, messages.
 
 mod cite;
+mod compare;
 mod completions;
 mod container;
 mod doctor;
@@ -10,6 +11,7 @@ mod judge;
 mod man;
 mod merge;
 mod outcome;
+mod output_file;
 mod plan;
 mod report;
 mod run;
@@ -57,6 +59,8 @@ enum Verb {
     Status(status::Arguments),
     /// Write the final files of a run directory again, from what is finished.
     Report(report::Arguments),
+    /// Set runs side by side: how they differ, what they found, their figures over each other.
+    Compare(compare::Arguments),
     /// Say what a CSV file of anybody's values shows, by the rules and intervals of the studies.
     Judge(judge::Arguments),
     /// Write one trained network of a run, for PyTorch, JAX and NumPy.
@@ -96,6 +100,7 @@ fn run(verb: Verb, typed: &[String], quiet: bool) -> Result<u8> {
         Verb::Merge(verb) => merge::run(&verb, typed, quiet),
         Verb::Status(verb) => status::run(&verb),
         Verb::Report(verb) => report::run(&verb, typed, quiet),
+        Verb::Compare(verb) => compare::run(&verb),
         Verb::Judge(verb) => judge::run(&verb),
         Verb::Export(verb) => export::run(&verb),
         Verb::Cite(verb) => cite::run(&verb),

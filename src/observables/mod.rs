@@ -30,8 +30,10 @@ pub const OUTPUTS_COMPARED: usize = 1000;
 pub struct Entry {
     /// Its name in results.csv, arrays.npz and summary.json.
     pub name: &'static str,
-    /// What it is called on axes and in headings, without its unit.
+    /// What it is called on axes and in headings.
     pub title: &'static str,
+    /// How it is formed or normalised, behind its title on an axis; may be empty.
+    pub axis: &'static str,
     /// What kind of number it is.
     pub unit: Unit,
     /// What it is, in sentences; "the reference" is the network that a run is compared with.
@@ -118,12 +120,11 @@ impl Observable {
         self == Observable::WeakError || self.entry().against == Against::Reference
     }
 
-    /// The title of an axis: what it is, and its unit where the title does not say it.
+    /// The title of an axis: what it is, and how it is formed or normalised.
     pub fn label(self) -> String {
-        let Entry { title, unit, .. } = self.entry();
-        match unit {
-            Unit::MeanSquare | Unit::Columns => format!("{title}, {}", unit.name()),
-            _ => (*title).to_owned(),
+        match *self.entry() {
+            Entry { title, axis: "", .. } => title.to_owned(),
+            Entry { title, axis, .. } => format!("{title}, {axis}"),
         }
     }
 }

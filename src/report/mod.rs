@@ -1,8 +1,9 @@
-//! What people read: tables on the terminal, the report with its plots, what to cite. Reads results, computes
+//! What people read: tables on the terminal, the report with its plots, runs side by side, what to cite. Reads results, computes
 //! nothing itself but means over seeds for drawing.
 
 pub mod best_rates;
 pub mod citations;
+pub mod compare;
 mod estimate;
 pub mod findings;
 pub mod judged;

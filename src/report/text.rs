@@ -36,6 +36,20 @@ impl askama::filters::Escaper for Markup {
     }
 }
 
+/// What `_` or `^` lowers or raises of the text behind it, and the rest: what stands in braces, a number
+/// with a sign, or one letter.
+pub fn script(text: &str) -> (&str, &str) {
+    if let Some(braced) = text.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+        return braced;
+    }
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let number = match text.starts_with(['±', '−']) {
+        true => text[first..].find(|c: char| !matches!(c, '0'..='9' | '.')),
+        false => Some(0),
+    };
+    text.split_at(number.map_or(text.len(), |more| first + more))
+}
+
 /// `text` with a capital at its beginning.
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
@@ -69,6 +83,16 @@ mod tests {
     #[test]
     fn nothing_escapes_the_escape() {
         assert_eq!(escape("<a href=\"x\">&'\0"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;\u{fffd}");
+    }
+
+    #[test]
+    fn scripts_are_letters_numbers_with_a_sign_or_braces() {
+        assert_eq!(script("l of"), ("l", " of"));
+        assert_eq!(script("{ref}|"), ("ref", "|"));
+        assert_eq!(script("±0.1 (x)"), ("±0.1", " (x)"));
+        assert_eq!(script("−1"), ("−1", ""));
+        assert_eq!(script("φx"), ("φ", "x"));
+        assert_eq!(script(""), ("", ""));
     }
 
     #[test]

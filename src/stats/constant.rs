@@ -98,6 +98,13 @@ fn weights(curve: &Curve, count: usize, p: f64, corrected: bool) -> Option<[Vec<
     found.iter().flatten().all(|weight| weight.is_finite()).then_some(found)
 }
 
+/// c, a and b of the fitted curve of all sizes, c + (a + b/x) x^{−1}; against a finite reference with
+/// [`super::curve::Reference::fall`] for x^{−1}.
+pub fn coefficients(curve: &Curve) -> Option<Vec<Estimate>> {
+    let weights = weights(curve, curve.points.len(), 1.0, true)?;
+    curve.estimates(|values| Some(weights.iter().map(|weights| dot(weights, values)).collect()))
+}
+
 /// The fitted curve of all sizes at each of `grid`, with its jackknife error.
 pub fn fitted(curve: &Curve, grid: &[f64]) -> Option<Vec<Estimate>> {
     let weights = weights(curve, curve.points.len(), 1.0, true)?;

@@ -166,6 +166,19 @@ fn exponent(weights: &[f64], sizes: &[f64], values: &[f64], reference: Reference
     Some(p)
 }
 
+/// A and β of the fitted curve of all sizes, A x^{−p} e^{β/x}; against a finite reference with
+/// [`Reference::fall`] for x^{−p}.
+pub fn coefficients(curve: &Curve) -> Option<Vec<Estimate>> {
+    let sizes = curve.sizes();
+    let at = |which| weights(&sizes, sizes.len(), &FIRST, which);
+    let (constant, slope, correction) = (at(0), at(1), at(2));
+    curve.estimates(|values| {
+        let p = exponent(&slope, &sizes, values, curve.reference)?;
+        let logs = logs(&sizes, values, curve.reference, p)?;
+        Some(vec![dot(&constant, &logs).exp(), dot(&correction, &logs)])
+    })
+}
+
 /// The fitted curve of all sizes at each of `grid`, with its jackknife error.
 pub fn fitted(curve: &Curve, grid: &[f64]) -> Option<Vec<Estimate>> {
     let sizes = curve.sizes();

@@ -28,11 +28,24 @@ pub struct Other {
     pub is_width: bool,
 }
 
+/// Which sizes a fit of a sum is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// All sizes of both kinds.
+    All,
+    /// All but the smallest of the size that is asked about.
+    ButSmallest,
+    /// All but the smallest of the other size.
+    ButSmallestOther,
+}
+
 /// An exponent of a sum, as three fits see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SumExponent {
     /// Of all sizes, without the smallest x, without the smallest z.
     pub fits: Vec<Estimate>,
+    /// Which sizes each fit is of.
+    pub kept: Vec<Kept>,
 }
 
 impl SumExponent {
@@ -46,15 +59,18 @@ impl SumExponent {
             curve.estimate(|values| Some(fit(curve, other, (values, &errors), kept)?.exponent))
         };
         let mut fits = vec![of(&|_, _| true)?];
+        let mut kept = vec![Kept::All];
         let (xs, zs) =
             (places(curve).into_iter().map(|p| p.0), places(curve).into_iter().map(|p| p.1));
         if distinct(xs) > LEAST_SIZES {
             fits.push(of(&|x, _| x > x0)?);
+            kept.push(Kept::ButSmallest);
         }
         if distinct(zs) > LEAST_SIZES {
             fits.push(of(&|_, z| z > z0)?);
+            kept.push(Kept::ButSmallestOther);
         }
-        Some(SumExponent { fits })
+        Some(SumExponent { fits, kept })
     }
 
     /// The exponent by all sizes.
@@ -191,6 +207,14 @@ fn linear((other, reference): (Other, Reference), points: &[Weighed], p: f64) ->
     };
     let sets: [&[usize]; 3] = [&[0], &[0, 2], &[0, 1, 2]];
     sets.into_iter().filter_map(solve).min_by(|a, b| a.squares.total_cmp(&b.squares))
+}
+
+/// Coefficients of the fitted sum of all sizes: of the power of x, of the correction, of the power of z.
+pub fn coefficients(curve: &Curve, other: Other) -> Option<Vec<Estimate>> {
+    let errors = relative_errors(curve)?;
+    curve.estimates(|values| {
+        Some(fit(curve, other, (values, &errors), &|_, _| true)?.coefficients.to_vec())
+    })
 }
 
 /// The fitted sum of all sizes at each (x, z) of `grid`, with its jackknife error.

@@ -11,8 +11,9 @@
 //! results.csv            one number a line, tidy
 //! arrays.npz             the same, as arrays
 //! results.parquet        the same on request, with types
+//! best_rates.csv         the best of several learning rates, size by size
 //! summary.json           the claims
-//! report.html            the page, and its plots by themselves in plots/
+//! report.html            the page, and its plots by themselves in plots/, their points too
 //! figures.json           the same plots as numbers
 //! ```
 
@@ -335,7 +336,7 @@ impl RunDirectory {
             files::replace(&*self.files, &folder, name, bytes)?;
         }
         files::remove_files(&folder, |name| {
-            (name.ends_with(".svg") || name.ends_with(".pdf"))
+            [".svg", ".pdf", ".csv"].iter().any(|ending| name.ends_with(ending))
                 && plots.iter().all(|(kept, _)| kept != name)
         })
     }

@@ -1,7 +1,7 @@
 //! A report of made-up numbers in which every part of the page has something to show.
 
 use nfd::claims::stability::Unstable;
-use nfd::claims::{Claim, Family, FittedPoint, Point, SizeAxis};
+use nfd::claims::{Claim, Family, Fit, FittedPoint, Part, Point, SizeAxis};
 use nfd::engine::Divergence;
 use nfd::experiment::grid::{LearningRate, Task};
 use nfd::experiment::{self, Experiment};
@@ -108,6 +108,16 @@ fn power(closure: Closure, step: u32, height: f64, verdict: Verdict) -> Claim {
     claim.ci95 = Some([0.91, 1.02]);
     claim.expected = Some(1.0);
     fill(&mut claim, value);
+    let part = |name: &str, value, interval| Part { name: name.to_owned(), value, interval };
+    claim.fit = Some(Fit {
+        formula: "A L^{−p} e^{β/L}".to_owned(),
+        exponents: vec![
+            part("all sizes", 0.95, Some([0.93, 0.97])),
+            part("the last four sizes", 0.96, Some([0.91, 1.02])),
+        ],
+        coefficients: vec![part("A", height, None), part("β", 0.3, Some([0.2, 0.4]))],
+        drift: Some(part("change of the exponent with every doubling", -0.01, None)),
+    });
     claim
 }
 
@@ -157,6 +167,7 @@ pub fn claim(
         reason: format!("because of {} at step {step}", closure.name()),
         next: (verdict == Verdict::Inconclusive).then(|| "take 8 seeds".to_owned()),
         fitted: vec![],
+        fit: None,
         points: 0,
         seeds: 4,
         diverged: usize::from(closure == Closure::Gia),
@@ -178,6 +189,7 @@ fn fill(claim: &mut Claim, value: impl Fn(f64) -> f64) {
             depth: x,
             value,
             standard_error: Some(0.25 * value),
+            fitted: Some(value / wobble),
         });
     }
     for i in 0..=32 {

@@ -1,7 +1,7 @@
 //! Claims on planted rows: exponents recovered, plateaus named, too little data refused with the
 //! minimum, lost seeds left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::common::{a_task, close};
@@ -307,4 +307,60 @@ fn exponents_that_still_fall_contradict_nothing() {
     assert_ne!(claim.verdict, Verdict::Contradicted, "{}", claim.reason);
     let [low, high] = claim.ci95.unwrap();
     assert!(low < 1.1 && high > 1.0, "[{low}, {high}]");
+}
+
+/// What is said of a fit is the curve that is drawn: its formula with its numbers is the fitted value at each
+/// point, a fit of logarithms leaves residuals without any of its terms, and the claimed exponent is the
+/// middle one of the three, in an interval that holds theirs.
+#[test]
+fn parts_of_a_fit_make_the_curve_that_is_drawn() {
+    let experiment = experiment(&[]);
+    let claims = evaluate(&experiment, &plant(&experiment, &laws), &[]);
+    let mut seen = BTreeMap::new();
+    for claim in claims.iter().filter(|claim| claim.held.is_some()) {
+        let Some(fit) = &claim.fit else {
+            assert!(claim.ci95.is_none() || claim.family == Family::Drift, "{}", claim.id);
+            assert!(claim.curve.iter().all(|point| point.fitted.is_none()), "{}", claim.id);
+            continue;
+        };
+        *seen.entry(fit.formula.clone()).or_insert(0) += 1;
+        let of = |name: &str| {
+            let part = fit.coefficients.iter().find(|part| part.name == name);
+            part.unwrap_or_else(|| panic!("no {name} in {}", claim.id)).value
+        };
+        let p = fit.exponents[0].value;
+        for point in &claim.curve {
+            let x = point.x as f64;
+            let law = match fit.formula.as_str() {
+                "A L^{−p} e^{β/L}" => of("A") * x.powf(-p) * (of("β") / x).exp(),
+                "c + (a + b/L) L^{−1}" => of("c") + (of("a") + of("b") / x) / x,
+                other => panic!("{}: {other}", claim.id),
+            };
+            let fitted = point.fitted.unwrap();
+            assert!(close(fitted, law, 1e-9), "{}: {fitted} and {law} at {x}", claim.id);
+            let residual = (point.value - law) / point.standard_error.unwrap();
+            assert!(close(point.residual().unwrap(), residual, 1e-5 * residual.abs().max(1.0)));
+        }
+        if fit.formula.starts_with('A') {
+            let logs = claim
+                .curve
+                .iter()
+                .map(|point| (point.x as f64, (point.value / point.fitted.unwrap()).ln()));
+            for term in [|_| 1.0, f64::ln, |x: f64| 1.0 / x] {
+                let sum: f64 = logs.clone().map(|(x, log)| term(x) * log).sum();
+                let size: f64 = logs.clone().map(|(x, log)| (term(x) * log).abs()).sum();
+                // Of a law without noise only rounding is left.
+                assert!(sum.abs() <= 1e-8 * size.max(1e-3), "{}: {sum} of {size}", claim.id);
+            }
+        }
+        let mut exponents: Vec<f64> = fit.exponents.iter().map(|part| part.value).collect();
+        exponents.sort_by(f64::total_cmp);
+        assert_eq!(claim.exponent, Some(exponents[1]), "{}", claim.id);
+        let [low, high] = claim.ci95.unwrap();
+        for part in &fit.exponents {
+            let [from, to] = part.interval.unwrap();
+            assert!(low <= from && from <= part.value && part.value <= to && to <= high);
+        }
+    }
+    assert!(seen.len() == 2 && seen.values().all(|&number| number >= 2), "{seen:?}");
 }

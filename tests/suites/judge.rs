@@ -157,7 +157,7 @@ fn keys_plots_and_words() {
     // A plot that cannot be written is an error, and leaves nothing.
     let nowhere = folder.path().join("nowhere/curve.svg");
     let done = nfd(&["judge", path.to_str().unwrap(), "--plot", nowhere.to_str().unwrap()]);
-    assert!(done.status.code() == Some(1) && done.stdout.is_empty());
+    assert!(done.status.code() == Some(2) && done.stdout.is_empty());
     let done = nfd(&["judge", path.to_str().unwrap(), "--plot", "curve.png"]);
     assert!(done.status.code() == Some(2) && done.stdout.is_empty());
     let names = std::fs::read_dir(folder.path()).unwrap().count();

@@ -17,6 +17,7 @@ mod build_mpi;
 mod checkpoints;
 mod cite;
 mod claims;
+mod compare;
 mod containers;
 mod coverage;
 mod cpu;

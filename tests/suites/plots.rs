@@ -28,7 +28,10 @@ const DEPTHS: [[u8; 3]; 6] = [
     [0x5a, 0x2d, 0x86],
 ];
 
-/// A picture at twice its size in pixels.
+/// Pixels across: two for each of the drawing.
+const ACROSS: &str = "872";
+
+/// A picture at [`ACROSS`] pixels.
 struct Picture {
     width: usize,
     pixels: Vec<[u8; 3]>,
@@ -58,7 +61,7 @@ impl Picture {
     }
 
     fn margin_is_white(&self) -> bool {
-        const MARGIN: usize = 2 * 13;
+        const MARGIN: usize = 2 * 7;
         let height = self.pixels.len() / self.width;
         let outer = |i: usize| {
             let (x, y) = (i % self.width, i / self.width);
@@ -69,7 +72,7 @@ impl Picture {
 
     fn check(&self, name: &str, at: &str) {
         let all = self.pixels.len();
-        assert!(self.width > 900, "{at}: {} pixels wide", self.width);
+        assert!(self.width > 860, "{at}: {} pixels wide", self.width);
         assert!(self.count(WHITE) > all * 7 / 10, "{at}: the paper is not white");
         assert!(self.count([0; 3]) < all / 1000, "{at}: black");
         assert!(self.margin_is_white(), "{at}: something in the margin");
@@ -122,6 +125,43 @@ fn look(program: &str, command: impl Fn(&mut Command, &Path)) {
     }
 }
 
+/// As wide as a column of a journal, with letters that can be read there.
+#[test]
+fn files_have_the_size_of_a_column() {
+    const COLUMN: f64 = 86.0;
+    const POINTS: f64 = 72.0 / 25.4;
+    let (mut svgs, mut pdfs) = (0, 0);
+    for (name, bytes) in plot_files(&plots(&made::full().report())) {
+        if name.ends_with(".pdf") {
+            let text = String::from_utf8_lossy(&bytes);
+            let (_, behind) = text.split_once("/MediaBox [").unwrap();
+            let ends: Vec<f64> =
+                behind.split(']').next().unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
+            assert!((ends[2] - ends[0] - COLUMN * POINTS).abs() < 0.1, "{name}: {ends:?}");
+            pdfs += 1;
+        }
+        let Some(svg) = name.strip_suffix(".svg") else { continue };
+        let text = String::from_utf8(bytes).unwrap();
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let root = document.root_element();
+        let millimetres = |side: &str| -> f64 {
+            root.attribute(side).unwrap().strip_suffix("mm").unwrap().parse().unwrap()
+        };
+        let view: Vec<f64> =
+            root.attribute("viewBox").unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
+        assert!((millimetres("width") - COLUMN).abs() < 0.06, "{svg}");
+        let ratio = millimetres("height") / millimetres("width");
+        assert!((ratio / (view[3] / view[2]) - 1.0).abs() < 2e-3, "{svg} is distorted");
+        let scale = COLUMN * POINTS / view[2];
+        for text in document.descendants().filter(|node| node.has_tag_name("text")) {
+            let size: f64 = text.attribute("font-size").unwrap().parse().unwrap();
+            assert!(size * scale >= 7.0, "{svg}: letters of {:.1} pt", size * scale);
+        }
+        svgs += 1;
+    }
+    assert!(svgs > 10 && pdfs == svgs);
+}
+
 /// Many programs paint black what they do not understand.
 #[test]
 fn files_need_no_style_sheet() {
@@ -135,7 +175,7 @@ fn files_need_no_style_sheet() {
 #[test]
 fn rsvg_paints_every_plot_in_its_colours() {
     look("rsvg-convert", |run, path| {
-        run.args(["--zoom", "2", "--output"]);
+        run.args(["--width", ACROSS, "--keep-aspect-ratio", "--output"]);
         run.arg(path.with_extension("png")).arg(path.with_extension("svg"));
     });
 }
@@ -143,14 +183,15 @@ fn rsvg_paints_every_plot_in_its_colours() {
 #[test]
 fn poppler_paints_every_plot_in_its_colours() {
     look("pdftoppm", |run, path| {
-        run.args(["-png", "-r", "192", "-singlefile"]).arg(path.with_extension("pdf")).arg(path);
+        run.args(["-png", "-scale-to-x", ACROSS, "-scale-to-y", "-1", "-singlefile"]);
+        run.arg(path.with_extension("pdf")).arg(path);
     });
 }
 
 #[test]
 fn inkscape_paints_every_plot_in_its_colours() {
     look("inkscape", |run, path| {
-        run.args(["--export-type=png", "--export-dpi=192"]).arg(path.with_extension("svg"));
+        run.args(["--export-type=png", "--export-width", ACROSS]).arg(path.with_extension("svg"));
     });
 }
 

@@ -1,8 +1,9 @@
 //! report.html and its plots: well-formed, complete, escaped, the same each time, loading nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::common::report as made;
+use data_encoding::BASE64;
 use nfd::claims::{FittedPoint, Point};
 use nfd::model::Closure;
 use nfd::report::page::{html, plot_files, plots};
@@ -64,9 +65,8 @@ fn page_and_plots_are_well_formed_and_the_same_each_time() {
     for name in figures.into_iter().chain(["movement-along-depth", "rank-features"]) {
         assert!(names.contains(format!("{name}.svg").as_str()), "{name}");
     }
-    assert!(files.iter().all(|(name, _)| name.ends_with(".svg") || name.ends_with(".pdf")));
     let drawn = made.svgs();
-    assert_eq!(2 * drawn.len(), files.len(), "each as SVG and as PDF");
+    assert_eq!(3 * drawn.len(), files.len(), "each as SVG and PDF, and its points as CSV");
     for (_, svg) in &drawn {
         check(svg);
         let document = parse(svg);
@@ -144,6 +144,105 @@ fn every_claim_stands_there_with_its_verdict() {
     }
 }
 
+/// The page alone has every figure as files: the bytes of those in plots/, and in the CSV the points of
+/// figures.json.
+#[test]
+fn every_figure_is_in_the_page_as_files() {
+    let made = made::full();
+    let page = html(&made.report());
+    let document = parse(&page);
+    let mut files: HashMap<String, Vec<u8>> =
+        plot_files(&plots(&made.report())).into_iter().collect();
+    let mut drawn = plots(&made.report());
+    let types = [("svg", "image/svg+xml"), ("pdf", "application/pdf"), ("csv", "text/csv")];
+    for link in document.descendants().filter(|node| node.has_attribute("download")) {
+        let name = link.attribute("download").unwrap();
+        let (_, ending) = name.rsplit_once('.').unwrap();
+        let (_, media) = types.into_iter().find(|(known, _)| *known == ending).unwrap();
+        let start = format!("data:{media};base64,");
+        let data = link.attribute("href").unwrap().strip_prefix(&start).unwrap();
+        let bytes = BASE64.decode(data.as_bytes()).unwrap();
+        assert_eq!(files.remove(name), Some(bytes), "{name}: not in plots/, or another");
+        // Of many buttons with the same word each is told apart by those who hear it.
+        let label = link.attribute("aria-label").unwrap();
+        assert!(label.len() > 10 && label.ends_with(&ending.to_uppercase()), "{label}");
+        // Beside its figure.
+        let figure = link.ancestors().find(|node| node.has_tag_name("figure")).unwrap();
+        assert!(figure.descendants().any(|node| node.has_tag_name("svg")));
+    }
+    assert_eq!(files.len(), 0, "without a button: {:?}", files.keys());
+
+    let csvs: HashMap<String, Vec<u8>> = plot_files(&drawn).into_iter().collect();
+    for plot in drawn.drain(..) {
+        let json = serde_json::to_value(&plot).unwrap();
+        let mut reader = csv::Reader::from_reader(&csvs[&format!("{}.csv", plot.name)][..]);
+        let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+        let labels = ["x", "y"].map(|axis| json[axis]["label"].as_str().unwrap());
+        assert_eq!(header, ["series", labels[0], labels[1], "standard error"]);
+        let lines: Vec<(String, f64, f64, Option<f64>)> =
+            reader.deserialize().map(Result::unwrap).collect();
+        let mut points = Vec::new();
+        for series in json["series"].as_array().unwrap() {
+            let label = series["label"].as_str().unwrap();
+            let name = format!("{} {label}", json["legend"].as_str().unwrap()).trim().to_owned();
+            for point in series["points"].as_array().unwrap() {
+                let [x, y] = ["x", "y"].map(|at| point[at].as_f64().unwrap());
+                points.push((name.clone(), x, y, point["error"].as_f64()));
+            }
+        }
+        assert_eq!(lines, points, "{}", plot.name);
+    }
+}
+
+/// What was found and the primary claims come first, each with its fit and residuals; all else behind.
+#[test]
+fn primary_claims_come_first_with_their_fits() {
+    let made = made::full();
+    let page = html(&made.report());
+    let document = parse(&page);
+    let sections = document.descendants().filter(|node| node.has_tag_name("section"));
+    let ids: Vec<&str> = sections.filter_map(|section| section.attribute("id")).collect();
+    assert_eq!(ids[..3], ["found", "verdicts", "claims"], "{ids:?}");
+    assert!(
+        with_id(&document, "claims")
+            .descendants()
+            .any(|n| n.attribute("id") == Some("weak-f-depth"))
+    );
+
+    let article = with_id(&document, "weak-f-depth");
+    let tables: Vec<Node> =
+        article.descendants().filter(|node| node.has_tag_name("table")).collect();
+    let rows = |table: &Node| -> Vec<String> {
+        let rows = table.descendants().filter(|node| node.has_tag_name("tr"));
+        let cells =
+            |row: Node| row.children().filter(Node::is_element).map(text).collect::<Vec<_>>();
+        rows.map(|row| cells(row).join(" | ")).collect()
+    };
+    let parts = [
+        "part | value | interval",
+        "exponent p, as judged | 0.95 | [0.91, 1.02]",
+        "p of all sizes | 0.95 | [0.93, 0.97]",
+        "p of the last four sizes | 0.96 | [0.91, 1.02]",
+        "change of the exponent with every doubling | −0.01 | –",
+        "A | 2.00×10⁻² | –",
+        "β | 0.300 | [0.200, 0.400]",
+    ];
+    assert_eq!(rows(&tables[0]), parts);
+    // Values lie 5 % above and below the fit in turn, with errors of a quarter: 0.05/(0.25 · 1.05).
+    let residuals = rows(&tables[1]);
+    let last = |row: &String| row.rsplit(" | ").next().unwrap().to_owned();
+    let found: Vec<String> = residuals[1..].iter().map(last).collect();
+    assert_eq!(found, ["+0.19", "−0.21", "+0.19", "−0.21", "+0.19", "−0.21"]);
+    let sizes = ["4", "8", "16", "32", "64", "128"];
+    for (row, size) in residuals[1..].iter().zip(sizes) {
+        assert!(row.starts_with(&format!("{size} | ")) && row.contains(" ± "), "{row}");
+    }
+    assert!(text(article).contains("Drawn: A L−p eβ/L"), "{}", text(article));
+    assert!(text(article).contains("Each interval misses with 5 % over 2."));
+    // Without a fit there is nothing of the kind.
+    assert!(!text(with_id(&document, "closure-gap-f-depth")).contains("Residuals"));
+}
+
 #[test]
 fn hostile_names_stay_text() {
     let hostile = "</title><script>alert(1)</script>&\"'<img src=x onerror=y>\u{0}\u{b}";
@@ -182,6 +281,7 @@ fn nothing_is_loaded() {
             for attribute in node.attributes() {
                 let (name, value) = (attribute.name(), attribute.value());
                 assert!(!["src", "srcset", "action", "data", "poster"].contains(&name), "{name}");
+                assert!(name != "href" || value.starts_with(['#', 'd', 'h']), "{value}");
                 if name == "href" && tag != "a" {
                     assert_eq!(value, "data:,");
                 }
@@ -209,8 +309,10 @@ fn little_or_nothing_to_show_is_no_reason_to_fail() {
     check(&html(&made.report()));
 
     // Claims with no points, one point, nothing finite, nothing positive, a band around zero.
-    let point =
-        |x, value, standard_error| Point { x, width: 4096, depth: x, value, standard_error };
+    let point = |x, value, standard_error| {
+        let fitted = Some(1.0);
+        Point { x, width: 4096, depth: x, value, standard_error, fitted }
+    };
     let fitted = |x, value, ci95| FittedPoint { x, held: None, value, ci95 };
     let curves = [
         vec![],

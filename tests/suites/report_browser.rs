@@ -10,22 +10,25 @@ use std::process::Command;
 
 use crate::common::missing::skipped;
 use crate::common::report as made;
+use crate::common::results::nfd;
 
 use nfd::report::page::html;
 use serde_json::Value;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
+/// Of small and usual telephones, tablets and screens, in pixels.
+const WIDTHS: [u32; 4] = [360, 390, 768, 1280];
+
 fn browser() -> Option<&'static str> {
     let starts = |name: &&str| Command::new(name).arg("--version").output().is_ok();
     NAMES.into_iter().find(starts)
 }
 
-/// Frames of several widths with the report, and one with each plot; what was measured is left in
-/// the page.
-fn wrapper(plots: &[String]) -> String {
-    let mut frames: Vec<(String, u32)> =
-        [360, 768, 1280].map(|width| ("report.html".to_owned(), width)).to_vec();
+/// Frames of several widths with each page, and one with each plot; what was measured is left in the page.
+fn wrapper(pages: &[&str], plots: &[String]) -> String {
+    let at = |&page: &&str| WIDTHS.map(|width| (page.to_owned(), width));
+    let mut frames: Vec<(String, u32)> = pages.iter().flat_map(at).collect();
     frames.extend(plots.iter().map(|name| (format!("plots/{name}"), 600)));
     let frames: String = frames
         .iter()
@@ -79,12 +82,16 @@ fn report_fits_and_reads_well_everywhere() {
         fs::write(folder.path().join("plots").join(&name), svg).unwrap();
         names.push(name);
     }
-    fs::write(folder.path().join("wrapper.html"), wrapper(&names)).unwrap();
+    check(browser, folder.path(), &["report.html"], &names);
+}
 
+/// Looks at pages and plots in `folder`, in light and in dark.
+fn check(browser: &str, folder: &Path, pages: &[&str], plots: &[String]) {
+    fs::write(folder.join("wrapper.html"), wrapper(pages, plots)).unwrap();
     for dark in [false, true] {
-        let (frames, log) = measure(browser, folder.path(), dark);
+        let (frames, log) = measure(browser, folder, dark);
         assert!(!log.contains("CONSOLE"), "{log}");
-        assert_eq!(frames.len(), 3 + names.len());
+        assert_eq!(frames.len(), WIDTHS.len() * pages.len() + plots.len());
         for frame in &frames {
             let file = frame["file"].as_str().unwrap();
             let at = format!("{file} at {} px, dark {dark}", frame["width"]);
@@ -98,4 +105,36 @@ fn report_fits_and_reads_well_everywhere() {
             }
         }
     }
+}
+
+/// Pages of runs: the claims of a usual study, a limit, learning rates by parametrization, and two runs side
+/// by side.
+#[test]
+fn pages_of_every_kind_of_run_fit_and_read_well() {
+    let Some(browser) = browser() else {
+        return skipped("pages_of_every_kind_of_run_fit_and_read_well", "Chromium");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let toy = ["--set", "ensemble.widths=[32,64]", "--set", "ensemble.depths=[4,8,16,32,64]"];
+    let seeds = ["--set", "ensemble.seeds=4"];
+    let other = ["--set", "model.activation=\"relu\"", "--set", "training.learning_rate=1"];
+    let limit = ["--set", "limit.tolerance=1e-1", "--set", "limit.width=256"];
+    let rates = ["--set", "ensemble.depths=[4,8]", "--set", "ensemble.widths=[16]"];
+    let mut runs = Vec::new();
+    for (job, name, set) in [
+        ("jobs/toy-small.json", "toy", [&toy[..], &seeds].concat()),
+        ("jobs/toy-small.json", "relu", [&toy[..], &seeds, &other].concat()),
+        ("jobs/limit-small.json", "limit", limit.to_vec()),
+        ("jobs/transfer-small.json", "transfer", [&rates[..], &seeds].concat()),
+    ] {
+        let directory = folder.path().join(name).display().to_string();
+        let done = nfd(&[&["run", job, "--output", &directory][..], &set].concat());
+        assert!([Some(0), Some(3)].contains(&done.status.code()), "{job}: {done:?}");
+        runs.push(directory);
+    }
+    let page = folder.path().join("compare.html").display().to_string();
+    let done = nfd(&["compare", "--output", &page, &runs[0], &runs[1]]);
+    assert!(done.status.success(), "{done:?}");
+    let pages = ["toy/report.html", "limit/report.html", "transfer/report.html", "compare.html"];
+    check(browser, folder.path(), &pages, &[]);
 }

@@ -56,7 +56,10 @@ fn distance(limits: &Limits) -> Drawn {
             note: format!("n = ∞, k = {step}"),
             description: "distance of f to its limit against depth L".to_owned(),
             x: depth(),
-            y: Axis { label: "distance of f to its limit".to_owned(), scale: Scale::Log },
+            y: Axis {
+                label: "distance of f to its limit, root mean square over outputs".to_owned(),
+                scale: Scale::Log,
+            },
             legend: String::new(),
             series,
             guides: guide.into_iter().collect(),

@@ -1,11 +1,13 @@
-//! report.html: one file, no scripts, nothing loaded from anywhere. Well-formed XML as well, so that
-//! any parser reads it. Its HTML stands in `templates/`, which escape every value.
+//! report.html: one file, no scripts, nothing loaded from anywhere; its figures are in it as files too.
+//! Well-formed XML as well, so that any parser reads it. Its HTML stands in `templates/`, which escape every value.
 
 mod asked;
 mod claims;
 mod figures;
+pub(super) mod files;
+mod fit;
 mod limit;
-mod words;
+pub(super) mod words;
 
 use askama::Template;
 
@@ -19,6 +21,7 @@ use super::text;
 use crate::claims::stability;
 use crate::data::Source;
 use crate::experiment::{Block, Engine, Study};
+use crate::observables::Observable;
 use crate::stats::verdict::Verdict;
 
 /// Runs of each kind that the page lists: enough to see which they are.
@@ -54,9 +57,11 @@ pub fn html(report: &Report) -> String {
         ("found", "What was found", !found.is_empty()),
         ("limit", "The limit", report.limits.is_some()),
         ("verdicts", "Verdicts", report.experiment.study != Study::Limit),
+        ("claims", "Primary claims", groups.iter().any(|group| group.primary)),
         ("study", "The study’s figures", !own.is_empty()),
+        ("rates", "Best learning rates", !report.best_rates.is_empty()),
         ("asked", "What was asked", true),
-        ("claims", "Claims one by one", !groups.is_empty()),
+        ("beside", "Also seen", groups.iter().any(|group| !group.primary)),
         ("trajectories", "Trajectories", !curves.is_empty()),
         (
             "diverged",
@@ -67,31 +72,37 @@ pub fn html(report: &Report) -> String {
         ("data", "The numbers", true),
     ];
     let shown = |&(id, title, shown): &(_, _, bool)| shown.then_some((id, title));
-    let (light, dark) = (page_variables(false), page_variables(true));
-    let style = format!(
-        "\n:root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{}",
-        include_str!("style.css")
-    );
+    let style = style();
     let sections = sections.iter().filter_map(shown).collect();
     let version = env!("CARGO_PKG_VERSION");
     let page = Page { report, style, version, sections, found, groups, limit_figures, own, curves };
     page.render().expect("room for a page")
 }
 
-/// All plots of the page, in its order: what figures.json has.
-pub fn plots(report: &Report) -> Vec<Plot> {
-    let limits = limit::figures(report).into_iter().map(|figure| figure.plot);
-    let of_claims = claims::groups(report).into_iter().filter_map(|group| group.plot);
-    let own = figures::of_study(report).into_iter().map(|figure| figure.plot);
-    let curves = figures::common(report).into_iter().map(|figure| figure.plot);
-    limits.chain(own).chain(of_claims).chain(curves).collect()
+/// The style sheet, with the colours of plots in light and in dark.
+pub(super) fn style() -> String {
+    let (light, dark) = (page_variables(false), page_variables(true));
+    format!(
+        "\n:root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{}",
+        include_str!("style.css")
+    )
 }
 
-/// Plots as files, each as SVG and as PDF: name with ending, content.
+/// All plots of the page, in its order: what figures.json has.
+pub fn plots(report: &Report) -> Vec<Plot> {
+    let drawn = |figures: Vec<Drawn>| figures.into_iter().map(|figure| figure.plot);
+    let (primary, beside): (Vec<_>, Vec<_>) =
+        claims::groups(report).into_iter().partition(|group| group.primary);
+    fn of_claims(groups: Vec<Group>) -> impl Iterator<Item = Plot> {
+        groups.into_iter().filter_map(|group| group.plot)
+    }
+    let own = drawn(figures::of_study(report));
+    let before = drawn(limit::figures(report)).chain(of_claims(primary)).chain(own);
+    before.chain(of_claims(beside)).chain(drawn(figures::common(report))).collect()
+}
+
+/// Plots as files, each as SVG and as PDF, and its points as CSV: name with ending, content.
 pub fn plot_files(plots: &[Plot]) -> Vec<(String, Vec<u8>)> {
-    let files = |plot: &Plot| {
-        let name = &plot.name;
-        [(format!("{name}.svg"), plot.svg().into_bytes()), (format!("{name}.pdf"), plot.pdf())]
-    };
-    plots.iter().flat_map(files).collect()
+    let files = plots.iter().flat_map(files::files);
+    files.map(|file| (file.name, file.content)).collect()
 }

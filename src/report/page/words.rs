@@ -8,7 +8,7 @@ use crate::model::{Activation, Closure, Parametrization};
 use crate::observables::Observable;
 use crate::report::Report;
 use crate::report::plot::KINDS;
-use crate::report::text::{capital, count, escape, exponent, measured};
+use crate::report::text::{capital, count, escape, exponent, measured, script};
 use crate::stats::verdict::Verdict;
 
 /// What an activation is, as HTML within a sentence.
@@ -95,9 +95,7 @@ pub fn math(text: &str) -> String {
         let tag = if rest[at..].starts_with('_') { "sub" } else { "sup" };
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let braced = rest.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        let first = rest.chars().next().map_or(0, char::len_utf8);
-        let (script, after) = braced.unwrap_or_else(|| rest.split_at(first));
+        let (script, after) = script(rest);
         out.push_str(&format!("<{tag}>{script}</{tag}>"));
         rest = after;
     }

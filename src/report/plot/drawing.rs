@@ -1,6 +1,7 @@
 //! A finished drawing: shapes and texts with their places and paints, whatever it is written as.
 
 use super::colours::Colour;
+use crate::report::text::script;
 
 /// A place in pixels, from the left and from the top.
 pub type Place = (f64, f64);
@@ -81,7 +82,8 @@ pub struct Text {
     pub anchor: Anchor,
     /// Where the anchor stands on the baseline.
     pub at: Place,
-    /// The words themselves; in titles and names of axes `_` lowers the next letter.
+    /// The words themselves; in titles and names of axes `_` lowers and `^` raises the next letter,
+    /// or what stands in braces ([`script`]).
     pub words: String,
 }
 
@@ -136,9 +138,9 @@ impl TextStyle {
     }
 }
 
-/// How an index in a text differs from what it belongs to.
+/// How an index or a power in a text differs from what it belongs to.
 pub struct Index {
-    /// By how many pixels it is lowered.
+    /// By how many pixels an index is lowered, and a power raised.
     pub drop: f64,
     /// Height of its letters in pixels.
     pub size: f64,
@@ -147,20 +149,85 @@ pub struct Index {
 /// How indices look in titles and names of axes.
 pub const INDEX: Index = Index { drop: 3.0, size: 10.0 };
 
+/// Where a piece of a text stands beside the rest of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// On the line, at the text's own size.
+    Line,
+    /// Lowered, as an index.
+    Lowered,
+    /// Raised, as a power.
+    Raised,
+}
+
+impl Level {
+    /// By how many pixels the piece stands below the line.
+    pub fn drop(self) -> f64 {
+        match self {
+            Level::Line => 0.0,
+            Level::Lowered => INDEX.drop,
+            Level::Raised => -INDEX.drop,
+        }
+    }
+
+    /// The height of its letters in pixels, in a text of letters of `size`.
+    pub fn size(self, size: f64) -> f64 {
+        if self == Level::Line { size } else { INDEX.size }
+    }
+}
+
 impl Text {
-    /// The words in pieces, each with whether it is an index: h_L is h and a lowered L.
-    pub fn pieces(&self) -> Vec<(&str, bool)> {
+    /// The words in pieces, each with its level: h_L is h and a lowered L, n^{-1} an n and a raised -1.
+    pub fn pieces(&self) -> Vec<(&str, Level)> {
         if !self.style.is_bold() {
-            return vec![(&self.words, false)];
+            return vec![(&self.words, Level::Line)];
         }
-        let mut parts = self.words.split('_');
-        let mut pieces = vec![(parts.next().unwrap_or_default(), false)];
-        for part in parts {
-            let end = part.chars().next().map_or(0, char::len_utf8);
-            let (index, rest) = part.split_at(end);
-            pieces.extend([(index, true), (rest, false)]);
+        let mut pieces = Vec::new();
+        let mut rest = self.words.as_str();
+        while let Some(at) = rest.find(['_', '^']) {
+            let level = if rest[at..].starts_with('_') { Level::Lowered } else { Level::Raised };
+            let (before, behind) = (&rest[..at], &rest[at + 1..]);
+            let (raised, after) = script(behind);
+            pieces.extend([(before, Level::Line), (raised, level)]);
+            rest = after;
         }
+        pieces.push((rest, Level::Line));
         pieces.retain(|(words, _)| !words.is_empty());
         pieces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_and_powers_are_told_from_the_line() {
+        let pieces = |style, words: &str| {
+            let text =
+                Text { style, anchor: Anchor::Start, at: (0.0, 0.0), words: words.to_owned() };
+            text.pieces().into_iter().map(|(words, at)| (words.to_owned(), at)).collect::<Vec<_>>()
+        };
+        let of = |words: &[(&str, Level)]| -> Vec<(String, Level)> {
+            words.iter().map(|&(words, level)| (words.to_owned(), level)).collect()
+        };
+        use Level::{Line, Lowered, Raised};
+        let words = "h_L − h_{ref}, n^{−1}g^2";
+        let expected = [
+            ("h", Line),
+            ("L", Lowered),
+            (" − h", Line),
+            ("ref", Lowered),
+            (", n", Line),
+            ("−1", Raised),
+            ("g", Line),
+            ("2", Raised),
+        ];
+        assert_eq!(pieces(TextStyle::Name, words), of(&expected));
+        assert_eq!(pieces(TextStyle::Tick, words), of(&[(words, Line)]));
+        for odd in ["a_", "^", "a_{b", "_φ"] {
+            let all: String = pieces(TextStyle::Title, odd).into_iter().map(|p| p.0).collect();
+            assert_eq!(all, odd.replace(['_', '^'], ""), "{odd}");
+        }
     }
 }

@@ -13,7 +13,9 @@ pub fn text_width(text: &str, style: TextStyle) -> f64 {
         _ => 1.0,
     };
     let bold = if style.is_bold() { 1.13 } else { 1.0 };
-    text.chars().map(share).sum::<f64>() * style.size() * bold
+    // Where they lower and raise they are not shown; what they lower and raise is smaller, too.
+    let is_shown = |c: &char| !(style.is_bold() && matches!(c, '_' | '^' | '{' | '}'));
+    text.chars().filter(is_shown).map(share).sum::<f64>() * style.size() * bold
 }
 
 /// `text` in lines that fit into `room` pixels, broken at spaces, and within words that are longer;

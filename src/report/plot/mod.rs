@@ -1,4 +1,4 @@
-//! A small plotter: what a plot shows, its drawing, and the drawing as SVG and PDF.
+//! A small plotter: what a plot shows, its drawing, the drawing as SVG and PDF, and its points as CSV.
 //!
 //! One drawing serves inside the page, where colours come from the page's variables and follow light
 //! and dark, and as files of its own in the colours of the light theme. No text is ever measured by a
@@ -10,15 +10,16 @@ mod drawing;
 mod font;
 mod letters;
 mod pdf;
+mod points;
 mod scale;
 mod svg;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use colours::{KINDS, page_variables};
 
 /// What a plot shows, and in which words: an entry of figures.json.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plot {
     /// File name without ending, and prefix of its ids: letters, digits and dashes.
     pub name: String,
@@ -41,7 +42,7 @@ pub struct Plot {
 }
 
 /// An axis by its name and its scale.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Axis {
     /// The name of the axis with its symbol; `_` lowers the next letter.
     pub label: String,
@@ -50,7 +51,7 @@ pub struct Axis {
 }
 
 /// How numbers become places, and where ticks stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scale {
     /// A linear scale with ticks at round numbers.
@@ -71,7 +72,7 @@ impl Scale {
 }
 
 /// How a series looks: by colour and by shape, so that either suffices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Look {
     /// One of a few kinds, e.g. closures: 0, 1, 2.
@@ -88,7 +89,7 @@ impl Look {
 }
 
 /// A set of points and what was fitted to them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// The entry of the series in the legend.
     pub label: String,
@@ -107,7 +108,7 @@ pub struct Series {
 }
 
 /// A measured point with its error.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mark {
     /// Where it stands across, in the axis's unit.
     pub x: f64,
@@ -118,7 +119,7 @@ pub struct Mark {
 }
 
 /// A curve to compare with, e.g. the slope of theory.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guide {
     /// The entry of the guide in the legend.
     pub label: String,
@@ -140,6 +141,11 @@ impl Plot {
     /// The same as a PDF file, with the font that it needs.
     pub fn pdf(&self) -> Vec<u8> {
         pdf::file(&draw::draw(self, true))
+    }
+
+    /// Its points as CSV: series, x, y and standard error.
+    pub fn csv(&self) -> Vec<u8> {
+        points::table(self)
     }
 
     /// Whether there is a point to draw.

@@ -10,11 +10,12 @@ use pdf_writer::types::{
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use super::colours::Colour;
-use super::drawing::{Anchor, Drawing, INDEX, Item, Paint, Place, Step, Text};
+use super::draw::MILLIMETRE;
+use super::drawing::{Anchor, Drawing, Item, Paint, Place, Step, Text};
 use super::font::Font;
 
 /// PDF points in a pixel.
-const POINT: f64 = 0.75;
+const POINT: f64 = MILLIMETRE * 72.0 / 25.4;
 /// Identity-H: two bytes a letter, the number of its glyph.
 const GLYPHS: SystemInfo =
     SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
@@ -216,11 +217,11 @@ impl Page {
         let font = &mut self.fonts[bold];
         let mut width = 0.0;
         let mut pieces = Vec::new();
-        for (words, index) in text.pieces() {
-            let size = if index { INDEX.size } else { text.style.size() };
+        for (words, level) in text.pieces() {
+            let size = level.size(text.style.size());
             let glyphs = font.show(words);
             width += glyphs.iter().map(|glyph| font.width(*glyph)).sum::<f64>() * size / 1000.0;
-            let rise = if index { -INDEX.drop } else { 0.0 };
+            let rise = -level.drop();
             let bytes: Vec<u8> = glyphs.iter().flat_map(|glyph| glyph.to_be_bytes()).collect();
             pieces.push((bytes, size, rise));
         }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::colours::Colour;
-use super::drawing::{Anchor, Drawing, INDEX, Item, Paint, Step, Text};
+use super::draw::MILLIMETRE;
+use super::drawing::{Anchor, Drawing, Item, Level, Paint, Step, Text};
 use crate::report::text::escape;
 
 const FONTS: &str = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif";
@@ -17,9 +18,9 @@ pub fn embedded(drawing: &Drawing) -> String {
 /// A file of its own, in literal colours of the light theme and without a style sheet, which not
 /// every program that reads SVG follows.
 pub fn standalone(drawing: &Drawing) -> String {
-    let length = |size: f64| px(size + 2.0 * drawing.margin);
-    let size =
-        format!("width=\"{}\" height=\"{}\" ", length(drawing.size.0), length(drawing.size.1));
+    let length = |size: f64| (size + 2.0 * drawing.margin) * MILLIMETRE;
+    let (width, height) = (length(drawing.size.0), length(drawing.size.1));
+    let size = format!("width=\"{width:.3}mm\" height=\"{height:.3}mm\" ");
     Writer { colour: Colour::literal, out: String::new() }.write(drawing, &size) + "\n"
 }
 
@@ -125,18 +126,17 @@ impl Writer {
             px(text.at.1),
             style.size()
         ));
-        let mut lowered = false;
-        for (words, index) in text.pieces() {
+        let mut before = Level::Line;
+        for (words, level) in text.pieces() {
             let words = escape(words);
-            let drop = (f64::from(u8::from(index)) - f64::from(u8::from(lowered))) * INDEX.drop;
-            let size = if index { INDEX.size } else { style.size() };
-            match index || lowered {
+            let (drop, size) = (level.drop() - before.drop(), level.size(style.size()));
+            match level != Level::Line || before != Level::Line {
                 true => self.push(format_args!(
                     "<tspan dy=\"{drop}\" font-size=\"{size}\">{words}</tspan>"
                 )),
                 false => self.push(format_args!("{words}")),
             }
-            lowered = index;
+            before = level;
         }
         self.push(format_args!("</text>"));
     }
