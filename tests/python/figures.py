@@ -93,7 +93,7 @@ for name, observable in [("weak-f-depth", "weak.f"), ("strong-h-depth", "strong.
 try:
     nfd.plot(run, "weak")
 except nfd.NfdError as error:
-    assert "has no figure 'weak'\n  it has weak-f-depth, " in str(error), error
+    assert "has no figure 'weak'\n  it has " in str(error) and "weak-f-depth" in str(error), error
 else:
     raise AssertionError("a figure that is not there")
 print("drawn")

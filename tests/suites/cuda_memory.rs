@@ -69,7 +69,7 @@ fn planned(i: usize) -> (Experiment, DataSet, Task, [f64; 2]) {
              "reference": {{ "kind": "none" }},
              "backend": "cuda" }}"#,
         variants[i],
-        if i == GROWS { 700 } else { 129 }
+        if i == GROWS { 1500 } else { 129 }
     );
     let source = ExperimentFile::new("planned.json".as_ref(), text, &[]).unwrap();
     let experiment = resolve(source.parse().unwrap(), &source).unwrap().experiment;
