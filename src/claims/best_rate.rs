@@ -3,11 +3,12 @@
 
 use serde::{Serialize, Serializer};
 
-use super::rates::{Least, Losses, Setting, least};
+pub use super::rates::Setting;
+use super::rates::{Least, Losses, least};
 use super::series::Index;
+use crate::choice::choice;
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use crate::model::{Closure, Parametrization};
 use crate::numbers::{measured, plain};
 use crate::observables::{Observable, Row};
 use crate::stats::median::{median, median_interval};
@@ -17,21 +18,16 @@ use crate::stats::verdict::ALPHA;
 /// and a line of best_rates.csv.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BestRate {
-    /// The closure of its runs.
-    pub closure: Closure,
-    /// The parametrization of its runs.
-    pub parametrization: Parametrization,
-    /// Width n.
-    pub width: usize,
-    /// Depth L.
-    pub depth: usize,
+    /// The networks that it is of.
+    #[serde(flatten)]
+    pub setting: Setting,
     /// The loss that is least there: of the training samples, or of the test samples.
     pub loss: Observable,
     /// Seeds with a loss at every rate; a run that diverged has an infinite one.
     pub seeds: usize,
     /// The rate with the least median loss over seeds, among those that were tried.
     pub tried: f64,
-    /// That median loss.
+    /// The median over seeds of the loss at `tried`.
     pub median_loss: f64,
     /// How the rates that were tried enclose the best one.
     pub enclosed: Enclosed,
@@ -49,29 +45,17 @@ pub struct BestRate {
     pub excess_ci95: Option<Interval>,
 }
 
-/// How the rates that were tried enclose the best one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Enclosed {
-    /// The least loss lies between two finite ones.
-    Between,
-    /// It lies beside a rate at which half of the runs or more diverge: which is an end, too.
-    BesideDivergence,
-    /// It is at the least rate that was tried: the best one may be less than all.
-    LowerEdge,
-    /// It is at the greatest rate that was tried: the best one may be greater than all.
-    UpperEdge,
-}
-
-impl Enclosed {
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Enclosed::Between => "between",
-            Enclosed::BesideDivergence => "beside_divergence",
-            Enclosed::LowerEdge => "lower_edge",
-            Enclosed::UpperEdge => "upper_edge",
-        }
+choice! {
+    /// How the rates that were tried enclose the best one.
+    pub enum Enclosed {
+        /// The least loss lies between two finite ones.
+        Between = "between",
+        /// It lies beside a rate at which half of the runs or more diverge: which is an end, too.
+        BesideDivergence = "beside_divergence",
+        /// It is at the least rate that was tried: the best one may be less than all.
+        LowerEdge = "lower_edge",
+        /// It is at the greatest rate that was tried: the best one may be greater than all.
+        UpperEdge = "upper_edge",
     }
 }
 
@@ -97,8 +81,8 @@ impl BestRate {
         }
     }
 
-    /// What the tuned rate costs: "costs 1.2 % [0.4, 2.5] more", "has 3.1 [2.8, 3.5] times the least loss",
-    /// "diverges".
+    /// What the tuned rate costs, as what is said of it in a sentence: that it "costs 1.2 % [0.4, 2.5] more",
+    /// "has 3.1 [2.8, 3.5] times the least loss", or "diverges".
     pub fn excess_in_words(&self) -> Option<String> {
         let excess = self.excess?;
         let Some(Interval(ends)) = self.excess_ci95 else { return Some(cost(excess, "")) };
@@ -173,12 +157,8 @@ fn by_depth(loss: Observable, depths: Vec<(Setting, Losses)>) -> Vec<BestRate> {
         let excess = costs.as_ref().map(|costs| median(costs.iter().copied()) - 1.0);
         let draws =
             costs.map(|costs| costs.iter().map(|&cost| [cost - 1.0; 2]).collect::<Vec<_>>());
-        let Setting { closure, parametrization, width, depth } = *setting;
         Some(BestRate {
-            closure,
-            parametrization,
-            width,
-            depth,
+            setting: *setting,
             loss,
             seeds: whole.len(),
             tried,

@@ -124,6 +124,16 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Whose and where: "exact, n = 8192, k = 2"; with the parametrization where there are `several`.
+    pub fn subject(&self, several: bool) -> String {
+        let closure = self.closure.name();
+        let whose = match several {
+            true => format!("{closure} in {}", self.parametrization.name()),
+            false => closure.to_owned(),
+        };
+        format!("{whose}, {}, k = {}", self.at(), self.step)
+    }
+
     /// The size that it holds along its axis: "n = 4096".
     pub fn at(&self) -> String {
         match (self.axis, self.held) {

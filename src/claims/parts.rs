@@ -15,13 +15,12 @@ use crate::stats::{constant, power, sum};
 pub struct Fit {
     /// The curve that is drawn, fitted to all sizes, as a formula in which `^{…}` raises.
     pub formula: String,
-    /// The exponent as each fit sees it of which the claim's interval is the hull, the one of the curve that
-    /// is drawn first.
+    /// The exponent by each of the fits whose hull is the claim's interval; that of the drawn curve comes first.
     pub exponents: Vec<Part>,
     /// The other numbers of the curve that is drawn.
     pub coefficients: Vec<Part>,
-    /// How much the exponent between neighbours changes with every doubling over the last four sizes; None
-    /// of a sum.
+    /// How much the exponent between neighbours changes with every doubling over the last four sizes; a sum
+    /// has none.
     pub drift: Option<Part>,
 }
 

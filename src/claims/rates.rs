@@ -1,5 +1,7 @@
 //! Losses at several learning rates, and at which they are least.
 
+use serde::Serialize;
+
 use super::series::{Index, Subject};
 use crate::experiment::Experiment;
 use crate::experiment::grid::{LearningRate, Task};
@@ -8,15 +10,15 @@ use crate::observables::Observable;
 use crate::stats::median::median;
 
 /// Networks that differ in nothing but learning rate and seed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Setting {
-    /// Which of the reuse of weights is kept.
+    /// The closure of the networks.
     pub closure: Closure,
-    /// How they scale with the sizes.
+    /// The parametrization of the networks.
     pub parametrization: Parametrization,
-    /// Width n.
+    /// Width n of the hidden layers.
     pub width: usize,
-    /// Depth L.
+    /// Depth L, the number of residual blocks.
     pub depth: usize,
 }
 

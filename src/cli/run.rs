@@ -73,11 +73,11 @@ pub fn run(arguments: &Arguments, typed: &[String], quiet: bool) -> Result<u8> {
         lock,
         live,
     } = arguments;
-    let write: WritePage = &|prepared, outcome, directory| {
+    let write: WritePage = &|prepared, outcome, directory, every| {
         let Prepared { resolved, data, .. } = prepared;
         let (finished, tasks) = (outcome.finished, outcome.tasks);
         let far = format!("{finished} of {tasks} runs are finished");
-        let running = Running { far, seconds: live.unwrap_or(0) };
+        let running = Running { far, seconds: every.as_secs() };
         publish_page(&resolved.experiment, data, outcome, directory, running)
     };
     let live = live.map(|seconds| Live { every: Duration::from_secs(seconds), write });

@@ -11,8 +11,9 @@ use crate::ensemble::{self, Outcome};
 use crate::error::Result;
 use crate::store::RunDirectory;
 
-/// Writes the page of what is finished.
-pub type WritePage<'a> = &'a (dyn Fn(&Prepared, &Outcome, &RunDirectory) -> Result<()> + Sync);
+/// Writes the page of what is finished, which is written anew after so long.
+pub type WritePage<'a> =
+    &'a (dyn Fn(&Prepared, &Outcome, &RunDirectory, Duration) -> Result<()> + Sync);
 
 /// Pages while a run goes on.
 #[derive(Clone, Copy)]
@@ -35,7 +36,7 @@ pub fn beside<T>(
     let write_one = || {
         directory.read_other_journals()?;
         let (experiment, data) = (&prepared.resolved.experiment, &prepared.data);
-        write(prepared, &ensemble::measure(experiment, data, directory, 1)?, directory)
+        write(prepared, &ensemble::measure(experiment, data, directory, 1)?, directory, every)
     };
     thread::scope(|scope| {
         let (done, is_done) = channel::<()>();

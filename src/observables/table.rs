@@ -398,7 +398,7 @@ observables! {
         values: Values::Formed,
     }
     BestLearningRate {
-        meaning: "Vertex of the parabola through the least mean loss after the last update and its \
+        meaning: "Vertex of the parabola through the least median loss over seeds after the last update and its \
                   neighbours among the rates that were tried, logarithm against logarithm.",
         name: "optimum.learning_rate",
         title: "best learning rate",

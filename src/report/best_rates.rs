@@ -40,10 +40,10 @@ pub fn to_csv(rates: &[BestRate]) -> Result<Vec<u8>> {
     for rate in rates {
         let end = |interval: Option<Interval>, i: usize| interval.map(|interval| interval.0[i]);
         let line = Line {
-            closure: rate.closure.name(),
-            parametrization: rate.parametrization.name(),
-            width: rate.width,
-            depth: rate.depth,
+            closure: rate.setting.closure.name(),
+            parametrization: rate.setting.parametrization.name(),
+            width: rate.setting.width,
+            depth: rate.setting.depth,
             loss: rate.loss.name(),
             seeds: rate.seeds,
             tried: rate.tried,

@@ -93,11 +93,7 @@ fn of_verdict(report: &Report, verdict: Verdict, primary: bool) -> Vec<String> {
 
 /// "exact, n = 8192, k = 1", and why where it is contradicted.
 fn said(claim: &Claim, several: bool) -> String {
-    let whose = match several {
-        true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
-        false => claim.closure.name().to_owned(),
-    };
-    let at = format!("{whose}, {}, k = {}", claim.at(), claim.step);
+    let at = claim.subject(several);
     match claim.verdict {
         Verdict::Contradicted => format!("{at}: {}", claim.reason),
         Verdict::Supported | Verdict::Inconclusive => at,

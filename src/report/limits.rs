@@ -1,5 +1,7 @@
 //! What is said of the limit n = L = ∞: sentences, a table, and its entries in summary.json.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::data::DataSet;
@@ -82,7 +84,7 @@ impl<'a> Limits<'a> {
     }
 
     /// The numbers of f after recorded pass `k`, by output.
-    fn outputs_at(&self, k: usize) -> std::ops::Range<usize> {
+    fn outputs_at(&self, k: usize) -> Range<usize> {
         k * self.outputs.len()..(k + 1) * self.outputs.len()
     }
 
@@ -97,8 +99,13 @@ impl<'a> Limits<'a> {
         open.or(passes.clone().next()).unwrap_or(0)
     }
 
-    /// Header and lines of the table: closure, step, outputs, losses.
-    pub fn table(&self) -> Vec<Vec<String>> {
+    /// The positions of the recorded passes.
+    pub fn passes(&self) -> Range<usize> {
+        0..self.quantities.steps.len()
+    }
+
+    /// Header and lines of the table of some recorded passes: closure, step, outputs, losses.
+    pub fn table(&self, passes: Range<usize>) -> Vec<Vec<String>> {
         let shown = self.outputs.len().min(SHOWN);
         let losses = ["loss", "test_loss"].map(|name| (name, self.quantities.range(name)));
         let first = &self.finished[0].estimate;
@@ -111,7 +118,8 @@ impl<'a> Limits<'a> {
         header.extend(losses.iter().map(|(name, _)| name.replace('_', " ")));
         let mut lines = vec![header];
         for Finished { closure, estimate, .. } in self.finished {
-            for (k, step) in self.quantities.steps.iter().enumerate() {
+            for k in passes.clone() {
+                let step = self.quantities.steps[k];
                 let cell = |i: usize| {
                     let number = estimate.number(i);
                     with_error(number.value, number.error())

@@ -30,12 +30,12 @@ pub fn lines(report: &Report, directory: &Path) -> String {
     let page = directory.join("report.html");
     // Writing to a String cannot fail.
     let _ =
-        writeln!(out, "page: {}; in words: nfd report {} --all", page.display(), shown(directory));
+        writeln!(out, "page: {}; in words: nfd report {} --all", page.display(), typed(directory));
     out
 }
 
-/// A path as a shell takes it.
-fn shown(path: &Path) -> String {
+/// A path as it is typed into a shell.
+fn typed(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,=@".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
@@ -77,27 +77,19 @@ fn row(claim: &Claim, report: &Report) -> [String; 4] {
         Some((numbers, _)) if decided => numbers,
         _ => &claim.reason,
     };
-    let whose = match report.experiment.ensemble.parametrizations {
-        Some(_) => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
-        None => claim.closure.name().to_owned(),
-    };
     [
         claim.verdict.name().to_owned(),
         claim.statement.to_owned(),
-        format!("{whose}, {}, k = {}", claim.at(), claim.step),
+        claim.subject(report.experiment.ensemble.parametrizations.is_some()),
         reason.to_owned(),
     ]
 }
 
 /// The limits after the last update.
 fn of_limits(limits: &Limits) -> String {
-    let table = limits.table();
-    let (header, rows) = table.split_at(1.min(table.len()));
-    // Column 1 is the step.
-    let last = rows.last().map(|row| row[1].clone());
-    let rows = rows.iter().filter(|row| Some(&row[1]) == last.as_ref());
+    let passes = limits.passes();
+    let lines = limits.table(passes.end.saturating_sub(1)..passes.end);
     let tolerance = plain(limits.limit.tolerance);
-    let lines: Vec<Vec<String>> = header.iter().chain(rows).cloned().collect();
     format!(
         "limit n = L = ∞, in brackets the error of the last digits, asked to be at most {tolerance}\n{}",
         align(&lines)

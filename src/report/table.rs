@@ -14,11 +14,7 @@ pub fn summary(claims: &[Claim]) -> String {
     // Writing to a String cannot fail.
     for claim in claims.iter().filter(|claim| claim.primary) {
         let _ = writeln!(out, "{} [{}]", claim.statement, claim.observable.name());
-        let whose = match several {
-            true => format!("{} in {}", claim.closure.name(), claim.parametrization.name()),
-            false => claim.closure.name().to_owned(),
-        };
-        let at = format!("{whose}, {}, k = {}", claim.at(), claim.step);
+        let at = claim.subject(several);
         let _ = writeln!(out, "  {}: {}", claim.verdict.name(), claim.reason);
         if let Some(next) = &claim.next {
             let _ = writeln!(out, "  next: {next}");
@@ -55,7 +51,7 @@ fn end(claim: &Claim, point: Option<&Point>) -> String {
 
 /// The limits as a text table.
 pub fn of_limits(limits: &Limits) -> String {
-    let mut out = align(&limits.table());
+    let mut out = align(&limits.table(limits.passes()));
     let tolerance = plain(limits.limit.tolerance);
     // Writing to a String cannot fail.
     let _ = writeln!(

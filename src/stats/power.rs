@@ -169,26 +169,28 @@ fn exponent(weights: &[f64], sizes: &[f64], values: &[f64], reference: Reference
 /// A and β of the fitted curve of all sizes, A x^{−p} e^{β/x}; against a finite reference with
 /// [`Reference::fall`] for x^{−p}.
 pub fn coefficients(curve: &Curve) -> Option<Vec<Estimate>> {
-    let sizes = curve.sizes();
-    let at = |which| weights(&sizes, sizes.len(), &FIRST, which);
-    let (constant, slope, correction) = (at(0), at(1), at(2));
-    curve.estimates(|values| {
-        let p = exponent(&slope, &sizes, values, curve.reference)?;
-        let logs = logs(&sizes, values, curve.reference, p)?;
-        Some(vec![dot(&constant, &logs).exp(), dot(&correction, &logs)])
-    })
+    of_all_sizes(curve, |log_a, beta, _| vec![log_a.exp(), beta])
 }
 
 /// The fitted curve of all sizes at each of `grid`, with its jackknife error.
 pub fn fitted(curve: &Curve, grid: &[f64]) -> Option<Vec<Estimate>> {
+    of_all_sizes(curve, |log_a, beta, p| {
+        let value = |x: &f64| (log_a + beta / x).exp() * curve.reference.fall(*x, p);
+        grid.iter().map(value).collect()
+    })
+}
+
+/// Numbers that follow from log A, β and p of the fitted curve of all sizes.
+fn of_all_sizes(
+    curve: &Curve,
+    numbers: impl Fn(f64, f64, f64) -> Vec<f64>,
+) -> Option<Vec<Estimate>> {
     let sizes = curve.sizes();
     let at = |which| weights(&sizes, sizes.len(), &FIRST, which);
     let (constant, slope, correction) = (at(0), at(1), at(2));
     curve.estimates(|values| {
         let p = exponent(&slope, &sizes, values, curve.reference)?;
         let logs = logs(&sizes, values, curve.reference, p)?;
-        let (alpha, beta) = (dot(&constant, &logs), dot(&correction, &logs));
-        let value = |x: &f64| (alpha + beta / x).exp() * curve.reference.fall(*x, p);
-        Some(grid.iter().map(value).collect())
+        Some(numbers(dot(&constant, &logs), dot(&correction, &logs), p))
     })
 }

@@ -108,8 +108,8 @@ const fn optimum(
 fn optima(results: &Results) -> Vec<String> {
     let widest = results.experiment.ensemble.widths.last();
     let told: Vec<&BestRate> =
-        results.best_rates.iter().filter(|rate| Some(&rate.width) == widest).collect();
-    let kind = |rate: &BestRate| (rate.closure, rate.parametrization, rate.loss);
+        results.best_rates.iter().filter(|rate| Some(&rate.setting.width) == widest).collect();
+    let kind = |rate: &BestRate| (rate.setting.closure, rate.setting.parametrization, rate.loss);
     let sentence = |depths: &[&BestRate]| {
         let (first, last) = (depths.first()?, depths.last()?);
         let loss = match first.loss {
@@ -118,18 +118,18 @@ fn optima(results: &Results) -> Vec<String> {
         };
         let mut said = format!(
             "By {loss} the best learning rate of {} in {} is {} at L = {}",
-            first.closure.name(),
-            first.parametrization.name(),
+            first.setting.closure.name(),
+            first.setting.parametrization.name(),
             first.best_in_words(),
-            first.depth
+            first.setting.depth
         );
-        if first.depth != last.depth {
-            said += &format!(" and {} at L = {}", last.best_in_words(), last.depth);
+        if first.setting.depth != last.setting.depth {
+            said += &format!(" and {} at L = {}", last.best_in_words(), last.setting.depth);
         }
         if let Some((tuned, excess)) = last.tuned.zip(last.excess_in_words())
-            && first.depth != last.depth
+            && first.setting.depth != last.setting.depth
         {
-            let (tuned, at) = (plain(tuned), first.depth);
+            let (tuned, at) = (plain(tuned), first.setting.depth);
             said += &format!("; the rate {tuned}, tuned at L = {at}, {excess} there");
         }
         Some(said + ".")

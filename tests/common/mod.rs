@@ -6,6 +6,7 @@ pub mod crew;
 pub mod curves;
 pub mod dense;
 pub mod experiments;
+pub mod exported;
 pub mod faults;
 pub mod files;
 #[cfg(target_os = "linux")]
@@ -32,6 +33,7 @@ pub mod slices;
 #[cfg(target_os = "linux")]
 pub mod slurm;
 pub mod softcuda;
+pub mod written;
 
 use std::collections::BTreeSet;
 

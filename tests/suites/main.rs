@@ -99,3 +99,4 @@ mod tutorial;
 mod two_layer;
 mod two_layer_jobs;
 mod verdicts;
+mod verify_scripts;

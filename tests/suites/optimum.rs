@@ -15,22 +15,24 @@ use nfd::studies::Results;
 
 /// 4 seeds, from 40 on.
 fn experiment() -> Experiment {
+    with(&["ensemble.seeds=4"])
+}
+
+/// Depth-μP and five rates, seeds from 40 on, with these settings.
+fn with(settings: &[&str]) -> Experiment {
     let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/transfer-small.json");
-    let set = [
-        "ensemble.seeds=4",
+    let common = [
         "ensemble.first_seed=40",
         "ensemble.parametrizations=[\"depth-mup\"]",
         "ensemble.learning_rates=[0.125,0.25,0.5,1,2]",
     ];
-    load(&job, &set.map(str::to_owned)).unwrap().experiment
+    let set: Vec<String> = common.iter().chain(settings).map(|set| set.to_string()).collect();
+    load(&job, &set).unwrap().experiment
 }
 
-/// Last losses with their least at η = 0.6 at every depth, a little elsewhere seed by seed.
-fn rows(experiment: &Experiment, loss: impl Fn(Task, f64) -> Option<f64>) -> Vec<Row> {
+/// Last losses, where a run has one.
+fn losses(experiment: &Experiment, loss: impl Fn(Task) -> Option<f64>) -> Vec<Row> {
     let row = |task: Task| {
-        let best = 0.6_f64.ln() + 0.01 * (task.seed as f64 - 41.5) * (task.depth as f64).ln();
-        let distance = task.learning_rate.value().ln() - best;
-        let value = loss(task, (0.7 * distance.powi(2) - 1.0).exp())?;
         Some(Row {
             task,
             step: experiment.training.steps,
@@ -39,10 +41,19 @@ fn rows(experiment: &Experiment, loss: impl Fn(Task, f64) -> Option<f64>) -> Vec
             observable: Observable::TrainingLoss,
             sample: None,
             output: None,
-            value,
+            value: loss(task)?,
         })
     };
     tasks(experiment).into_iter().filter_map(row).collect()
+}
+
+/// Last losses with their least at η = 0.6 at every depth, a little elsewhere seed by seed.
+fn rows(experiment: &Experiment, loss: impl Fn(Task, f64) -> Option<f64>) -> Vec<Row> {
+    losses(experiment, |task| {
+        let best = 0.6_f64.ln() + 0.01 * (task.seed as f64 - 41.5) * (task.depth as f64).ln();
+        let distance = task.learning_rate.value().ln() - best;
+        loss(task, (0.7 * distance.powi(2) - 1.0).exp())
+    })
 }
 
 fn claim(experiment: &Experiment, rows: &[Row], diverged: &[Task]) -> Claim {
@@ -85,30 +96,11 @@ fn one_seed_that_explodes_moves_no_optimum_and_most_leave_none() {
 
 /// Eight seeds of which seed s has its best rate 0.02 (s − 43.5) beside log η*(L), losses exp(0.7 log² (η/η*)).
 fn eight(best: impl Fn(usize) -> f64) -> (Experiment, Vec<Row>) {
-    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/transfer-small.json");
-    let set = [
-        "ensemble.seeds=8",
-        "ensemble.first_seed=40",
-        "ensemble.depths=[4,8,16,32]",
-        "ensemble.parametrizations=[\"depth-mup\"]",
-        "ensemble.learning_rates=[0.125,0.25,0.5,1,2]",
-    ];
-    let experiment = load(&job, &set.map(str::to_owned)).unwrap().experiment;
-    let row = |task: Task| {
+    let experiment = with(&["ensemble.seeds=8", "ensemble.depths=[4,8,16,32]"]);
+    let rows = losses(&experiment, |task| {
         let own = best(task.depth).ln() + 0.02 * (task.seed as f64 - 43.5);
-        let value = (0.7 * (task.learning_rate.value().ln() - own).powi(2) - 1.0).exp();
-        Row {
-            task,
-            step: experiment.training.steps,
-            depth_time: None,
-            reference: None,
-            observable: Observable::TrainingLoss,
-            sample: None,
-            output: None,
-            value,
-        }
-    };
-    let rows = tasks(&experiment).into_iter().map(row).collect();
+        Some((0.7 * (task.learning_rate.value().ln() - own).powi(2) - 1.0).exp())
+    });
     (experiment, rows)
 }
 
@@ -119,12 +111,12 @@ fn best_rates_are_measured_with_what_a_tuned_rate_costs() {
     let truth = |depth: usize| 0.26 * depth as f64 / 4.0;
     let (experiment, rows) = eight(truth);
     let found = best_rates(&experiment, &rows, &[]);
-    assert_eq!(found.iter().map(|rate| rate.depth).collect::<Vec<_>>(), [4, 8, 16, 32]);
+    assert_eq!(found.iter().map(|rate| rate.setting.depth).collect::<Vec<_>>(), [4, 8, 16, 32]);
     for (rate, tried) in found.iter().zip([0.25, 0.5, 1.0, 2.0]) {
-        let best = truth(rate.depth);
+        let best = truth(rate.setting.depth);
         assert_eq!((rate.seeds, rate.tried, rate.tuned), (8, tried, Some(0.25)), "{rate:?}");
         let Interval([low, high]) = rate.ci95.unwrap();
-        if rate.depth == 32 {
+        if rate.setting.depth == 32 {
             // 2.08 is beyond 2, the greatest rate that was tried; its neighbour is 1.
             assert_eq!((rate.enclosed, rate.best), (Enclosed::UpperEdge, None));
             assert_eq!((low, high), (1.0, f64::INFINITY));
@@ -164,7 +156,7 @@ fn divergence_is_an_end_of_the_grid() {
     let rows: Vec<Row> = rows.into_iter().filter(|row| !lost(&row.task)).collect();
     let found = best_rates(&experiment, &rows, &diverged);
     for rate in &found {
-        if rate.depth < 16 {
+        if rate.setting.depth < 16 {
             assert_eq!(rate.enclosed, Enclosed::Between);
         } else {
             assert_eq!((rate.enclosed, rate.best), (Enclosed::BesideDivergence, None));
@@ -179,7 +171,7 @@ fn divergence_is_an_end_of_the_grid() {
 
     // Of a run that is not finished yet nothing is said where something is missing.
     let found = best_rates(&experiment, &rows, &[]);
-    assert_eq!(found.iter().map(|rate| rate.depth).collect::<Vec<_>>(), [4, 8]);
+    assert_eq!(found.iter().map(|rate| rate.setting.depth).collect::<Vec<_>>(), [4, 8]);
 }
 
 /// A run writes them, in summary.json and as a table, also of the test loss.
