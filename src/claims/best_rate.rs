@@ -35,7 +35,7 @@ pub struct BestRate {
     /// against logarithm; None where it is not between two rates with finite losses.
     pub best: Option<f64>,
     /// Ends of the 95 % interval for the median over seeds of each seed's own best rate, which assumes nothing of
-    /// their distribution; None of fewer than six seeds.
+    /// their distribution, and of a seed's loss that it has one minimum; None of fewer than six seeds.
     pub ci95: Option<Interval>,
     /// The rate that is tuned at the least depth: there it has the least median loss of those that were tried.
     pub tuned: Option<f64>,
