@@ -61,6 +61,31 @@ impl Queries {
     }
 }
 
+/// The queries of all matrices of one kind, of both directions.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// φ(h), or φ(z) where there is an inner layer and the matrix is W2.
+    pub forward: Queries,
+    /// g (δ when O > 1), or r of the inner matrix.
+    pub backward: Queries,
+}
+
+impl Asked {
+    /// No queries yet of the matrices of `depth` layers.
+    pub fn new(depth: usize) -> Self {
+        Asked { forward: Queries::new(depth), backward: Queries::new(depth) }
+    }
+
+    /// Walks over the queries of both directions.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub fn archive(&mut self, archive: &mut Archive) -> Walked {
+        self.forward.archive(archive)?;
+        self.backward.archive(archive)
+    }
+}
+
 /// Covariances of all queries so far and, where they were followed, the responses of their answers, both
 /// `(forward, backward)`, at the probed layers.
 pub fn covariances(

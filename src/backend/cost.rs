@@ -127,11 +127,12 @@ impl Work {
 
     /// The work of the dense engine.
     pub fn of_dense(network: &Network, run: &RunShape) -> Work {
-        let (n, passes, batch) = (network.width as f64, run.passes as f64, run.batch as f64);
+        let (passes, batch) = (run.passes as f64, run.batch as f64);
         let (recorded, fine) = (run.recorded as f64, run.finest as f64);
         let layers = network.matrices_of_a_block();
         let matrices = network.matrices_of_a_weight();
-        let weights = layers * network.depth as f64 * n * n;
+        let each = network.weights_of_a_block();
+        let weights = network.depth as f64 * each;
         // Read forward, read and written backward, and W⁽⁰⁾ for the own movement; in bf16 read twice.
         let (held, traffic) = match run.frozen {
             false => {
@@ -145,7 +146,7 @@ impl Work {
             // The own movement is of one matrix a block.
             flops: weights
                 * (passes * 6.0 * batch + recorded * 2.0 * (batch / layers + evaluated(run))),
-            normals: layers * n * n * fine * matrices,
+            normals: each * fine * matrices,
             activations: activations(network, run),
             streamed: if cached { 0.0 } else { weights * traffic },
         }
@@ -154,14 +155,17 @@ impl Work {
     /// The work of the conditional engine where reading columns takes no time beside what is done to
     /// them.
     pub fn of_conditional(network: &Network, run: &RunShape) -> Work {
-        let (n, passes, batch) = (network.width as f64, run.passes as f64, run.batch as f64);
+        let (passes, batch) = (run.passes as f64, run.batch as f64);
         let (recorded, fine) = (run.recorded as f64, run.finest as f64);
+        // Rows of a query and of its answer, a mean over both directions.
+        let rows = rows_of_a_query(network);
+        let layers = network.matrices_of_a_block();
         // A query of r columns is projected three times or four, its answer and drift read some five
         // arrays more, and the couplings one: 20 n r P.
         let evaluated_each = 6.0 * evaluated(run) * recorded / passes;
         Work {
-            flops: n * Ranks::of(network, run).asked * (20.0 * batch + evaluated_each),
-            normals: fine * n * (passes * 2.0 * batch + recorded * evaluated(run)),
+            flops: rows * Ranks::of(network, run).asked * (20.0 * batch + evaluated_each),
+            normals: layers * fine * rows * (passes * 2.0 * batch + recorded * evaluated(run)),
             activations: activations(network, run),
             streamed: 0.0,
         }
@@ -174,18 +178,24 @@ fn evaluated(run: &RunShape) -> f64 {
 }
 
 fn activations(network: &Network, run: &RunShape) -> f64 {
-    let (n, depth) = (network.width as f64, network.depth as f64);
     let (passes, recorded, batch) = (run.passes as f64, run.recorded as f64, run.batch as f64);
-    let layers = network.matrices_of_a_block();
-    layers * depth * n * (passes * 2.0 * batch + recorded * evaluated(run))
+    // Of h, and of z.
+    let rows = network.matrices_of_a_block() * rows_of_a_query(network);
+    network.depth as f64 * rows * (passes * 2.0 * batch + recorded * evaluated(run))
 }
 
-/// Columns of the conditional engine, the most there can be.
+/// Rows of a vector that a hidden matrix is multiplied with, a mean over its two sides: n with one matrix
+/// a block.
+pub fn rows_of_a_query(network: &Network) -> f64 {
+    (network.width + network.width_read()) as f64 / 2.0
+}
+
+/// Columns of the conditional engine, the most there can be; each has a query and its answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ranks {
-    /// Stored columns after the last pass, of both directions and all layers.
+    /// Stored columns after the last pass, of both directions and all matrices.
     pub stored: f64,
-    /// Stored columns of one layer and direction.
+    /// Stored columns of one matrix and direction.
     pub largest: f64,
     /// The sum over all queries of the columns that each meets, its own included.
     pub asked: f64,
@@ -212,10 +222,16 @@ impl Ranks {
         let (last, last_asked) =
             growing(each, if run.trained.readout { n } else { n.min(outputs) });
         let others = 2.0 * (network.depth as f64 - 1.0);
+        // φ(z) and r of an inner layer.
+        let (stored_inner, asked_inner) = match network.scales.inner {
+            None => (0.0, 0.0),
+            Some(inner) => growing(batch, inner.width as f64),
+        };
+        let of_inner = 2.0 * network.depth as f64;
         Ranks {
-            stored: others * largest + first + last,
-            largest,
-            asked: others * inner + first_asked + last_asked,
+            stored: others * largest + first + last + of_inner * stored_inner,
+            largest: largest.max(stored_inner),
+            asked: others * inner + first_asked + last_asked + of_inner * asked_inner,
         }
     }
 }

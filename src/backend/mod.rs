@@ -61,6 +61,24 @@ impl Network {
         if self.scales.inner.is_some() { 2.0 } else { 1.0 }
     }
 
+    /// Width of the vectors that W, in two-layer blocks W2, reads: n, or that M of the inner layer.
+    pub fn width_read(&self) -> usize {
+        self.scales.inner.map_or(self.width, |inner| inner.width)
+    }
+
+    /// Weights of a residual block: n², or 2 n M where it has an inner matrix.
+    pub fn weights_of_a_block(&self) -> f64 {
+        self.matrices_of_a_block() * self.width as f64 * self.width_read() as f64
+    }
+
+    /// The factors s/m² of forward and of backward responses; see [`Covariances::forward_response`].
+    fn response_scales(&self) -> [f64; 2] {
+        let Scales { forward, inner, .. } = self.scales;
+        // m = forward √M, or forward √n.
+        let of_outer = (self.width_read() as f64 * forward).recip();
+        [of_outer, inner.map_or(of_outer, |inner| inner.forward * of_outer / forward)]
+    }
+
     /// Whether gradients pass through weights W̃ of their own, in the dense engine.
     ///
     /// # Panics
@@ -136,17 +154,21 @@ pub struct Snapshot {
 }
 
 /// Mean squares of the part of the forward answers that the backward queries have fixed, over rows
-/// and samples (docs/theory.md, section 3, coupling in full).
+/// and samples (docs/theory.md, section 3, coupling in full). In two-layer blocks h is reached by
+/// answers of W2, and z by those of W1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ForwardCoupling {
     /// Mean square of one layer's contribution to h, averaged over layers.
     pub layer: f64,
     /// Mean square of the sum of the contributions over layers.
     pub accumulated: f64,
+    /// Two-layer blocks: mean square of the part of z, averaged over layers; None for other blocks.
+    pub inner: Option<f64>,
 }
 
 /// Mean squares of the part of the backward answers that the forward queries have fixed, split by
-/// when the forward columns were appended.
+/// when the forward columns were appended. In two-layer blocks g is reached by answers of W1, and r by
+/// those of W2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BackwardCoupling {
     /// Mean square of a layer's contribution by columns of earlier steps, averaged over layers.
@@ -157,6 +179,9 @@ pub struct BackwardCoupling {
     pub accumulated_past: f64,
     /// Mean square of the sum over layers of contributions by columns of this step.
     pub accumulated_same: f64,
+    /// Two-layer blocks: mean square of the part of r by columns of all steps, averaged over layers;
+    /// None for other blocks.
+    pub inner: Option<f64>,
 }
 
 /// What a forward sweep through all layers returns.
@@ -173,7 +198,7 @@ pub struct ForwardSweep {
     /// since step 0, over rows, samples and layers. None for other blocks, when the pass is not
     /// recorded, and with minibatches, whose passes are of different samples.
     pub inner_movement: Option<f64>,
-    /// Number of stored forward columns of each layer; empty in the dense engine.
+    /// Number of stored forward columns of each layer, in two-layer blocks of W1; empty in the dense engine.
     pub ranks: Vec<usize>,
     /// How much of the forward answers was fixed by backward queries; None in the dense engine,
     /// which never sees the split, and when the pass is not recorded.
@@ -187,7 +212,8 @@ pub struct ForwardSweep {
 pub struct BackwardSweep {
     /// Snapshots of g_l (δ_l when O > 1) at the probed layers; empty when the pass is not recorded.
     pub gradients: Vec<Snapshot>,
-    /// Number of stored backward columns of each layer; empty in the dense engine.
+    /// Number of stored backward columns of each layer, in two-layer blocks of W2; empty in the dense
+    /// engine.
     pub ranks: Vec<usize>,
     /// How much of the backward answers was fixed by forward queries; None in the dense engine, and
     /// when the pass is not recorded.

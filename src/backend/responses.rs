@@ -11,11 +11,11 @@ use super::archive::{Archive, Walked};
 /// G = QB C, side by side over passes and samples. So QB t = G a with C a = t, and the responses are
 ///
 /// ```text
-/// A = a / (n s),   s G a = m² G A,   s = m n^{-1/2}
+/// A = s a / m²,   s G a = m² G A
 /// ```
 ///
-/// s the factor of forward passes and m the branch multiplier (m² = T/L in depth-μP): of order one in n
-/// and L. Where queries repeat one another many a have C a = t; the shortest is taken, which shares
+/// s the factor on the answer in a pass and m the branch multiplier (m² = T/L in depth-μP): of order one
+/// in n and L. With one matrix a block s = m n^{-1/2}. Where queries repeat one another many a have C a = t; the shortest is taken, which shares
 /// alike between equals. A query that is new by a share ρ of itself only has a response known to
 /// n^{-1/2}/ρ.
 #[derive(Clone, Debug)]
@@ -25,12 +25,9 @@ pub struct ResponseFunctions {
 }
 
 impl ResponseFunctions {
-    /// None yet of the `depth` layers of a network of width `width`, `forward` its factor s.
-    pub fn new(depth: usize, width: usize, forward: f64) -> Self {
-        ResponseFunctions {
-            layers: vec![Vec::new(); depth],
-            scale: (width as f64 * forward).recip(),
-        }
+    /// None yet of the `depth` layers of a network, `scale` the factor s/m² on a.
+    pub fn new(depth: usize, scale: f64) -> Self {
+        ResponseFunctions { layers: vec![Vec::new(); depth], scale }
     }
 
     /// Adds those of a pass of layer − 1 = `index` whose answers lie along the other side's columns by

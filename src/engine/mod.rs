@@ -307,8 +307,9 @@ impl Pass {
         training: &Training,
     ) -> Result<Pass, Divergence> {
         let ForwardSweep { own_movement, inner_movement, nonfinite, coupling, .. } = forward;
-        let ForwardCoupling { layer, accumulated } = coupling.unwrap_or_default();
-        let numbers = [own_movement, inner_movement.unwrap_or(0.0), layer, accumulated];
+        let ForwardCoupling { layer, accumulated, inner } = coupling.unwrap_or_default();
+        let [moved, inner] = [inner_movement, inner].map(Option::unwrap_or_default);
+        let numbers = [own_movement, moved, layer, accumulated, inner];
         check(step, nonfinite, &numbers, &forward.features)?;
         check(step, None, &forward.f, &[])?;
         let f = f.unwrap_or(forward.f);
@@ -332,9 +333,10 @@ impl Pass {
     /// What the backward sweep shows.
     fn add_backward(&mut self, backward: BackwardSweep) -> Result<(), Divergence> {
         let coupling = backward.coupling.unwrap_or_default();
-        let BackwardCoupling { layer_past, layer_same, accumulated_past, accumulated_same } =
+        let BackwardCoupling { layer_past, layer_same, accumulated_past, accumulated_same, inner } =
             coupling;
-        let numbers = [layer_past, layer_same, accumulated_past, accumulated_same];
+        let inner = inner.unwrap_or_default();
+        let numbers = [layer_past, layer_same, accumulated_past, accumulated_same, inner];
         check(self.step, backward.nonfinite, &numbers, &backward.gradients)?;
         let kernel = backward.kernel.as_ref().map_or(&[][..], |kernel| kernel.as_slice());
         check(self.step, None, kernel, &[])?;

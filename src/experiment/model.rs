@@ -2,18 +2,19 @@
 
 use super::check::Check;
 use super::section::{Range, section};
-use super::{Engine, Storage};
-use super::{Ensemble, TypedExperiment};
+use super::{Backend, Engine, Ensemble, Experiment, Storage};
 use crate::choice::choice;
 use crate::error::Result;
-use crate::model::{Activation, Block, Exponents, Groups, Parametrization, ScaleLaw};
+use crate::model::{
+    Activation, Block, Exponents, Groups, InnerWidth, Parametrization, ScaleLaw,
+};
 
 choice! {
     /// A group of weights that is trained or kept at its initial values.
     pub enum Group {
         /// The input weights U, n×d.
         Input = "input",
-        /// The hidden weights W_1 … W_L, n×n each (two-layer blocks: both matrices).
+        /// The hidden weights W_1 … W_L, n×n each (two-layer blocks: W1, M×n, and W2, n×M).
         Hidden = "hidden",
         /// The readout weights V, n×O.
         Readout = "readout",
@@ -32,6 +33,12 @@ section! {
         exponents: Option<Exponents> => Exponents { example: Exponents { branch: 0.75, rate: 0.0 }, }
         /// Form of a residual branch: one weight matrix, or two.
         block: Option<Block> => Block { default: Block::OneLayer, example: Block::TwoLayer, }
+        /// Width M of the inner layer of two-layer blocks: a number, or so many times n, as in "4n".
+        #[serde(skip_serializing_if = "InnerWidth::is_width")]
+        inner_width: Option<InnerWidth> => InnerWidth {
+            default: InnerWidth::default(),
+            example: "4n",
+        }
         /// Activation φ, applied entrywise to the features h.
         activation: Option<Activation> => Activation {
             default: Activation::Tanh,
@@ -81,6 +88,7 @@ impl TypedModel {
             parametrization,
             exponents,
             block: self.block(),
+            inner_width: self.inner_width(),
             activation: self.activation(),
             horizon: self.horizon(),
             gamma: self.gamma(),
@@ -96,6 +104,7 @@ impl Model {
             parametrization: self.parametrization,
             exponents: self.exponents,
             block: self.block,
+            inner_width: self.inner_width,
             activation: self.activation,
             horizon: self.horizon,
             gamma: self.gamma,
@@ -113,16 +122,11 @@ impl Model {
     }
 }
 
-/// Whether blocks with an inner matrix were typed.
-pub fn has_two_layer_blocks(typed: &TypedExperiment) -> bool {
-    typed.model.as_ref().and_then(|model| model.block) == Some(Block::TwoLayer)
-}
-
 /// Refuses what the blocks of `model` cannot have.
 ///
-/// Two-layer blocks are dense networks: conditioning on the answers of two matrices a layer is not there.
+/// # Errors
+/// At the offending field.
 pub fn check_blocks(
-    engine: Engine,
     model: &Model,
     ensemble: &Ensemble,
     storage: Storage,
@@ -140,17 +144,11 @@ pub fn check_blocks(
                 "take block two-layer, or parametrization depth-mup",
             );
         }
+        if !model.inner_width.is_width() {
+            let problem = "one-layer blocks have no inner layer";
+            return check.fail("model.inner_width", problem, "take block two-layer, or remove it");
+        }
         return Ok(());
-    }
-    let help = "take engine dense, and closures exact and gia";
-    if engine == Engine::Conditional {
-        let problem = "engine conditional has no two-layer blocks";
-        return check.fail("model.block", problem, help);
-    }
-    if let Some(closure) = ensemble.closures.iter().find(|closure| !closure.has_dense_network()) {
-        let name = closure.name();
-        let problem = format!("closure {name} has no two-layer blocks: it has no dense network");
-        return check.fail("model.block", problem, help);
     }
     if all.contains(&Parametrization::Vanilla) {
         return check.fail(
@@ -162,6 +160,26 @@ pub fn check_blocks(
     if storage == Storage::Bf16 {
         let problem = "two-layer blocks keep all their numbers";
         return check.fail("storage", problem, "take storage full, or leave it out");
+    }
+    Ok(())
+}
+
+/// Refuses inner layers that backend cuda does not have.
+///
+/// # Errors
+/// At `model.block` or `model.inner_width`.
+pub fn check_inner_on_device(experiment: &Experiment, check: &Check) -> Result<()> {
+    let Experiment { model, engine, backend, .. } = experiment;
+    if model.block == Block::OneLayer || *backend != Backend::Cuda {
+        return Ok(());
+    }
+    if *engine == Engine::Conditional {
+        let problem = "backend cuda has no two-layer blocks in engine conditional";
+        return check.fail("model.block", problem, "take backend cpu, or engine dense");
+    }
+    if !model.inner_width.is_width() {
+        let problem = "backend cuda has no inner layers but of width n";
+        return check.fail("model.inner_width", problem, "take backend cpu, or remove it");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::check::Check;
 use super::file::ExperimentFile;
 use super::grid::tasks;
 use super::limit::{asks_for_limit, refuse_sizes, resolve_limit};
-use super::model::{check_blocks, has_two_layer_blocks};
+use super::model::{check_blocks, check_inner_on_device};
 use super::reference::resolve_finest;
 use super::run::DataSizes;
 use super::scales::check_scales;
@@ -28,12 +28,6 @@ const MOST_TASKS: usize = 1 << 20;
 pub fn resolve(typed: TypedExperiment, file: &ExperimentFile) -> Result<Resolved> {
     match OrAuto::fixed(typed.engine) {
         Some(engine) => resolve_in(engine, typed, file),
-        None if has_two_layer_blocks(&typed) => {
-            let mut resolved = resolve_in(Engine::Dense, typed, file)?;
-            let reason = "engine dense: the only one that has two-layer blocks";
-            resolved.decisions.insert(0, reason.to_owned());
-            Ok(resolved)
-        }
         None if typed.study() == Study::Limit => {
             let mut resolved = resolve_in(Engine::Conditional, typed, file)?;
             let reason = "engine conditional: limits are computed by it";
@@ -90,7 +84,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
     let ensemble = typed.ensemble.resolve(study, &check)?;
     let model = typed.model.unwrap_or_default().resolve(&ensemble, &check)?;
     let training = typed.training.resolve(&ensemble, &data, &check)?;
-    check_blocks(engine, &model, &ensemble, storage, &check)?;
+    check_blocks(&model, &ensemble, storage, &check)?;
     let no_dense = ensemble.closures.iter().find(|closure| !closure.has_dense_network());
     if let (Engine::Dense, Some(closure)) = (engine, no_dense) {
         let name = closure.name();
@@ -135,6 +129,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
         decisions.push(reason.to_owned());
     }
     experiment.precision = resolve_precision(typed.precision, &experiment, &check, &mut decisions)?;
+    check_inner_on_device(&experiment, &check)?;
     check_scales(&experiment, &check)?;
     check_storage(&experiment, &check)?;
     experiment.finest = resolve_finest(&experiment, &check)?;

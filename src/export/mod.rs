@@ -122,18 +122,18 @@ impl<'a> Export<'a> {
         let mut seconds = speeds.seconds(&here.work(self.sizes(), *task)) / threads;
         let mut memory = (here.costs().footprint)(&network, &shape).host;
         let (n, layers) = (network.width as f64, network.depth as f64);
-        let matrices = network.matrices_of_a_block() * network.matrices_of_a_weight();
-        let numbers = n * (n * layers * matrices + (shape.dimension + network.outputs) as f64);
+        let weights = layers * network.weights_of_a_block() * network.matrices_of_a_weight();
+        let numbers = weights + n * (shape.dimension + network.outputs) as f64;
         if self.initial == Initial::Assembled {
             let replayed = run.network(self.sizes(), *task);
             let costs = &plain::cost::CONDITIONAL;
             let work = (costs.work)(&replayed, &shape);
             let columns = n.min((shape.batch * shape.passes) as f64);
             // A matrix and its answers: four products with all columns.
-            let flops = 8.0 * matrices * layers * n * n * columns;
+            let flops = 8.0 * weights * columns;
             let speeds = (costs.speeds)(8);
             seconds += speeds.seconds(&Work { flops: work.flops + flops, ..work });
-            let assembled = 8.0 * n * n * (matrices * layers + 3.0);
+            let assembled = 8.0 * weights * (1.0 + 3.0 / layers);
             memory = memory.max((costs.footprint)(&replayed, &shape).host) + assembled;
         }
         // Before and after training.

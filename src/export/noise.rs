@@ -81,6 +81,15 @@ impl Noise for Rounded {
 /// Noise whose hidden weights are given.
 struct Assembled {
     path: BrownianPath,
+    /// W, or the W2 of two-layer blocks.
+    outer: Given,
+    /// The W1 of two-layer blocks.
+    inner: Given,
+}
+
+/// Given matrices of one kind.
+#[derive(Default)]
+struct Given {
     /// W_1 … W_L
     forward: Vec<DMatrix<f64>>,
     /// W̃_1 … W̃_L of closure `gia`; none elsewhere.
@@ -89,12 +98,14 @@ struct Assembled {
 
 impl Noise for Assembled {
     fn fill(&self, entry: Entry, first: usize, out: &mut [f64]) {
-        let Entry::Weight { direction, layer, column } = entry else {
-            return self.path.fill(entry, first, out);
+        let (given, (direction, layer, column)) = match entry {
+            Entry::Weight { direction, layer, column } => (&self.outer, (direction, layer, column)),
+            Entry::Inner { direction, layer, column } => (&self.inner, (direction, layer, column)),
+            _ => return self.path.fill(entry, first, out),
         };
         let weights = match direction {
-            Direction::Forward => &self.forward,
-            Direction::Backward => &self.backward,
+            Direction::Forward => &given.forward,
+            Direction::Backward => &given.backward,
         };
         let column = weights[layer as usize - 1].column(column as usize);
         out.iter_mut().zip(column.iter().skip(first)).for_each(|(w, given)| *w = *given);
@@ -121,36 +132,47 @@ fn assemble(path: BrownianPath, run: &Experiment, data: &DataSet, task: Task) ->
     let mut asked = Conditional::new(network, noise, probe, data.train.clone(), none);
     // A network that diverges does so again as a dense one, where it is noticed.
     let _ = engine::train(&mut asked, &training, &AtomicBool::new(false));
-    let layers = (1..).zip(asked.layers());
-    let (mut forward, mut backward) = (Vec::new(), Vec::new());
-    for (layer, memory) in layers {
-        let draw = |direction| draw(&path, direction, layer, task.width);
+    let of = |direction, layer, column| Entry::Weight { direction, layer, column };
+    let outer = given(&path, task.closure, asked.layers(), of);
+    let of = |direction, layer, column| Entry::Inner { direction, layer, column };
+    let inner = given(&path, task.closure, asked.inner(), of);
+    Assembled { path, outer, inner }
+}
+
+/// Matrices of one kind, whose fresh normals are those of the dense engine's weights at `entry`.
+fn given(
+    path: &BrownianPath,
+    closure: Closure,
+    memories: &[Memory],
+    entry: impl Fn(Direction, u32, u32) -> Entry,
+) -> Given {
+    let mut given = Given::default();
+    for (layer, memory) in (1..).zip(memories) {
         let Memory { forward: ahead, backward: back, .. } = memory;
-        match task.closure {
+        let draw = |direction| {
+            let (rows, columns) = (back.basis.nrows(), ahead.basis.nrows());
+            let mut w = DMatrix::zeros(rows, columns);
+            for (column, out) in (0..).zip(w.as_mut_slice().chunks_mut(rows)) {
+                path.fill(entry(direction, layer, column), 0, out);
+            }
+            w
+        };
+        match closure {
             Closure::Gia => {
-                forward.push(answers(ahead) + rest(draw(Direction::Forward), ahead));
+                given.forward.push(answers(ahead) + rest(draw(Direction::Forward), ahead));
                 let transposed = draw(Direction::Backward).transpose();
-                backward.push((answers(back) + rest(transposed, back)).transpose());
+                given.backward.push((answers(back) + rest(transposed, back)).transpose());
             }
             _ => {
                 let unknown = rest(draw(Direction::Forward), ahead);
                 // (I − P_B) W̃ (I − P_F), and QB BBᵀ (I − P_F)
                 let beside = &unknown - &back.basis * back.basis.tr_mul(&unknown);
                 let known = rest(&back.basis * back.answers.transpose(), ahead);
-                forward.push(answers(ahead) + known + beside);
+                given.forward.push(answers(ahead) + known + beside);
             }
         }
     }
-    Assembled { path, forward, backward }
-}
-
-/// A matrix of fresh normals, at the addresses of the dense engine's weights.
-fn draw(path: &BrownianPath, direction: Direction, layer: u32, width: usize) -> DMatrix<f64> {
-    let mut w = DMatrix::zeros(width, width);
-    for (column, out) in (0..).zip(w.as_mut_slice().chunks_mut(width)) {
-        path.fill(Entry::Weight { direction, layer, column }, 0, out);
-    }
-    w
+    given
 }
 
 /// A Qᵀ: what is known of a matrix by its answers A to queries Q.

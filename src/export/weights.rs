@@ -7,8 +7,8 @@ use crate::backend::cpu::dense::layer::{Explicit, Layer};
 use crate::backend::cpu::dense::weights::Weights;
 use crate::backend::cpu::simd::format::Format;
 
-/// All weights of `dense` as they are now: `<when>.U` n×d, `.V` n×O, and L×n×n `.W`, or `.W1` and `.W2` of
-/// two-layer blocks; for each of these `…_backward` where gradients have weights of their own.
+/// All weights of `dense` as they are now: `<when>.U` n×d, `.V` n×O, and L×n×n `.W`, or L×M×n `.W1` and
+/// L×n×M `.W2` of two-layer blocks; for each of these `…_backward` where gradients have weights of their own.
 pub fn arrays<T: Format>(when: &str, network: &Network, dense: &Dense<T>) -> Vec<Array> {
     let Network { width, outputs, .. } = *network;
     let name = |name: &str| format!("{when}.{name}");
@@ -29,9 +29,9 @@ pub fn arrays<T: Format>(when: &str, network: &Network, dense: &Dense<T>) -> Vec
     for (kind, matrices) in hidden {
         let forward: Vec<_> = matrices.iter().map(|of| of.weights()).collect();
         let backward: Vec<_> = matrices.iter().filter_map(|of| of.backward_weights()).collect();
-        arrays.push(stacked(name(kind), width, &forward));
+        arrays.push(stacked(name(kind), &forward));
         if !backward.is_empty() {
-            arrays.push(stacked(name(&format!("{kind}_backward")), width, &backward));
+            arrays.push(stacked(name(&format!("{kind}_backward")), &backward));
         }
     }
     let readout = dense.ends().readout();
@@ -40,8 +40,9 @@ pub fn arrays<T: Format>(when: &str, network: &Network, dense: &Dense<T>) -> Vec
     arrays
 }
 
-fn stacked<T: Format>(name: String, n: usize, matrices: &[&Weights<T>]) -> Array {
-    let entries =
-        matrices.iter().flat_map(|w| (0..n).flat_map(move |i| (0..n).map(move |j| w.at(i, j))));
-    Array::of(name, &[matrices.len(), n, n], entries)
+fn stacked<T: Format>(name: String, matrices: &[&Weights<T>]) -> Array {
+    let (rows, columns) = matrices.first().map_or((0, 0), |w| (w.rows(), w.columns()));
+    let places = || (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
+    let entries = matrices.iter().flat_map(|w| places().map(|(i, j)| w.at(i, j)));
+    Array::of(name, &[matrices.len(), rows, columns], entries)
 }

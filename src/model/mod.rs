@@ -5,12 +5,14 @@
 pub mod activation;
 pub mod closure;
 pub mod gaussian;
+pub mod inner_width;
 pub mod loss;
 pub mod parametrization;
 pub mod schedule;
 
 pub use activation::Activation;
 pub use closure::{BackwardKnows, Closure, ForwardKnows, TypedClosure};
+pub use inner_width::InnerWidth;
 pub use loss::Loss;
 pub use parametrization::{
     Block, Exponents, Groups, Inner, Parametrization, Rates, ScaleLaw, Scales,

@@ -15,8 +15,9 @@
 //! ΔW2 = −η update_hidden Σ χ g φ(z)ᵀ,      ΔW1 = −η inner.update Σ χ r φ(h)ᵀ
 //! ```
 //!
-//! inner.forward = n^{-1/2} has no power of L, as z is to be of order one; inner.update is
-//! update_hidden over the branch multiplier m, which r carries already.
+//! W1 has M rows, W2 as many columns; M is n unless it is set. `forward` is m M^{-1/2} there;
+//! inner.forward = n^{-1/2} has no power of L, as z is to be of order one, and r carries the branch
+//! multiplier m already.
 //!
 //! g is the backward feature of order one, ∂f/∂h divided by `readout`. Source: docs/theory.md,
 //! section 1; depth-μP is arXiv 2310.02244.
@@ -24,7 +25,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Activation;
+use super::{Activation, InnerWidth};
 use crate::choice::choice;
 
 choice! {
@@ -49,8 +50,8 @@ choice! {
     pub enum Block {
         /// One matrix a block: h_l = h_{l-1} + m n^{-1/2} W φ(h_{l-1}).
         OneLayer = "one-layer",
-        /// Two matrices a block: h_l = h_{l-1} + m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h_{l-1})); dense networks
-        /// (closures exact and gia).
+        /// Two matrices a block: h_l = h_{l-1} + m M^{-1/2} W2 φ(n^{-1/2} W1 φ(h_{l-1})), M the width of the
+        /// inner layer.
         TwoLayer = "two-layer",
     }
 }
@@ -112,7 +113,7 @@ impl Rates {
 pub struct Scales {
     /// Whether blocks have a skip connection: h_l = h_{l-1} + …, which vanilla lacks.
     pub skip: bool,
-    /// Factor m n^{-1/2} on W φ(h) and on Wᵀ g.
+    /// Factor m n^{-1/2} on W φ(h) and on Wᵀ g; in two-layer blocks m M^{-1/2} on W2 φ(z) and on W2ᵀ g.
     pub forward: f64,
     /// Factor on Vᵀ h_L in the output f.
     pub readout: f64,
@@ -129,6 +130,8 @@ pub struct Scales {
 /// The factors of the inner matrix W1 of a two-layer block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inner {
+    /// Width M of the inner layer: W1 is M×n, W2 n×M.
+    pub width: usize,
     /// Factor n^{-1/2} on W1 φ(h) and on W1ᵀ r.
     pub forward: f64,
     /// Factor on −η Σ χ r φ(h)ᵀ in the update ΔW1.
@@ -162,6 +165,8 @@ pub struct ScaleLaw {
     pub exponents: Exponents,
     /// Whether a residual branch has one matrix or two.
     pub block: Block,
+    /// Width M of the inner layer of two-layer blocks.
+    pub inner_width: InnerWidth,
     /// Activation φ, from which `vanilla` takes its σ.
     pub activation: Activation,
     /// Depth horizon T, the sum of the squared branch multipliers of depth-μP.
@@ -173,8 +178,15 @@ pub struct ScaleLaw {
 impl ScaleLaw {
     /// One-layer blocks in a named parametrization with its own exponents, T = 1 and γ = 1.
     pub fn named(parametrization: Parametrization, activation: Activation) -> ScaleLaw {
-        let (exponents, block) = (parametrization.exponents(), Block::OneLayer);
-        ScaleLaw { parametrization, exponents, block, activation, horizon: 1.0, gamma: 1.0 }
+        ScaleLaw {
+            parametrization,
+            exponents: parametrization.exponents(),
+            block: Block::OneLayer,
+            inner_width: InnerWidth::default(),
+            activation,
+            horizon: 1.0,
+            gamma: 1.0,
+        }
     }
 
     /// The law of another parametrization, with the exponents of that one; for its own parametrization
@@ -202,9 +214,15 @@ impl ScaleLaw {
             _ => (n.recip(), n),
         };
         let update = raw_rate * readout * self.gamma;
-        let forward = branch / n.sqrt();
+        let inner_width = self.inner_width.at(width);
+        let read = match self.block {
+            Block::OneLayer => n,
+            Block::TwoLayer => inner_width as f64,
+        };
+        let forward = branch / read.sqrt();
         let update_inner = update / n.sqrt() * depth.powf(-self.exponents.rate);
         let inner = Inner {
+            width: inner_width,
             forward: n.sqrt().recip(),
             update: update_inner * depth.powf(self.parametrization.inner_rate()),
         };

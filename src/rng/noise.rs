@@ -32,6 +32,12 @@ pub enum Purpose {
     /// Inner matrix W1 (direction forward) or W̃1 (backward) of a two-layer block; column = column of
     /// the matrix. W2 has [`Purpose::Weight`].
     Inner = 6,
+    /// [`Purpose::Answer`] of the inner matrix W1 of a two-layer block; W2 has that one.
+    InnerAnswer = 7,
+    /// [`Purpose::TestAnswer`] of the inner matrix W1 of a two-layer block.
+    InnerTestAnswer = 8,
+    /// [`Purpose::TrainAnswer`] of the inner matrix W1 of a two-layer block.
+    InnerTrainAnswer = 9,
     /// Streams of the `rand` generator, for all that is not a Gaussian weight.
     Stream = 15,
 }
@@ -56,12 +62,26 @@ pub fn tag(purpose: Purpose, step: u32, direction: Direction) -> u32 {
 /// A query of the conditional engine, as far as its noise depends on it: what for, when and which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// [`Purpose::Answer`], [`Purpose::TestAnswer`] or [`Purpose::TrainAnswer`].
+    /// [`Purpose::Answer`], [`Purpose::TestAnswer`] or [`Purpose::TrainAnswer`], or that of an inner
+    /// matrix.
     pub purpose: Purpose,
     /// Number of updates done before the query.
     pub step: u32,
     /// Whether W or Wᵀ is applied.
     pub direction: Direction,
+}
+
+impl Query {
+    /// The query of the inner matrix W1 of a two-layer block that goes with this one of W2.
+    pub fn of_inner(self) -> Query {
+        let purpose = match self.purpose {
+            Purpose::Answer => Purpose::InnerAnswer,
+            Purpose::TestAnswer => Purpose::InnerTestAnswer,
+            Purpose::TrainAnswer => Purpose::InnerTrainAnswer,
+            other => other,
+        };
+        Query { purpose, ..self }
+    }
 }
 
 /// One column of Gaussians, by what it belongs to.

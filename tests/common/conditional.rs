@@ -104,11 +104,13 @@ pub fn numbers(passes: &Passes) -> Vec<(&'static str, f64)> {
     passes.test.iter().for_each(|f| all("test", f));
     for (forward, backward) in passes.forward.iter().zip(&passes.backward) {
         all("movement", &[forward.own_movement]);
+        all("movement", forward.inner_movement.as_slice());
         if let Some(f) = forward.coupling {
-            all("coupling", &[f.layer, f.accumulated]);
+            all("coupling", &[f.layer, f.accumulated, f.inner.unwrap_or_default()]);
         }
         if let Some(b) = backward.coupling {
             all("coupling", &[b.layer_past, b.layer_same, b.accumulated_past, b.accumulated_same]);
+            all("coupling", b.inner.as_slice());
         }
     }
     for kernel in passes.backward.iter().filter_map(|backward| backward.kernel.as_ref()) {

@@ -7,7 +7,9 @@ use nfd::backend::{
 };
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
-use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates};
+use nfd::model::{
+    Activation, Block, Closure, Groups, InnerWidth, Loss, Parametrization, Rates, ScaleLaw,
+};
 use nfd::rng::noise::{BrownianPath, Entry, Noise};
 
 use super::*;
@@ -142,6 +144,22 @@ pub fn batched_cases(widths: &[usize]) -> Vec<Case> {
 pub fn two_layer_cases() -> Vec<Case> {
     use Parametrization::{DepthMup, DepthMupCorrected, Mup, Ntk};
     cases_of(Block::TwoLayer, [DepthMup, Mup, DepthMupCorrected, Ntk], (&WIDTHS, &FEW))
+}
+
+/// Those with inner layers narrower or wider than the network.
+pub fn inner_width_cases() -> Vec<Case> {
+    let mut cases = two_layer_cases();
+    for (i, case) in cases.iter_mut().enumerate() {
+        let Network { width, depth, ref mut scales, .. } = case.network;
+        let inner_width = [InnerWidth::Fixed(70), InnerWidth::Times(0.5), InnerWidth::Times(3.0)];
+        let law = ScaleLaw {
+            block: Block::TwoLayer,
+            inner_width: inner_width[i % 3],
+            ..ScaleLaw::named(Parametrization::DepthMup, case.network.activation)
+        };
+        *scales = law.at(width, depth, case.train.dimension);
+    }
+    cases
 }
 
 pub const WIDTHS: [usize; 4] = [1, 31, 33, 257];

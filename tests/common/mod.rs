@@ -198,16 +198,36 @@ pub fn covering<const N: usize>(
 /// A weight matrix that would have given all the answers in `memory` (docs/theory.md, section 3):
 /// AF QFᵀ + QB BBᵀ(I − QF QFᵀ) + P_QB^⊥ W̃ P_QF^⊥.
 pub fn assemble(memory: &Memory, seed: u64, layer: u32) -> DMatrix<f64> {
-    let n = memory.forward.basis.nrows();
-    let mut w = DMatrix::zeros(n, n);
-    let noise = BrownianPath::new(seed, layer, layer);
-    for (j, out) in w.as_mut_slice().chunks_mut(n).enumerate() {
-        let (direction, column) = (Direction::Forward, j as u32);
-        noise.fill(Entry::Weight { direction, layer, column }, 0, out);
-    }
-    let off = |q: &DMatrix<f64>| DMatrix::identity(n, n) - q * q.transpose();
+    let w = normals(memory, seed, layer, Direction::Forward);
     let (qf, qb) = (&memory.forward.basis, &memory.backward.basis);
     &memory.forward.answers * qf.transpose()
-        + qb * memory.backward.answers.transpose() * off(qf)
-        + off(qb) * w * off(qf)
+        + qb * memory.backward.answers.transpose() * beside(qf)
+        + beside(qb) * w * beside(qf)
+}
+
+/// W and W̃ that would have given the answers of `gia`, whose two sides know nothing of each other:
+/// AF QFᵀ + Z P_QF^⊥ and QB BBᵀ + P_QB^⊥ Z̃.
+pub fn assemble_apart(memory: &Memory, seed: u64, layer: u32) -> (DMatrix<f64>, DMatrix<f64>) {
+    let draw = |direction| normals(memory, seed, layer, direction);
+    let (ahead, back) = (&memory.forward, &memory.backward);
+    (
+        &ahead.answers * ahead.basis.transpose() + draw(Direction::Forward) * beside(&ahead.basis),
+        &back.basis * back.answers.transpose() + beside(&back.basis) * draw(Direction::Backward),
+    )
+}
+
+/// I − Q Qᵀ.
+fn beside(q: &DMatrix<f64>) -> DMatrix<f64> {
+    DMatrix::identity(q.nrows(), q.nrows()) - q * q.transpose()
+}
+
+/// Normals of the shape of the matrix behind `memory`.
+fn normals(memory: &Memory, seed: u64, layer: u32, direction: Direction) -> DMatrix<f64> {
+    let (rows, columns) = (memory.backward.basis.nrows(), memory.forward.basis.nrows());
+    let mut w = DMatrix::zeros(rows, columns);
+    let noise = BrownianPath::new(seed, layer, layer);
+    for (j, out) in w.as_mut_slice().chunks_mut(rows).enumerate() {
+        noise.fill(Entry::Weight { direction, layer, column: j as u32 }, 0, out);
+    }
+    w
 }

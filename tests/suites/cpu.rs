@@ -118,8 +118,8 @@ fn worst_defect<T: Format>(run: &Fast<T>) -> f64 {
         run.layers().iter().flat_map(|layer| [&layer.forward.basis, &layer.backward.basis]);
     let defect = |stack| {
         let arena = run.arena();
-        let columns = arena.stored().dense(stack, arena.rows());
-        let q = DMatrix::from_fn(arena.rows(), columns.len(), |i, j| columns[j][i]);
+        let columns = arena.stored().dense(stack);
+        let q = DMatrix::from_fn(stack.rows(), columns.len(), |i, j| columns[j][i]);
         (q.tr_mul(&q) - DMatrix::identity(q.ncols(), q.ncols())).norm()
     };
     stacks.map(defect).fold(0.0, |worst: f64, defect| {
@@ -300,8 +300,8 @@ fn overflow_is_noticed_where_plain_notices_it() {
 fn a_full_space_has_no_news() {
     fn kept<T: Format>(set: Instructions) -> (usize, usize) {
         let width = 12;
-        let mut arena = Arena::<T>::new(width);
-        let mut basis = Stack::default();
+        let mut arena = Arena::<T>::new();
+        let mut basis = Stack::new(width);
         let mut ask = |seed: u64, count: usize, tolerance: f64| {
             let mut random = Philox::stream(seed, 1);
             let x: Vec<Vec<f64>> = (0..count)

@@ -57,10 +57,8 @@ fn gradients_match_central_differences() {
         let train = sphere(4, 5, outputs);
         for parametrization in PARAMETRIZATIONS {
             for activation in Activation::ALL {
-                let exponents = parametrization.exponents();
-                let block = Block::OneLayer;
-                let law =
-                    ScaleLaw { parametrization, exponents, block, activation, horizon: 0.8, gamma };
+                let named = ScaleLaw::named(parametrization, activation);
+                let law = ScaleLaw { horizon: 0.8, gamma, ..named };
                 let network = Network {
                     scales: law.at(width, depth, train.dimension),
                     ..network(parametrization, activation, Closure::Exact, (width, depth), &train)

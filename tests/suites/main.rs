@@ -97,6 +97,7 @@ mod traffic;
 mod training;
 mod tutorial;
 mod two_layer;
+mod two_layer_conditional;
 mod two_layer_jobs;
 mod verdicts;
 mod verify_scripts;

@@ -54,26 +54,6 @@ fn conditional(network: &Network, train: &Samples, test: &Samples) -> Conditiona
     Conditional::new(network.clone(), noise, full_probe(network.depth), train.clone(), test.clone())
 }
 
-/// W and W̃ that would have given the answers of `gia`, whose two sides know nothing of each other:
-/// AF QFᵀ + Z P_QF^⊥ and QB BBᵀ + P_QB^⊥ Z̃.
-fn assemble_apart(memory: &Memory, layer: u32) -> (DMatrix<f64>, DMatrix<f64>) {
-    let n = memory.forward.basis.nrows();
-    let noise = BrownianPath::new(99, layer, layer);
-    let draw = |direction| {
-        let mut w = DMatrix::zeros(n, n);
-        for (j, out) in w.as_mut_slice().chunks_mut(n).enumerate() {
-            noise.fill(Entry::Weight { direction, layer, column: j as u32 }, 0, out);
-        }
-        w
-    };
-    let off = |q: &DMatrix<f64>| DMatrix::identity(n, n) - q * q.transpose();
-    let (ahead, back) = (&memory.forward, &memory.backward);
-    (
-        &ahead.answers * ahead.basis.transpose() + draw(Direction::Forward) * off(&ahead.basis),
-        &back.basis * back.answers.transpose() + off(&back.basis) * draw(Direction::Backward),
-    )
-}
-
 /// Largest difference in the batches' f, h and g between a conditional run and the dense network
 /// assembled from its answers.
 fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f64 {
@@ -112,7 +92,7 @@ fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f6
         passes(&mut matrix_free, training, |run| (run.hidden().to_vec(), run.signals().to_vec()));
     let layers = (1..).zip(matrix_free.layers());
     let (forward, backward) = match network.closure {
-        Closure::Gia => layers.map(|(l, m)| assemble_apart(m, l)).unzip(),
+        Closure::Gia => layers.map(|(l, m)| assemble_apart(m, 99, l)).unzip(),
         _ => (layers.map(|(l, m)| assemble(m, 99, l)).collect(), vec![]),
     };
     let weights = Weights { forward, backward };

@@ -1,7 +1,7 @@
 //! Two-layer blocks h += m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h)): gradients, the closure `gia`, backend cpu
 //! against plain, and how weights move with depth.
 
-use crate::common::dense::{Case, run, two_layer_cases, worst_off};
+use crate::common::dense::{Case, inner_width_cases, run, two_layer_cases, worst_off};
 use crate::common::*;
 use nalgebra::DMatrix;
 use nfd::backend::cpu::dense::Dense as Fast;
@@ -84,7 +84,8 @@ impl Direct {
 
 fn law(parametrization: Parametrization, exponents: Exponents, activation: Activation) -> ScaleLaw {
     let block = Block::TwoLayer;
-    ScaleLaw { parametrization, exponents, block, activation, horizon: 0.8, gamma: 1.7 }
+    let law = ScaleLaw::named(parametrization, activation);
+    ScaleLaw { exponents, block, horizon: 0.8, gamma: 1.7, ..law }
 }
 
 /// The update is −(raw rate) · ∂loss/∂weight for every group: n η γ² (in ntk η γ²), for hidden weights
@@ -278,7 +279,8 @@ fn weights_off<T: Format>(got: &Fast<T>, want: &Plain) -> f64 {
 /// Every number and weight, over a covering of sizes and options; the same bits on any threads.
 #[test]
 fn cpu_is_plain_over_a_covering_of_sizes_and_options() {
-    for (i, case) in two_layer_cases().into_iter().enumerate() {
+    let cases = two_layer_cases().into_iter().chain(inner_width_cases());
+    for (i, case) in cases.enumerate() {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         let whole = case.batches.are_full();

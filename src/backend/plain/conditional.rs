@@ -1,8 +1,9 @@
 //! The conditional (matrix-free) engine: finite networks of any width without their weights.
 //!
 //! `exact` has exactly the law of the finite network of width n; see [`super::memory`] for the
-//! conditioning and [`crate::model::Closure`] for what the closures leave out. Cost per layer and
-//! pass O(n · rank · P), memory O(n · rank). Source: docs/theory.md, section 3.
+//! conditioning and [`crate::model::Closure`] for what the closures leave out. Each matrix of a two-layer
+//! block has a memory of its own. Cost per layer and pass O(n · rank · P), memory O(n · rank). Source:
+//! docs/theory.md, section 3.
 
 use nalgebra::DMatrix;
 
@@ -10,13 +11,14 @@ use super::ends::{Ends, Signal};
 use super::memory::{Answer, Memory};
 use super::record::MatrixRecorder;
 use super::{columns, evaluate_in_parts, finite, mean_square};
-use crate::backend::coefficients::{Queries, covariances, kernel};
+use crate::backend::coefficients::{Asked, covariances, kernel};
 use crate::backend::responses::ResponseFunctions;
 use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, ForwardCoupling, ForwardSweep, Network, Probe,
     Set, Sweeps, Update,
 };
 use crate::data::Samples;
+use crate::model::Scales;
 use crate::rng::noise::{Direction, Entry, Noise, Purpose, Query};
 
 /// One run of the conditional engine.
@@ -27,19 +29,25 @@ pub struct Conditional {
     train: Samples,
     test: Samples,
     ends: Ends,
+    /// W, or the W2 of two-layer blocks.
     layers: Vec<Memory>,
+    /// The W1 of two-layer blocks; none where blocks have one layer.
+    inner: Vec<Memory>,
     /// The samples of the last forward pass, and whether it is recorded.
     batch: Samples,
     record: bool,
     /// h_0 … h_L of the last forward pass.
     hidden: Vec<DMatrix<f64>>,
+    /// z_1 … z_L of the last forward pass and of the first recorded one; none without inner matrices.
+    inner_hidden: Vec<DMatrix<f64>>,
+    inner_initial: Vec<DMatrix<f64>>,
     /// g_0 … g_L (δ when O > 1) of the last backward pass.
     signals: Vec<DMatrix<f64>>,
     /// Passes so far.
     passes: usize,
-    /// Only the last ones once the covariances are no longer followed.
-    forward_queries: Queries,
-    backward_queries: Queries,
+    /// Of `layers` and of `inner`; only the last ones once the covariances are no longer followed.
+    asked: Asked,
+    asked_inner: Asked,
     forward_responses: ResponseFunctions,
     backward_responses: ResponseFunctions,
     features: MatrixRecorder,
@@ -56,34 +64,44 @@ impl Conditional {
         test: Samples,
     ) -> Self {
         let ends = Ends::sample(&*noise, network.width, train.dimension, network.outputs);
-        let layer = Memory::new(network.width, network.closure, network.drop_tolerance);
-        let responses =
-            ResponseFunctions::new(network.depth, network.width, network.scales.forward);
+        let memory = |shape| Memory::new(shape, network.closure, network.drop_tolerance);
+        let layer = memory((network.width, network.width_read()));
+        let inner = network.scales.inner.map(|inner| memory((inner.width, network.width)));
+        let [forward_responses, backward_responses] =
+            network.response_scales().map(|scale| ResponseFunctions::new(network.depth, scale));
         Conditional {
             noise,
             probe,
             ends,
             layers: vec![layer; network.depth],
+            inner: inner.map_or_else(Vec::new, |inner| vec![inner; network.depth]),
             batch: train.select([]),
             train,
             test,
             record: true,
             hidden: Vec::new(),
+            inner_hidden: Vec::new(),
+            inner_initial: Vec::new(),
             signals: Vec::new(),
             passes: 0,
-            forward_queries: Queries::new(network.depth),
-            backward_queries: Queries::new(network.depth),
-            forward_responses: responses.clone(),
-            backward_responses: responses,
+            asked: Asked::new(network.depth),
+            asked_inner: Asked::new(network.depth),
+            forward_responses,
+            backward_responses,
             features: MatrixRecorder::default(),
             gradients: MatrixRecorder::default(),
             network,
         }
     }
 
-    /// The memories of layers 1..=L, for tests that assemble W from its answers.
+    /// The memories of layers 1..=L, for tests that assemble W (W2 of two-layer blocks) from its answers.
     pub fn layers(&self) -> &[Memory] {
         &self.layers
+    }
+
+    /// The memories of the inner matrices W1, for such tests; none where blocks have one layer.
+    pub fn inner(&self) -> &[Memory] {
+        &self.inner
     }
 
     /// h_0 … h_L of the last forward pass, n×P each.
@@ -106,16 +124,50 @@ impl Conditional {
         self.probe.follows_covariances(self.passes, self.train.len())
     }
 
-    /// Factor on QB M C and QF Mᵀ C.
-    fn drift_scale(&self) -> f64 {
-        self.network.scales.forward * self.network.scales.update_hidden
+    /// What is done with the matrix that writes h.
+    fn of_outer(&self) -> Factors {
+        let Scales { forward, update_hidden: update, .. } = self.network.scales;
+        Factors { forward, update }
     }
 
-    fn branch(&self, memory: &Memory, answer: &Answer) -> Branch {
-        let drift = memory.drift_forward(&answer.expansion.along) * self.drift_scale();
-        let initial = &answer.value * self.network.scales.forward;
-        let kept = memory.drift.kept();
-        Branch { whole: &initial * kept - &drift, moved: initial * (kept - 1.0) - drift }
+    /// z of features `h` in layer l, None where blocks have one layer, and its branch.
+    fn pass_inner(
+        &self,
+        query: Query,
+        l: usize,
+        h: &DMatrix<f64>,
+        samples: &Samples,
+    ) -> Option<(Factors, Answer, Branch)> {
+        let (memory, inner) = (self.inner.get(l - 1)?, self.network.scales.inner?);
+        let factors = Factors { forward: inner.forward, update: inner.update };
+        let z = &mut draw(&*self.noise, query.of_inner(), l, inner.width, samples);
+        let answer = memory.ask_forward(&self.value(h), z);
+        let branch = factors.branch(memory, &answer);
+        Some((factors, answer, branch))
+    }
+
+    /// φ(x)
+    fn value(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
+        x.map(|u| self.network.activation.value(u))
+    }
+
+    /// φ'(x)
+    fn slope(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
+        x.map(|u| self.network.activation.derivative(u))
+    }
+
+    /// The mean square of z − z⁽⁰⁾ where it means something; the first look sets the reference.
+    fn inner_movement(&mut self) -> Option<f64> {
+        let whole = self.batch.len() == self.train.len();
+        if self.inner.is_empty() || !self.record || !whole {
+            return None;
+        }
+        if self.inner_initial.is_empty() {
+            self.inner_initial = self.inner_hidden.clone();
+        }
+        let pairs = self.inner_hidden.iter().zip(&self.inner_initial);
+        let moved = pairs.map(|(z, initial)| mean_square(&(z - initial)));
+        Some(moved.sum::<f64>() / self.network.depth as f64)
     }
 
     /// Residual stream or, in the vanilla network, nothing.
@@ -124,7 +176,30 @@ impl Conditional {
     }
 }
 
-/// What one layer adds to a forward query's features.
+/// The factors of one kind of matrix: on its products, and on its updates.
+#[derive(Clone, Copy)]
+struct Factors {
+    forward: f64,
+    update: f64,
+}
+
+impl Factors {
+    /// forward · Wφ of an answer.
+    fn branch(self, memory: &Memory, answer: &Answer) -> Branch {
+        let drift = memory.drift_forward(&answer.expansion.along) * (self.forward * self.update);
+        let initial = &answer.value * self.forward;
+        let kept = memory.drift.kept();
+        Branch { whole: &initial * kept - &drift, moved: initial * (kept - 1.0) - drift }
+    }
+
+    /// forward · Wᵀg of an answer.
+    fn back(self, memory: &Memory, answer: &Answer) -> DMatrix<f64> {
+        let drift = memory.drift_backward(&answer.expansion.along) * (self.forward * self.update);
+        &answer.value * (self.forward * memory.drift.kept()) - drift
+    }
+}
+
+/// What one matrix makes of a forward query.
 struct Branch {
     /// forward · Wφ
     whole: DMatrix<f64>,
@@ -132,17 +207,17 @@ struct Branch {
     moved: DMatrix<f64>,
 }
 
-/// Z\[:, kept\] of one query of one layer.
+/// Z\[:, kept\], of so many `rows`, of one query of one layer.
 fn draw<'a>(
     noise: &'a dyn Noise,
     query: Query,
     layer: usize,
-    width: usize,
+    rows: usize,
     samples: &'a Samples,
 ) -> impl FnMut(&[usize]) -> DMatrix<f64> + 'a {
     move |kept| {
-        let mut z = DMatrix::zeros(width, kept.len());
-        for (column, &p) in z.as_mut_slice().chunks_mut(width).zip(kept) {
+        let mut z = DMatrix::zeros(rows, kept.len());
+        for (column, &p) in z.as_mut_slice().chunks_mut(rows).zip(kept) {
             let (layer, sample) = (layer as u32, samples.indices[p]);
             noise.fill(Entry::Answer { query, layer, sample }, 0, column);
         }
@@ -152,7 +227,7 @@ fn draw<'a>(
 
 impl Sweeps for Conditional {
     fn forward(&mut self, step: u32, batch: &[usize], record: bool) -> ForwardSweep {
-        let Network { width, depth, activation, scales, .. } = self.network;
+        let Network { width, depth, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
         self.batch = self.train.select(batch.iter().copied());
         self.record = record;
@@ -163,12 +238,29 @@ impl Sweeps for Conditional {
         let mut coupling = ForwardCoupling::default();
         let mut accumulated = DMatrix::zeros(width, batch.len());
         let mut own_movement = 0.0;
+        self.inner_hidden.clear();
         for l in 1..=depth {
-            let phi = h.map(|u| activation.value(u));
-            let mut z = draw(&*self.noise, query, l, width, &self.batch);
+            let mut read = self.value(&h);
+            // (W − W⁽⁰⁾)φ(h) with its factor, of the matrix that reads h.
+            let mut of_reader = None;
+            if let Some((factors, answer, branch)) = self.pass_inner(query, l, &h, &self.batch) {
+                let memory = &self.inner[l - 1];
+                if record {
+                    let kept = factors.forward * memory.drift.kept();
+                    let coupled = &memory.backward.basis * &answer.coupling * kept;
+                    *coupling.inner.get_or_insert_default() += mean_square(&coupled) / depth as f64;
+                }
+                read = self.value(&branch.whole);
+                self.inner_hidden.push(branch.whole);
+                of_reader = Some((factors.forward, branch.moved));
+                self.inner[l - 1].remember_forward(&answer);
+                let coefficients = answer.expansion.coefficients();
+                self.asked_inner.forward.push(l - 1, coefficients, follows);
+            }
+            let z = &mut draw(&*self.noise, query, l, width, &self.batch);
             let memory = &self.layers[l - 1];
-            let answer = memory.ask_forward(&phi, &mut z);
-            let Branch { whole, moved } = self.branch(memory, &answer);
+            let answer = memory.ask_forward(&read, z);
+            let Branch { whole, moved } = self.of_outer().branch(memory, &answer);
             h = self.carried(&h) + whole;
 
             if record {
@@ -177,33 +269,36 @@ impl Sweeps for Conditional {
                 coupling.layer += mean_square(&coupled) / depth as f64;
                 accumulated += coupled;
                 // moved = forward · (W − W⁽⁰⁾)φ; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
-                let scale = scales.forward.powi(2) * (width * depth) as f64;
-                own_movement += mean_square(&moved) / scale;
+                let (forward, moved) = of_reader.unwrap_or((scales.forward, moved));
+                own_movement += mean_square(&moved) / (forward.powi(2) * (width * depth) as f64);
             }
 
             if follows && self.probe.layers.contains(&l) {
-                let known = &self.backward_queries.of(l - 1)[..self.passes - 1];
+                let known = &self.asked.backward.of(l - 1)[..self.passes - 1];
                 self.forward_responses.push(l - 1, &answer.coupling, known);
             }
             self.layers[l - 1].remember_forward(&answer);
-            self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
+            self.asked.forward.push(l - 1, answer.expansion.coefficients(), follows);
             hidden.push(h.clone());
         }
         coupling.accumulated = mean_square(&accumulated);
         self.hidden = hidden;
+        let readers = if self.inner.is_empty() { &self.layers } else { &self.inner };
+        let z_finite = |l: usize| l == 0 || self.inner_hidden.get(l - 1).is_none_or(finite);
+        let nonfinite = (0..=depth).find(|&l| !(z_finite(l) && finite(&self.hidden[l])));
         ForwardSweep {
             f: self.ends.read(&scales, &h),
             features: self.features.snapshots(&self.probe, &self.hidden, record),
             own_movement,
-            inner_movement: None,
-            ranks: self.layers.iter().map(|layer| layer.forward.rank()).collect(),
+            ranks: readers.iter().map(|layer| layer.forward.rank()).collect(),
+            inner_movement: self.inner_movement(),
             coupling: record.then_some(coupling),
-            nonfinite: self.hidden.iter().position(|h| !finite(h)),
+            nonfinite,
         }
     }
 
     fn evaluate(&mut self, step: u32, set: Set) -> Vec<f64> {
-        let Network { width, activation, scales, .. } = self.network;
+        let Network { width, scales, .. } = self.network;
         let (samples, purpose) = match set {
             Set::Train => (&self.train, Purpose::TrainAnswer),
             Set::Test => (&self.test, Purpose::TestAnswer),
@@ -212,17 +307,18 @@ impl Sweeps for Conditional {
         evaluate_in_parts(samples, |part| {
             let mut h = self.ends.embed(&columns(part));
             for (l, memory) in (1..).zip(&self.layers) {
-                let phi = h.map(|u| activation.value(u));
+                let inner = self.pass_inner(query, l, &h, part);
+                let read = self.value(inner.as_ref().map_or(&h, |(.., branch)| &branch.whole));
                 let answer =
-                    memory.ask_forward(&phi, &mut draw(&*self.noise, query, l, width, part));
-                h = self.carried(&h) + self.branch(memory, &answer).whole;
+                    memory.ask_forward(&read, &mut draw(&*self.noise, query, l, width, part));
+                h = self.carried(&h) + self.of_outer().branch(memory, &answer).whole;
             }
             self.ends.read(&scales, &h)
         })
     }
 
     fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
-        let Network { width, depth, activation, closure, scales, .. } = self.network;
+        let Network { width, depth, closure, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let Signal { mut g, weights } = self.ends.signal(chi);
         let follows = self.follows_covariances();
@@ -231,25 +327,48 @@ impl Sweeps for Conditional {
         let (mut past, mut same) =
             (DMatrix::zeros(width, g.ncols()), DMatrix::zeros(width, g.ncols()));
         for l in (1..=depth).rev() {
-            let slope = self.hidden[l - 1].map(|u| activation.derivative(u));
-            let mut z = draw(&*self.noise, query, l, width, &self.batch);
-            let memory = &self.layers[l - 1];
-            let answer = memory.ask_backward(&g, &mut z);
-            let kept = scales.forward * memory.drift.kept();
-            let drift = memory.drift_backward(&answer.expansion.along) * self.drift_scale();
-            let branch = &answer.value * kept - drift;
-            g = self.carried(&g) + slope.component_mul(&branch);
+            let rows = self.network.width_read();
+            let z = &mut draw(&*self.noise, query, l, rows, &self.batch);
+            let mut answer = self.layers[l - 1].ask_backward(&g, z);
+            let mut factors = self.of_outer();
+            let mut back = factors.back(&self.layers[l - 1], &answer);
+            if let Some(inner) = scales.inner {
+                let slope = self.slope(&self.inner_hidden[l - 1]);
+                let r = slope.component_mul(&back);
+                if self.record {
+                    let memory = &self.layers[l - 1];
+                    let along = &memory.forward.basis * &answer.coupling;
+                    let kept = factors.forward * memory.drift.kept();
+                    let coupled = slope.component_mul(&(along * kept));
+                    *coupling.inner.get_or_insert_default() += mean_square(&coupled) / depth as f64;
+                }
+                self.layers[l - 1].remember_backward(&answer);
+                let coefficients = answer.expansion.coefficients();
+                self.asked.backward.push(l - 1, coefficients, follows);
+                let z = &mut draw(&*self.noise, query.of_inner(), l, width, &self.batch);
+                answer = self.inner[l - 1].ask_backward(&r, z);
+                factors = Factors { forward: inner.forward, update: inner.update };
+                back = factors.back(&self.inner[l - 1], &answer);
+            }
+            let slope = self.slope(&self.hidden[l - 1]);
+            g = self.carried(&g) + slope.component_mul(&back);
 
+            // The matrix that reads h, whose answers reach g.
+            let (reader, asked) = match self.inner.get_mut(l - 1) {
+                Some(inner) => (inner, &mut self.asked_inner),
+                None => (&mut self.layers[l - 1], &mut self.asked),
+            };
             if self.record {
+                let kept = factors.forward * reader.drift.kept();
                 let coupled = |first: usize, count: usize| {
-                    let along = memory.forward.basis.columns(first, count)
+                    let along = reader.forward.basis.columns(first, count)
                         * answer.coupling.rows(first, count)
                         * kept;
                     slope.component_mul(&along)
                 };
-                let earlier = memory.earlier;
+                let earlier = reader.earlier;
                 let layer_past = coupled(0, earlier);
-                let layer_same = coupled(earlier, memory.forward.rank() - earlier);
+                let layer_same = coupled(earlier, reader.forward.rank() - earlier);
                 coupling.layer_past += mean_square(&layer_past) / depth as f64;
                 coupling.layer_same += mean_square(&layer_same) / depth as f64;
                 past += layer_past;
@@ -258,28 +377,31 @@ impl Sweeps for Conditional {
 
             if follows && self.probe.layers.contains(&(l - 1)) {
                 let known = closure.backward_conditions(self.passes - 1, self.passes).end;
-                let known = &self.forward_queries.of(l - 1)[..known];
+                let known = &asked.forward.of(l - 1)[..known];
                 self.backward_responses.push(l - 1, &answer.coupling, known);
             }
-            self.layers[l - 1].remember_backward(&answer);
-            self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
+            reader.remember_backward(&answer);
+            asked.backward.push(l - 1, answer.expansion.coefficients(), follows);
             self.signals[l - 1] = g.clone();
         }
         coupling.accumulated_past = mean_square(&past);
         coupling.accumulated_same = mean_square(&same);
 
         if let Some(update) = update {
-            for (l, memory) in self.layers.iter_mut().enumerate() {
-                let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
-                if let (Some(forward), Some(backward)) = queries {
-                    memory.drift.update(update, &weights, forward, backward);
+            let kinds = [(&mut self.layers, &self.asked), (&mut self.inner, &self.asked_inner)];
+            for (memories, asked) in kinds {
+                for (l, memory) in memories.iter_mut().enumerate() {
+                    let queries = (asked.forward.last(l), asked.backward.last(l));
+                    if let (Some(forward), Some(backward)) = queries {
+                        memory.drift.update(update, &weights, forward, backward);
+                    }
                 }
             }
             let x = columns(&self.batch);
             self.ends.update(&scales, update, &x, &self.hidden[depth], chi, &g, &weights);
         }
         let wanted = self.record && self.probe.has_kernel(&self.network, self.batch.len());
-        let queries = (&self.forward_queries, &self.backward_queries);
+        let queries = (&self.asked.forward, &self.asked.backward);
         let kernel = if wanted { kernel(queries, self.network.width) } else { None };
         BackwardSweep {
             gradients: self.gradients.snapshots(&self.probe, &self.signals, self.record),
@@ -294,7 +416,8 @@ impl Sweeps for Conditional {
         if !self.follows_covariances() {
             return None;
         }
-        let queries = (&self.forward_queries, &self.backward_queries);
+        let readers = if self.inner.is_empty() { &self.asked } else { &self.asked_inner };
+        let queries = (&readers.forward, &self.asked.backward);
         let responses = (&self.forward_responses, &self.backward_responses);
         Some(covariances(&self.probe, queries, Some(responses), self.network.width))
     }

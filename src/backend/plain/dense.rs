@@ -14,14 +14,14 @@ use crate::data::Samples;
 use crate::model::Inner;
 use crate::rng::noise::{Direction, Entry, Noise};
 
-/// The hidden weights of one kind (W or W2, or W1): W_1 … W_L, and for `gia` the independent W̃_l whose transposes carry the
-/// gradients.
+/// The hidden weights of one kind (W or W2, or W1): W_1 … W_L, and for `gia` the independent W̃_l whose
+/// transposes carry the gradients. All are n×n, with an inner layer of width M W2 is n×M and W1 M×n.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// The matrices of forward passes, L of them, n×n.
+    /// The matrices of forward passes, L of them.
     pub forward: Vec<DMatrix<f64>>,
-    /// The matrices whose transposes carry gradients in `gia`, L of them, n×n; none: the forward
-    /// ones serve.
+    /// The matrices whose transposes carry gradients in `gia`, L of them; none: the forward ones
+    /// serve.
     pub backward: Vec<DMatrix<f64>>,
 }
 
@@ -32,24 +32,25 @@ impl Weights {
     /// With a closure for which no single matrix exists: experiments are validated before.
     pub fn sample(noise: &dyn Noise, network: &Network) -> Self {
         let entry = |direction, layer, column| Entry::Weight { direction, layer, column };
-        Weights::draw(noise, network, entry)
+        Weights::draw(noise, network, (network.width, network.width_read()), entry)
     }
 
     /// The W1 of two-layer blocks.
     fn sample_inner(noise: &dyn Noise, network: &Network) -> Self {
         let entry = |direction, layer, column| Entry::Inner { direction, layer, column };
-        Weights::draw(noise, network, entry)
+        Weights::draw(noise, network, (network.width_read(), network.width), entry)
     }
 
     fn draw(
         noise: &dyn Noise,
         network: &Network,
+        (rows, columns): (usize, usize),
         entry: impl Fn(Direction, u32, u32) -> Entry,
     ) -> Self {
         let draw = |direction| {
             let layer = |l| {
-                let mut w = DMatrix::zeros(network.width, network.width);
-                for (j, out) in w.as_mut_slice().chunks_mut(network.width).enumerate() {
+                let mut w = DMatrix::zeros(rows, columns);
+                for (j, out) in w.as_mut_slice().chunks_mut(rows).enumerate() {
                     noise.fill(entry(direction, l as u32, j as u32), 0, out);
                 }
                 w
@@ -135,7 +136,7 @@ impl Dense {
         let ends = Ends::sample(noise, network.width, train.dimension, network.outputs);
         let weights = Weights::sample(noise, &network);
         let inner = network.scales.inner.map(|_| Weights::sample_inner(noise, &network));
-        Dense::of(network, ends, (weights, inner), probe, (train, test))
+        Dense::from_both(network, ends, (weights, inner), probe, (train, test))
     }
 
     /// A network of one-layer blocks with given weights.
@@ -147,10 +148,11 @@ impl Dense {
         train: Samples,
         test: Samples,
     ) -> Self {
-        Dense::of(network, ends, (weights, None), probe, (train, test))
+        Dense::from_both(network, ends, (weights, None), probe, (train, test))
     }
 
-    fn of(
+    /// A network with given weights, W2 and W1 where blocks have two layers.
+    pub fn from_both(
         network: Network,
         ends: Ends,
         (outer, inner): (Weights, Option<Weights>),
@@ -190,7 +192,7 @@ impl Dense {
         self.inner.as_ref().map(|inner| &inner.weights)
     }
 
-    /// z_1 … z_L of the last forward pass, n×P each; none where blocks have one layer.
+    /// z_1 … z_L of the last forward pass, M×P each; none where blocks have one layer.
     pub fn inner_hidden(&self) -> &[DMatrix<f64>] {
         &self.inner_hidden
     }

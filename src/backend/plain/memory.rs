@@ -20,9 +20,9 @@ use crate::model::Closure;
 /// The queries of one direction, orthonormalised, and the answers to them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Side {
-    /// Orthonormal queries QF (or QB) that were asked so far, n×r.
+    /// Orthonormal queries QF (or QB) that were asked so far, n×r, n the columns of W (or its rows).
     pub basis: DMatrix<f64>,
-    /// Their answers AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), n×r.
+    /// Their answers AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), m×r, m the rows of W (or its columns).
     pub answers: DMatrix<f64>,
     /// Θ: the part of the answers that lay along the other side's basis when they were drawn, as
     /// coefficients; r_other×r.
@@ -35,20 +35,21 @@ pub struct Side {
 pub struct Answer {
     /// The query X, along the stored columns and the new ones.
     pub expansion: Expansion,
-    /// Answers A_new (or B_new) to the new columns, n×r'.
+    /// Answers A_new (or B_new) to the new columns, m×r'.
     pub fresh: DMatrix<f64>,
     /// Its conditioned part along the other side's basis, r_other×r'.
     pub overlap: DMatrix<f64>,
-    /// The whole answer W⁽⁰⁾Φ (or W⁽⁰⁾ᵀG), n×P.
+    /// The whole answer W⁽⁰⁾Φ (or W⁽⁰⁾ᵀG), m×P.
     pub value: DMatrix<f64>,
     /// t: the conditioned part of `value`, along the other side's basis, r_other×P.
     pub coupling: DMatrix<f64>,
 }
 
 impl Side {
-    fn new(width: usize, tolerance: f64) -> Self {
-        let empty = DMatrix::zeros(width, 0);
-        Side { basis: empty.clone(), answers: empty, overlap: DMatrix::zeros(0, 0), tolerance }
+    /// Of queries with `asked` rows, answered with `answered` rows.
+    fn new(asked: usize, answered: usize, tolerance: f64) -> Self {
+        let [basis, answers] = [asked, answered].map(|rows| DMatrix::zeros(rows, 0));
+        Side { basis, answers, overlap: DMatrix::zeros(0, 0), tolerance }
     }
 
     /// The number r of stored columns.
@@ -106,18 +107,18 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The memory of a matrix that nobody has asked anything yet.
-    pub fn new(width: usize, closure: Closure, drop_tolerance: f64) -> Self {
+    /// The memory of a matrix of so many rows and columns that nobody has asked anything yet.
+    pub fn new((rows, columns): (usize, usize), closure: Closure, drop_tolerance: f64) -> Self {
         Memory {
             closure,
-            forward: Side::new(width, drop_tolerance),
-            backward: Side::new(width, drop_tolerance),
+            forward: Side::new(columns, rows, drop_tolerance),
+            backward: Side::new(rows, columns, drop_tolerance),
             drift: Drift::new(),
             earlier: 0,
         }
     }
 
-    /// Asks for W⁽⁰⁾Φ of n×P features Φ; the answer is remembered only by
+    /// Asks for W⁽⁰⁾Φ of the features Φ of P samples; the answer is remembered only by
     /// [`Memory::remember_forward`].
     pub fn ask_forward(
         &self,
@@ -128,7 +129,7 @@ impl Memory {
         self.forward.ask(&self.backward, used, phi, draw)
     }
 
-    /// Asks for W⁽⁰⁾ᵀG of n×P gradients G; the answer is remembered only by
+    /// Asks for W⁽⁰⁾ᵀG of the gradients G of P samples; the answer is remembered only by
     /// [`Memory::remember_backward`].
     pub fn ask_backward(
         &self,

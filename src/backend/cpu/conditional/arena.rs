@@ -15,10 +15,9 @@ pub const SLAB: usize = 32 << 20;
 /// One chunk of each of some columns, wherever they lie in memory.
 pub type Columns<'a, T> = SmallVec<[&'a Column<T>; 64]>;
 
-/// The stored columns of one network, all of n rows.
+/// The stored columns of one network.
 #[derive(Debug, Default)]
 pub struct Arena<T: Real> {
-    rows: usize,
     slabs: Vec<Slab<T>>,
 }
 
@@ -37,9 +36,10 @@ struct StoredPanel {
     columns: usize,
 }
 
-/// Panels of an arena that belong together; their columns count through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Panels of an arena that belong together, all of as many rows; their columns count through.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stack {
+    rows: usize,
     panels: Vec<StoredPanel>,
     columns: usize,
 }
@@ -52,14 +52,9 @@ pub struct Mark {
 }
 
 impl<T: Real> Arena<T> {
-    /// An empty arena of columns of n rows.
-    pub fn new(rows: usize) -> Self {
-        Arena { rows, slabs: Vec::new() }
-    }
-
-    /// The number n of rows of every column.
-    pub fn rows(&self) -> usize {
-        self.rows
+    /// An arena without columns.
+    pub fn new() -> Self {
+        Arena { slabs: Vec::new() }
     }
 
     /// Appends a panel of `columns` columns to `stack`. `write` is given all that was there before
@@ -70,7 +65,7 @@ impl<T: Real> Arena<T> {
         columns: usize,
         write: impl FnOnce(Stored<T>, Vec<TileMut<T>>) -> R,
     ) -> R {
-        let length = chunks_in(self.rows) * columns;
+        let length = chunks_in(stack.rows) * columns;
         let room = |slab: &Slab<T>| slab.entries.len() / CHUNK - slab.used;
         if self.slabs.last().is_none_or(|last| room(last) < length) {
             self.slabs.push(Slab { entries: take(length), used: 0 });
@@ -82,7 +77,7 @@ impl<T: Real> Arena<T> {
         let (before, free) = chunks_mut(&mut last.entries).split_at_mut(last.used);
         let place = StoredPanel { slab: full.len(), first: last.used, columns };
         let stored = Stored { full, last: before };
-        let result = write(stored, tiles_mut(self.rows, columns, &mut free[..length]));
+        let result = write(stored, tiles_mut(stack.rows, columns, &mut free[..length]));
         last.used += length;
         if columns > 0 {
             stack.panels.push(place);
@@ -91,15 +86,15 @@ impl<T: Real> Arena<T> {
         result
     }
 
-    /// Writes over the last panel, of `columns` columns; all before it can be read.
+    /// Writes over the last panel, of so many rows and columns; all before it can be read.
     pub fn rewrite<R>(
         &mut self,
-        columns: usize,
+        (rows, columns): (usize, usize),
         write: impl FnOnce(Stored<T>, Vec<TileMut<T>>) -> R,
     ) -> R {
-        let mut forgotten = Stack::default();
+        let mut forgotten = Stack::new(rows);
         if let Some(last) = self.slabs.last_mut() {
-            last.used -= chunks_in(self.rows) * columns;
+            last.used -= chunks_in(rows) * columns;
         }
         self.append(&mut forgotten, columns, write)
     }
@@ -117,7 +112,6 @@ impl<T: Real> Arena<T> {
     /// # Errors
     /// Those of the archive.
     pub fn archive(&mut self, archive: &mut Archive) -> Walked {
-        archive.size(self.rows)?;
         let none = || Slab { entries: Vec::new(), used: 0 };
         archive.list(&mut self.slabs, none, |archive, slab| {
             let mut length = slab.entries.len() / CHUNK;
@@ -187,19 +181,29 @@ impl<'a, T: Real> Stored<'a, T> {
     }
 
     /// The columns of `stack` in f64, entry by entry, for tests.
-    pub fn dense(self, stack: &Stack, rows: usize) -> Vec<Vec<f64>> {
+    pub fn dense(self, stack: &Stack) -> Vec<Vec<f64>> {
         let mut columns = vec![Vec::new(); stack.columns];
-        for chunk in 0..chunks_in(rows) {
+        for chunk in 0..chunks_in(stack.rows) {
             for (column, part) in columns.iter_mut().zip(self.chunk(stack, chunk)) {
                 column.extend(part.iter().map(|x| x.widen()));
             }
         }
-        columns.iter_mut().for_each(|column| column.truncate(rows));
+        columns.iter_mut().for_each(|column| column.truncate(stack.rows));
         columns
     }
 }
 
 impl Stack {
+    /// A stack without panels, of columns of so many rows.
+    pub fn new(rows: usize) -> Self {
+        Stack { rows, panels: Vec::new(), columns: 0 }
+    }
+
+    /// The number of rows of every column.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// The number r of columns in the stack.
     pub fn columns(&self) -> usize {
         self.columns
@@ -216,6 +220,7 @@ impl Stack {
     /// Those of the archive.
     pub fn archive(&mut self, archive: &mut Archive) -> Walked {
         let none = || StoredPanel { slab: 0, first: 0, columns: 0 };
+        archive.size(self.rows)?;
         archive.list(&mut self.panels, none, |archive, StoredPanel { slab, first, columns }| {
             [slab, first, columns].into_iter().try_for_each(|count| archive.count(count))
         })?;

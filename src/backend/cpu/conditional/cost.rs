@@ -2,7 +2,9 @@
 
 use super::panel::{CHUNK, TILE};
 use crate::backend::Network;
-use crate::backend::cost::{Costs, Footprint, OVERHEAD, Ranks, RunShape, Speeds, Work};
+use crate::backend::cost::{
+    Costs, Footprint, OVERHEAD, Ranks, RunShape, Speeds, Work, rows_of_a_query,
+};
 
 /// The costs of this engine. Threads meet after every layer: each has two tiles of rows or more.
 pub const COSTS: Costs = Costs {
@@ -37,12 +39,21 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     // g, the residual and two sums of couplings; of samples evaluated together two layers, a residual,
     // its new columns and their answers.
     let working = 4.0 * batch + 5.0 * together;
-    let columns = 2.0 * stored + vectors + ends + working;
+    // z of every layer, and what it was where steps are of the same samples; r, a query of it, and the part
+    // of it that is coupled; of samples evaluated together z, a query of it, its new columns and answers.
+    let of_inner = network.scales.inner.map_or(0.0, |inner| {
+        let kept = if run.minibatches() { 1.0 } else { 2.0 };
+        let columns = batch * (kept * depth + 3.0) + 4.0 * together;
+        columns * inner.width.next_multiple_of(CHUNK) as f64
+    });
+    // A query and its answer; a chunk more in each than it has rows.
+    let stored = 2.0 * stored * (rows_of_a_query(network) - network.width as f64 + rows);
+    let columns = vectors + ends + working;
     // M, its velocity and both Θ, with a copy of one while it grows, and all queries in coefficients.
-    let squares = (3.0 + trained) * depth + 1.0;
+    let squares = (3.0 + trained) * depth * network.matrices_of_a_block() + 1.0;
     let small = 8.0 * squares * largest * largest + OVERHEAD;
     Footprint {
-        host: columns * rows * run.number as f64 + small,
+        host: (stored + columns * rows + of_inner) * run.number as f64 + small,
         device: 0.0,
         device_at_first: 0.0,
     }

@@ -3,9 +3,7 @@
 use super::Conditional;
 use super::arena::Arena;
 use super::ends::Inputs;
-use super::memory::AnswerRows;
 use super::panel::Panel;
-use super::rows::{LayerAnswer, advance};
 use crate::backend::Network;
 use crate::backend::cpu::simd::format::Format;
 use crate::rng::noise::Query;
@@ -21,20 +19,27 @@ impl<T: Format> Conditional<T> {
     ) -> Vec<f64> {
         let Network { width, depth, scales, .. } = self.network;
         let mark = arena.mark();
-        let room = || Panel::zeros(width, positions.len());
-        let (mut from, mut to, mut residual) = (room(), room(), room());
+        let room = |rows| Panel::zeros(rows, positions.len());
+        let (mut from, mut to, mut residual) = (room(width), room(width), room(width));
+        let mut inner = self.inner.as_ref().map(|inner| (inner, [0; 2].map(|_| room(inner.width))));
         inputs.gather(positions, &mut from);
+        let asked = (&inputs.samples, positions);
         for l in 1..=depth {
-            let expansion = self.query_forward(arena, l, &from, &mut residual);
+            if let Some((inner, [z, _])) = &mut inner {
+                let (memory, query) = (&inner.memories[l - 1], query.of_inner());
+                let answer =
+                    self.ask_forward(arena, memory, (query, l, asked), &from, &mut residual);
+                self.advance(arena, (memory, &answer), inner.factors, (None, z), (None, false));
+            }
             let memory = &self.layers[l - 1];
-            let draw = self.draw((query, l), &inputs.samples, positions);
-            let answer = memory.ask_forward(self.set, (arena, expansion), draw);
-            let drift = memory.drift.forward(&answer.expansion.along);
-            let scale = scales.forward * memory.drift.kept();
-            let image = AnswerRows::new(self.set, &answer, scale, (&drift, self.drift_scale()));
+            let (read, residual) = match &mut inner {
+                Some((_, [z, residual])) => (&*z, residual),
+                None => (&from, &mut residual),
+            };
+            let answer = self.ask_forward(arena, memory, (query, l, asked), read, residual);
             let carried = scales.skip.then_some(&from);
-            let answer = LayerAnswer { arena, memory, rows: &image };
-            advance(self.set, answer, carried, &mut to, None, None);
+            let to_next = (carried, &mut to);
+            self.advance(arena, (memory, &answer), self.factors(), to_next, (None, false));
             arena.forget(mark);
             std::mem::swap(&mut from, &mut to);
         }

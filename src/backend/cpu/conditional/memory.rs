@@ -3,12 +3,12 @@
 
 use nalgebra::DMatrix;
 
-use super::arena::{Arena, Columns, Stack};
+use super::arena::{Arena, Columns, Stack, Stored};
 use super::kernels;
 use super::near::{Ahead, Near, Start};
 use super::orthogonal::{Expansion, rows_of};
 use super::panel::{CHUNK, Column, chunks_of, clear_padding};
-use super::tiles::sum_with;
+use super::tiles::{sum, sum_with};
 use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::Drift;
 use crate::backend::cpu::simd::format::Format;
@@ -22,9 +22,9 @@ const DRAWN: usize = 128;
 /// The queries of one direction, orthonormalised, and the answers to them.
 #[derive(Clone, Debug)]
 pub struct Side {
-    /// Orthonormal queries QF (or QB) that were asked so far, n×r.
+    /// Orthonormal queries QF (or QB) that were asked so far, n×r, n the columns of W (or its rows).
     pub basis: Stack,
-    /// Their answers AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), n×r.
+    /// Their answers AF = W⁽⁰⁾QF (or BB = W⁽⁰⁾ᵀQB), m×r, m the rows of W (or its columns).
     pub answers: Stack,
     /// Θ: the part of the answers along the other side's basis, r_other×r.
     pub overlap: DMatrix<f64>,
@@ -35,7 +35,7 @@ pub struct Side {
 pub struct Answer {
     /// The query in coefficients, and its new columns Q.
     pub expansion: Expansion,
-    /// Z, n×r', the arena's last panel; whoever computes the answer's rows makes
+    /// Z, m×r', the arena's last panel; whoever computes the answer's rows makes
     /// A_new = Z − Q_other `excess` of it.
     pub fresh: Stack,
     /// Q_otherᵀZ − (answers of the other side)ᵀQ over its columns that are conditioned on, used×r'.
@@ -45,9 +45,10 @@ pub struct Answer {
 }
 
 impl Side {
-    fn new() -> Self {
+    /// Of queries with `asked` rows, answered with `answered` rows.
+    fn new(asked: usize, answered: usize) -> Self {
         let overlap = DMatrix::zeros(0, 0);
-        Side { basis: Stack::default(), answers: Stack::default(), overlap }
+        Side { basis: Stack::new(asked), answers: Stack::new(answered), overlap }
     }
 
     /// The number r of stored columns.
@@ -58,7 +59,8 @@ impl Side {
     /// Asks for the image of an expanded query, conditioning on the first `used` columns of the
     /// `other` side; `draw` gives rows of the column of Z that belongs to a sample.
     ///
-    /// One pass: reads that side's basis and answers and the new columns, writes Z.
+    /// Reads that side's basis and answers and the new columns, writes Z: in one pass where queries have
+    /// as many rows as answers, so that what is read comes from memory while Z is drawn.
     fn ask<T: Format>(
         &self,
         set: Instructions,
@@ -66,13 +68,15 @@ impl Side {
         (arena, expansion): (&mut Arena<T>, Expansion),
         draw: impl Fn(usize, usize, &mut [T]) + Sync,
     ) -> Answer {
-        let (rows, count) = (arena.rows(), expansion.kept.len());
+        let (rows, count) = (self.answers.rows(), expansion.kept.len());
         let length = used * count;
-        let mut fresh = Stack::default();
-        let sums = arena.append(&mut fresh, count, |stored, tiles| {
+        let one_pass = self.basis.rows() == rows;
+        let mut fresh = Stack::new(rows);
+        let mut sums = arena.append(&mut fresh, count, |stored, tiles| {
             let columns =
                 |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).take(used).collect() };
-            sum_with(tiles, 2 * length, |tile, mut z, out| {
+            let lengths = if one_pass { 2 * length } else { length };
+            sum_with(tiles, lengths, |tile, mut z, out| {
                 let (from_z, from_q) = out.split_at_mut(length);
                 let chunks = chunks_of(tile, rows);
                 for (place, chunk) in chunks.clone().enumerate() {
@@ -80,7 +84,9 @@ impl Side {
                     let next = (chunk + 1).min(chunks.end - 1);
                     let (basis, answers) = (&other.basis, &other.answers);
                     let mut ahead = columns(basis, next);
-                    ahead.extend(columns(answers, next));
+                    if one_pass {
+                        ahead.extend(columns(answers, next));
+                    }
                     for (k, (column, &sample)) in z.iter_mut().zip(&expansion.kept).enumerate() {
                         // A share of the next chunk comes while this part is drawn.
                         for first in (0..CHUNK).step_by(DRAWN) {
@@ -95,16 +101,22 @@ impl Side {
                     }
                     clear_padding(z, chunk, rows);
                     kernels::dots(set, Near::only(&columns(basis, chunk)), z, from_z);
-                    let here = columns(answers, chunk);
-                    let mut rest = &mut *from_q;
-                    for q in stored.panels(&expansion.new, chunk) {
-                        let (own, after) = rest.split_at_mut(used * q.len());
-                        kernels::dots(set, Near::only(&here), q, own);
-                        rest = after;
+                    if one_pass {
+                        let here = columns(answers, chunk);
+                        known_products(set, stored, &here, (&expansion.new, chunk), from_q);
                     }
                 }
             })
         });
+        if !one_pass {
+            let (stored, rows) = (arena.stored(), self.basis.rows());
+            sums.extend(sum(rows, length, |tile, out| {
+                for chunk in chunks_of(tile, rows) {
+                    let here: Columns<T> = stored.chunk(&other.answers, chunk).take(used).collect();
+                    known_products(set, stored, &here, (&expansion.new, chunk), out);
+                }
+            }));
+        }
         let (from_z, from_q) = sums.split_at(length);
         let from_z = DMatrix::from_row_slice(used, count, from_z);
         let mut known = DMatrix::zeros(used, count);
@@ -146,6 +158,22 @@ impl Side {
     }
 }
 
+/// Adds the products of a chunk of the other side's answers with the new columns, panel by panel.
+fn known_products<T: Format>(
+    set: Instructions,
+    stored: Stored<T>,
+    answers: &[&Column<T>],
+    (new, chunk): (&Stack, usize),
+    sums: &mut [f64],
+) {
+    let mut rest = sums;
+    for q in stored.panels(new, chunk) {
+        let (own, after) = rest.split_at_mut(answers.len() * q.len());
+        kernels::dots(set, Near::only(answers), q, own);
+        rest = after;
+    }
+}
+
 /// One layer's weight matrix: initial part by questions and answers, drift in factors.
 #[derive(Clone, Debug)]
 pub struct Memory {
@@ -161,9 +189,9 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The memory of a matrix that nobody has asked anything yet.
-    pub fn new(closure: Closure) -> Self {
-        let (forward, backward) = (Side::new(), Side::new());
+    /// The memory of a matrix of so many rows and columns that nobody has asked anything yet.
+    pub fn new((rows, columns): (usize, usize), closure: Closure) -> Self {
+        let (forward, backward) = (Side::new(columns, rows), Side::new(rows, columns));
         Memory { closure, forward, backward, drift: Drift::new(), earlier: 0 }
     }
 

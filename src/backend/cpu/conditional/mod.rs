@@ -13,14 +13,16 @@
 //! From the bottom: [`panel`], [`arena`]: how columns lie in memory; [`near`]: what a product reads of
 //! them; [`kernels`]: what is done to a chunk of rows, on every instruction set; `tiles`: sums over rows
 //! that do not depend on threads; [`cholesky`], [`orthogonal`]: which columns of a query are new;
-//! [`memory`]: one weight matrix by its answers; `rows`: the rows of a layer's answer; `ends`: U and V;
-//! `record`: what is kept of a pass; `sweeps`, `evaluate`, `update`: what a pass does.
+//! [`memory`]: one weight matrix by its answers; `rows`: the rows of a layer's answer; `inner`: the inner
+//! matrices of two-layer blocks; `ends`: U and V; `record`: what is kept of a pass; `sweeps`, `evaluate`,
+//! `update`: what a pass does.
 
 pub mod arena;
 pub mod cholesky;
 pub mod cost;
 mod ends;
 mod evaluate;
+mod inner;
 pub mod kernels;
 pub mod matched;
 pub mod memory;
@@ -33,19 +35,20 @@ mod sweeps;
 mod tiles;
 mod update;
 
-use crate::backend::coefficients::Queries;
+use crate::backend::coefficients::Asked;
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::responses::ResponseFunctions;
 use crate::backend::{Network, Probe};
 use crate::data::Samples;
+use crate::model::Scales;
 use crate::rng::noise::{Entry, Noise, Query};
 use crate::rng::normal::Instructions;
 use arena::{Arena, Columns};
 use ends::{Inputs, TrainedPanel};
+use inner::Inner;
 use memory::Memory;
 use near::Near;
-use orthogonal::{Expansion, expand};
-use panel::{Column, Panel, chunks_of, clear_padding};
+use panel::{Panel, chunks_of};
 use record::PanelRecorder;
 
 /// One run of the conditional engine, columns in `T`.
@@ -58,7 +61,10 @@ pub struct Conditional<T: Format> {
     test: Inputs<T>,
     /// V, n×O.
     readout: TrainedPanel<T>,
+    /// W, or the W2 of two-layer blocks.
     layers: Vec<Memory>,
+    /// The inner half of every layer; None where blocks have one layer.
+    inner: Option<Inner<T>>,
     /// The columns of all layers.
     arena: Arena<T>,
     /// Positions of the samples of the last forward pass, and whether it is recorded.
@@ -76,8 +82,8 @@ pub struct Conditional<T: Format> {
     accumulated: [Panel<T>; 2],
     /// Passes so far.
     passes: usize,
-    forward_queries: Queries,
-    backward_queries: Queries,
+    /// Of `layers`.
+    asked: Asked,
     forward_responses: ResponseFunctions,
     backward_responses: ResponseFunctions,
     features: PanelRecorder<T>,
@@ -95,13 +101,16 @@ impl<T: Format> Conditional<T> {
     ) -> Self {
         let n = network.width;
         let none = || Panel::zeros(n, 0);
-        let responses = ResponseFunctions::new(network.depth, n, network.scales.forward);
+        let [forward_responses, backward_responses] =
+            network.response_scales().map(|scale| ResponseFunctions::new(network.depth, scale));
+        let layer = Memory::new((n, network.width_read()), network.closure);
         Conditional {
             train: Inputs::embed(set, &*noise, n, train),
             test: Inputs::embed(set, &*noise, n, test),
             readout: TrainedPanel::readout(&*noise, n, network.outputs),
-            layers: vec![Memory::new(network.closure); network.depth],
-            arena: Arena::new(n),
+            layers: vec![layer; network.depth],
+            inner: Inner::of(&network),
+            arena: Arena::new(),
             batch: Vec::new(),
             record: false,
             minibatch: none(),
@@ -110,10 +119,9 @@ impl<T: Format> Conditional<T> {
             residual: none(),
             accumulated: [none(), none()],
             passes: 0,
-            forward_queries: Queries::new(network.depth),
-            backward_queries: Queries::new(network.depth),
-            forward_responses: responses.clone(),
-            backward_responses: responses,
+            asked: Asked::new(network.depth),
+            forward_responses,
+            backward_responses,
             features: PanelRecorder::new(&probe),
             gradients: PanelRecorder::new(&probe),
             network,
@@ -123,10 +131,15 @@ impl<T: Format> Conditional<T> {
         }
     }
 
-    /// The memories of layers 1..=L, for tests of their invariants; [`Conditional::arena`] has their
-    /// columns.
+    /// The memories of layers 1..=L (of W2 in two-layer blocks), for tests of their invariants;
+    /// [`Conditional::arena`] has their columns.
     pub fn layers(&self) -> &[Memory] {
         &self.layers
+    }
+
+    /// The memories of the inner matrices W1, for such tests; none where blocks have one layer.
+    pub fn inner_layers(&self) -> &[Memory] {
+        self.inner.as_ref().map_or(&[], |inner| &inner.memories)
     }
 
     /// h_1 … h_L of the last forward pass, n×P each.
@@ -144,9 +157,10 @@ impl<T: Format> Conditional<T> {
         &self.arena
     }
 
-    /// Factor on QB M C and QF Mᵀ C.
-    fn drift_scale(&self) -> f64 {
-        self.network.scales.forward * self.network.scales.update_hidden
+    /// The factors of the matrices that write h.
+    fn factors(&self) -> Factors {
+        let Scales { forward, update_hidden, .. } = self.network.scales;
+        Factors { forward, drift: forward * update_hidden }
     }
 
     /// Mean over rows and samples of a sum of squares of an n×P matrix.
@@ -168,6 +182,9 @@ impl<T: Format> Conditional<T> {
             let vectors = [&mut self.signal, &mut self.residual].into_iter();
             let vectors = vectors.chain(&mut self.hidden).chain(&mut self.accumulated);
             vectors.for_each(|x| *x = Panel::zeros(n, samples));
+            if let Some(inner) = &mut self.inner {
+                inner.make_room(samples);
+            }
             self.minibatch = Panel::zeros(n, if minibatch { samples } else { 0 });
         }
         if minibatch {
@@ -193,24 +210,6 @@ impl<T: Format> Conditional<T> {
         f.iter().map(|f| f * self.network.scales.readout).collect()
     }
 
-    /// φ(h) of one layer as a query, expanded along its memory.
-    fn query_forward(
-        &self,
-        arena: &mut Arena<T>,
-        l: usize,
-        h: &Panel<T>,
-        residual: &mut Panel<T>,
-    ) -> Expansion {
-        let Network { width, activation, drop_tolerance, .. } = self.network;
-        let write = |chunk, x: &mut [Column<T>]| {
-            x.copy_from_slice(h.chunk(chunk));
-            kernels::value(self.set, activation, x);
-            clear_padding(x, chunk, width); // φ(0) need not be 0
-        };
-        let basis = &self.layers[l - 1].forward.basis;
-        expand(self.set, arena, basis, residual, write, drop_tolerance)
-    }
-
     /// Z of one query of one layer about the samples at `positions`, by sample and first row.
     fn draw<'a>(
         &'a self,
@@ -224,6 +223,15 @@ impl<T: Format> Conditional<T> {
             T::draw(&*self.noise, entry, first, out);
         }
     }
+}
+
+/// The factors of one kind of matrix.
+#[derive(Clone, Copy)]
+struct Factors {
+    /// On W φ and Wᵀ g.
+    forward: f64,
+    /// On QB M C and QF Mᵀ C.
+    drift: f64,
 }
 
 /// The columns of a minibatch, or all where there is none.

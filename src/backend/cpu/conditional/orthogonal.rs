@@ -68,7 +68,7 @@ pub fn expand<T: Format>(
     // Rows beyond `stored` belong to new columns.
     let mut coefficients = DMatrix::zeros(stored + samples, samples);
     let mut squares = vec![0.0; samples];
-    let mut new = Stack::default();
+    let mut new = Stack::new(residual.rows());
     let mut kept = Vec::new();
     let mut first = 0;
     // As a rule one block. If rounding hides whether a column depends on those before it, these are
@@ -250,8 +250,8 @@ impl Block {
         let inverse = factor.inverse();
         let along = rows_of::<T>(&(defect * &inverse), -1.0);
         let inverse = rows_of::<T>(&inverse, 1.0);
-        let rows = arena.rows();
-        arena.rewrite(factor.kept.len(), |stored, tiles| {
+        let rows = self.basis.rows();
+        arena.rewrite((rows, factor.kept.len()), |stored, tiles| {
             self.over_chunks(stored, (rows, tiles), 0, |_, (tile, place), q, _| {
                 let n = tile.chunk(place);
                 let before = n.to_vec();

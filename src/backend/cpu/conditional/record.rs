@@ -50,16 +50,21 @@ impl<T: Format> PanelRecorder<T> {
                 0.0
             }
             Some(initial) => {
-                let distance = tiles::sum(n, 1, |tile, out| {
-                    for chunk in chunks_of(tile, n) {
-                        let (now, then) = (x.chunk(chunk), initial.chunk(chunk));
-                        out[0] += kernels::squared_distance(set, now, then);
-                    }
-                });
-                distance[0] / (n * samples) as f64
+                squared_distance(set, x, initial) / (n * samples) as f64
             }
         };
         let rows = (0..samples).flat_map(|p| x.column(p).take(probe.rows));
         Some(Snapshot { rows: rows.map(Real::narrow).collect(), movement })
     }
+}
+
+/// The sum of squares of the differences of two panels of one shape.
+pub fn squared_distance<T: Format>(set: Instructions, x: &Panel<T>, y: &Panel<T>) -> f64 {
+    let n = x.rows();
+    let sums = tiles::sum(n, 1, |tile, out| {
+        for chunk in chunks_of(tile, n) {
+            out[0] += kernels::squared_distance(set, x.chunk(chunk), y.chunk(chunk));
+        }
+    });
+    sums[0]
 }

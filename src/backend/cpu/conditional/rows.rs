@@ -10,8 +10,8 @@ use super::near::{Ahead, Near, Start};
 use super::orthogonal::rows_of;
 use super::panel::{CHUNK, Panel, TileMut, chunks_of, tiles_in};
 use super::tiles;
-use crate::backend::Network;
 use crate::backend::cpu::simd::format::Format;
+use crate::model::Activation;
 use crate::rng::normal::Instructions;
 
 /// y += columns of `x` times `k`, row by row; `k` has a row for each column of `x`.
@@ -49,7 +49,7 @@ pub fn clear<T: Format>(panel: &mut Panel<T>) {
 pub struct LayerAnswer<'a, T: Format> {
     /// Stored columns, and the new ones that the answer is still to be given.
     pub arena: &'a mut Arena<T>,
-    /// The memory of the layer's matrix.
+    /// The memory of the matrix.
     pub memory: &'a Memory,
     /// How the rows follow from the columns.
     pub rows: &'a AnswerRows<T>,
@@ -87,7 +87,7 @@ pub fn advance<T: Format>(
         coupling.map(|Coupling { coefficients, sum }| (coefficients, sum)).unzip();
     let accumulated = optional_tiles(accumulated, n);
     let own = to.tiles_mut().into_iter().zip(accumulated);
-    let sums = arena.rewrite(image.fresh(), |stored, fresh| {
+    let sums = arena.rewrite((n, image.fresh()), |stored, fresh| {
         let own: Vec<_> = fresh.into_iter().zip(own).collect();
         tiles::sum_with(own, 2, |tile, (mut fresh, (mut to, mut accumulated)), out| {
             let mut rows_moved = zeros.clone();
@@ -133,41 +133,51 @@ fn optional_tiles<T: Format>(
     }
 }
 
-/// What one backward layer gives besides its rows of g.
+/// What one backward answer gives besides its rows.
 pub struct BackwardRows {
-    /// Sum of squares of the coupling with forward columns of earlier steps.
-    pub past: f64,
-    /// Sum of squares of the coupling with forward columns of this step.
-    pub same: f64,
-    /// Whether all entries of g are finite.
+    /// Sums of squares of the coupling with each part of the forward columns.
+    pub coupled: [f64; 2],
+    /// Whether all entries that were written are finite.
     pub finite: bool,
 }
 
-/// Writes the rows of a backward answer, g ← \[g\] + φ'(h) ∘ the answer, and those of B_new. With
-/// `coupling`, its coefficients along QF, the couplings are added up in `accumulated`.
+/// Couplings of a backward answer, to be added up.
+pub struct BackwardCouplings<'a, T> {
+    /// Coefficients along QF, r×P.
+    pub coefficients: DMatrix<f64>,
+    /// Its rows fall into two parts, of which the first has so many.
+    pub split: usize,
+    /// What each part is added to.
+    pub sums: [&'a mut Panel<T>; 2],
+}
+
+/// Writes the rows of a backward answer, g ← \[`carried`: g\] + φ'(h) ∘ the answer, and those of B_new.
 pub fn descend<T: Format>(
-    set: Instructions,
-    network: &Network,
+    (set, activation): (Instructions, Activation),
     LayerAnswer { arena, memory, rows: image }: LayerAnswer<T>,
     h: &Panel<T>,
-    g: &mut Panel<T>,
-    coupling: Option<&DMatrix<f64>>,
-    accumulated: &mut [Panel<T>; 2],
+    (g, carried): (&mut Panel<T>, bool),
+    coupling: Option<BackwardCouplings<T>>,
 ) -> BackwardRows {
-    let Network { width, activation, scales, .. } = *network;
-    let samples = g.columns();
-    let earlier = memory.earlier;
+    let (width, samples) = (g.rows(), g.columns());
+    let (coefficients, sums) = match coupling {
+        Some(BackwardCouplings { coefficients, split, sums }) => {
+            (Some((coefficients, split)), sums.map(Some))
+        }
+        None => (None, [None, None]),
+    };
     let part = |first: usize, count: usize| {
-        let t = coupling?.rows(first, count).into_owned();
+        let t = coefficients.as_ref()?.0.rows(first, count).into_owned();
         nonzero(&t).then(|| (first..first + count, rows_of::<T>(&t, 1.0)))
     };
-    let parts = [part(0, earlier), part(earlier, memory.forward.rank() - earlier)];
-    let [past, same] = accumulated;
-    let past = optional_tiles(parts[0].is_some().then_some(past), width);
-    let same = optional_tiles(parts[1].is_some().then_some(same), width);
-    let coupled = past.into_iter().zip(same).map(|(past, same)| [past, same]);
+    let split = coefficients.as_ref().map_or(0, |(_, split)| *split);
+    let parts = [part(0, split), part(split, memory.forward.rank() - split)];
+    let [first, second] = sums;
+    let first = optional_tiles(first.filter(|_| parts[0].is_some()), width);
+    let second = optional_tiles(second.filter(|_| parts[1].is_some()), width);
+    let coupled = first.into_iter().zip(second).map(|(first, second)| [first, second]);
     let own = g.tiles_mut().into_iter().zip(coupled);
-    let sums = arena.rewrite(image.fresh(), |stored, fresh| {
+    let sums = arena.rewrite((width, image.fresh()), |stored, fresh| {
         let own: Vec<_> = fresh.into_iter().zip(own).collect();
         tiles::sum_with(own, 3, |tile, (mut fresh, (mut g, mut sum)), out| {
             let mut slope = vec![[T::ZERO; CHUNK]; samples];
@@ -188,7 +198,7 @@ pub fn descend<T: Format>(
                 answers.extend(&*fresh);
                 image.write(&here, &answers, &mut ahead, (Start::Zero, &mut y));
                 let g = g.chunk(place);
-                if !scales.skip {
+                if !carried {
                     g.as_flattened_mut().fill(T::ZERO);
                 }
                 kernels::add_product(set, &slope, &y, g);
@@ -203,7 +213,7 @@ pub fn descend<T: Format>(
             }
         })
     });
-    BackwardRows { past: sums[1], same: sums[2], finite: sums[0] == 0.0 }
+    BackwardRows { coupled: [sums[1], sums[2]], finite: sums[0] == 0.0 }
 }
 
 /// The sum of squares of all entries of a panel.

@@ -2,13 +2,16 @@
 
 use nalgebra::DMatrix;
 
-use super::memory::AnswerRows;
+use super::arena::Arena;
+use super::kernels;
+use super::memory::{Answer, AnswerRows, Memory};
 use super::orthogonal::{expand, rows_of};
-use super::panel::{Column, Panel};
+use super::panel::{Column, Panel, clear_padding};
 use super::rows::{
-    Coupling, LayerAnswer, add_combination, advance, clear, descend, finite, nonzero, squares,
+    BackwardCouplings, BackwardRows, Coupling, ForwardRows, LayerAnswer, add_combination, advance,
+    clear, descend, finite, nonzero, squares,
 };
-use super::{Conditional, asked};
+use super::{Conditional, Factors, asked};
 use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::{covariances, kernel};
 use crate::backend::cpu::simd::format::Format;
@@ -16,11 +19,104 @@ use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, EVALUATED_AT_ONCE, ForwardCoupling, ForwardSweep,
     Network, Set, Sweeps, Update,
 };
+use crate::data::Samples;
 use crate::rng::noise::{Direction, Purpose, Query};
+
+impl<T: Format> Conditional<T> {
+    /// W φ(x) of the matrix behind `memory`, asked about and not remembered yet; `residual` has the size of
+    /// x.
+    pub(super) fn ask_forward(
+        &self,
+        arena: &mut Arena<T>,
+        memory: &Memory,
+        (query, l, (samples, positions)): (Query, usize, (&Samples, &[usize])),
+        x: &Panel<T>,
+        residual: &mut Panel<T>,
+    ) -> Answer {
+        let Network { activation, drop_tolerance, .. } = self.network;
+        let write = |chunk, to: &mut [Column<T>]| {
+            to.copy_from_slice(x.chunk(chunk));
+            kernels::value(self.set, activation, to);
+            clear_padding(to, chunk, x.rows()); // φ(0) need not be 0
+        };
+        let basis = &memory.forward.basis;
+        let expansion = expand(self.set, arena, basis, residual, write, drop_tolerance);
+        let draw = self.draw((query, l), samples, positions);
+        memory.ask_forward(self.set, (arena, expansion), draw)
+    }
+
+    /// Wᵀg of the matrix behind `memory`, asked about and not remembered yet; `residual` has the size of g.
+    pub(super) fn ask_backward(
+        &self,
+        arena: &mut Arena<T>,
+        memory: &Memory,
+        (query, l): (Query, usize),
+        g: &Panel<T>,
+        residual: &mut Panel<T>,
+    ) -> Answer {
+        let write = |chunk, to: &mut [Column<T>]| to.copy_from_slice(g.chunk(chunk));
+        let (basis, tolerance) = (&memory.backward.basis, self.network.drop_tolerance);
+        let expansion = expand(self.set, arena, basis, residual, write, tolerance);
+        let draw = self.draw((query, l), &self.train.samples, &self.batch);
+        memory.ask_backward(self.set, (arena, expansion), draw)
+    }
+
+    /// Writes `to` = \[`from`\] + W φ of an answer, and the rows of A_new. What moved is n^{-1/2} (W − W⁽⁰⁾)φ
+    /// where `moved` is asked for.
+    pub(super) fn advance(
+        &self,
+        arena: &mut Arena<T>,
+        (memory, answer): (&Memory, &Answer),
+        factors: Factors,
+        (from, to): (Option<&Panel<T>>, &mut Panel<T>),
+        (coupling, moved): (Option<Coupling<T>>, bool),
+    ) -> ForwardRows {
+        let drift = memory.drift.forward(&answer.expansion.along);
+        let image = |scale| AnswerRows::new(self.set, answer, scale, (&drift, factors.drift));
+        let kept = memory.drift.kept();
+        // (W − W⁽⁰⁾)φ has a share of W⁽⁰⁾φ where weights decay.
+        let movement = (moved && kept != 1.0).then(|| image(factors.forward * (kept - 1.0)));
+        let rows = &image(factors.forward * kept);
+        let layer = LayerAnswer { arena, memory, rows };
+        let mut rows = advance(self.set, layer, from, to, coupling, movement.as_ref());
+        if moved {
+            // ‖QB M C‖² = ‖M C‖²
+            let (forward, drifted) = (factors.forward, factors.drift / factors.forward);
+            rows.moved = match movement {
+                None => drift.norm_squared() * drifted.powi(2),
+                Some(_) => rows.moved / forward.powi(2),
+            } / self.network.width as f64;
+        }
+        rows
+    }
+
+    /// Writes g ← \[`carried`: g\] + φ'(h) ∘ Wᵀg of an answer, and the rows of B_new. With `sums`, couplings
+    /// are added to them: with so many columns of QF first, and with the others.
+    pub(super) fn descend(
+        &self,
+        arena: &mut Arena<T>,
+        (memory, answer): (&Memory, &Answer),
+        factors: Factors,
+        h: &Panel<T>,
+        g: (&mut Panel<T>, bool),
+        sums: Option<(usize, [&mut Panel<T>; 2])>,
+    ) -> BackwardRows {
+        let drift = memory.drift.backward(&answer.expansion.along);
+        let scale = factors.forward * memory.drift.kept();
+        let rows = &AnswerRows::new(self.set, answer, scale, (&drift, factors.drift));
+        let coupling = sums.map(|(split, sums)| BackwardCouplings {
+            coefficients: memory.backward.coupling(answer) * scale,
+            split,
+            sums,
+        });
+        let kernels = (self.set, self.network.activation);
+        descend(kernels, LayerAnswer { arena, memory, rows }, h, g, coupling)
+    }
+}
 
 impl<T: Format> Sweeps for Conditional<T> {
     fn forward(&mut self, step: u32, batch: &[usize], record: bool) -> ForwardSweep {
-        let Network { width, depth, scales, .. } = self.network;
+        let Network { depth, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Forward };
         self.begin(batch, record);
         self.passes += 1;
@@ -29,6 +125,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         let mut hidden = std::mem::take(&mut self.hidden);
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated[0]);
+        let mut inner = self.inner.take();
         if record {
             clear(&mut accumulated);
         }
@@ -38,45 +135,46 @@ impl<T: Format> Sweeps for Conditional<T> {
         for l in 1..=depth {
             let (before, after) = hidden.split_at_mut(l - 1);
             let (h, next) = (before.last().unwrap_or(self.input()), &mut after[0]);
-            let expansion = self.query_forward(&mut arena, l, h, &mut residual);
+            if let Some(inner) = &mut inner {
+                let entered = self.enter(inner, &mut arena, (query, l), h, &mut residual);
+                if !entered.finite {
+                    nonfinite = nonfinite.or(Some(l));
+                }
+                if record {
+                    own_movement += self.mean(entered.moved) / depth as f64;
+                    *coupling.inner.get_or_insert_default() += inner.mean(entered.coupled);
+                }
+            }
             let memory = &self.layers[l - 1];
-            let draw = self.draw((query, l), &self.train.samples, &self.batch);
-            let answer = memory.ask_forward(set, (&mut arena, expansion), draw);
-            let drift = memory.drift.forward(&answer.expansion.along);
-            let image = |scale| AnswerRows::new(set, &answer, scale, (&drift, self.drift_scale()));
-            let kept = memory.drift.kept();
-            let scale = scales.forward * kept;
-            // (W − W⁽⁰⁾)φ has a share of W⁽⁰⁾φ where weights decay.
-            let moved = (record && kept != 1.0).then(|| image(scales.forward * (kept - 1.0)));
+            let (read, residual) = match &mut inner {
+                None => (h, &mut residual),
+                Some(inner) => (&inner.hidden[l - 1], &mut inner.residual),
+            };
+            let asked = (query, l, (&self.train.samples, self.batch.as_slice()));
+            let answer = self.ask_forward(&mut arena, memory, asked, read, residual);
+            let scale = scales.forward * memory.drift.kept();
             let coupled = record.then(|| memory.forward.coupling(&answer) * scale);
             if let Some(coupled) = &coupled {
                 coupling.layer += self.mean(coupled.norm_squared()) / depth as f64;
             }
             let coupled = coupled.filter(nonzero).map(|coupled| rows_of(&coupled, 1.0));
-            let rows = advance(
-                set,
-                LayerAnswer { arena: &mut arena, memory, rows: &image(scale) },
-                scales.skip.then_some(h),
-                next,
-                coupled.as_deref().map(|k| Coupling { coefficients: k, sum: &mut accumulated }),
-                moved.as_ref(),
-            );
+            let coupled =
+                coupled.as_deref().map(|k| Coupling { coefficients: k, sum: &mut accumulated });
+            let moved = record && inner.is_none();
+            let from = scales.skip.then_some(h);
+            let (of_answer, factors) = ((memory, &answer), self.factors());
+            let rows = self.advance(&mut arena, of_answer, factors, (from, next), (coupled, moved));
             if !rows.finite {
                 nonfinite = nonfinite.or(Some(l));
             }
-            if record {
-                // ‖QB M C‖² = ‖M C‖²; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
-                let squares = match moved {
-                    None => drift.norm_squared() * scales.update_hidden.powi(2),
-                    Some(_) => rows.moved / scales.forward.powi(2),
-                };
-                own_movement += self.mean(squares) / (width * depth) as f64;
+            if moved {
+                own_movement += self.mean(rows.moved) / depth as f64;
             }
             if follows && self.probe.layers.contains(&l) {
-                let known = &self.backward_queries.of(l - 1)[..self.passes - 1];
+                let known = &self.asked.backward.of(l - 1)[..self.passes - 1];
                 self.forward_responses.push(l - 1, &memory.forward.coupling(&answer), known);
             }
-            self.forward_queries.push(l - 1, answer.expansion.coefficients(), follows);
+            self.asked.forward.push(l - 1, answer.expansion.coefficients(), follows);
             self.layers[l - 1].remember_forward(&answer);
         }
         if record {
@@ -86,6 +184,13 @@ impl<T: Format> Sweeps for Conditional<T> {
         self.hidden = hidden;
         self.residual = residual;
         self.accumulated[0] = accumulated;
+        // Minibatches of different steps are of different samples.
+        let whole = record && batch.len() == self.train.samples.len();
+        let inner_movement =
+            inner.as_mut().filter(|_| whole).map(|inner| inner.movement(set));
+        let readers = inner.as_ref().map_or(&self.layers, |inner| &inner.memories);
+        let ranks = readers.iter().map(|layer| layer.forward.rank()).collect();
+        self.inner = inner;
         let mut features = Vec::new();
         if record {
             let mut look = |l, h: &Panel<T>| self.features.look(set, &self.probe, l, h);
@@ -98,8 +203,8 @@ impl<T: Format> Sweeps for Conditional<T> {
             features,
             f: self.read(&self.hidden[depth - 1]),
             own_movement,
-            inner_movement: None,
-            ranks: self.layers.iter().map(|layer| layer.forward.rank()).collect(),
+            inner_movement,
+            ranks,
             coupling: record.then_some(coupling),
             nonfinite,
         }
@@ -120,7 +225,7 @@ impl<T: Format> Sweeps for Conditional<T> {
     }
 
     fn backward(&mut self, step: u32, chi: &[f64], update: Option<&Update>) -> BackwardSweep {
-        let Network { depth, outputs, closure, scales, drop_tolerance, .. } = self.network;
+        let Network { depth, outputs, closure, scales, .. } = self.network;
         let query = Query { purpose: Purpose::Answer, step, direction: Direction::Backward };
         let (set, record, follows) = (self.set, self.record, self.follows_covariances());
         let samples = self.batch.len();
@@ -134,6 +239,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         let mut g = std::mem::take(&mut self.signal);
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated);
+        let mut inner = self.inner.take();
         clear(&mut g);
         add_combination(set, &self.readout.columns, &signal, &mut g);
         if record {
@@ -148,26 +254,29 @@ impl<T: Format> Sweeps for Conditional<T> {
         }
         for l in (1..=depth).rev() {
             let memory = &self.layers[l - 1];
-            let write = |chunk, x: &mut [Column<T>]| x.copy_from_slice(g.chunk(chunk));
-            let basis = &memory.backward.basis;
-            let expansion = expand(set, &mut arena, basis, &mut residual, write, drop_tolerance);
-            let draw = self.draw((query, l), &self.train.samples, &self.batch);
-            let answer = memory.ask_backward(set, (&mut arena, expansion), draw);
-            let drift = memory.drift.backward(&answer.expansion.along);
-            let scale = scales.forward * memory.drift.kept();
-            let image = AnswerRows::new(set, &answer, scale, (&drift, self.drift_scale()));
-            let coupled = record.then(|| memory.backward.coupling(&answer) * scale);
-            let rows = descend(
-                set,
-                &self.network,
-                LayerAnswer { arena: &mut arena, memory, rows: &image },
-                if l == 1 { self.input() } else { &self.hidden[l - 2] },
-                &mut g,
-                coupled.as_ref(),
-                &mut accumulated,
-            );
-            coupling.layer_past += self.mean(rows.past) / depth as f64;
-            coupling.layer_same += self.mean(rows.same) / depth as f64;
+            let mut answer = self.ask_backward(&mut arena, memory, (query, l), &g, &mut residual);
+            if let Some(inner) = &mut inner {
+                let coupled = self.turn(inner, &mut arena, (memory, &answer), l);
+                if record {
+                    *coupling.inner.get_or_insert_default() += inner.mean(coupled);
+                }
+                self.asked.backward.push(l - 1, answer.expansion.coefficients(), follows);
+                self.layers[l - 1].remember_backward(&answer);
+                answer = self.leave(inner, &mut arena, (query, l));
+            }
+            // The matrix that reads h, whose answers reach g.
+            let (reader, factors, queries) = match &inner {
+                None => (&self.layers[l - 1], self.factors(), &self.asked),
+                Some(inner) => (&inner.memories[l - 1], inner.factors, &inner.asked),
+            };
+            let h = if l == 1 { self.input() } else { &self.hidden[l - 2] };
+            let [past, same] = &mut accumulated;
+            let sums = record.then_some((reader.earlier, [past, same]));
+            let to = (&mut g, scales.skip);
+            let rows = self.descend(&mut arena, (reader, &answer), factors, h, to, sums);
+            let [past, same] = rows.coupled.map(|squares| self.mean(squares) / depth as f64);
+            coupling.layer_past += past;
+            coupling.layer_same += same;
             if !rows.finite {
                 nonfinite = nonfinite.or(Some(l - 1));
             }
@@ -176,11 +285,16 @@ impl<T: Format> Sweeps for Conditional<T> {
             }
             if follows && self.probe.layers.contains(&(l - 1)) {
                 let known = closure.backward_conditions(self.passes - 1, self.passes).end;
-                let known = &self.forward_queries.of(l - 1)[..known];
-                self.backward_responses.push(l - 1, &memory.backward.coupling(&answer), known);
+                let known = &queries.forward.of(l - 1)[..known];
+                self.backward_responses.push(l - 1, &reader.backward.coupling(&answer), known);
             }
-            self.backward_queries.push(l - 1, answer.expansion.coefficients(), follows);
-            self.layers[l - 1].remember_backward(&answer);
+            match &mut inner {
+                Some(inner) => inner.remember(l, &answer, follows),
+                None => {
+                    self.asked.backward.push(l - 1, answer.expansion.coefficients(), follows);
+                    self.layers[l - 1].remember_backward(&answer);
+                }
+            }
         }
         gradients.reverse();
         if record {
@@ -188,6 +302,7 @@ impl<T: Format> Sweeps for Conditional<T> {
             coupling.accumulated_past = self.mean(squares(set, past));
             coupling.accumulated_same = self.mean(squares(set, same));
         }
+        self.inner = inner;
         if let Some(update) = update {
             self.update(update, &chi, &weights, &g);
         }
@@ -196,7 +311,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         self.residual = residual;
         self.accumulated = accumulated;
         let wanted = record && self.probe.has_kernel(&self.network, self.batch.len());
-        let queries = (&self.forward_queries, &self.backward_queries);
+        let queries = (&self.asked.forward, &self.asked.backward);
         let kernel = if wanted { kernel(queries, self.network.width) } else { None };
         BackwardSweep {
             gradients,
@@ -211,7 +326,8 @@ impl<T: Format> Sweeps for Conditional<T> {
         if !self.follows_covariances() {
             return None;
         }
-        let queries = (&self.forward_queries, &self.backward_queries);
+        let readers = self.inner.as_ref().map_or(&self.asked, |inner| &inner.asked);
+        let queries = (&readers.forward, &self.asked.backward);
         let responses = (&self.forward_responses, &self.backward_responses);
         Some(covariances(&self.probe, queries, Some(responses), self.network.width))
     }
@@ -222,10 +338,9 @@ impl<T: Format> Sweeps for Conditional<T> {
         }
         self.arena.archive(archive)?;
         self.layers.iter_mut().try_for_each(|memory| memory.archive(archive))?;
+        self.inner.as_mut().map_or(Ok(()), |inner| inner.archive(archive))?;
         archive.count(&mut self.passes)?;
-        for queries in [&mut self.forward_queries, &mut self.backward_queries] {
-            queries.archive(archive)?;
-        }
+        self.asked.archive(archive)?;
         for responses in [&mut self.forward_responses, &mut self.backward_responses] {
             responses.archive(archive)?;
         }

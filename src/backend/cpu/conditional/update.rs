@@ -18,10 +18,14 @@ impl<T: Format> Conditional<T> {
         g: &Panel<T>,
     ) {
         let Network { depth, scales, .. } = self.network;
-        for (l, memory) in self.layers.iter_mut().enumerate() {
-            let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
-            if let (Some(forward), Some(backward)) = queries {
-                memory.drift.update(update, weights, forward, backward);
+        let outer = (self.layers.as_mut_slice(), &self.asked);
+        let inner = self.inner.as_mut().map(|of| (of.memories.as_mut_slice(), &of.asked));
+        for (memories, asked) in [outer].into_iter().chain(inner) {
+            for (l, memory) in memories.iter_mut().enumerate() {
+                let queries = (asked.forward.last(l), asked.backward.last(l));
+                if let (Some(forward), Some(backward)) = queries {
+                    memory.drift.update(update, weights, forward, backward);
+                }
             }
         }
         let of = |others: &Samples| {

@@ -23,13 +23,15 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let (dimension, probes) = (run.dimension as f64, run.probe.layers.len() as f64);
     // Matrices of a block, and of those without the one that reads h.
     let layers = network.matrices_of_a_block();
-    let inner = layers - 1.0;
+    // Rows of z beside those of h.
+    let inner = (layers - 1.0) * network.width_read() as f64 / n;
+    let each = network.weights_of_a_block() / layers;
     // z of step 0, where steps are of the same samples.
     let followed = if run.minibatches() { 0.0 } else { inner };
     let matrices = network.matrices_of_a_weight();
     let weights = match run.frozen {
         // W, W̃ of gia and their velocities, W⁽⁰⁾ of what reads h; one more while a matrix is drawn.
-        false => n * n * ((layers * matrices * trained + 1.0) * depth + 1.0) * size,
+        false => each * ((layers * matrices * trained + 1.0) * depth + 1.0) * size,
         // Half of four bytes each; two columns a sample and update.
         true => {
             let drift = 2.0 * n * batch * (passes - 1.0) * depth;
@@ -37,9 +39,12 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
         }
     };
     // h and g where probed at step 0, h of every layer; z and what it was.
-    let vectors = batch * (depth * (layers + followed) + 1.0 + 2.0 * probes);
-    // φ(h) of every layer too, φ(z), g and two vectors of a layer; X and U; panels of φ.
-    let vectors = vectors + batch * (layers * depth + 3.0) + (4.0 + inner) * together;
+    let vectors = batch * (depth * (1.0 + inner + followed) + 1.0 + 2.0 * probes);
+    // φ(h) of every layer too, φ(z), g and two vectors of a layer, with an inner layer W2ᵀg and a scaled
+    // φ(z); X and U; panels of φ.
+    let vectors = vectors
+        + batch * ((1.0 + inner) * depth + 3.0 + 2.0 * inner)
+        + (4.0 + inner + inner) * together;
     let ends = (dimension + outputs) * trained;
     let host = weights
         + size * ((vectors + ends) * n + (batch + together) * dimension)

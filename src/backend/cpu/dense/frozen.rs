@@ -49,7 +49,7 @@ impl<T: Format> Frozen<T> {
         let draw = |direction| {
             let store = |w: T| bf16::from_f32(w.narrow());
             let entry = move |column| Entry::Weight { direction, layer: l as u32, column };
-            draw_weights(noise, network.width, entry, store)
+            draw_weights(noise, (network.width, network.width), entry, store)
         };
         let initial = draw(Direction::Forward);
         let backward = network.own_backward_weights().then(|| draw(Direction::Backward));

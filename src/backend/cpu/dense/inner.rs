@@ -21,7 +21,7 @@ pub struct Inner<T> {
     activation: Activation,
     scales: model::Inner,
     matrix: Explicit<T>,
-    /// z_l of the last batch, n×P.
+    /// z_l of the last batch, M×P.
     z: Vectors<T>,
     /// φ(z_l) of it; after the backward pass r_l, as nobody asks for φ(z_l) any more.
     value: Vectors<T>,
@@ -42,12 +42,12 @@ impl<T: Format> Inner<T> {
     ) -> Option<Self> {
         let scales = network.scales.inner?;
         let entry = |direction, column| Entry::Inner { direction, layer: l as u32, column };
-        let none = || Vectors::zeros(network.width, 0);
+        let none = || Vectors::zeros(scales.width, 0);
         Some(Inner {
             set,
             activation: network.activation,
             scales,
-            matrix: Explicit::sample(set, noise, network, entry, true),
+            matrix: Explicit::sample(set, noise, (network, (scales.width, network.width)), entry, true),
             z: none(),
             value: none(),
             initial: None,
@@ -82,7 +82,7 @@ impl<T: Format> Inner<T> {
     ) -> bool {
         self.matrix.forward(phi, z, moved);
         let scale = T::of(self.scales.forward);
-        let finite = pointwise::advance(self.set, phi.pieces(), z.pieces_mut(), T::ZERO, scale);
+        let finite = pointwise::scale_branch(self.set, z.pieces_mut(), scale);
         pointwise::value(self.set, self.activation, z.pieces(), value.pieces_mut());
         value.clear_padding(); // φ(0) need not be 0
         finite
@@ -97,20 +97,20 @@ impl<T: Format> Inner<T> {
         squares.sum::<f64>() / (self.z.rows() * self.z.samples()).max(1) as f64
     }
 
-    /// Writes W1ᵀ r in the place of `y` = W2ᵀ g, on which there is still the factor `scale`, and makes
+    /// Writes W1ᵀ r to `y`, r from `back` = W2ᵀ g, on which there is still the factor `scale`, and makes
     /// the update of W1, in which column p of r has the factor `weights[p]`; `scratch` is overwritten.
     /// Returns the factor that is still on W1ᵀ r.
     pub fn backward(
         &mut self,
         weights: &[f64],
+        (back, scale): (&Vectors<T>, T),
         y: &mut Vectors<T>,
-        scale: T,
         phi: &Vectors<T>,
         scratch: &mut Vectors<T>,
         update: Option<&Update>,
     ) -> T {
         let (z, r) = (self.z.pieces(), self.value.pieces_mut());
-        pointwise::descend(self.set, self.activation, z, y.pieces(), r, T::ZERO, scale);
+        pointwise::descend(self.set, self.activation, z, back.pieces(), r, T::ZERO, scale);
         let update = update.map(|update| MatrixUpdate { update, scale: self.scales.update });
         let signal = Signal { g: &self.value, weights };
         self.matrix.backward(signal, y, phi, scratch, update);

@@ -69,20 +69,20 @@ pub struct Explicit<T> {
 }
 
 impl<T: Format> Explicit<T> {
-    /// A matrix of `network` at initialisation, column j those of `entry(direction, j)`; if
-    /// `followed`, its movement can be asked about.
+    /// A matrix of `network`, of so many rows and columns, at initialisation, column j those of
+    /// `entry(direction, j)`; if `followed`, its movement can be asked about.
     ///
     /// # Panics
     /// With a closure for which no single matrix exists: experiments are validated before.
     pub fn sample(
         set: Instructions,
         noise: &dyn Noise,
-        network: &Network,
+        (network, shape): (&Network, (usize, usize)),
         entry: impl Fn(Direction, u32) -> Entry + Sync,
         followed: bool,
     ) -> Self {
         let draw = |direction| {
-            draw_weights(noise, network.width, |column| entry(direction, column), |w: T| w)
+            draw_weights(noise, shape, |column| entry(direction, column), |w: T| w)
         };
         let weights = draw(Direction::Forward);
         let initial = followed.then(|| weights.clone());

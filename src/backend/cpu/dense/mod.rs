@@ -60,6 +60,8 @@ pub struct Dense<T> {
     product: Vectors<T>,
     /// (W − W⁽⁰⁾)φ, then the other factor of an update.
     scratch: Vectors<T>,
+    /// Where there is an inner layer, the same two of its width: W2ᵀg, and the other factor of W2's update.
+    inner_vectors: [Vectors<T>; 2],
     /// Whether the last forward pass was recorded.
     record: bool,
     /// Passes so far.
@@ -80,7 +82,8 @@ impl<T: Format> Dense<T> {
         let followed = network.scales.inner.is_none();
         let layer = |l: usize| {
             let entry = |direction, column| Entry::Weight { direction, layer: l as u32, column };
-            Layer::Explicit(Explicit::sample(set, noise, &network, entry, followed))
+            let of = (&network, (network.width, network.width_read()));
+            Layer::Explicit(Explicit::sample(set, noise, of, entry, followed))
         };
         let layers = (1..=network.depth).map(layer).collect();
         Dense::of(layers, network, noise, probe, samples, set)
@@ -120,6 +123,7 @@ impl<T: Format> Dense<T> {
             signal: none(),
             product: none(),
             scratch: none(),
+            inner_vectors: Default::default(),
             record: false,
             passes: 0,
             recorder: Recorder::new(&probe),
@@ -162,8 +166,10 @@ impl<T: Format> Dense<T> {
             let n = self.network.width;
             let vectors = self.hidden.iter_mut().chain(&mut self.values);
             let vectors = vectors.chain([&mut self.product, &mut self.scratch]);
-            let vectors = vectors.chain(self.inner.iter_mut().flat_map(Inner::vectors_mut));
             vectors.for_each(|x| *x = Vectors::zeros(n, samples));
+            let vectors = self.inner.iter_mut().flat_map(Inner::vectors_mut);
+            let vectors = vectors.chain(&mut self.inner_vectors);
+            vectors.for_each(|x| *x = Vectors::zeros(self.network.width_read(), samples));
         }
     }
 
@@ -197,15 +203,18 @@ impl<T: Format> Dense<T> {
         let (carry, scale) = self.factors();
         let room = || Vectors::zeros(self.network.width, samples.len());
         let (mut h, mut phi, mut next) = (room(), room(), room());
-        let mut z = if self.inner.is_empty() { Vectors::default() } else { room() };
+        let wide = if self.inner.is_empty() { 0 } else { self.network.width_read() };
+        let [mut z, mut value] = [0; 2].map(|_| Vectors::zeros(wide, samples.len()));
         self.ends.embed(samples, &mut h);
         for (l, layer) in self.layers.iter().enumerate() {
             self.value(&h, &mut phi);
-            if let Some(inner) = self.inner.get(l) {
-                inner.answer(&phi, &mut z, &mut next, None);
-                std::mem::swap(&mut phi, &mut next);
+            match self.inner.get(l) {
+                None => layer.forward(&phi, &mut next, None),
+                Some(inner) => {
+                    inner.answer(&phi, &mut z, &mut value, None);
+                    layer.forward(&value, &mut next, None);
+                }
             }
-            layer.forward(&phi, &mut next, None);
             pointwise::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale);
             std::mem::swap(&mut h, &mut next);
         }

@@ -18,6 +18,10 @@ kernel! {
     advance(x: &[Piece<T>], y: &mut [Piece<T>], carry: T, scale: T) -> bool = advance_body
 }
 kernel! {
+    /// Scales a branch that nothing is added to, y ← scale · y; whether all of it is finite.
+    scale_branch(y: &mut [Piece<T>], scale: T) -> bool = scale_branch_body
+}
+kernel! {
     /// Carries gradients through an activation, g ← carry · g + scale · φ'(h) ∘ y; whether all of
     /// it is finite.
     descend(
@@ -52,6 +56,21 @@ fn advance_body<R: Register, const C: usize, const FUSED: bool>(
     for (x, y) in x.iter().zip(y) {
         for i in 0..ROWS {
             y[i] = x[i].mul_add::<FUSED>(carry, scale * y[i]);
+            zeros[i] += R::Real::ZERO * y[i];
+        }
+    }
+    zeros.iter().all(|zero| *zero == R::Real::ZERO)
+}
+
+#[inline(always)]
+fn scale_branch_body<R: Register, const C: usize, const FUSED: bool>(
+    y: &mut [Piece<R::Real>],
+    scale: R::Real,
+) -> bool {
+    let mut zeros = [R::Real::ZERO; ROWS];
+    for y in y {
+        for i in 0..ROWS {
+            y[i] = scale * y[i];
             zeros[i] += R::Real::ZERO * y[i];
         }
     }

@@ -2,7 +2,6 @@
 
 use nalgebra::DMatrix;
 
-use super::inner::Inner;
 use super::matrix::{MatrixUpdate, Signal};
 use super::{Dense, pointwise};
 use crate::backend::archive::{Archive, Walked};
@@ -101,18 +100,17 @@ impl<T: Format> Sweeps for Dense<T> {
                 let of_layer = self.gram(&self.values[l]).component_mul(&self.gram(&g));
                 *kernel += of_layer;
             }
-            let read = self.inner.get(l).map_or(&self.values[l], Inner::value);
-            self.layers[l].backward(
-                Signal { g: &g, weights: &weights },
-                &mut self.product,
-                read,
-                &mut self.scratch,
-                update.map(|update| MatrixUpdate { update, scale: scales.update_hidden }),
-            );
+            let signal = Signal { g: &g, weights: &weights };
+            let of_layer = update.map(|update| MatrixUpdate { update, scale: scales.update_hidden });
+            let (y, phi, scratch) = (&mut self.product, &self.values[l], &mut self.scratch);
             let mut scale = scale;
-            if let Some(inner) = self.inner.get_mut(l) {
-                let (y, phi) = (&mut self.product, &self.values[l]);
-                scale = inner.backward(&weights, y, scale, phi, &mut self.scratch, update);
+            match self.inner.get_mut(l) {
+                None => self.layers[l].backward(signal, y, phi, scratch, of_layer),
+                Some(inner) => {
+                    let [back, of_inner] = &mut self.inner_vectors;
+                    self.layers[l].backward(signal, back, inner.value(), of_inner, of_layer);
+                    scale = inner.backward(&weights, (back, scale), y, phi, scratch, update);
+                }
             }
             let (h, y) = (self.hidden[l].pieces(), self.product.pieces());
             if !pointwise::descend(self.set, activation, h, y, g.pieces_mut(), carry, scale) {

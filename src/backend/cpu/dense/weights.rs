@@ -120,12 +120,12 @@ pub fn gaussians<'a, T: Real>(
     move |j, column| T::draw(noise, entry(j as u32), 0, column)
 }
 
-/// An n×n matrix of Gaussians, its column j those of `entry(j)`, stored by `store`.
+/// A matrix of Gaussians with so many rows and columns, its column j those of `entry(j)`, stored by `store`.
 pub fn draw_weights<T: Real, W: Copy + Default + Send + Sync>(
     noise: &dyn Noise,
-    width: usize,
+    (rows, columns): (usize, usize),
     entry: impl Fn(u32) -> Entry + Sync,
     store: impl Fn(T) -> W + Sync,
 ) -> Weights<W> {
-    Weights::draw(width, width, gaussians::<T>(noise, entry), store)
+    Weights::draw(rows, columns, gaussians::<T>(noise, entry), store)
 }

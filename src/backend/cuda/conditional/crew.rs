@@ -151,6 +151,7 @@ impl<T: Number> Crew for Conditional<T> {
                     layer_same: sum(1) / entries,
                     accumulated_past: accumulated[0][m],
                     accumulated_same: accumulated[1][m],
+                    inner: None,
                 });
             }
             let vectors = size.members * self.workspace.now.samples * size.ld;

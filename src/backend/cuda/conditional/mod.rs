@@ -194,8 +194,8 @@ impl<T: Number> Conditional<T> {
         device.draw::<T>(&readout, WeightFormat::Full, size.members as u32)?;
         let each = size.members * batch;
         let queries = [Queries::new(size.depth), Queries::new(size.depth)];
-        let scale = launcher.network.scales.forward;
-        let responses = ResponseFunctions::new(size.depth, size.width, scale);
+        let [scale, _] = launcher.network.response_scales();
+        let responses = ResponseFunctions::new(size.depth, scale);
         Ok(Conditional {
             columns: StoredColumns::new(&device, size)?,
             workspace: Workspace::new(&device, size, &[batch], Some(&probe.layers))?,
