@@ -3,7 +3,7 @@
 use super::file::ExperimentFile;
 use super::resolve::resolve;
 use super::{Backend, Engine, Experiment, OrAuto, Precision, Resolved, TypedExperiment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What an experiment that leaves it open takes over from its run directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,10 +82,17 @@ pub fn prefer_gpu(
     let Resolved { mut experiment, mut decisions } = resolved;
     decisions.retain(|decision| !decision.starts_with("backend "));
     match gpu() {
-        Ok(name) => {
-            experiment = resolve(on_gpu, file)?.experiment;
-            decisions.push(format!("backend cuda: {name}"));
-        }
+        Ok(name) => match resolve(on_gpu, file) {
+            Ok(resolved) => {
+                experiment = resolved.experiment;
+                decisions.push(format!("backend cuda: {name}"));
+            }
+            // It was resolved for the processor: what is wrong is wrong of this backend.
+            Err(Error::Experiment { problem, .. }) => {
+                decisions.push(format!("backend cpu: {problem}"));
+            }
+            Err(error) => return Err(error),
+        },
         Err(reason) => decisions.push(format!("backend cpu: {reason}")),
     }
     Ok(Resolved { experiment, decisions })

@@ -153,6 +153,28 @@ observables! {
         against: Against::Start,
         values: Values::Number(|at, _| Some(at.pass.backward_coupling?.accumulated_same)),
     }
+    InnerForwardCoupling {
+        meaning: "Two-layer blocks: what z_l, the product of the inner matrix W1_l with φ(h), owes to answers \
+                  that W1_l gave in backward passes; mean square over rows and samples, then over layers.",
+        name: "coupling.inner.forward",
+        title: "forward coupling of the inner layer",
+        axis: "mean square over rows, samples and layers",
+        unit: Unit::MeanSquare,
+        first_step: 1,
+        against: Against::Start,
+        values: Values::Number(|at, _| at.pass.forward_coupling?.inner),
+    }
+    InnerBackwardCoupling {
+        meaning: "Two-layer blocks: what r_l, the signal that reaches the inner layer through W2_l, owes to \
+                  forward answers of W2_l; mean square over rows and samples, then over layers.",
+        name: "coupling.inner.backward",
+        title: "backward coupling of the inner layer",
+        axis: "mean square over rows, samples and layers",
+        unit: Unit::MeanSquare,
+        first_step: 0,
+        against: Against::Start,
+        values: Values::Number(|at, _| at.pass.backward_coupling?.inner),
+    }
     FeatureRank {
         meaning: "Directions of features that a layer keeps, a mean over layers.",
         name: "rank.features",

@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 use nfd::backend::plain::dense::Dense;
 use nfd::backend::{Network, Sweeps};
 use nfd::data::Samples;
-use nfd::model::{Activation, Block, Closure, Loss, Parametrization, ScaleLaw};
+use nfd::model::{Activation, Closure, Loss, Parametrization, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
 
 /// ½ mean (f−y)², written from docs/theory.md, section 1, with loops over scalars.

@@ -266,7 +266,7 @@ fn recorded_bytes_are_those_of_this_version() {
         inner_movement: Some(0.75),
         feature_rank: Some(1.5),
         gradient_rank: None,
-        forward_coupling: Some(ForwardCoupling { layer: 1.0, accumulated: 2.0 }),
+        forward_coupling: Some(ForwardCoupling { layer: 1.0, accumulated: 2.0, inner: None }),
         backward_coupling: Some(BackwardCoupling { layer_past: 3.0, ..Default::default() }),
     };
     let run = Trajectory { passes: vec![pass], ..value(1) };

@@ -8,13 +8,12 @@ use nalgebra::DMatrix;
 use nfd::backend::cpu;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
-use nfd::backend::plain::memory::Memory;
 use nfd::backend::{Network, Sweeps, Update};
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
 use nfd::engine::{Training, Trajectory, train};
 use nfd::model::{Activation, Closure, Decay, Loss, Parametrization, Rates, Schedule};
-use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
+use nfd::rng::noise::{BrownianPath, Entry, Noise};
 use nfd::rng::normal::Instructions;
 
 /// Samples on the sphere, each of one of `classes` classes.

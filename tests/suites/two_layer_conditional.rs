@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::common::conditional::{Case, cases, descents, first_off, ranks, run};
+use crate::common::conditional::{Case, cases, descents, first_off, lazy, ranks, run};
 use crate::common::*;
 use nfd::backend::cpu::conditional::Conditional as Fast;
 use nfd::backend::cpu::simd::format::Format;
@@ -132,7 +132,7 @@ fn on<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
 }
 
 /// Every number and all ranks, over a covering of sizes and options, with inner layers narrower and wider
-/// than the network, of one chunk and of several.
+/// than the network, of one chunk and of several; tolerances as for one matrix a block.
 #[test]
 fn cpu_is_plain_over_a_covering_of_sizes_and_options() {
     const INNER: [InnerWidth; 4] = [
@@ -152,10 +152,18 @@ fn cpu_is_plain_over_a_covering_of_sizes_and_options() {
         }
         let want = run(&case, &mut case.plain());
         let want_ranks = ranks(&want);
+        let columns = case.train.len() * (case.steps as usize + 1);
+        let crowded = columns > case.network.width.min(case.network.width_read());
+        let bound: f64 = match (crowded, lazy(&case)) {
+            (true, _) => 1e-5,
+            (false, true) => 1e-7,
+            (false, false) => 1e-9,
+        };
         for set in Instructions::available() {
             let got = run(&case, &mut on::<f64>(&case, set));
             assert_eq!(ranks(&got), want_ranks, "{set:?}: {case:?}");
-            let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-8 };
+            // Snapshots are rounded to f32.
+            let tolerance = |what: &str| if what == "row" { bound.max(1e-6) } else { bound };
             let off = first_off(&got, &want, tolerance);
             assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
         }
@@ -204,7 +212,7 @@ struct Moved {
 }
 
 fn moved(closure: Closure, (depth, horizon): (usize, f64), inner: f64, seed: u64) -> Moved {
-    const WIDTH: usize = 3000;
+    const WIDTH: usize = 6000;
     let (inputs, labels) = (vec![1.0, -1.0, 1.0, 1.0], vec![1.0]);
     let train = Samples { dimension: 4, outputs: 1, inputs, labels, indices: vec![0] };
     let law = ScaleLaw {

@@ -28,14 +28,14 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
     let one_layer = "model.block=one-layer";
     for (pairs, words) in [
         (
-            &["engine=conditional"][..],
-            &["model.block", "engine conditional", "take engine dense", "exact and gia"][..],
+            &["model.parametrization=vanilla"][..],
+            &["model.parametrization", "skip connection", "take another"][..],
         ),
-        (&[fresh], &["model.block", "closure fresh", "take engine dense", "exact and gia"]),
-        (
-            &["model.parametrization=vanilla"],
-            &["model.parametrization", "skip connection", "take another"],
-        ),
+        (&["model.inner_width=4n", one_layer], &["model.inner_width", "no inner layer", "two-layer"]),
+        (&["model.inner_width=0"], &["model.inner_width", "4n"]),
+        (&["model.inner_width=0n"], &["model.inner_width", "4n"]),
+        (&["model.inner_width=4m"], &["model.inner_width", "4n"]),
+        (&["model.inner_width=2n", "backend=cuda"], &["model.inner_width", "backend cpu"]),
         (&["storage=bf16"], &["storage", "keep all their numbers", "take storage full"]),
         (
             &["model.parametrization=depth-mup-corrected", one_layer],
@@ -45,32 +45,46 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
         // The last one of a field counts.
         for engine in ["engine=dense", "engine=auto"] {
             let source = source(&[&[engine], pairs].concat());
-            let error = resolve(source.parse().unwrap(), &source).unwrap_err().to_string();
+            let error = source.parse().and_then(|typed| resolve(typed, &source).map(drop));
+            let error = error.unwrap_err().to_string();
             for word in words {
                 assert!(error.contains(word), "{engine} {pairs:?}: no '{word}' in {error}");
             }
         }
     }
+    for (pairs, words) in [
+        (&["engine=dense", fresh], ["ensemble.closures", "closure fresh", "take engine conditional"]),
+        (&["engine=conditional", "backend=cuda"], ["model.block", "engine conditional", "backend cpu"]),
+    ] {
+        let source = source(pairs);
+        let error = resolve(source.parse().unwrap(), &source).unwrap_err().to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{pairs:?}: {words:?} in {error}");
+    }
 }
 
-/// The engine is chosen with the reason, and a GPU is taken where there is one, unless a backend was typed.
+/// The engine is the cheaper one, and a GPU is taken where there is one, unless a backend was typed or has
+/// no such blocks.
 #[test]
-fn two_layer_blocks_are_dense_on_every_backend() {
+fn two_layer_blocks_have_both_engines_and_a_gpu_for_the_dense_one() {
     let corrected = "model.parametrization=depth-mup-corrected";
-    for (pairs, backend) in [
-        (&[][..], Backend::Cuda),
-        (&["backend=plain"], Backend::Plain),
-        (&["backend=cuda"], Backend::Cuda),
-        (&[corrected], Backend::Cuda),
+    let (wide, fresh) = ("ensemble.widths=[100000]", r#"ensemble.closures=["exact","fresh"]"#);
+    for (pairs, engine, backend) in [
+        (&[][..], Engine::Dense, Backend::Cuda),
+        (&["backend=plain"], Engine::Dense, Backend::Plain),
+        (&["backend=cuda"], Engine::Dense, Backend::Cuda),
+        (&[corrected], Engine::Dense, Backend::Cuda),
+        (&["model.inner_width=64"], Engine::Dense, Backend::Cpu),
+        (&[fresh], Engine::Conditional, Backend::Cpu),
+        (&[wide, "model.inner_width=0.5n"], Engine::Conditional, Backend::Cpu),
     ] {
         let source = source(pairs);
         let raw = source.parse().unwrap();
         let resolved = resolve(raw.clone(), &source).unwrap();
-        assert!(resolved.decisions[0].contains("engine dense: the only one that has two-layer"));
         let resolved = prefer_gpu(&raw, &source, resolved, || Ok("a GPU".to_owned())).unwrap();
+        let reason = format!("engine {}: ", engine.name());
+        assert!(resolved.decisions.iter().any(|decision| decision.starts_with(&reason)));
         let experiment = resolved.experiment;
-        assert_eq!(experiment.engine, Engine::Dense);
-        assert_eq!(experiment.backend, backend);
+        assert_eq!((experiment.engine, experiment.backend), (engine, backend), "{pairs:?}");
         // What was resolved is an experiment file that resolves to itself.
         let text = serde_json::to_string(&experiment).unwrap();
         let again = ExperimentFile::new(Path::new("e.json"), text, &[]).unwrap();
@@ -96,4 +110,26 @@ fn runs_report_both_movements() {
     assert!(page.contains("two matrices a residual block"));
     let summary = std::fs::read_to_string(output.join("summary.json")).unwrap();
     assert!(summary.contains("\"infinite_width\": []"), "closed forms are of one-layer blocks");
+}
+
+/// Without matrices: couplings of both, ranks, response functions, and the inner width, at 64 units.
+#[test]
+fn matrix_free_runs_report_the_couplings_of_both_matrices() {
+    let folder = tempfile::tempdir().unwrap();
+    let (job, output) = (folder.path().join("job.json"), folder.path().join("run"));
+    std::fs::write(&job, JOB).unwrap();
+    let set = ["engine=conditional", "model.inner_width=3n", "ensemble.widths=[64]"];
+    let (job, output_word) = (job.display().to_string(), output.display().to_string());
+    let mut arguments = vec!["run", &job, "--output", &output_word];
+    set.iter().for_each(|pair| arguments.extend(["--set", pair]));
+    let done = nfd(&arguments);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let all = rows(&output);
+    for name in ["coupling.forward.layer", "coupling.inner.forward", "coupling.inner.backward"] {
+        let exact = all.iter().filter(|row| row.observable == name && row.closure == "exact");
+        let values: Vec<f64> = exact.filter(|row| row.step > 0).map(|row| row.value).collect();
+        assert!(!values.is_empty() && values.iter().all(|value| *value > 0.0), "{name}: {values:?}");
+        let gia = all.iter().filter(|row| row.observable == name && row.closure == "gia");
+        assert!(gia.map(|row| row.value).all(|value| value == 0.0), "{name}");
+    }
 }
