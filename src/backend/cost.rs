@@ -5,7 +5,7 @@
 //! engine computes whatever the backend is here: [`Work::of_dense`], [`Work::of_conditional`].
 
 use super::{EVALUATED_AT_ONCE, Network, Probe};
-use crate::model::Groups;
+use crate::model::{Groups, Rule};
 
 /// What the costs of a run depend on beside its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,10 @@ pub struct RunShape {
     pub number: usize,
     /// Whether initial hidden weights are kept in bf16 (dense engine).
     pub frozen: bool,
-    /// Whether updates have momentum: what is trained then has a velocity.
-    pub momentum: bool,
+    /// Momentum μ of updates: with some, what is trained has a velocity.
+    pub momentum: f64,
+    /// What turns gradients into updates.
+    pub rule: Rule,
     /// Which groups of weights are trained.
     pub trained: Groups,
     /// What is kept of recorded passes.
@@ -54,9 +56,10 @@ impl RunShape {
         train.max(test).min(EVALUATED_AT_ONCE)
     }
 
-    /// Numbers that are held for each number that is trained: itself, with momentum its velocity too.
+    /// Numbers that are held for each number that is trained: itself, with momentum its velocity too, with
+    /// Adam two means.
     pub fn copies(&self) -> f64 {
-        if self.momentum { 2.0 } else { 1.0 }
+        1.0 + self.rule.kept(self.momentum) as f64
     }
 }
 

@@ -12,6 +12,7 @@
 //! * [`cuda`]: both engines on an NVIDIA GPU, many networks at a time;
 //! * [`cost`]: what runs cost, which every engine states beside its allocations;
 //! * [`archive`]: the state of a network as bytes, for checkpoints;
+//! * [`normalized`]: what the optimisers of Muon's family make of a matrix;
 //! * [`real`], [`lines`], [`vectors`]: numbers, where they lie, and vectors that several backends have.
 
 pub mod archive;
@@ -22,6 +23,7 @@ pub mod crew;
 pub mod cuda;
 pub mod lines;
 mod matrix;
+pub mod normalized;
 pub mod plain;
 pub mod real;
 pub(crate) mod record;
@@ -31,7 +33,7 @@ pub mod vectors;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Activation, Closure, Rates, Scales};
+use crate::model::{Activation, Closure, Rates, Rule, Scales};
 use archive::{Archive, Walked};
 
 /// One network: what a backend has to know besides samples and noise.
@@ -237,7 +239,7 @@ pub enum Set {
 /// Samples that are evaluated together: what bounds the memory of a large set.
 pub const EVALUATED_AT_ONCE: usize = 256;
 
-/// How weights follow their gradients, each group of them:
+/// How weights follow their gradients, each group of them; by [`Rule::Descent`]
 ///
 /// ```text
 /// v ← μ v + D + λ W,   W ← W − η v,   v = 0 at first
@@ -254,6 +256,17 @@ pub struct Update {
     pub momentum: f64,
     /// Weight decay λ: the share of a weight in its own direction of descent.
     pub weight_decay: f64,
+    /// What is made of D.
+    pub rule: Rule,
+    /// Which update of the run it is, from 1 on.
+    pub number: u32,
+}
+
+impl Update {
+    /// The first update of plain gradient descent at these rates.
+    pub fn descent(rates: Rates) -> Update {
+        Update { rates, momentum: 0.0, weight_decay: 0.0, rule: Rule::Descent, number: 1 }
+    }
 }
 
 /// Where a run left the finite numbers: its step and layer.

@@ -7,6 +7,7 @@ pub mod closure;
 pub mod gaussian;
 pub mod loss;
 pub mod parametrization;
+pub mod rule;
 pub mod schedule;
 
 pub use activation::Activation;
@@ -15,4 +16,5 @@ pub use loss::Loss;
 pub use parametrization::{
     Block, Exponents, Groups, Inner, Parametrization, Rates, ScaleLaw, Scales,
 };
+pub use rule::{Norm, Rule};
 pub use schedule::{Decay, Schedule};

@@ -13,7 +13,7 @@ use nfd::backend::{Network, Sweeps, Update};
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
 use nfd::engine::{Training, Trajectory, train};
-use nfd::model::{Activation, Closure, Decay, Loss, Parametrization, Rates, Schedule};
+use nfd::model::{Activation, Closure, Decay, Loss, Parametrization, Rates, Rule, Schedule};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::normal::Instructions;
 
@@ -37,6 +37,7 @@ fn everything(samples: &Samples, size: usize, steps: u32) -> Training {
         schedule: Schedule { decay: Decay::Cosine { last: 0.1 }, warmup: 2 },
         momentum: 0.8,
         weight_decay: 0.05,
+        rule: Rule::Descent,
         record: 1,
         labels: samples.labels.clone(),
         test_labels: vec![],
@@ -100,6 +101,8 @@ fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f6
                 rates: training.rates.scaled(training.schedule.factor(k, training.steps)),
                 momentum: training.momentum,
                 weight_decay: training.weight_decay,
+                rule: training.rule,
+                number: k + 1,
             };
             run.backward(k, &chi, Some(&update));
             let (hidden, signals) = vectors(run);
@@ -184,7 +187,7 @@ fn couplings_decay_with_the_weights() {
     let couplings = |hidden: f64| {
         let mut run = conditional(&network, &samples, &none_like(&samples));
         let rates = Rates { input: 1.0, hidden, readout: 1.0 };
-        let update = Update { rates, momentum: 0.0, weight_decay: 0.1 };
+        let update = Update { weight_decay: 0.1, ..descent(rates) };
         run.forward(0, &[0, 1], true);
         run.backward(0, &[0.3, -0.2], Some(&update));
         let forward = run.forward(1, &[0, 1], true).coupling.unwrap();

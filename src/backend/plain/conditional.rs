@@ -272,7 +272,7 @@ impl Sweeps for Conditional {
             for (l, memory) in self.layers.iter_mut().enumerate() {
                 let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
                 if let (Some(forward), Some(backward)) = queries {
-                    memory.drift.update(update, &weights, forward, backward);
+                    memory.drift.update((update, width as f64), &weights, forward, backward);
                 }
             }
             let x = columns(&self.batch);

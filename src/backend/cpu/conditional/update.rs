@@ -17,11 +17,11 @@ impl<T: Format> Conditional<T> {
         weights: &[f64],
         g: &Panel<T>,
     ) {
-        let Network { depth, scales, .. } = self.network;
+        let Network { width, depth, scales, .. } = self.network;
         for (l, memory) in self.layers.iter_mut().enumerate() {
             let queries = (self.forward_queries.last(l), self.backward_queries.last(l));
             if let (Some(forward), Some(backward)) = queries {
-                memory.drift.update(update, weights, forward, backward);
+                memory.drift.update((update, width as f64), weights, forward, backward);
             }
         }
         let of = |others: &Samples| {

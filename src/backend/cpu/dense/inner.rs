@@ -20,6 +20,8 @@ pub struct Inner<T> {
     set: Instructions,
     activation: Activation,
     scales: model::Inner,
+    /// The size q of the entries of D.
+    size: f64,
     matrix: Explicit<T>,
     /// z_l of the last batch, n×P.
     z: Vectors<T>,
@@ -47,6 +49,7 @@ impl<T: Format> Inner<T> {
             set,
             activation: network.activation,
             scales,
+            size: network.scales.sizes(network.width).1?,
             matrix: Explicit::sample(set, noise, network, entry, true),
             z: none(),
             value: none(),
@@ -111,7 +114,11 @@ impl<T: Format> Inner<T> {
     ) -> T {
         let (z, r) = (self.z.pieces(), self.value.pieces_mut());
         pointwise::descend(self.set, self.activation, z, y.pieces(), r, T::ZERO, scale);
-        let update = update.map(|update| MatrixUpdate { update, scale: self.scales.update });
+        let update = update.map(|update| MatrixUpdate {
+            update,
+            scale: self.scales.update,
+            size: self.size,
+        });
         let signal = Signal { g: &self.value, weights };
         self.matrix.backward(signal, y, phi, scratch, update);
         T::of(self.scales.forward)

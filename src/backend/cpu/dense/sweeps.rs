@@ -107,7 +107,11 @@ impl<T: Format> Sweeps for Dense<T> {
                 &mut self.product,
                 read,
                 &mut self.scratch,
-                update.map(|update| MatrixUpdate { update, scale: scales.update_hidden }),
+                update.map(|update| MatrixUpdate {
+                    update,
+                    scale: scales.update_hidden,
+                    size: scales.update_hidden,
+                }),
             );
             let mut scale = scale;
             if let Some(inner) = self.inner.get_mut(l) {
