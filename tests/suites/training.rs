@@ -18,7 +18,7 @@ use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::normal::Instructions;
 
 /// Samples on the sphere, each of one of `classes` classes.
-fn classified(count: usize, dimension: usize, classes: usize) -> Samples {
+pub fn classified(count: usize, dimension: usize, classes: usize) -> Samples {
     let mut samples = sphere(count, dimension, classes);
     for (p, label) in samples.labels.chunks_mut(classes).enumerate() {
         label.fill(0.0);
@@ -28,7 +28,7 @@ fn classified(count: usize, dimension: usize, classes: usize) -> Samples {
 }
 
 /// All of it at once.
-fn everything(samples: &Samples, size: usize, steps: u32) -> Training {
+pub fn everything(samples: &Samples, size: usize, steps: u32) -> Training {
     Training {
         loss: Loss::CrossEntropy,
         steps,
@@ -77,7 +77,7 @@ fn assemble_apart(memory: &Memory, layer: u32) -> (DMatrix<f64>, DMatrix<f64>) {
 
 /// Largest difference in the batches' f, h and g between a conditional run and the dense network
 /// assembled from its answers.
-fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f64 {
+pub fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f64 {
     let none = none_like(samples);
     let mut matrix_free = conditional(network, samples, &none);
     let ends = matrix_free.ends().clone();
