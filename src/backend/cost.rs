@@ -5,7 +5,7 @@
 //! engine computes whatever the backend is here: [`Work::of_dense`], [`Work::of_conditional`].
 
 use super::{EVALUATED_AT_ONCE, Network, Probe};
-use crate::model::{Groups, Rule};
+use crate::model::{Groups, Norm, Rule};
 
 /// What the costs of a run depend on beside its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +104,13 @@ pub struct Costs {
 /// Bytes of the host's memory that a run takes whatever its size.
 pub const OVERHEAD: f64 = 1e6;
 
+/// Operations of products, for each number cubed, in the time that a singular value decomposition takes; so also five
+/// Newton–Schulz steps of small matrices, in f64 and on one thread.
+const DECOMPOSITION: f64 = 600.0;
+
+/// Operations of five Newton–Schulz steps by products of whole weight matrices, for each number cubed.
+const NEWTON_SCHULZ: f64 = 30.0;
+
 /// Bytes of weights that a core finds in its caches again.
 const CACHED: f64 = 8e6;
 
@@ -144,10 +151,17 @@ impl Work {
             true => (2.0, 2.0 * 2.0 * passes),
         };
         let cached = matrices * weights * held <= CACHED;
+        let normalizing = match run.rule {
+            Rule::Normalized { norm: Norm::Polar | Norm::Spectral, .. } => DECOMPOSITION,
+            Rule::Normalized { norm: Norm::NewtonSchulz, .. } => NEWTON_SCHULZ,
+            _ => 0.0,
+        };
         Work {
             // The own movement is of one matrix a block.
             flops: weights
-                * (passes * 6.0 * batch + recorded * 2.0 * (batch / layers + evaluated(run))),
+                * (passes * 6.0 * batch
+                    + recorded * 2.0 * (batch / layers + evaluated(run))
+                    + (passes - 1.0) * normalizing * n),
             normals: layers * n * n * fine * matrices,
             activations: activations(network, run),
             streamed: if cached { 0.0 } else { weights * traffic },
@@ -162,8 +176,16 @@ impl Work {
         // A query of r columns is projected three times or four, its answer and drift read some five
         // arrays more, and the couplings one: 20 n r P.
         let evaluated_each = 6.0 * evaluated(run) * recorded / passes;
+        let ranks = Ranks::of(network, run);
+        let normalizing = match run.rule {
+            // Ranks grow from update to update: of their cubes a quarter of the last on average.
+            Rule::Normalized { .. } => {
+                0.25 * DECOMPOSITION * ranks.largest.powi(3) * (passes - 1.0) * network.depth as f64
+            }
+            _ => 0.0,
+        };
         Work {
-            flops: n * Ranks::of(network, run).asked * (20.0 * batch + evaluated_each),
+            flops: n * ranks.asked * (20.0 * batch + evaluated_each) + normalizing,
             normals: fine * n * (passes * 2.0 * batch + recorded * evaluated(run)),
             activations: activations(network, run),
             streamed: 0.0,

@@ -2,6 +2,7 @@
 
 use crate::backend::Network;
 use crate::backend::cost::{Costs, Footprint, RunShape, Speeds, Work};
+use crate::model::Rule;
 
 /// The costs of the conditional engine.
 pub const CONDITIONAL: Costs = Costs {
@@ -34,7 +35,9 @@ fn footprint_of_dense(network: &Network, run: &RunShape) -> Footprint {
     // W and its initial value; the drift of one layer; W̃ in gia.
     let matrices = network.matrices_of_a_weight();
     let layers = network.matrices_of_a_block();
-    let weights = n * n * ((layers * matrices * run.copies() + 1.0) * depth + 2.0);
+    // By another rule than descent: S, its running means, and what a decomposition takes.
+    let working = if run.rule == Rule::Descent { 2.0 } else { 10.0 };
+    let weights = n * n * ((layers * matrices * run.copies() + 1.0) * depth + working);
     footprint(network, run, weights, 4.0)
 }
 

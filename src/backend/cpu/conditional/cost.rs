@@ -3,6 +3,7 @@
 use super::panel::{CHUNK, TILE};
 use crate::backend::Network;
 use crate::backend::cost::{Costs, Footprint, OVERHEAD, Ranks, RunShape, Speeds, Work};
+use crate::model::Rule;
 
 /// The costs of this engine. Threads meet after every layer: each has two tiles of rows or more.
 pub const COSTS: Costs = Costs {
@@ -39,7 +40,9 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let working = 4.0 * batch + 5.0 * together;
     let columns = 2.0 * stored + vectors + ends + working;
     // M, its velocity and both Θ, with a copy of one while it grows, and all queries in coefficients.
-    let squares = (3.0 + trained) * depth + 1.0;
+    // A norm of the velocity is found with some six more.
+    let working = if run.rule == Rule::Descent { 1.0 } else { 7.0 };
+    let squares = (3.0 + trained) * depth + working;
     let small = 8.0 * squares * largest * largest + OVERHEAD;
     Footprint {
         host: columns * rows * run.number as f64 + small,
