@@ -325,8 +325,9 @@ fn both_engines_take_the_same_path_by_muons_family() {
             network.drop_tolerance = 1e-13;
             let training = nfd::engine::Training { rule, ..everything(&samples, 3, 4) };
             let gap = pathwise_gap(&network, &samples, &training);
-            println!("{closure:?} {rule:?}: {gap:e}");
-            assert!(gap <= 1e-9, "{closure:?} {rule:?}: {gap:e}");
+            // A dropped column is off by 1e-13 of its norm, some √n; Newton–Schulz takes that apart by up to 485
+            // an update, a polar factor by the largest singular value over the least.
+            assert!(gap <= 1e-11, "{closure:?} {rule:?}: {gap:e}");
         }
     }
 }
