@@ -298,8 +298,7 @@ fn run<T: Format>(width: usize, round: usize, drop_tolerance: f64) -> Run {
         let middle = Instant::now();
         let chi = Loss::Squared.chi(&forward.f, &labels, 1);
         let rates = Rates { input: 1.0, hidden: 1.0, readout: 1.0 };
-        let update = Update { rates, momentum: 0.0, weight_decay: 0.0 };
-        let backward = engine.backward(step, &chi, Some(&update));
+        let backward = engine.backward(step, &chi, Some(&Update::descent(rates)));
         let end = middle.elapsed().as_secs_f64();
 
         let now = [forward.ranks, backward.ranks];

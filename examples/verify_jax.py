@@ -94,6 +94,53 @@ def cross_entropy(f, y):
     return -(y * jax.nn.log_softmax(f, 1)).sum(1).mean()
 
 
+def newton_schulz(v):
+    """Five steps of the quintic iteration, of every matrix of a stack."""
+    x = v / jnp.linalg.norm(v, axis=(-2, -1), keepdims=True)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x
+
+
+def polar(v):
+    """The polar factor of every matrix of a stack; small singular values count as zero."""
+    u, sigma, vh = jnp.linalg.svd(v)
+    kept = sigma > 1e-6 * sigma[..., :1]
+    return (u * kept[..., None, :]) @ vh
+
+
+ALONG = {
+    ("muon", "exact"): polar,
+    ("muon", "newton-schulz"): newton_schulz,
+    ("normalized-sgd", None): lambda v: v / jnp.linalg.norm(v, axis=(-2, -1), keepdims=True),
+    ("spectral", None): lambda v: v / jnp.linalg.norm(v, 2, axis=(-2, -1), keepdims=True),
+    ("signsgd", None): jnp.sign,
+}
+
+
+def update(about, group, weight, gradient, state, number, factor):
+    """A weight after its update, of which it is the `number`-th, and what it keeps until the next one."""
+    # Rates, decays and ε of a group are for the gradient of the loss itself.
+    rate, decay = about["learning_rates"][group] * factor, about["weight_decays"][group]
+    momentum = about["momentum"]
+    if about["optimizer"] in ("adam", "adamw"):
+        m, v = state if state else (0.0, 0.0)
+        beta1, beta2 = about["betas"]
+        m = beta1 * m + (1.0 - beta1) * gradient
+        v = beta2 * v + (1.0 - beta2) * gradient**2
+        root = jnp.sqrt(v / (1.0 - beta2**number))
+        step = m / (1.0 - beta1**number) / (root + about["epsilons"][group])
+        return (1.0 - rate * decay) * weight - rate * step, (m, v)
+    along = ALONG.get((about["optimizer"], about["orthogonalization"]))
+    if along is None or (group in ("U", "V") and along is not jnp.sign):
+        v = momentum * (0.0 if state is None else state) + gradient + decay * weight
+        return weight - rate * v, v
+    v = momentum * (0.0 if state is None else state) + gradient
+    ahead = gradient + momentum * v if about["nesterov"] else v
+    return (1.0 - rate * decay) * weight - rate * along(ahead), v
+
+
 path = sys.argv[1]
 arrays, about = read(path)
 weights = {
@@ -107,7 +154,7 @@ gradient_of = jax.jit(jax.grad(lambda weights, x, y: loss(network(weights, x), y
 
 recorded = arrays["step"].tolist()
 outputs, losses = [], []
-velocity = {name: jnp.zeros_like(weight) for name, weight in weights.items()}
+states = dict.fromkeys(weights)
 for step in range(about["steps"] + 1):
     if step in recorded:
         f = outputs_of(weights, x)
@@ -119,11 +166,11 @@ for step in range(about["steps"] + 1):
     factor = float(arrays["schedule"][step])
     gradient = gradient_of(weights, x[batch], y[batch])
     for name, weight in weights.items():
-        # Rates and decays of a group are for the gradient of the loss itself.
         group = name.removesuffix("_backward")
-        rate, decay = about["learning_rates"][group], about["weight_decays"][group]
-        velocity[name] = about["momentum"] * velocity[name] + gradient[name] + decay * weight
-        weights[name] = weight - rate * factor * velocity[name]
+        if about["learning_rates"][group] > 0.0:  # else frozen
+            weights[name], states[name] = update(
+                about, group, weight, gradient[name], states[name], step + 1, factor
+            )
 
 tolerance = {"f64": 1e-10, "f32": 1e-5}[about["precision"]]
 wrong = []

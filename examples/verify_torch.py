@@ -1,9 +1,9 @@
 """Trains a network of `nfd export` again in PyTorch: python examples/verify_torch.py NETWORK.npz
 
 The file, .npz or .safetensors, has the network's initial weights and all constants of its training
-(docs/export.md). This trains it by autograd and torch.optim.SGD and compares outputs, losses and the
-weights at the end with those of nfd: within 1e-10 of the largest in f64, 1e-5 in f32. It ends with 1
-and says what differs if something does.
+(docs/export.md). This trains it by autograd and the optimizers of torch.optim, or those below, and compares
+outputs, losses and the weights at the end with those of nfd: within 1e-10 of the largest in f64, 1e-5 in f32.
+It ends with 1 and says what differs if something does.
 """
 
 import json
@@ -93,6 +93,64 @@ def cross_entropy(f, y):
     return -(y * torch.log_softmax(f, 1)).sum(1).mean()
 
 
+def newton_schulz(v):
+    """Five steps of the quintic iteration, of every matrix of a stack."""
+    x = v / torch.linalg.matrix_norm(v, keepdim=True)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x
+
+
+def polar(v):
+    """The polar factor of every matrix of a stack; small singular values count as zero."""
+    u, sigma, vh = torch.linalg.svd(v)
+    kept = sigma > 1e-6 * sigma[..., :1]
+    return (u * kept[..., None, :]) @ vh
+
+
+NORMALIZED = {
+    ("muon", "exact"): polar,
+    ("muon", "newton-schulz"): newton_schulz,
+    ("normalized-sgd", None): lambda v: v / torch.linalg.matrix_norm(v, keepdim=True),
+    ("spectral", None): lambda v: v / torch.linalg.matrix_norm(v, 2, keepdim=True),
+    ("signsgd", None): torch.sign,
+}
+
+
+class Along(torch.optim.Optimizer):
+    """W ← (1 − lr·decay) W − lr·along(v) with v ← momentum·v + gradient, or what Nesterov makes of v."""
+
+    def __init__(self, groups, along, momentum, nesterov):
+        super().__init__(groups, {})
+        self.along, self.momentum, self.nesterov = along, momentum, nesterov
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                gradient, state = weight.grad, self.state[weight]
+                velocity = self.momentum * state.get("velocity", 0.0) + gradient
+                state["velocity"] = velocity
+                ahead = gradient + self.momentum * velocity if self.nesterov else velocity
+                weight.mul_(1.0 - group["lr"] * group["weight_decay"])
+                weight.sub_(group["lr"] * self.along(ahead))
+
+
+def optimizers(about, groups):
+    """One for each kind of group: weights by name, with their rates and decays."""
+    name, momentum = about["optimizer"], about["momentum"]
+    if name in ("adam", "adamw"):
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+        return [kind(list(groups.values()), betas=about["betas"])]
+    along = NORMALIZED.get((name, about["orthogonalization"]))
+    ends = ("U", "V") if name != "signsgd" else ()
+    descend = {group: of for group, of in groups.items() if along is None or group in ends}
+    others = [of for group, of in groups.items() if group not in descend]
+    made = [torch.optim.SGD(list(descend.values()), momentum=momentum)] if descend else []
+    return made + ([Along(others, along, momentum, about["nesterov"])] if others else [])
+
+
 path = sys.argv[1]
 arrays, about = read(path)
 initial = {name[8:]: value for name, value in arrays.items() if name.startswith("initial.")}
@@ -101,21 +159,25 @@ loss = {"squared": squared, "cross-entropy": cross_entropy}[about["loss"]]
 x = torch.tensor(arrays["inputs.train"])
 y = torch.tensor(arrays["labels.train"]).to(x.dtype)
 
-# Rates and decays of a group are for the gradient of the loss itself: what torch.optim.SGD takes.
-groups = []
+# Rates, decays and ε of a group are for the gradient of the loss itself: what torch.optim takes.
+groups = {}
 for name, weight in model.weights.items():
     group = name.removesuffix("_backward")
     if about["learning_rates"][group] == 0.0:
         weight.requires_grad_(False)  # not trained; it does not decay either
     else:
         rate, decay = about["learning_rates"][group], about["weight_decays"][group]
-        groups.append({"params": [weight], "lr": rate, "weight_decay": decay})
+        groups[name] = {"params": [weight], "lr": rate, "weight_decay": decay}
+        if about["epsilons"]:
+            groups[name]["eps"] = about["epsilons"][group]
 if not groups:
     sys.exit(f"{path}: none of its weights is trained, and there is nothing to verify")
-optimizer = torch.optim.SGD(groups, momentum=about["momentum"])
+trained = optimizers(about, groups)
 # The factor on all rates at every update, and one that is never used after the last.
 factors = [*arrays["schedule"].tolist(), 0.0]
-scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: factors[update])
+schedulers = [
+    torch.optim.lr_scheduler.LambdaLR(one, lambda update: factors[update]) for one in trained
+]
 
 recorded = arrays["step"].tolist()
 outputs, losses = [], []
@@ -128,10 +190,11 @@ for step in range(about["steps"] + 1):
     if step == about["steps"]:
         break
     batch = arrays["batches"][step] if "batches" in arrays else slice(None)
-    optimizer.zero_grad()
+    model.zero_grad()
     loss(model(x[batch]), y[batch]).backward()
-    optimizer.step()
-    scheduler.step()
+    for one, scheduler in zip(trained, schedulers):
+        one.step()
+        scheduler.step()
 
 tolerance = {"f64": 1e-10, "f32": 1e-5}[about["precision"]]
 wrong = []

@@ -157,6 +157,16 @@ fn other_tasks_take_what_is_planned() {
         (&["precision=f64"], task, 0.0),
         (&["training.momentum=0.5", "ensemble.closures=[\"gia\"]"], gia, 0.0),
         (&["storage=bf16"], task, 0.0),
+        (&["training.optimizer=adamw", "ensemble.closures=[\"gia\"]"], gia, 0.0),
+        (
+            &[
+                "training.optimizer=muon",
+                "training.orthogonalization=newton-schulz",
+                "training.momentum=0.5",
+            ],
+            task,
+            0.0,
+        ),
         (&["model.block=two-layer"], task, 0.0),
         (
             &[

@@ -70,5 +70,5 @@ pub fn network(size: Size) -> Network {
 
 pub fn update() -> Update {
     let rates = Rates { input: 0.0, hidden: RATE, readout: 0.0 };
-    Update { rates, momentum: 0.0, weight_decay: 0.0 }
+    Update::descent(rates)
 }

@@ -4,9 +4,10 @@
 use nalgebra::DMatrix;
 
 use super::archive::{Archive, Walked};
+use super::normalized::normalized;
 use super::responses::ResponseFunctions;
 use super::{Covariances, Probe, Update};
-use crate::model::Rates;
+use crate::model::{Rates, Rule};
 
 /// The coefficients of one direction's queries, by layer − 1 and step.
 #[derive(Clone, Debug)]
@@ -139,7 +140,7 @@ pub fn covariance(blocks: &[DMatrix<f64>], width: usize) -> DMatrix<f64> {
 ///
 /// over the columns present at the last update, u the factor of updates. D = u QB C_B diag(χ) C_Fᵀ
 /// QFᵀ in the coefficients of a pass, so M and N, a and b stay among themselves: momentum and weight
-/// decay are exact.
+/// decay are exact. A norm of v is that of N, and so is a polar factor, QB polar(N) QFᵀ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
     /// M, in the coefficients of QB and QF.
@@ -186,15 +187,21 @@ impl Drift {
     }
 
     /// N ← μ pad(N) + C_B diag(weights) C_Fᵀ − λ pad(M), b ← μ b + λ a, then M ← pad(M) + η N,
-    /// a ← a − η b, from the coefficients C_F (`forward`) and C_B (`backward`) of one pass.
+    /// a ← a − η b, from the coefficients C_F (`forward`) and C_B (`backward`) of one pass; by a rule that
+    /// normalises N ← μ pad(N) + C_B diag(weights) C_Fᵀ, then M ← (1 − ηλ) pad(M) + η `norm` N/‖N‖,
+    /// a ← (1 − ηλ) a, with the `norm` that a sum of one term g φᵀ has.
+    ///
+    /// # Panics
+    /// With a rule whose updates are not of low rank: experiments are validated before.
     pub fn update(
         &mut self,
-        update: &Update,
+        (update, norm): (&Update, f64),
         weights: &[f64],
         forward: &DMatrix<f64>,
         backward: &DMatrix<f64>,
     ) {
-        let Update { rates: Rates { hidden: rate, .. }, momentum, weight_decay } = *update;
+        let Update { rates: Rates { hidden: rate, .. }, momentum, weight_decay, rule, .. } =
+            *update;
         if rate == 0.0 {
             return;
         }
@@ -204,17 +211,29 @@ impl Drift {
         for (mut column, weight) in weighted.column_iter_mut().zip(weights) {
             column *= *weight;
         }
-        let mut velocity = weighted * forward.transpose();
-        if weight_decay > 0.0 {
+        let sum = weighted * forward.transpose();
+        let mut velocity = sum.clone();
+        if rule == Rule::Descent && weight_decay > 0.0 {
             velocity -= &self.matrix * weight_decay;
         }
         if momentum > 0.0 {
             self.velocity.resize_mut(rows, columns, 0.0);
             velocity += &self.velocity * momentum;
         }
-        self.matrix += &velocity * rate;
-        self.fading = momentum * self.fading + weight_decay * self.kept;
-        self.kept -= rate * self.fading;
+        match rule {
+            Rule::Descent => {
+                self.matrix += &velocity * rate;
+                self.fading = momentum * self.fading + weight_decay * self.kept;
+                self.kept -= rate * self.fading;
+            }
+            Rule::Normalized { norm: by, nesterov } => {
+                let ahead = if nesterov { sum + &velocity * momentum } else { velocity.clone() };
+                self.matrix *= 1.0 - rate * weight_decay;
+                self.matrix += normalized(&ahead, by) * (rate * norm);
+                self.kept -= rate * weight_decay * self.kept;
+            }
+            Rule::Adam { .. } | Rule::Sign => unreachable!("its updates are not of low rank"),
+        }
         if momentum > 0.0 {
             self.velocity = velocity;
         }
@@ -271,7 +290,7 @@ impl Shares {
 
     /// v ← μ v + D + λ W, W ← W − η v, with a new D.
     pub fn update(&mut self, update: &Update) {
-        let Update { rates: Rates { hidden: rate, .. }, momentum, weight_decay } = *update;
+        let Update { rates: Rates { hidden: rate, .. }, momentum, weight_decay, .. } = *update;
         for (alpha, beta) in &mut self.updates {
             *beta = momentum * *beta + weight_decay * *alpha;
             *alpha -= rate * *beta;

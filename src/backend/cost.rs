@@ -5,7 +5,7 @@
 //! engine computes whatever the backend is here: [`Work::of_dense`], [`Work::of_conditional`].
 
 use super::{EVALUATED_AT_ONCE, Network, Probe};
-use crate::model::Groups;
+use crate::model::{Groups, Norm, Rule};
 
 /// What the costs of a run depend on beside its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,10 @@ pub struct RunShape {
     pub number: usize,
     /// Whether initial hidden weights are kept in bf16 (dense engine).
     pub frozen: bool,
-    /// Whether updates have momentum: what is trained then has a velocity.
-    pub momentum: bool,
+    /// Momentum μ of updates: with some, what is trained has a velocity.
+    pub momentum: f64,
+    /// What turns gradients into updates.
+    pub rule: Rule,
     /// Which groups of weights are trained.
     pub trained: Groups,
     /// What is kept of recorded passes.
@@ -54,9 +56,10 @@ impl RunShape {
         train.max(test).min(EVALUATED_AT_ONCE)
     }
 
-    /// Numbers that are held for each number that is trained: itself, with momentum its velocity too.
+    /// Numbers that are held for each number that is trained: itself, with momentum its velocity too, with
+    /// Adam two means.
     pub fn copies(&self) -> f64 {
-        if self.momentum { 2.0 } else { 1.0 }
+        1.0 + self.rule.kept(self.momentum) as f64
     }
 }
 
@@ -101,6 +104,13 @@ pub struct Costs {
 /// Bytes of the host's memory that a run takes whatever its size.
 pub const OVERHEAD: f64 = 1e6;
 
+/// Operations of products, for each number cubed, in the time that a singular value decomposition takes; so also five
+/// Newton–Schulz steps of small matrices, in f64 and on one thread.
+const DECOMPOSITION: f64 = 600.0;
+
+/// Operations of five Newton–Schulz steps by products of whole weight matrices, for each number cubed.
+const NEWTON_SCHULZ: f64 = 30.0;
+
 /// Bytes of weights that a core finds in its caches again.
 const CACHED: f64 = 8e6;
 
@@ -142,10 +152,17 @@ impl Work {
             true => (2.0, 2.0 * 2.0 * passes),
         };
         let cached = matrices * weights * held <= CACHED;
+        let normalizing = match run.rule {
+            Rule::Normalized { norm: Norm::Polar | Norm::Spectral, .. } => DECOMPOSITION,
+            Rule::Normalized { norm: Norm::NewtonSchulz, .. } => NEWTON_SCHULZ,
+            _ => 0.0,
+        };
         Work {
             // The own movement is of one matrix a block.
             flops: weights
-                * (passes * 6.0 * batch + recorded * 2.0 * (batch / layers + evaluated(run))),
+                * (passes * 6.0 * batch
+                    + recorded * 2.0 * (batch / layers + evaluated(run))
+                    + (passes - 1.0) * normalizing * network.width as f64),
             normals: each * fine * matrices,
             activations: activations(network, run),
             streamed: if cached { 0.0 } else { weights * traffic },
@@ -163,8 +180,16 @@ impl Work {
         // A query of r columns is projected three times or four, its answer and drift read some five
         // arrays more, and the couplings one: 20 n r P.
         let evaluated_each = 6.0 * evaluated(run) * recorded / passes;
+        let ranks = Ranks::of(network, run);
+        let normalizing = match run.rule {
+            // Ranks grow from update to update: of their cubes a quarter of the last on average.
+            Rule::Normalized { .. } => {
+                0.25 * DECOMPOSITION * ranks.largest.powi(3) * (passes - 1.0) * network.depth as f64
+            }
+            _ => 0.0,
+        };
         Work {
-            flops: rows * Ranks::of(network, run).asked * (20.0 * batch + evaluated_each),
+            flops: rows * ranks.asked * (20.0 * batch + evaluated_each) + normalizing * layers,
             normals: layers * fine * rows * (passes * 2.0 * batch + recorded * evaluated(run)),
             activations: activations(network, run),
             streamed: 0.0,

@@ -12,6 +12,7 @@
 //! * [`cuda`]: both engines on an NVIDIA GPU, many networks at a time;
 //! * [`cost`]: what runs cost, which every engine states beside its allocations;
 //! * [`archive`]: the state of a network as bytes, for checkpoints;
+//! * [`normalized`]: what the optimisers of Muon's family make of a matrix;
 //! * [`real`], [`lines`], [`vectors`]: numbers, where they lie, and vectors that several backends have.
 
 pub mod archive;
@@ -22,6 +23,7 @@ pub mod crew;
 pub mod cuda;
 pub mod lines;
 mod matrix;
+pub mod normalized;
 pub mod plain;
 pub mod real;
 pub(crate) mod record;
@@ -31,7 +33,7 @@ pub mod vectors;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Activation, Closure, Rates, Scales};
+use crate::model::{Activation, Closure, Rates, Rule, Scales};
 use archive::{Archive, Walked};
 
 /// One network: what a backend has to know besides samples and noise.
@@ -69,6 +71,13 @@ impl Network {
     /// Weights of a residual block: n², or 2 n M where it has an inner matrix.
     pub fn weights_of_a_block(&self) -> f64 {
         self.matrices_of_a_block() * self.width as f64 * self.width_read() as f64
+    }
+
+    /// The norms that Σ χ g φᵀ is given by rules that normalise it, of W (W2) and of W1 (docs/theory.md,
+    /// section 1.4); in W1, r in the place of g carries the branch multiplier m.
+    fn norms(&self) -> [f64; 2] {
+        let n = self.width as f64;
+        [n, n * self.scales.forward * (self.width_read() as f64).sqrt()]
     }
 
     /// The factors s/m² of forward and of backward responses; see [`Covariances::forward_response`].
@@ -263,7 +272,7 @@ pub enum Set {
 /// Samples that are evaluated together: what bounds the memory of a large set.
 pub const EVALUATED_AT_ONCE: usize = 256;
 
-/// How weights follow their gradients, each group of them:
+/// How weights follow their gradients, each group of them; by [`Rule::Descent`]
 ///
 /// ```text
 /// v ← μ v + D + λ W,   W ← W − η v,   v = 0 at first
@@ -280,6 +289,17 @@ pub struct Update {
     pub momentum: f64,
     /// Weight decay λ: the share of a weight in its own direction of descent.
     pub weight_decay: f64,
+    /// What is made of D.
+    pub rule: Rule,
+    /// Which update of the run it is, from 1 on.
+    pub number: u32,
+}
+
+impl Update {
+    /// The first update of plain gradient descent at these rates.
+    pub fn descent(rates: Rates) -> Update {
+        Update { rates, momentum: 0.0, weight_decay: 0.0, rule: Rule::Descent, number: 1 }
+    }
 }
 
 /// Where a run left the finite numbers: its step and layer.

@@ -22,7 +22,7 @@ use crate::backend::{
 };
 use crate::data::Samples;
 use crate::model::loss::accuracy;
-use crate::model::{Loss, Rates, Schedule};
+use crate::model::{Loss, Rates, Rule, Schedule};
 use batches::Batches;
 pub use course::Course;
 
@@ -43,6 +43,8 @@ pub struct Training {
     pub momentum: f64,
     /// Weight decay λ of every group of weights.
     pub weight_decay: f64,
+    /// What turns gradients into updates.
+    pub rule: Rule,
     /// Updates between recorded passes; the first and the last are always recorded.
     pub record: u32,
     /// Labels of the training samples, P×O with the output index fastest.
@@ -66,6 +68,7 @@ impl Training {
             schedule: Schedule::CONSTANT,
             momentum: 0.0,
             weight_decay: 0.0,
+            rule: Rule::Descent,
             record: 1,
             labels: train.labels.clone(),
             test_labels: vec![],
@@ -84,6 +87,8 @@ impl Training {
             rates: self.rates.scaled(self.schedule.factor(step, self.steps)),
             momentum: self.momentum,
             weight_decay: self.weight_decay,
+            rule: self.rule,
+            number: step + 1,
         })
     }
 

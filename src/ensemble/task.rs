@@ -146,6 +146,7 @@ pub fn training(experiment: &Experiment, data: &DataSet, task: Task) -> engine::
         schedule: asked.schedule,
         momentum: asked.momentum,
         weight_decay: asked.weight_decay,
+        rule: asked.rule(),
         record: asked.record,
         labels: data.train.labels.clone(),
         test_labels: data.test.labels.clone(),

@@ -5,8 +5,8 @@ use super::check::Check;
 use super::grid::{LearningRate, Task};
 use super::section::{Range, section};
 use super::{
-    Backend, Engine, Ensemble, Experiment, Reference, ReferenceKind, Rows, Storage, Study,
-    TypedExperiment, WIDEST,
+    Backend, Engine, Ensemble, Experiment, Optimizer, Reference, ReferenceKind, Rows, Storage,
+    Study, TypedExperiment, WIDEST,
 };
 use crate::error::Result;
 use crate::model::{Block as ResidualBlock, Closure, Parametrization};
@@ -110,6 +110,11 @@ pub fn resolve_limit(
         let problem = "the limit is computed at one learning rate";
         let help = "set training.learning_rate alone, in an experiment for each rate";
         return check.fail("ensemble.learning_rates", problem, help);
+    }
+    if training.optimizer != Optimizer::Sgd {
+        let problem = "the limit is that of gradient descent";
+        let help = "take optimizer sgd, or leave the limit out";
+        return check.fail("training.optimizer", problem, help);
     }
     if training.batch.size(experiment.data.samples) < experiment.data.samples {
         let problem = "every order of minibatches has a limit of its own";

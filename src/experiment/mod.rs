@@ -16,6 +16,7 @@ pub mod grid;
 pub mod limit;
 pub mod manual;
 mod model;
+mod optimizer;
 mod reference;
 pub mod resolve;
 pub mod run;
@@ -34,12 +35,13 @@ pub use ensemble::{Ensemble, TypedEnsemble};
 pub use forms::{OrAuto, Shorthand};
 pub use limit::{Limit, TypedLimit};
 pub use model::{Group, Model, TypedModel};
+pub use optimizer::{Optimizer, Orthogonalization};
 pub use reference::{Reference, ReferenceKind, Rows, TypedReference};
 pub use settings::{Backend, Engine, Precision, Storage};
 pub use settled::Settled;
 pub use study::Study;
 pub use training::{
-    Batch, EndRates, Optimizer, ScheduleKind, Training, TypedEndRates, TypedSchedule, TypedTraining,
+    Batch, EndRates, ScheduleKind, Training, TypedEndRates, TypedSchedule, TypedTraining,
 };
 
 use crate::data::Request;

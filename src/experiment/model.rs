@@ -5,9 +5,7 @@ use super::section::{Range, section};
 use super::{Backend, Engine, Ensemble, Experiment, Storage};
 use crate::choice::choice;
 use crate::error::Result;
-use crate::model::{
-    Activation, Block, Exponents, Groups, InnerWidth, Parametrization, ScaleLaw,
-};
+use crate::model::{Activation, Block, Exponents, Groups, InnerWidth, Parametrization, ScaleLaw};
 
 choice! {
     /// A group of weights that is trained or kept at its initial values.
@@ -29,7 +27,7 @@ section! {
         /// Default: depth-mup, or the first of ensemble.parametrizations.
         parametrization: Option<Parametrization> => Parametrization { example: Parametrization::Mup, }
         /// Exponents of the depth in place of the parametrization's own. Default: branch 0.5 (mup and
-        /// vanilla: 0), rate 0.
+        /// vanilla: 0, complete-p: 1), rate 0 (complete-p: -1).
         exponents: Option<Exponents> => Exponents { example: Exponents { branch: 0.75, rate: 0.0 }, }
         /// Form of a residual branch: one weight matrix, or two.
         block: Option<Block> => Block { default: Block::OneLayer, example: Block::TwoLayer, }

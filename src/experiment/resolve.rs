@@ -5,6 +5,7 @@ use super::file::ExperimentFile;
 use super::grid::tasks;
 use super::limit::{asks_for_limit, refuse_sizes, resolve_limit};
 use super::model::{check_blocks, check_inner_on_device};
+use super::optimizer::check_optimizer;
 use super::reference::resolve_finest;
 use super::run::DataSizes;
 use super::scales::check_scales;
@@ -132,6 +133,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
     check_inner_on_device(&experiment, &check)?;
     check_scales(&experiment, &check)?;
     check_storage(&experiment, &check)?;
+    check_optimizer(&experiment, &check)?;
     experiment.finest = resolve_finest(&experiment, &check)?;
     experiment.limit = resolve_limit(asks_for_limit, typed.limit, &experiment, &check)?;
     let Ensemble { widths, depths, seeds, closures, .. } = &experiment.ensemble;

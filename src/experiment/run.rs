@@ -78,7 +78,8 @@ impl Experiment {
             finest: self.finest.map_or(task.depth, |finest| finest as usize),
             number: self.number_bytes(),
             frozen: self.storage == Storage::Bf16,
-            momentum: training.momentum > 0.0,
+            momentum: training.momentum,
+            rule: training.rule(),
             trained: self.model.groups(),
             probe: self.probe(task.depth),
         }

@@ -165,6 +165,13 @@ impl<T: Ranged> Ranged for Option<T> {
     }
 }
 
+impl<T: Ranged, const N: usize> Ranged for [T; N] {
+    fn check(&self, field: &str, range: Range, check: &Check) -> Result<()> {
+        let mut entries = self.iter().enumerate();
+        entries.try_for_each(|(i, value)| value.check(&format!("{field}[{i}]"), range, check))
+    }
+}
+
 impl<T: Ranged> Ranged for Vec<T> {
     fn check(&self, field: &str, range: Range, check: &Check) -> Result<()> {
         let mut entries = self.iter().enumerate();

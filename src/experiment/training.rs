@@ -6,11 +6,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::Ensemble;
 use super::check::Check;
 use super::forms::{HasKind, Shorthand, number_or_word};
+use super::optimizer::{BETAS, EPSILON, Optimizer, Orthogonalization};
 use super::section::{Range, section};
 use crate::choice::choice;
 use crate::data::{Labels, Request, Source};
 use crate::error::Result;
-use crate::model::{Decay, Loss, Schedule};
+use crate::model::{Decay, Loss, Norm, Rule, Schedule};
 use crate::rng::noise::MAX_STEP;
 
 /// Runs of up to this many updates are recorded after each, longer ones about so often.
@@ -42,23 +43,6 @@ impl<'de> Deserialize<'de> for Batch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let number = number_or_word(deserializer, "full", "a number of samples or \"full\"")?;
         Ok(number.map_or(Batch::Full, Batch::Of))
-    }
-}
-
-choice! {
-    /// What turns gradients into updates. Adaptive optimizers are known by name only: they are refused
-    /// with the reason.
-    pub enum Optimizer {
-        /// (Stochastic) gradient descent, with momentum, weight decay and schedules.
-        Sgd = "sgd",
-        /// Refused: its updates are not of low rank.
-        Adam = "adam",
-        /// Refused: its updates are not of low rank.
-        Adamw = "adamw",
-        /// Refused: its updates are not of low rank.
-        Adagrad = "adagrad",
-        /// Refused: its updates are not of low rank.
-        Rmsprop = "rmsprop",
     }
 }
 
@@ -112,7 +96,7 @@ impl HasKind for TypedSchedule {
 }
 
 section! {
-    /// How every network is trained: W ← W − η v with v ← μ v + D + λ W, where −η D is the update of
+    /// How every network is trained: with sgd W ← W − η v, v ← μ v + D + λ W, where −η D is the update of
     /// gradient descent in the parametrization.
     "training": TypedTraining => Training {
         /// Loss of the outputs f against the labels y, averaged over samples.
@@ -131,12 +115,30 @@ section! {
         /// Optimizer that turns gradients into updates.
         optimizer: Option<Optimizer> => Optimizer {
             default: Optimizer::Sgd,
-            example: Optimizer::Sgd,
+            example: Optimizer::Muon,
         }
-        /// Momentum μ of the updates: v ← μ v + D + λ W.
+        /// Muon only: how the orthogonal factor is found. Default: exact.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        orthogonalization: Option<Orthogonalization> => Option<Orthogonalization> {
+            example: Orthogonalization::NewtonSchulz,
+        }
+        /// muon, normalized-sgd and spectral only: whether μ v and the gradient are added once more after v
+        /// has been updated, as Nesterov's momentum does. Default: false.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nesterov: Option<bool> => Option<bool> { example: true, }
+        /// adam and adamw only: the shares β₁ and β₂ of the running means of gradients and their squares that
+        /// stay from update to update. Default: [0.9, 0.999].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        betas: Option<[f64; 2]> => Option<[f64; 2]> { range: Range::BelowOne, example: [0.9, 0.95], }
+        /// adam and adamw only: ε in W ← W − η m/(√v + ε), of gradients that are scaled to order one, so that it
+        /// means the same at every width and depth. Default: 1e-8.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epsilon: Option<f64> => Option<f64> { range: Range::Positive, example: 1e-6, }
+        /// Momentum μ of the updates: v ← μ v + D + λ W. Not with adam and adamw, which have betas.
         momentum: Option<f64> => f64 { default: 0.0, range: Range::BelowOne, example: 0.9, }
         /// Weight decay λ: the share of a trained weight that is lost at every update at η = 1, at every
-        /// width and depth. Frozen groups keep theirs.
+        /// width and depth. Frozen groups keep theirs. With sgd it is part of the momentum v, with the others
+        /// apart from it; not with adam.
         weight_decay: Option<f64> => f64 {
             default: 0.0,
             range: Range::Within(0.0, 1e12),
@@ -176,6 +178,25 @@ impl Training {
     }
 }
 
+impl Training {
+    /// What turns gradients into updates.
+    pub fn rule(&self) -> Rule {
+        let norm = match (self.optimizer, self.orthogonalization) {
+            (Optimizer::Muon, Some(Orthogonalization::NewtonSchulz)) => Norm::NewtonSchulz,
+            (Optimizer::Muon, _) => Norm::Polar,
+            (Optimizer::NormalizedSgd, _) => Norm::Frobenius,
+            (Optimizer::Spectral, _) => Norm::Spectral,
+            (Optimizer::Adam | Optimizer::Adamw, _) => {
+                let betas = self.betas.unwrap_or(BETAS);
+                return Rule::Adam { betas, epsilon: self.epsilon.unwrap_or(EPSILON) };
+            }
+            (Optimizer::Signsgd, _) => return Rule::Sign,
+            (Optimizer::Sgd | Optimizer::Adagrad | Optimizer::Rmsprop, _) => return Rule::Descent,
+        };
+        Rule::Normalized { norm, nesterov: self.nesterov.unwrap_or(false) }
+    }
+}
+
 impl TypedTraining {
     /// Fills in the defaults, for these samples and the learning rates of the grid.
     ///
@@ -196,14 +217,7 @@ impl TypedTraining {
         if loss == Loss::CrossEntropy {
             require_classes(data, check)?;
         }
-        if self.optimizer() != Optimizer::Sgd {
-            return check.fail(
-                "training.optimizer",
-                "adaptive optimizers divide every weight's update by its own history: the change of W \
-                 is then no longer of low rank, which the conditional engine's law needs",
-                "take sgd, with training.momentum, .weight_decay and .schedule",
-            );
-        }
+        check_fields(&self, check)?;
         let batch = match self.batch() {
             Batch::Of(size) if size == data.samples => Batch::Full,
             Batch::Of(size) => Batch::Of(check.within("training.batch", size, 1, data.samples)?),
@@ -211,6 +225,12 @@ impl TypedTraining {
         };
         let (optimizer, momentum, weight_decay) =
             (self.optimizer(), self.momentum(), self.weight_decay());
+        let adam = optimizer.is_adam();
+        let muon = optimizer == Optimizer::Muon;
+        let orthogonalization =
+            muon.then(|| self.orthogonalization.unwrap_or(Orthogonalization::Exact));
+        let betas = adam.then(|| self.betas.unwrap_or(BETAS));
+        let epsilon = adam.then(|| self.epsilon.unwrap_or(EPSILON));
         let steps = self.steps;
         let rates = self.rates.unwrap_or_default();
         rates.check_ranges(check)?;
@@ -224,6 +244,10 @@ impl TypedTraining {
             },
             batch,
             optimizer,
+            orthogonalization,
+            nesterov: self.nesterov.filter(|nesterov| *nesterov),
+            betas,
+            epsilon,
             momentum,
             weight_decay,
             schedule: match self.schedule {
@@ -233,6 +257,40 @@ impl TypedTraining {
             record: self.record.unwrap_or(steps.div_ceil(RECORDED).max(1)),
         })
     }
+}
+
+/// Refuses fields of `typed` that its optimizer does not have, and optimizers that are not built.
+///
+/// # Errors
+/// At the offending field.
+pub fn check_fields(typed: &TypedTraining, check: &Check) -> Result<()> {
+    let optimizer = typed.optimizer();
+    let name = optimizer.name();
+    if matches!(optimizer, Optimizer::Adagrad | Optimizer::Rmsprop) {
+        let problem = format!("{name} is not built");
+        return check.fail("training.optimizer", problem, "take adam, adamw or signsgd, or sgd");
+    }
+    for (field, there, of) in [
+        ("orthogonalization", typed.orthogonalization.is_some(), optimizer == Optimizer::Muon),
+        ("nesterov", typed.nesterov.is_some(), optimizer.normalizes()),
+        ("betas", typed.betas.is_some(), optimizer.is_adam()),
+        ("epsilon", typed.epsilon.is_some(), optimizer.is_adam()),
+    ] {
+        if there && !of {
+            let problem = format!("does not apply to optimizer {name}");
+            return check.fail(&format!("training.{field}"), problem, "remove it");
+        }
+    }
+    if optimizer.is_adam() && typed.momentum() != 0.0 {
+        let problem = format!("{name} has its momentum in training.betas");
+        return check.fail("training.momentum", problem, "remove it, or set training.betas");
+    }
+    if optimizer == Optimizer::Adam && typed.weight_decay() != 0.0 {
+        let problem = "adam would divide the decay of a weight by the history of its gradients";
+        let help = "take adamw, whose decay is apart from them";
+        return check.fail("training.weight_decay", problem, help);
+    }
+    Ok(())
 }
 
 impl TypedSchedule {

@@ -11,7 +11,7 @@ use crate::data::{DataSet, Samples};
 use crate::engine::{Training, Trajectory};
 use crate::experiment::Experiment;
 use crate::experiment::grid::Task;
-use crate::model::Scales;
+use crate::model::{Rule, Scales};
 use crate::store::key::Key;
 
 /// Inputs in the format of the network, P×d, and labels, P×O, of both sets.
@@ -87,8 +87,9 @@ pub struct Described<'a> {
 }
 
 /// All constants that training the same network takes, and where they come from. Rates and weight decays are
-/// those of plain gradient descent on the loss of a batch: W ← W − rate · schedule · v, v ← momentum · v +
-/// ∂loss/∂W + decay · W.
+/// those of the optimiser on the gradient of the loss of a batch. Of sgd: W ← W − rate · schedule · v,
+/// v ← momentum · v + ∂loss/∂W + decay · W; of the others: W ← (1 − rate · schedule · decay) W − rate · schedule · s
+/// with an s of norm one or of entries of about one.
 pub fn constants(described: &Described) -> Value {
     let Described { run, here, task, key, network, data, initial, difference, all } = *described;
     let Task { closure, parametrization, width, depth, learning_rate, seed } = task;
@@ -119,7 +120,12 @@ pub fn constants(described: &Described) -> Value {
         "loss": training.loss.name(),
         "steps": training.steps,
         "batch": training.batch.size(data.train.len()),
+        "optimizer": training.optimizer.name(),
+        "orthogonalization": training.orthogonalization.map(|by| by.name()),
+        "nesterov": training.nesterov.unwrap_or(false),
         "momentum": training.momentum,
+        "betas": training.betas,
+        "epsilons": training.epsilon.map(|_| of(|group| group.epsilon)),
         "learning_rates": of(|group| group.rate),
         "weight_decays": of(|group| group.decay),
         "precision": here.precision.name(),
@@ -134,36 +140,49 @@ pub fn constants(described: &Described) -> Value {
     })
 }
 
-/// A group of weights: its forward factor, and its rate and decay as gradient descent takes them.
+/// A group of weights: its forward factor, and its rate, decay and ε as the optimiser takes them.
 struct Group {
     name: &'static str,
     multiplier: f64,
     rate: f64,
     decay: f64,
+    epsilon: f64,
 }
 
-/// The groups of a network. D, the direction of an update, is `factor` times the gradient of the loss.
+/// The groups of a network. D, the direction of an update, is q S with entries of S of order one, and the gradient of
+/// the loss is a multiple of S (docs/theory.md, section 1.4).
 fn groups(network: &Network, dimension: usize, run: &Experiment) -> Vec<Group> {
-    let Scales { forward, readout, update_hidden, update_input, update_readout, inner, .. } =
-        network.scales;
-    let rates = run.rates();
+    let Scales { forward, readout, update_input, update_readout, inner, .. } = network.scales;
+    let (training, rates, n) = (&run.training, run.rates(), network.width as f64);
     let embed = (dimension as f64).sqrt().recip();
-    let group = |name, multiplier: f64, rate: f64, factor: f64| Group {
-        name,
-        multiplier,
-        rate: rate * factor,
-        decay: if rate == 0.0 { 0.0 } else { run.training.weight_decay / factor },
+    let group = |name, multiplier: f64, rate: f64, (size, gradient): (f64, f64)| {
+        let hidden = name != "U" && name != "V";
+        let rule = if hidden { training.rule() } else { training.rule().of_ends() };
+        let factor = match rule {
+            Rule::Descent => size / gradient,
+            Rule::Normalized { .. } => size * n,
+            Rule::Adam { .. } | Rule::Sign => size,
+        };
+        Group {
+            name,
+            multiplier,
+            rate: rate * factor,
+            decay: if rate == 0.0 { 0.0 } else { training.weight_decay / factor },
+            epsilon: training.epsilon.unwrap_or(0.0) * gradient,
+        }
     };
-    let mut groups = vec![group("U", embed, rates.input, update_input / (embed * readout))];
-    let hidden = update_hidden / (forward * readout);
-    match inner {
+    let mut groups = vec![group("U", embed, rates.input, (update_input, embed * readout))];
+    let (hidden, inner_size) = network.scales.sizes();
+    let hidden = (hidden, forward * readout);
+    match inner.zip(inner_size) {
         None => groups.push(group("W", forward, rates.hidden, hidden)),
-        Some(inner) => {
-            let factor = inner.update / (inner.forward * readout);
-            groups.push(group("W1", inner.forward, rates.hidden, factor));
+        Some((inner, size)) => {
+            // S has r over the multiplier m that r carries.
+            let gradient = inner.forward * readout * size / inner.update;
+            groups.push(group("W1", inner.forward, rates.hidden, (size, gradient)));
             groups.push(group("W2", forward, rates.hidden, hidden));
         }
     }
-    groups.push(group("V", readout, rates.readout, update_readout / readout));
+    groups.push(group("V", readout, rates.readout, (update_readout, readout)));
     groups
 }

@@ -8,6 +8,7 @@ pub mod gaussian;
 pub mod inner_width;
 pub mod loss;
 pub mod parametrization;
+pub mod rule;
 pub mod schedule;
 
 pub use activation::Activation;
@@ -17,4 +18,5 @@ pub use loss::Loss;
 pub use parametrization::{
     Block, Exponents, Groups, Inner, Parametrization, Rates, ScaleLaw, Scales,
 };
+pub use rule::{Norm, Rule};
 pub use schedule::{Decay, Schedule};

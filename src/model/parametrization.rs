@@ -42,6 +42,8 @@ choice! {
         /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what that
         /// matrix learns dies out with depth (arXiv 2512.21075, version 1).
         DepthMupCorrected = "depth-mup-corrected",
+        /// CompleteP: branches times L^{-1}, the rate of the hidden weights times L (arXiv 2505.01618).
+        CompleteP = "complete-p",
     }
 }
 
@@ -138,6 +140,16 @@ pub struct Inner {
     pub update: f64,
 }
 
+impl Scales {
+    /// Sizes q of the entries of D = q S in a hidden matrix, and in an inner one where there is one: S has entries
+    /// of order one, as χ, g and φ have (docs/theory.md, section 1.4).
+    pub fn sizes(&self) -> (f64, Option<f64>) {
+        // r carries the branch multiplier m = forward √M, which is no part of S.
+        let of_inner = |inner: Inner| inner.update * self.forward * (inner.width as f64).sqrt();
+        (self.update_hidden, self.inner.map(of_inner))
+    }
+}
+
 impl Parametrization {
     /// The parametrization's depth exponents. `vanilla` has none: its branch multiplier is σ.
     pub fn exponents(self) -> Exponents {
@@ -146,6 +158,8 @@ impl Parametrization {
             | Parametrization::Ntk
             | Parametrization::DepthMupCorrected => 0.5,
             Parametrization::Mup | Parametrization::Vanilla => 0.0,
+            // c = 1 − 2a: what L layers move h by, m² L^{-c} L, is then of order one.
+            Parametrization::CompleteP => return Exponents { branch: 1.0, rate: -1.0 },
         };
         Exponents { branch, rate: 0.0 }
     }

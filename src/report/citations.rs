@@ -20,6 +20,7 @@ pub fn bibtex(experiment: &Experiment, version: &str, commit: Option<&str>) -> S
             Parametrization::DepthMup | Parametrization::DepthMupCorrected => {
                 ("parametrization depth-mup", DEPTH_MUP)
             }
+            Parametrization::CompleteP => ("parametrization complete-p", COMPLETE_P),
             Parametrization::Mup => ("parametrization mup", MUP),
             Parametrization::Ntk => ("parametrization ntk", NTK),
             Parametrization::Vanilla => continue,
@@ -58,6 +59,15 @@ const DEPTH_MUP: &str = "@misc{tensor-programs-6,
   title         = {Tensor Programs {VI}: Feature Learning in Infinite-Depth Neural Networks},
   year          = {2023},
   eprint        = {2310.02244},
+  archivePrefix = {arXiv}
+}
+";
+
+const COMPLETE_P: &str = "@misc{complete-p,
+  author        = {Nolan Dey and Bin Claire Zhang and Lorenzo Noci and Mufan Li and Blake Bordelon and Shane Bergsma and Cengiz Pehlevan and Boris Hanin and Joel Hestness},
+  title         = {Don't be lazy: {CompleteP} enables compute-efficient deep transformers},
+  year          = {2025},
+  eprint        = {2505.01618},
   archivePrefix = {arXiv}
 }
 ";

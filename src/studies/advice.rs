@@ -10,7 +10,7 @@ use std::fmt;
 use super::possible::{obstacle, possible};
 use crate::claims::Declaration;
 use crate::data::{DataSet, Samples};
-use crate::experiment::{Experiment, ReferenceKind, Study};
+use crate::experiment::{Experiment, Optimizer, ReferenceKind, Study};
 use crate::model::{Loss, Parametrization};
 use crate::numbers::{count, measured, plain};
 use crate::observables::Observable;
@@ -309,6 +309,9 @@ fn of_first_update(
     train: &Samples,
 ) -> Vec<Advice> {
     let Experiment { training, ensemble, .. } = experiment;
+    if training.optimizer != Optimizer::Sgd {
+        return Vec::new(); // estimates are those of gradient descent
+    }
     let after = declared.iter().filter(|claim| claim.first_step > 0).count();
     if 2 * after <= declared.len() {
         return Vec::new(); // about the initialisation

@@ -11,7 +11,7 @@ use crate::claims::best_rate::BestRate;
 use crate::claims::declaration::{falls, stays};
 use crate::claims::{Declaration, Family};
 use crate::model::Closure;
-use crate::model::Parametrization::{self, DepthMup, DepthMupCorrected};
+use crate::model::Parametrization::{self, CompleteP, DepthMup, DepthMupCorrected};
 use crate::numbers::plain;
 use crate::observables::Observable::{
     self, BestLearningRate, InnerMovement, OutputMovement, OwnMovement, TestLoss, TrainingLoss,
@@ -64,6 +64,12 @@ pub const DESIGN: Design = Design {
             "with corrected rates the learning rate that trains best falls with depth",
             &[DepthMupCorrected],
             -0.5,
+            None,
+        ),
+        optimum(
+            "in complete-p the learning rate that trains best drifts with depth by less than L^±0.1",
+            &[CompleteP],
+            0.0,
             None,
         ),
     ],

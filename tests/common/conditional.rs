@@ -205,6 +205,7 @@ pub fn case(choice: [usize; 9], dimension: usize, [mini, momentum, decay]: [usiz
             rates: rates(rate, GROUPS[groups]),
             momentum: 0.5 * momentum as f64,
             weight_decay: 0.2 * decay as f64,
+            ..descent(rates(0.0, HIDDEN))
         },
         record: 1 + mini as u32,
         train,

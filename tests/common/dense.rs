@@ -70,7 +70,7 @@ pub fn run(case: &Case, sweeps: &mut dyn Sweeps) -> Passes {
         let slower = 1.0 / f64::from(k + 1); // a schedule
         let rates =
             Rates { input: input * slower, hidden: hidden * slower, readout: readout * slower };
-        let update = Update { rates, ..case.update };
+        let update = Update { rates, number: k + 1, ..case.update };
         let update = (k < case.steps).then_some(&update);
         passes.backward.push(sweeps.backward(k, &chi, update));
         passes.forward.push(forward);
@@ -209,6 +209,7 @@ fn cases_of(
                 rates: rates(rate, GROUPS[groups]),
                 momentum: 0.7 * momentum as f64,
                 weight_decay: 0.1 * decay as f64,
+                ..descent(rates(0.0, HIDDEN))
             },
             record: 1 + mini as u32,
             // With many samples two updates, of which the second meets the first one's momentum.

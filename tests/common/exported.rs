@@ -73,6 +73,53 @@ pub fn independent() -> Value {
     ])
 }
 
+/// Adam with decay, in two-layer blocks: every group has an ε of its own.
+pub fn adam() -> Value {
+    experiment(&[
+        ("model.block", json!("two-layer")),
+        ("model.horizon", json!(2.0)),
+        ("training.optimizer", json!("adamw")),
+        ("training.weight_decay", json!(0.1)),
+        ("training.epsilon", json!(1e-2)),
+        ("training.betas", json!([0.8, 0.9])),
+        ("training.schedule", json!({ "kind": "step", "every": 2, "factor": 0.5 })),
+    ])
+}
+
+/// Muon as it is practised, with all that it has; of a run that never had its weights, so that they are those
+/// of the conditional engine.
+pub fn muon() -> Value {
+    experiment(&[
+        ("engine", json!("conditional")),
+        ("model.parametrization", json!("complete-p")),
+        ("training.optimizer", json!("muon")),
+        ("training.orthogonalization", json!("newton-schulz")),
+        ("training.nesterov", json!(true)),
+        ("training.momentum", json!(0.8)),
+        ("training.weight_decay", json!(0.1)),
+        ("ensemble.closures", json!(["gia"])),
+    ])
+}
+
+/// Polar factors.
+pub fn polar() -> Value {
+    experiment(&[
+        ("training.optimizer", json!("muon")),
+        ("training.momentum", json!(0.5)),
+        ("training.batch", json!(3)),
+    ])
+}
+
+/// Signs, of the hidden weights alone.
+pub fn signs() -> Value {
+    experiment(&[
+        ("model.train", json!(["hidden"])),
+        ("training.optimizer", json!("signsgd")),
+        ("training.momentum", json!(0.5)),
+        ("training.weight_decay", json!(0.1)),
+    ])
+}
+
 /// A network whose run never had its weights.
 pub fn matrix_free() -> Value {
     experiment(&[("engine", json!("conditional")), ("training.momentum", json!(0.5))])

@@ -48,11 +48,12 @@ use nfd::rng::philox::Philox;
 use rand::RngExt;
 
 /// Those of one-layer blocks.
-pub const PARAMETRIZATIONS: [Parametrization; 4] = [
+pub const PARAMETRIZATIONS: [Parametrization; 5] = [
     Parametrization::DepthMup,
     Parametrization::Mup,
     Parametrization::Vanilla,
     Parametrization::Ntk,
+    Parametrization::CompleteP,
 ];
 
 /// A network of one-layer blocks in a named parametrization, T = 1, γ = 1.
@@ -144,7 +145,7 @@ pub fn rates(rate: f64, groups: Groups) -> Rates {
 
 /// Gradient descent and nothing else.
 pub fn descent(rates: Rates) -> Update {
-    Update { rates, momentum: 0.0, weight_decay: 0.0 }
+    Update::descent(rates)
 }
 
 /// Positions of a full batch.

@@ -50,6 +50,21 @@ pub const SETTINGS: [&str; 7] = [
     "training": { "steps": 5, "learning_rate": 0.5, "momentum": 0.5 }, "closures": ["exact", "gia"]"#,
 ];
 
+/// The same with optimizers that backend cuda does not have.
+pub const OPTIMIZERS: [&str; 3] = [
+    r#""engine": "conditional", "data": { "source": "digits", "samples": 3 },
+    "model": { "train": ["input", "hidden", "readout"] },
+    "training": { "steps": 5, "learning_rate": 0.2, "momentum": 0.8, "weight_decay": 0.05,
+        "optimizer": "muon", "nesterov": true }, "closures": ["exact", "gia"]"#,
+    r#""engine": "dense", "data": { "source": "digits", "samples": 3 }, "model": { "block": "two-layer" },
+    "training": { "steps": 5, "learning_rate": 0.2, "momentum": 0.8,
+        "optimizer": "muon", "orthogonalization": "newton-schulz" }, "closures": ["exact", "gia"]"#,
+    r#""engine": "dense", "data": { "source": "digits", "samples": 3 },
+    "model": { "train": ["input", "hidden", "readout"] },
+    "training": { "steps": 5, "learning_rate": 0.2, "weight_decay": 0.05, "optimizer": "adamw" },
+    "closures": ["exact", "gia"]"#,
+];
+
 /// One of the [`SETTINGS`] on a backend.
 pub fn setting(text: &str, backend: &str, precision: &str) -> Experiment {
     setting_of(text, backend, precision, 70, "2, 4")

@@ -308,6 +308,7 @@ fn unseen_steps_are_those_of_plain() {
                 schedule: Schedule { decay: Decay::Constant, warmup: 0 },
                 momentum: update.momentum,
                 weight_decay: update.weight_decay,
+                rule: update.rule,
                 record: case.record,
                 labels: case.train.labels.clone(),
                 test_labels: case.test.labels.clone(),

@@ -230,6 +230,7 @@ pub fn trainings(case: &Case, rates: Rates) -> [Training; 2] {
         schedule: Schedule { decay: Decay::Cosine { last: 0.1 }, warmup: 2 },
         momentum: case.update.momentum,
         weight_decay: case.update.weight_decay,
+        rule: case.update.rule,
         record: 3,
         labels: case.train.labels.clone(),
         test_labels: case.test.labels.clone(),

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use half::bf16;
-use nfd::backend::Update;
 use nfd::backend::crew::Crew;
 use nfd::backend::cuda::device::Device;
 use nfd::engine::batches::Batches;
@@ -65,7 +64,7 @@ fn linear(width: usize, samples: usize) -> Case {
         loss: Loss::Squared,
         batches: Batches { samples, size: samples, seed: 3 },
         // Updates of the size of weights, whose rounding would hide what is wrong with them.
-        update: Update { rates: rates(20.0, HIDDEN), momentum: 0.0, weight_decay: 0.0 },
+        update: descent(rates(20.0, HIDDEN)),
         record: 1,
         steps: 1,
         fine: 1,

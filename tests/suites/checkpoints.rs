@@ -9,7 +9,7 @@ use std::{io, time::Duration};
 
 use crate::common::experiments::resolve_text;
 use crate::common::slices::{
-    ALWAYS, SETTINGS, Stopping, assert_the_same_in_slices, setting, train, trajectories,
+    ALWAYS, OPTIMIZERS, SETTINGS, Stopping, assert_the_same_in_slices, setting, train, trajectories,
 };
 use nfd::ensemble::checkpointing::CheckpointEvery;
 use nfd::experiment::Experiment;
@@ -18,7 +18,7 @@ use nfd::store::files::{Disk, Files};
 /// Both engines on the processor, every kind of state that they have.
 #[test]
 fn slices_show_the_same_as_the_whole() {
-    for text in SETTINGS {
+    for text in SETTINGS.into_iter().chain(OPTIMIZERS) {
         for precision in ["f32", "f64"] {
             let starts = assert_the_same_in_slices(&setting(text, "cpu", precision));
             assert!(starts >= 3, "{starts} starts of {text}");
@@ -102,7 +102,7 @@ fn states_have_the_shape_of_this_version() {
         let files = stopped(folder.path(), &setting(text, "cpu", "f64"));
         files.iter().map(|file| fs::metadata(file).unwrap().len()).sum::<u64>()
     };
-    let lengths: Vec<u64> = SETTINGS.iter().map(length).collect();
+    let lengths: Vec<u64> = SETTINGS.iter().chain(&OPTIMIZERS).map(length).collect();
     assert_eq!(lengths, [333_647, 419_720, 843_981, 1_033_684, 469_275, 142_572, 1_890_288]);
 }
 

@@ -201,7 +201,7 @@ fn large_sets_are_evaluated_as_plain_does() {
         network,
         test: samples.select(train.len()..samples.len()),
         batches: full(&train),
-        update: Update { rates: rates(0.3, ALL), momentum: 0.7, weight_decay: 0.2 },
+        update: Update { momentum: 0.7, weight_decay: 0.2, ..descent(rates(0.3, ALL)) },
         record: 1,
         train,
         steps: 2,

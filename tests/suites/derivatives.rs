@@ -21,6 +21,7 @@ fn loss_by_loops(
     let branch = match law.parametrization {
         Parametrization::Vanilla => law.activation.vanilla_scale(),
         Parametrization::Mup => law.horizon.sqrt(),
+        Parametrization::CompleteP => law.horizon.sqrt() / depth as f64,
         _ => (law.horizon / depth as f64).sqrt(),
     };
     let width_power = if law.parametrization == Parametrization::Ntk { 0.5 } else { 1.0 };
@@ -49,7 +50,7 @@ fn loss_by_loops(
 }
 
 /// The update is −(raw rate) · ∂loss/∂weight for every group, parametrization and activation; raw
-/// rate n η γ² in the μP family, η γ² in ntk.
+/// rate n η γ² in the μP family, η γ² in ntk, and of the hidden weights in complete-p times L.
 #[test]
 fn gradients_match_central_differences() {
     let (width, depth, rate, gamma) = (7, 3, 0.3, 1.7);
@@ -77,6 +78,10 @@ fn gradients_match_central_differences() {
 
                 let power = if parametrization == Parametrization::Ntk { 0.0 } else { 1.0 };
                 let raw_rate = rate * gamma * gamma * (width as f64).powf(power);
+                let hidden = match parametrization {
+                    Parametrization::CompleteP => depth as f64,
+                    _ => 1.0,
+                };
                 let check = |what: &str, change: f64, loss: &dyn Fn(f64) -> f64| {
                     // Error of the central difference: ε²/6 · third derivative + 1e-16 · loss/ε.
                     let e = 1e-5;
@@ -97,7 +102,7 @@ fn gradients_match_central_differences() {
                     });
                     for l in 0..depth {
                         let change = run.weights().forward[l][(i, j)] - w[l][(i, j)];
-                        check("W", change, &|e| {
+                        check("W", change / hidden, &|e| {
                             let mut w = w.clone();
                             w[l] = nudge(&w[l], e);
                             loss_by_loops(&law, &u, &w, &v, &train)

@@ -100,6 +100,17 @@ fn training_is_written_out() {
     let steps: Vec<u32> = resolved.experiment.training.recorded_steps().collect();
     assert!(steps.len() == 85 && steps.starts_with(&[0, 3, 6]) && steps.ends_with(&[249, 250]));
 
+    // Muon goes with either engine; what single gradients are divided by with the dense one only.
+    let (muon, resolved) = training(&["training.optimizer=muon", "engine=auto"]);
+    assert_eq!((&muon["optimizer"], &muon["orthogonalization"]), (&"muon".into(), &"exact".into()));
+    assert!(muon.get("betas").is_none() && muon.get("nesterov").is_none(), "{muon}");
+    assert!(resolved.decisions[0].contains("by estimate"), "{:?}", resolved.decisions);
+    let (adam, resolved) = training(&["training.optimizer=adamw", "engine=auto"]);
+    assert_eq!(adam["betas"], serde_json::json!([0.9, 0.999]));
+    assert_eq!(adam["epsilon"], 1e-8);
+    assert_eq!(resolved.experiment.engine, Engine::Dense);
+    assert_eq!(resolved.decisions[0], "engine dense: the only one that can");
+
     // A batch of all is a full one.
     assert_eq!(training(&["training.batch=4"]).0["batch"], "full");
     let step = "training.schedule={\"kind\":\"step\",\"every\":2,\"factor\":0.5}";

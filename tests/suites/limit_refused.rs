@@ -64,6 +64,12 @@ fn what_has_no_limit_is_refused_where_it_stands() {
             &["training.batch", "minibatches", "batch full"],
         ),
         (
+            training,
+            "\"learning_rate\": 0.5, \"optimizer\": \"muon\"",
+            51,
+            &["training.optimizer", "gradient descent", "take optimizer sgd"],
+        ),
+        (
             name,
             "\"model\": { \"parametrization\": \"mup\" }, \"training\": {",
             14,

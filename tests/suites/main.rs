@@ -66,6 +66,7 @@ mod minibatch;
 mod mistakes;
 mod modules;
 mod observables;
+mod optimizers;
 mod optimum;
 mod order_parameters;
 mod pairs;

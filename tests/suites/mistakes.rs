@@ -159,10 +159,63 @@ fn mistakes_in_training_are_refused_with_reasons() {
         (&["training.momentum=-0.1"], &["training.momentum", "out of range"]),
         (&["training.weight_decay=-1"], &["training.weight_decay", "too small"]),
         (&["training.record=0"], &["training.record", "too small"]),
-        (&["training.optimizer=adam"], &["training.optimizer", "low rank", "take sgd"]),
-        (&["training.optimizer=adamw"], &["low rank"]),
-        (&["training.optimizer=adagrad"], &["low rank"]),
-        (&["training.optimizer=rmsprop"], &["low rank"]),
+        (
+            &["training.optimizer=adam", "engine=conditional"],
+            &["training.optimizer", "adam", "not of low rank", "take engine dense"],
+        ),
+        (&["training.optimizer=adamw", "engine=conditional"], &["not of low rank"]),
+        (&["training.optimizer=signsgd", "engine=conditional"], &["not of low rank"]),
+        (&["training.optimizer=adagrad"], &["training.optimizer", "is not built", "adamw"]),
+        (&["training.optimizer=rmsprop"], &["is not built"]),
+        (
+            &["training.optimizer=muon", "backend=cuda"],
+            &["training.optimizer", "backend cuda has no optimizer muon", "take backend cpu"],
+        ),
+        (
+            &[
+                "training.optimizer=adam",
+                "engine=dense",
+                "backend=cuda",
+                "ensemble.closures=[\"exact\"]",
+            ],
+            &["backend cuda has no optimizer adam"],
+        ),
+        (
+            &[
+                "training.optimizer=muon",
+                "engine=dense",
+                "storage=bf16",
+                "ensemble.closures=[\"exact\"]",
+            ],
+            &["training.optimizer", "storage full"],
+        ),
+        (
+            &["training.orthogonalization=exact"],
+            &["training.orthogonalization", "does not apply to optimizer sgd"],
+        ),
+        (&["training.nesterov=true"], &["training.nesterov", "does not apply"]),
+        (
+            &["training.optimizer=muon", "training.betas=[0.9,0.99]"],
+            &["training.betas", "does not apply to optimizer muon"],
+        ),
+        (
+            &["training.optimizer=spectral", "training.orthogonalization=exact"],
+            &["does not apply to optimizer spectral"],
+        ),
+        (
+            &["training.optimizer=adam", "training.betas=[0.9,1]"],
+            &["training.betas[1]", "less than 1"],
+        ),
+        (&["training.optimizer=adam", "training.epsilon=0"], &["training.epsilon", "positive"]),
+        (&["training.epsilon=1e-8"], &["training.epsilon", "does not apply to optimizer sgd"]),
+        (
+            &["training.optimizer=adamw", "training.momentum=0.5"],
+            &["training.momentum", "training.betas"],
+        ),
+        (
+            &["training.optimizer=adam", "training.weight_decay=0.5"],
+            &["training.weight_decay", "take adamw"],
+        ),
         (&["training.optimizer=sdg"], &["training.optimizer", "'sgd'"]),
         (&["training.loss=cross-entropy"], &["training.loss", "one-hot"]),
         (

@@ -11,7 +11,7 @@ use nfd::engine::{Training, Trajectory, train};
 use nfd::experiment::file::ExperimentFile;
 use nfd::experiment::grid::{Task, quarters};
 use nfd::experiment::resolve::resolve;
-use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, Schedule};
+use nfd::model::{Activation, Closure, Loss, Parametrization, Rates, Rule, Schedule};
 use nfd::observables::{Against, Partner, Run, of_pair};
 use nfd::rng::noise::BrownianPath;
 
@@ -44,6 +44,7 @@ fn strong_errors_are_mean_squares_over_common_rows_and_samples() {
             schedule: Schedule::CONSTANT,
             momentum: 0.0,
             weight_decay: 0.0,
+            rule: Rule::Descent,
             record: 1,
             labels: samples.labels.clone(),
             test_labels: vec![],

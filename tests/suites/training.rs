@@ -12,12 +12,12 @@ use nfd::backend::{Network, Sweeps, Update};
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
 use nfd::engine::{Training, Trajectory, train};
-use nfd::model::{Activation, Closure, Decay, Loss, Parametrization, Rates, Schedule};
-use nfd::rng::noise::{BrownianPath, Entry, Noise};
+use nfd::model::{Activation, Closure, Decay, Loss, Parametrization, Rates, Rule, Schedule};
+use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
 
 /// Samples on the sphere, each of one of `classes` classes.
-fn classified(count: usize, dimension: usize, classes: usize) -> Samples {
+pub fn classified(count: usize, dimension: usize, classes: usize) -> Samples {
     let mut samples = sphere(count, dimension, classes);
     for (p, label) in samples.labels.chunks_mut(classes).enumerate() {
         label.fill(0.0);
@@ -27,7 +27,7 @@ fn classified(count: usize, dimension: usize, classes: usize) -> Samples {
 }
 
 /// All of it at once.
-fn everything(samples: &Samples, size: usize, steps: u32) -> Training {
+pub fn everything(samples: &Samples, size: usize, steps: u32) -> Training {
     Training {
         loss: Loss::CrossEntropy,
         steps,
@@ -36,6 +36,7 @@ fn everything(samples: &Samples, size: usize, steps: u32) -> Training {
         schedule: Schedule { decay: Decay::Cosine { last: 0.1 }, warmup: 2 },
         momentum: 0.8,
         weight_decay: 0.05,
+        rule: Rule::Descent,
         record: 1,
         labels: samples.labels.clone(),
         test_labels: vec![],
@@ -55,7 +56,7 @@ fn conditional(network: &Network, train: &Samples, test: &Samples) -> Conditiona
 
 /// Largest difference in the batches' f, h and g between a conditional run and the dense network
 /// assembled from its answers.
-fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f64 {
+pub fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f64 {
     let none = none_like(samples);
     let mut matrix_free = conditional(network, samples, &none);
     let ends = matrix_free.ends().clone();
@@ -79,6 +80,8 @@ fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f6
                 rates: training.rates.scaled(training.schedule.factor(k, training.steps)),
                 momentum: training.momentum,
                 weight_decay: training.weight_decay,
+                rule: training.rule,
+                number: k + 1,
             };
             run.backward(k, &chi, Some(&update));
             let (hidden, signals) = vectors(run);
@@ -163,7 +166,7 @@ fn couplings_decay_with_the_weights() {
     let couplings = |hidden: f64| {
         let mut run = conditional(&network, &samples, &none_like(&samples));
         let rates = Rates { input: 1.0, hidden, readout: 1.0 };
-        let update = Update { rates, momentum: 0.0, weight_decay: 0.1 };
+        let update = Update { weight_decay: 0.1, ..descent(rates) };
         run.forward(0, &[0, 1], true);
         run.backward(0, &[0.3, -0.2], Some(&update));
         let forward = run.forward(1, &[0, 1], true).coupling.unwrap();

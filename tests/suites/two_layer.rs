@@ -99,6 +99,7 @@ fn gradients_match_central_differences() {
         (Parametrization::DepthMup, own(Parametrization::DepthMup)),
         (Parametrization::Mup, own(Parametrization::Mup)),
         (Parametrization::Ntk, own(Parametrization::Ntk)),
+        (Parametrization::CompleteP, own(Parametrization::CompleteP)),
         (CORRECTED, own(CORRECTED)),
         (CORRECTED, exponents),
     ] {
@@ -349,12 +350,13 @@ fn moved(parametrization: Parametrization, depth: usize) -> Moved {
 }
 
 /// In depth-μP an inner matrix moves its layer by L^{-1/2} (mean square 1/L), while z moves with h;
-/// what the correction gives back to it makes f move by √L.
+/// what the correction gives back to it makes f move by √L. In complete-p all of it stays.
 #[test]
 fn inner_movement_dies_with_depth_and_its_correction_overshoots() {
     let depths = [16, 64];
     let [a, b] = depths.map(|depth| moved(Parametrization::DepthMup, depth));
     let [c, d] = depths.map(|depth| moved(CORRECTED, depth));
+    let [e, f] = depths.map(|depth| moved(Parametrization::CompleteP, depth));
     // Powers of L between the two depths, up to what a width of 128 and four seeds leave: below 0.01 in
     // depth-μP with these seeds, up to 0.05 with eight; at width 64 up to 0.16.
     let power = |of: fn(&Moved) -> f64, a, b| (of(b) / of(a)).ln() / 4.0_f64.ln();
@@ -364,8 +366,11 @@ fn inner_movement_dies_with_depth_and_its_correction_overshoots() {
         ("total", power(|m| m.total, &a, &b), 0.0, 0.1),
         ("f by W1", power(|m| m.f, &a, &b), 0.0, 0.1),
         ("f by W1, corrected", power(|m| m.f, &c, &d), 1.0, 0.1),
+        ("own, complete-p", power(|m| m.own, &e, &f), 0.0, 0.1),
+        ("total, complete-p", power(|m| m.total, &e, &f), 0.0, 0.1),
+        ("f by W1, complete-p", power(|m| m.f, &e, &f), 0.0, 0.1),
     ] {
         let fine = (got - want).abs() <= tolerance;
-        assert!(fine, "{what}: {got}, not {want}: {a:?} {b:?} {c:?} {d:?}");
+        assert!(fine, "{what}: {got}, not {want}: {a:?} {b:?} {c:?} {d:?} {e:?} {f:?}");
     }
 }

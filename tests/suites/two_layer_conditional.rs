@@ -57,7 +57,8 @@ fn passes<S: Sweeps>(
         let forward = run.forward(k, &batch, true);
         let labels = samples.select(batch).labels;
         let chi = training.loss.chi(&forward.f, &labels, training.outputs);
-        let mut update = descent(training.rates.scaled(training.schedule.factor(k, training.steps)));
+        let mut update =
+            descent(training.rates.scaled(training.schedule.factor(k, training.steps)));
         (update.momentum, update.weight_decay) = (training.momentum, training.weight_decay);
         run.backward(k, &chi, Some(&update));
         let moved = [Some(forward.own_movement), forward.inner_movement].into_iter().flatten();
@@ -70,8 +71,7 @@ fn passes<S: Sweeps>(
 fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -> f64 {
     let (probe, none) = (full_probe(network.depth), none_like(samples));
     let noise = Box::new(BrownianPath::new(11, network.depth as u32, network.depth as u32));
-    let mut free =
-        Plain::new(network.clone(), noise, probe.clone(), samples.clone(), none.clone());
+    let mut free = Plain::new(network.clone(), noise, probe.clone(), samples.clone(), none.clone());
     let ends = free.ends().clone();
     let flat = |vectors: &[&[nalgebra::DMatrix<f64>]]| -> Vec<f64> {
         vectors.iter().copied().flatten().flat_map(|x| x.iter().copied()).collect()

@@ -31,7 +31,10 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
             &["model.parametrization=vanilla"][..],
             &["model.parametrization", "skip connection", "take another"][..],
         ),
-        (&["model.inner_width=4n", one_layer], &["model.inner_width", "no inner layer", "two-layer"]),
+        (
+            &["model.inner_width=4n", one_layer],
+            &["model.inner_width", "no inner layer", "two-layer"],
+        ),
         (&["model.inner_width=0"], &["model.inner_width", "4n"]),
         (&["model.inner_width=0n"], &["model.inner_width", "4n"]),
         (&["model.inner_width=4m"], &["model.inner_width", "4n"]),
@@ -53,8 +56,14 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
         }
     }
     for (pairs, words) in [
-        (&["engine=dense", fresh], ["ensemble.closures", "closure fresh", "take engine conditional"]),
-        (&["engine=conditional", "backend=cuda"], ["model.block", "engine conditional", "backend cpu"]),
+        (
+            &["engine=dense", fresh],
+            ["ensemble.closures", "closure fresh", "take engine conditional"],
+        ),
+        (
+            &["engine=conditional", "backend=cuda"],
+            ["model.block", "engine conditional", "backend cpu"],
+        ),
     ] {
         let source = source(pairs);
         let error = resolve(source.parse().unwrap(), &source).unwrap_err().to_string();
@@ -128,7 +137,10 @@ fn matrix_free_runs_report_the_couplings_of_both_matrices() {
     for name in ["coupling.forward.layer", "coupling.inner.forward", "coupling.inner.backward"] {
         let exact = all.iter().filter(|row| row.observable == name && row.closure == "exact");
         let values: Vec<f64> = exact.filter(|row| row.step > 0).map(|row| row.value).collect();
-        assert!(!values.is_empty() && values.iter().all(|value| *value > 0.0), "{name}: {values:?}");
+        assert!(
+            !values.is_empty() && values.iter().all(|value| *value > 0.0),
+            "{name}: {values:?}"
+        );
         let gia = all.iter().filter(|row| row.observable == name && row.closure == "gia");
         assert!(gia.map(|row| row.value).all(|value| value == 0.0), "{name}");
     }

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::exported::{export, independent, minibatches, path_of, run, two_layers};
+use crate::common::exported::{
+    adam, export, independent, minibatches, muon, path_of, polar, run, signs, two_layers,
+};
 use crate::common::missing::{python, skipped};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -31,6 +33,10 @@ fn verified_by(script: &str, python: &str) {
         ("minibatches", minibatches()),
         ("two_layers", two_layers()),
         ("independent", independent()),
+        ("adam", adam()),
+        ("muon", muon()),
+        ("polar", polar()),
+        ("signs", signs()),
     ] {
         let (guard, run) = run(&experiment);
         let file = path_of(&export(&run, &["--format", "npz"]));

@@ -388,12 +388,14 @@ impl Sweeps for Conditional {
         coupling.accumulated_same = mean_square(&same);
 
         if let Some(update) = update {
-            let kinds = [(&mut self.layers, &self.asked), (&mut self.inner, &self.asked_inner)];
-            for (memories, asked) in kinds {
+            let [of_outer, of_inner] = self.network.norms();
+            let outer = (&mut self.layers, &self.asked, of_outer);
+            let inner = (&mut self.inner, &self.asked_inner, of_inner);
+            for (memories, asked, norm) in [outer, inner] {
                 for (l, memory) in memories.iter_mut().enumerate() {
                     let queries = (asked.forward.last(l), asked.backward.last(l));
                     if let (Some(forward), Some(backward)) = queries {
-                        memory.drift.update(update, &weights, forward, backward);
+                        memory.drift.update((update, norm), &weights, forward, backward);
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use crate::backend::Network;
 use crate::backend::cost::{Costs, Footprint, RunShape, Speeds, Work, rows_of_a_query};
+use crate::model::Rule;
 
 /// The costs of the conditional engine.
 pub const CONDITIONAL: Costs = Costs {
@@ -38,7 +39,9 @@ fn footprint_of_dense(network: &Network, run: &RunShape) -> Footprint {
     let matrices = network.matrices_of_a_weight();
     let layers = network.matrices_of_a_block();
     let each = network.weights_of_a_block() / layers;
-    let weights = each * ((layers * matrices * run.copies() + 1.0) * depth + 2.0);
+    // By another rule than descent: S, its running means, and what a decomposition takes.
+    let working = if run.rule == Rule::Descent { 2.0 } else { 10.0 };
+    let weights = each * ((layers * matrices * run.copies() + 1.0) * depth + working);
     footprint(network, run, weights, 4.0)
 }
 

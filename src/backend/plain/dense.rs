@@ -4,8 +4,9 @@
 use nalgebra::DMatrix;
 
 use super::ends::{Ends, Signal};
+use super::motion::{Motion, Step};
 use super::record::MatrixRecorder;
-use super::{columns, descend, evaluate_in_parts, finite, mean_square, weighted};
+use super::{columns, evaluate_in_parts, finite, mean_square, weighted};
 use crate::backend::coefficients::covariance;
 use crate::backend::{
     BackwardSweep, Covariances, ForwardSweep, Network, Probe, Set, Sweeps, Update,
@@ -73,25 +74,25 @@ impl Weights {
 /// Weights with what their training needs.
 struct TrainedWeights {
     weights: Weights,
-    /// Of the forward and of the backward weights, once there are some.
-    velocities: [Vec<Option<DMatrix<f64>>>; 2],
+    /// Of the forward and of the backward weights.
+    motions: [Vec<Motion>; 2],
 }
 
 impl TrainedWeights {
     /// At rest.
     fn new(weights: Weights) -> Self {
-        let rest = vec![None; weights.forward.len()];
-        TrainedWeights { weights, velocities: [rest.clone(), rest] }
+        let rest = vec![Motion::default(); weights.forward.len()];
+        TrainedWeights { weights, motions: [rest.clone(), rest] }
     }
 
-    /// W_l and W̃_l (from l = 0 on) follow D = `direction`.
-    fn descend(&mut self, l: usize, update: &Update, direction: DMatrix<f64>) {
-        let rate = update.rates.hidden;
-        let [ahead, back] = &mut self.velocities;
+    /// W_l and W̃_l (from l = 0 on) follow D = `direction`, whose entries have this size.
+    fn follow(&mut self, l: usize, (update, size): (&Update, f64), direction: DMatrix<f64>) {
+        let step = Step { update, rate: update.rates.hidden, rule: update.rule, size };
+        let [ahead, back] = &mut self.motions;
         if let Some(w) = self.weights.backward.get_mut(l) {
-            descend(w, &mut back[l], rate, update, direction.clone());
+            back[l].follow(w, step, direction.clone());
         }
-        descend(&mut self.weights.forward[l], &mut ahead[l], rate, update, direction);
+        ahead[l].follow(&mut self.weights.forward[l], step, direction);
     }
 }
 
@@ -355,15 +356,18 @@ impl Sweeps for Dense {
             let direction = |g: &DMatrix<f64>, phi: DMatrix<f64>, factor: f64| {
                 weighted(g, &weights) * phi.transpose() * factor
             };
+            let (size, inner_size) = scales.sizes();
             for l in 0..depth {
                 let phi = self.value(self.inner_hidden.get(l).unwrap_or(&self.hidden[l]));
                 let outer = direction(&self.signals[l + 1], phi, scales.update_hidden);
-                self.outer.descend(l, update, outer);
+                self.outer.follow(l, (update, size), outer);
             }
             for (l, r) in inner_signals.iter().rev().enumerate() {
                 let phi = self.value(&self.hidden[l]);
-                if let (Some(trained), Some(inner)) = (&mut self.inner, scales.inner) {
-                    trained.descend(l, update, direction(r, phi, inner.update));
+                if let (Some(trained), Some(inner), Some(size)) =
+                    (&mut self.inner, scales.inner, inner_size)
+                {
+                    trained.follow(l, (update, size), direction(r, phi, inner.update));
                 }
             }
             let (x, h, g) = (columns(&self.batch), &self.hidden[depth], &self.signals[0]);

@@ -3,7 +3,8 @@
 
 use nalgebra::DMatrix;
 
-use super::{descend, weighted};
+use super::motion::{Motion, Step};
+use super::weighted;
 use crate::backend::Update;
 use crate::model::Scales;
 use crate::rng::noise::{Entry, Noise};
@@ -15,8 +16,8 @@ pub struct Ends {
     pub u: DMatrix<f64>,
     /// The readout weights V, n×O.
     pub v: DMatrix<f64>,
-    /// Of U and V, once there are some.
-    velocities: [Option<DMatrix<f64>>; 2],
+    /// Of U and V.
+    motions: [Motion; 2],
 }
 
 /// The backward signal that enters the last layer: its columns G, n×P, and the factor χ with which
@@ -34,7 +35,7 @@ pub struct Signal {
 impl Ends {
     /// The ends of a network with given weights, not trained yet.
     pub fn new(u: DMatrix<f64>, v: DMatrix<f64>) -> Self {
-        Ends { u, v, velocities: [None, None] }
+        Ends { u, v, motions: Default::default() }
     }
 
     /// The ends of a network at initialisation.
@@ -87,11 +88,12 @@ impl Ends {
         g: &DMatrix<f64>,
         weights: &[f64],
     ) {
-        let [of_u, of_v] = &mut self.velocities;
+        let [of_u, of_v] = &mut self.motions;
+        let step = |rate, size| Step { update, rate, rule: update.rule.of_ends(), size };
         let direction = g * weighted(x, weights).transpose() * scales.update_input;
-        descend(&mut self.u, of_u, update.rates.input, update, direction);
+        of_u.follow(&mut self.u, step(update.rates.input, scales.update_input), direction);
         let chi = DMatrix::from_column_slice(self.v.ncols(), h.ncols(), chi);
         let direction = h * chi.transpose() * scales.update_readout;
-        descend(&mut self.v, of_v, update.rates.readout, update, direction);
+        of_v.follow(&mut self.v, step(update.rates.readout, scales.update_readout), direction);
     }
 }

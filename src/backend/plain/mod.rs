@@ -9,11 +9,12 @@ pub mod dense;
 pub mod ends;
 pub mod expansion;
 pub mod memory;
+mod motion;
 mod record;
 
 use nalgebra::DMatrix;
 
-use crate::backend::{EVALUATED_AT_ONCE, Update};
+use crate::backend::EVALUATED_AT_ONCE;
 use crate::data::Samples;
 
 /// The inputs as columns, d×P.
@@ -36,28 +37,6 @@ fn evaluate_in_parts(samples: &Samples, mut output: impl FnMut(&Samples) -> Vec<
     let positions: Vec<usize> = (0..samples.len()).collect();
     let parts = positions.chunks(EVALUATED_AT_ONCE);
     parts.flat_map(|part| output(&samples.select(part.iter().copied()))).collect()
-}
-
-/// v ← μ v + D + λ W, then W ← W − η v, with D = `direction`; v is kept only where there is
-/// momentum.
-fn descend(
-    weights: &mut DMatrix<f64>,
-    velocity: &mut Option<DMatrix<f64>>,
-    rate: f64,
-    update: &Update,
-    mut direction: DMatrix<f64>,
-) {
-    if rate == 0.0 {
-        return;
-    }
-    if update.weight_decay > 0.0 {
-        direction.zip_apply(weights, |v, w| *v += update.weight_decay * w);
-    }
-    if let Some(old) = velocity.take() {
-        direction.zip_apply(&old, |v, old| *v += update.momentum * old);
-    }
-    weights.zip_apply(&direction, |w, v| *w -= rate * v);
-    *velocity = (update.momentum > 0.0).then_some(direction);
 }
 
 /// X with every column times its weight.

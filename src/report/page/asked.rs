@@ -7,7 +7,8 @@ use crate::data::selection::Selection;
 use crate::data::{Labels, Source};
 use crate::experiment::limit::FIRST_DEPTH;
 use crate::experiment::{
-    Batch, Block, Engine, Ensemble, Experiment, Group, Precision, ReferenceKind, Rows, Study,
+    Batch, Block, Engine, Ensemble, Experiment, Group, Optimizer, Precision, ReferenceKind, Rows,
+    Study, Training,
 };
 use crate::model::{Closure, Decay, Loss, Parametrization, Schedule};
 use crate::report::Report;
@@ -161,6 +162,7 @@ fn training(experiment: &Experiment) -> String {
         let rates: Vec<String> = rates.iter().copied().map(plain).collect();
         let _ = write!(words, "; all rates at η = {} of the hidden weights", list(&rates));
     }
+    words.push_str(&optimizer(training));
     if training.momentum > 0.0 {
         let _ = write!(words, "; momentum μ = {}", plain(training.momentum));
     }
@@ -170,6 +172,25 @@ fn training(experiment: &Experiment) -> String {
     words.push_str(&schedule(training.schedule));
     if training.record > 1 {
         let _ = write!(words, "; recorded every {} steps and after the last", training.record);
+    }
+    words
+}
+
+/// What turns gradients into updates, unless it is gradient descent.
+fn optimizer(training: &Training) -> String {
+    if training.optimizer == Optimizer::Sgd {
+        return String::new();
+    }
+    let mut words = format!("; by {}", training.optimizer.name());
+    if let Some(orthogonalization) = training.orthogonalization {
+        let _ = write!(words, " ({})", orthogonalization.name());
+    }
+    if training.nesterov == Some(true) {
+        words.push_str(" with Nesterov's momentum");
+    }
+    if let Some(([beta1, beta2], epsilon)) = training.betas.zip(training.epsilon) {
+        let numbers = [beta1, beta2, epsilon].map(plain).join(", ");
+        let _ = write!(words, " with β₁, β₂, ε = {numbers}");
     }
     words
 }

@@ -20,7 +20,7 @@ use super::plot::{Plot, page_variables};
 use super::text;
 use crate::claims::stability;
 use crate::data::Source;
-use crate::experiment::{Block, Engine, Study};
+use crate::experiment::{Block, Engine, Optimizer, Study};
 use crate::observables::Observable;
 use crate::stats::verdict::Verdict;
 

@@ -5,6 +5,7 @@ use crate::backend::Network;
 use crate::backend::cost::{
     Costs, Footprint, OVERHEAD, Ranks, RunShape, Speeds, Work, rows_of_a_query,
 };
+use crate::model::Rule;
 
 /// The costs of this engine. Threads meet after every layer: each has two tiles of rows or more.
 pub const COSTS: Costs = Costs {
@@ -50,7 +51,9 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let stored = 2.0 * stored * (rows_of_a_query(network) - network.width as f64 + rows);
     let columns = vectors + ends + working;
     // M, its velocity and both Θ, with a copy of one while it grows, and all queries in coefficients.
-    let squares = (3.0 + trained) * depth * network.matrices_of_a_block() + 1.0;
+    // A norm of the velocity is found with some six more.
+    let working = if run.rule == Rule::Descent { 1.0 } else { 7.0 };
+    let squares = (3.0 + trained) * depth * network.matrices_of_a_block() + working;
     let small = 8.0 * squares * largest * largest + OVERHEAD;
     Footprint {
         host: (stored + columns * rows + of_inner) * run.number as f64 + small,

@@ -13,8 +13,8 @@ use crate::backend::Network;
 use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::Asked;
 use crate::backend::cpu::simd::format::Format;
-use crate::rng::normal::Instructions;
 use crate::rng::noise::Query;
+use crate::rng::normal::Instructions;
 
 /// The inner matrices of all layers, and the vectors of M rows that a pass makes.
 pub struct Inner<T> {
@@ -122,8 +122,7 @@ impl<T: Format> Conditional<T> {
         let answer = self.ask_forward(arena, memory, asked, h, residual);
         let scale = factors.forward * memory.drift.kept();
         let z = &mut inner.hidden[l - 1];
-        let rows =
-            self.advance(arena, (memory, &answer), factors, (None, z), (None, self.record));
+        let rows = self.advance(arena, (memory, &answer), factors, (None, z), (None, self.record));
         let coupled = memory.forward.coupling(&answer) * if self.record { scale } else { 0.0 };
         let follows = self.follows_covariances();
         inner.asked.forward.push(l - 1, answer.expansion.coefficients(), follows);

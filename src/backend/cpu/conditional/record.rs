@@ -49,9 +49,7 @@ impl<T: Format> PanelRecorder<T> {
                 self.initial[position] = Some(x.clone());
                 0.0
             }
-            Some(initial) => {
-                squared_distance(set, x, initial) / (n * samples) as f64
-            }
+            Some(initial) => squared_distance(set, x, initial) / (n * samples) as f64,
         };
         let rows = (0..samples).flat_map(|p| x.column(p).take(probe.rows));
         Some(Snapshot { rows: rows.map(Real::narrow).collect(), movement })

@@ -186,8 +186,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         self.accumulated[0] = accumulated;
         // Minibatches of different steps are of different samples.
         let whole = record && batch.len() == self.train.samples.len();
-        let inner_movement =
-            inner.as_mut().filter(|_| whole).map(|inner| inner.movement(set));
+        let inner_movement = inner.as_mut().filter(|_| whole).map(|inner| inner.movement(set));
         let readers = inner.as_ref().map_or(&self.layers, |inner| &inner.memories);
         let ranks = readers.iter().map(|layer| layer.forward.rank()).collect();
         self.inner = inner;

@@ -18,13 +18,15 @@ impl<T: Format> Conditional<T> {
         g: &Panel<T>,
     ) {
         let Network { depth, scales, .. } = self.network;
-        let outer = (self.layers.as_mut_slice(), &self.asked);
-        let inner = self.inner.as_mut().map(|of| (of.memories.as_mut_slice(), &of.asked));
-        for (memories, asked) in [outer].into_iter().chain(inner) {
+        let [of_outer, of_inner] = self.network.norms();
+        let outer = (self.layers.as_mut_slice(), &self.asked, of_outer);
+        let inner = self.inner.as_mut();
+        let inner = inner.map(|of| (of.memories.as_mut_slice(), &of.asked, of_inner));
+        for (memories, asked, norm) in [outer].into_iter().chain(inner) {
             for (l, memory) in memories.iter_mut().enumerate() {
                 let queries = (asked.forward.last(l), asked.backward.last(l));
                 if let (Some(forward), Some(backward)) = queries {
-                    memory.drift.update(update, weights, forward, backward);
+                    memory.drift.update((update, norm), weights, forward, backward);
                 }
             }
         }

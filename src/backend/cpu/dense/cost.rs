@@ -2,6 +2,7 @@
 
 use crate::backend::cost::{Costs, Footprint, OVERHEAD, RunShape, Speeds, Work};
 use crate::backend::{COVARIANCE_COLUMNS, Network};
+use crate::model::{Norm, Rule};
 
 /// The costs of this engine. Threads meet after every layer: each has rows of a weight matrix that take
 /// long beside the meeting.
@@ -30,8 +31,16 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let followed = if run.minibatches() { 0.0 } else { inner };
     let matrices = network.matrices_of_a_weight();
     let weights = match run.frozen {
-        // W, W̃ of gia and their velocities, W⁽⁰⁾ of what reads h; one more while a matrix is drawn.
-        false => each * ((layers * matrices * trained + 1.0) * depth + 1.0) * size,
+        // W, W̃ of gia and their velocities, W⁽⁰⁾ of what reads h; one more while a matrix is drawn, or D and
+        // what is made of it.
+        false => {
+            let held = match run.rule {
+                Rule::Descent => matrices * trained,
+                // What W follows, W̃ does.
+                _ => matrices + trained - 1.0,
+            };
+            each * (((layers * held + 1.0) * depth + 1.0) * size + normalizing(run.rule, size))
+        }
         // Half of four bytes each; two columns a sample and update.
         true => {
             let drift = 2.0 * n * batch * (passes - 1.0) * depth;
@@ -51,4 +60,17 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
         + 8.0 * COVARIANCE_COLUMNS as f64 * 2.0 * probes * n.min(COVARIANCE_COLUMNS as f64)
         + OVERHEAD;
     Footprint { host, device: 0.0, device_at_first: 0.0 }
+}
+
+/// Bytes for each number of a matrix that is normalised, beside D.
+fn normalizing(rule: Rule, size: f64) -> f64 {
+    match rule {
+        // X, its Gram matrix and a product as vectors, the factor, and panels.
+        Rule::Normalized { norm: Norm::NewtonSchulz, .. } => 5.0 * size,
+        // In f64: D, v, its factors, and their product.
+        Rule::Normalized { norm: Norm::Polar, .. } => 6.0 * 8.0,
+        Rule::Normalized { norm: Norm::Spectral, .. } => 4.0 * 8.0,
+        Rule::Normalized { norm: Norm::Frobenius, .. } | Rule::Descent => 0.0,
+        Rule::Adam { .. } | Rule::Sign => 0.0,
+    }
 }

@@ -1,6 +1,7 @@
 //! The two ends of the network: U, which reads the input, and V, which writes the output.
 
 use super::matrix::{Change, Signal, TrainedMatrix, multiply};
+use super::motion::{self, Motion};
 use super::products::Step;
 use super::weights::{Weights, gaussians};
 use crate::backend::archive::{Archive, Walked};
@@ -9,7 +10,7 @@ use crate::backend::real::Real;
 use crate::backend::vectors::Vectors;
 use crate::backend::{Network, Update};
 use crate::data::Samples;
-use crate::model::Scales;
+use crate::model::{Rule, Scales};
 use crate::rng::noise::{Entry, Noise};
 use crate::rng::normal::Instructions;
 
@@ -22,6 +23,8 @@ pub struct Ends<T> {
     readout: Vectors<T>,
     /// Of V, once there is momentum.
     velocity: Option<Vectors<T>>,
+    /// Of U and V, by a rule that is not gradient descent.
+    motions: [Motion<T>; 2],
     /// X of the last samples that were embedded for training, d×P.
     x: Vectors<T>,
 }
@@ -58,7 +61,8 @@ impl<T: Format> Ends<T> {
             .collect();
         let readout = Vectors::from_fn(width, outputs, |i, o| columns[o][i]);
         let x = Vectors::zeros(dimension, 0);
-        Ends { set, input: TrainedMatrix::new(input), readout, velocity: None, x }
+        let motions = Default::default();
+        Ends { set, input: TrainedMatrix::new(input), readout, velocity: None, motions, x }
     }
 
     /// Writes h_0 = U x / √d of samples that [`Ends::update`] will train on.
@@ -118,6 +122,10 @@ impl<T: Format> Ends<T> {
         Signal { g, weights }: Signal<T>,
         h: &Vectors<T>,
     ) {
+        if update.rule.of_ends() != Rule::Descent {
+            self.follow(scales, update, chi, (g, weights), h);
+            return;
+        }
         if update.rates.input != 0.0 {
             let (step, factor) = step_of(update, update.rates.input);
             let factor = factor * scales.update_input;
@@ -131,8 +139,46 @@ impl<T: Format> Ends<T> {
         }
     }
 
+    /// The same by a rule that is not gradient descent.
+    fn follow(
+        &mut self,
+        scales: &Scales,
+        update: &Update,
+        chi: &[f64],
+        (g, weights): (&Vectors<T>, &[f64]),
+        h: &Vectors<T>,
+    ) {
+        let [of_u, of_v] = &mut self.motions;
+        let (size, rate) = (scales.update_input, update.rates.input);
+        if rate != 0.0 {
+            let u = &mut self.input.weights;
+            let mut direction = TrainedMatrix::new(Weights::zeros(u.rows(), u.columns()));
+            let k: Vec<T> = weights.iter().map(|w| T::of(size * w)).collect();
+            let sum = Change { x: &self.x, k: &k, step: Step::Plain { decay: T::ZERO } };
+            let mut scratch = Vectors::zeros(self.x.rows(), self.x.samples());
+            direction.descend(self.set, g, None, &sum, &mut scratch);
+            let step = motion::Step { update, rate, size };
+            let direction = direction.weights.numbers_mut();
+            of_u.redirect(step, direction);
+            motion::subtract(step, direction, u.numbers_mut());
+        }
+        let (size, rate) = (scales.update_readout, update.rates.readout);
+        if rate != 0.0 {
+            let outputs = self.readout.samples();
+            let entry = |i, o| {
+                let of = |(p, chi): (usize, &[f64])| h.at(i, p).widen() * chi[o];
+                T::of(size * chi.chunks(outputs).enumerate().map(of).sum::<f64>())
+            };
+            let mut direction = Vectors::from_fn(h.rows(), outputs, entry);
+            let step = motion::Step { update, rate, size };
+            let direction = direction.pieces_mut().as_flattened_mut();
+            of_v.redirect(step, direction);
+            motion::subtract(step, direction, self.readout.pieces_mut().as_flattened_mut());
+        }
+    }
+
     fn update_readout(&mut self, scale: f64, update: &Update, chi: &[f64], h: &Vectors<T>) {
-        let Update { rates, momentum, weight_decay } = *update;
+        let Update { rates, momentum, weight_decay, .. } = *update;
         let (outputs, v) = (self.readout.samples(), &mut self.readout);
         if momentum > 0.0 && self.velocity.is_none() {
             self.velocity = Some(Vectors::zeros(v.rows(), outputs));
@@ -168,7 +214,12 @@ impl<T: Format> Ends<T> {
         self.input.archive(archive)?;
         self.readout.archive(archive)?;
         let rest = || Ok(Vectors::default());
-        archive.optional(&mut self.velocity, rest, |archive, velocity| velocity.archive(archive))
+        archive
+            .optional(&mut self.velocity, rest, |archive, velocity| velocity.archive(archive))?;
+        let counts =
+            [self.input.weights.numbers_mut().len(), self.readout.pieces().as_flattened().len()];
+        let mut motions = self.motions.iter_mut().zip(counts);
+        motions.try_for_each(|(motion, count)| motion.archive(count, archive))
     }
 
     /// The input weights U, n×d, for tests.

@@ -81,7 +81,7 @@ impl<T: Format> Frozen<T> {
         self.keep(y);
         self.add_drift(g, y, |factors| (&factors.g, &factors.s));
         let update = update.filter(|of| of.update.rates.hidden != 0.0);
-        let Some(MatrixUpdate { update, scale }) = update else { return };
+        let Some(MatrixUpdate { update, scale, .. }) = update else { return };
         let k: Vec<T> = weights.iter().map(|w| T::of(scale * w)).collect();
         pointwise::scale(self.set, &k, phi.pieces(), s.pieces_mut());
         let (g, s) = (g.clone(), s.clone());

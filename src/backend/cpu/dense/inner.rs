@@ -20,6 +20,8 @@ pub struct Inner<T> {
     set: Instructions,
     activation: Activation,
     scales: model::Inner,
+    /// The size q of the entries of D.
+    size: f64,
     matrix: Explicit<T>,
     /// z_l of the last batch, M×P.
     z: Vectors<T>,
@@ -47,7 +49,14 @@ impl<T: Format> Inner<T> {
             set,
             activation: network.activation,
             scales,
-            matrix: Explicit::sample(set, noise, (network, (scales.width, network.width)), entry, true),
+            size: network.scales.sizes().1?,
+            matrix: Explicit::sample(
+                set,
+                noise,
+                (network, (scales.width, network.width)),
+                entry,
+                true,
+            ),
             z: none(),
             value: none(),
             initial: None,
@@ -111,7 +120,11 @@ impl<T: Format> Inner<T> {
     ) -> T {
         let (z, r) = (self.z.pieces(), self.value.pieces_mut());
         pointwise::descend(self.set, self.activation, z, back.pieces(), r, T::ZERO, scale);
-        let update = update.map(|update| MatrixUpdate { update, scale: self.scales.update });
+        let update = update.map(|update| MatrixUpdate {
+            update,
+            scale: self.scales.update,
+            size: self.size,
+        });
         let signal = Signal { g: &self.value, weights };
         self.matrix.backward(signal, y, phi, scratch, update);
         T::of(self.scales.forward)

@@ -4,12 +4,14 @@
 use super::ends::step_of;
 use super::frozen::Frozen;
 use super::matrix::{Change, MatrixUpdate, Signal, TrainedMatrix, multiply};
+use super::motion::{self, Motion};
 use super::products::Step;
 use super::weights::{Weights, draw_weights};
 use crate::backend::Network;
 use crate::backend::archive::{Archive, Walked};
 use crate::backend::cpu::simd::format::Format;
 use crate::backend::vectors::Vectors;
+use crate::model::Rule;
 use crate::rng::noise::{Direction, Entry, Noise};
 use crate::rng::normal::Instructions;
 
@@ -66,6 +68,8 @@ pub struct Explicit<T> {
     initial: Option<Weights<T>>,
     /// W̃ of closure `gia`.
     backward: Option<TrainedMatrix<T>>,
+    /// Of both, by a rule that is not gradient descent.
+    motion: Motion<T>,
 }
 
 impl<T: Format> Explicit<T> {
@@ -81,14 +85,14 @@ impl<T: Format> Explicit<T> {
         entry: impl Fn(Direction, u32) -> Entry + Sync,
         followed: bool,
     ) -> Self {
-        let draw = |direction| {
-            draw_weights(noise, shape, |column| entry(direction, column), |w: T| w)
-        };
+        let draw =
+            |direction| draw_weights(noise, shape, |column| entry(direction, column), |w: T| w);
         let weights = draw(Direction::Forward);
         let initial = followed.then(|| weights.clone());
         let backward =
             network.own_backward_weights().then(|| TrainedMatrix::new(draw(Direction::Backward)));
-        Explicit { set, weights: TrainedMatrix::new(weights), initial, backward }
+        let motion = Motion::default();
+        Explicit { set, weights: TrainedMatrix::new(weights), initial, backward, motion }
     }
 
     /// Writes W φ to `y`; with `moved`, (W − W⁽⁰⁾) φ to it if that is followed.
@@ -107,10 +111,18 @@ impl<T: Format> Explicit<T> {
         update: Option<MatrixUpdate>,
     ) {
         let update = update.filter(|of| of.update.rates.hidden != 0.0);
-        let (step, k) = update.map_or((Step::Keep, vec![]), |MatrixUpdate { update, scale }| {
-            let (step, factor) = step_of(update, update.rates.hidden);
-            (step, weights.iter().map(|w| T::of(factor * scale * w)).collect())
-        });
+        if let Some(update) = update.filter(|of| of.update.rule != Rule::Descent) {
+            let keep = Change { x: phi, k: &[], step: Step::Keep };
+            let carries = self.backward.as_mut().unwrap_or(&mut self.weights);
+            carries.descend(self.set, g, Some(y), &keep, scratch);
+            self.follow((g, weights), phi, scratch, update);
+            return;
+        }
+        let (step, k) =
+            update.map_or((Step::Keep, vec![]), |MatrixUpdate { update, scale, .. }| {
+                let (step, factor) = step_of(update, update.rates.hidden);
+                (step, weights.iter().map(|w| T::of(factor * scale * w)).collect())
+            });
         let change = Change { x: phi, k: &k, step };
         match &mut self.backward {
             None => self.weights.descend(self.set, g, Some(y), &change, scratch),
@@ -123,12 +135,37 @@ impl<T: Format> Explicit<T> {
         }
     }
 
-    /// Walks over W and W̃ and their velocities.
+    /// W and W̃ follow D = scale · Σ_p weight_p g_p φ_pᵀ by a rule that is not gradient descent.
+    fn follow(
+        &mut self,
+        (g, weights): (&Vectors<T>, &[f64]),
+        phi: &Vectors<T>,
+        scratch: &mut Vectors<T>,
+        MatrixUpdate { update, scale, size }: MatrixUpdate,
+    ) {
+        let n = self.weights.weights.rows();
+        let mut direction = TrainedMatrix::new(Weights::zeros(n, n));
+        let k: Vec<T> = weights.iter().map(|w| T::of(scale * w)).collect();
+        let sum = Change { x: phi, k: &k, step: Step::Plain { decay: T::ZERO } };
+        direction.descend(self.set, g, None, &sum, scratch);
+        let step = motion::Step { update, rate: update.rates.hidden, size };
+        let mut direction = direction.weights;
+        self.motion.redirect(step, direction.numbers_mut());
+        if let Rule::Normalized { norm, .. } = update.rule {
+            motion::normalize(self.set, &mut direction, norm, size * n as f64);
+        }
+        for matrix in [Some(&mut self.weights), self.backward.as_mut()].into_iter().flatten() {
+            motion::subtract(step, direction.numbers_mut(), matrix.weights.numbers_mut());
+        }
+    }
+
+    /// Walks over W and W̃ and what their training keeps.
     ///
     /// # Errors
     /// Those of the archive.
     pub fn archive(&mut self, archive: &mut Archive) -> Walked {
         self.weights.archive(archive)?;
+        self.motion.archive(self.weights.weights.numbers_mut().len(), archive)?;
         self.backward.as_mut().map_or(Ok(()), |backward| backward.archive(archive))
     }
 

@@ -117,6 +117,8 @@ pub struct MatrixUpdate<'a> {
     pub update: &'a Update,
     /// The factor on D, with its powers of n and L.
     pub scale: f64,
+    /// The size q of the entries of D: the factor, times the multiplier that r carries in an inner matrix.
+    pub size: f64,
 }
 
 /// A weight matrix that is trained, with its velocity.

@@ -8,7 +8,7 @@
 //! From the bottom: [`weights`]: how they lie in memory (vectors: [`crate::backend::vectors`]);
 //! [`products`] for few samples and [`batched`] for many, which [`panels`] are laid out for, [`halves`],
 //! [`pointwise`]: tiles of them, on every instruction set; [`matrix`]: whole matrices, shared between the
-//! threads of the `rayon` pool that calls; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a
+//! threads of the `rayon` pool that calls; `motion`: updates that are not gradient descent; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a
 //! network; `sweeps`: what a pass does.
 
 pub mod batched;
@@ -19,6 +19,7 @@ pub mod halves;
 pub mod inner;
 pub mod layer;
 pub mod matrix;
+mod motion;
 pub mod panels;
 pub mod pointwise;
 pub mod products;

@@ -101,7 +101,11 @@ impl<T: Format> Sweeps for Dense<T> {
                 *kernel += of_layer;
             }
             let signal = Signal { g: &g, weights: &weights };
-            let of_layer = update.map(|update| MatrixUpdate { update, scale: scales.update_hidden });
+            let of_layer = update.map(|update| MatrixUpdate {
+                update,
+                scale: scales.update_hidden,
+                size: scales.update_hidden,
+            });
             let (y, phi, scratch) = (&mut self.product, &self.values[l], &mut self.scratch);
             let mut scale = scale;
             match self.inner.get_mut(l) {

@@ -65,6 +65,27 @@ impl<W: Copy + Default + Send + Sync> Weights<W> {
         self.numbers.as_chunks_mut().0.as_chunks_mut().0
     }
 
+    /// All numbers of the matrix as they lie; what is beyond m and n has to stay zero.
+    pub fn numbers_mut(&mut self) -> &mut [W] {
+        &mut self.numbers
+    }
+
+    /// Writes `entry(i, j, w)` in the place of every entry w.
+    pub fn change(&mut self, entry: impl Fn(usize, usize, W) -> W + Sync) {
+        let (rows, columns, width) = (self.rows, self.columns, self.width());
+        self.blocks_mut().par_chunks_mut(width.max(1)).enumerate().for_each(|(tile, blocks)| {
+            for (b, block) in blocks.iter_mut().enumerate() {
+                for (r, row) in block.iter_mut().enumerate() {
+                    let i = tile * TILE + r;
+                    if i < rows {
+                        let there = row.iter_mut().take(columns - b * ROWS);
+                        there.enumerate().for_each(|(j, w)| *w = entry(i, b * ROWS + j, *w));
+                    }
+                }
+            }
+        });
+    }
+
     /// The entry of row i and column j.
     pub fn at(&self, i: usize, j: usize) -> W {
         self.blocks()[i / TILE * self.width() + j / ROWS][i % TILE][j % ROWS]

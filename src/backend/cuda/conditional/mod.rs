@@ -280,7 +280,7 @@ impl<T: Number> Conditional<T> {
     fn begin(&mut self, step: u32, update: Option<&Update>) -> Result<(), Fault> {
         let (device, size) = (&self.device, self.launcher.size);
         let mut parameters = StepParameters { step: u64::from(step), ..StepParameters::default() };
-        if let Some(Update { rates, momentum, weight_decay }) = update {
+        if let Some(Update { rates, momentum, weight_decay, .. }) = update {
             parameters.rates = [rates.input, rates.hidden, rates.readout];
             (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
             if *momentum > 0.0 {

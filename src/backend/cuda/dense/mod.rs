@@ -235,7 +235,7 @@ impl<T: Number> Dense<T> {
     /// What the device has to know of a pass.
     fn begin(&mut self, step: u32, update: Option<&Update>) -> Result<(), Fault> {
         let mut parameters = StepParameters { step: u64::from(step), ..StepParameters::default() };
-        if let Some(Update { rates, momentum, weight_decay }) = update {
+        if let Some(Update { rates, momentum, weight_decay, .. }) = update {
             parameters.rates = [rates.input, rates.hidden, rates.readout];
             (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
             if *momentum > 0.0 {

@@ -1,0 +1,373 @@
+//! Optimisers beside gradient descent: norms of matrices against other ways to them, every rule against scalars
+//! and against what a singular value decomposition says, backend cpu against plain.
+
+use super::training::{classified, everything, pathwise_gap};
+use crate::common::conditional::{self, first_off};
+use crate::common::dense::{Case, Passes, cases, run, two_layer_cases, worst_off};
+use crate::common::*;
+use nalgebra::DMatrix;
+use nfd::backend::cpu::conditional::Conditional as FastConditional;
+use nfd::backend::cpu::dense::Dense as Fast;
+use nfd::backend::normalized::{CUT_OFF, QUINTIC, STEPS, normalized};
+use nfd::backend::plain::dense::Dense;
+use nfd::backend::{Sweeps, Update};
+use nfd::engine::batches::Batches;
+use nfd::model::{Activation, Block, Closure, Loss, Norm, Parametrization, Rule, ScaleLaw};
+use nfd::rng::noise::BrownianPath;
+use nfd::rng::normal::Instructions;
+use nfd::rng::philox::Philox;
+use rand::RngExt;
+
+const ADAM: Rule = Rule::Adam { betas: [0.6, 0.8], epsilon: 1e-2 };
+const POLAR: Rule = Rule::Normalized { norm: Norm::Polar, nesterov: false };
+const PRACTISED: Rule = Rule::Normalized { norm: Norm::NewtonSchulz, nesterov: true };
+const FROBENIUS: Rule = Rule::Normalized { norm: Norm::Frobenius, nesterov: true };
+const SPECTRAL: Rule = Rule::Normalized { norm: Norm::Spectral, nesterov: false };
+
+/// A matrix of entries between −1 and 1.
+fn random(rows: usize, columns: usize, stream: u64) -> DMatrix<f64> {
+    let mut random = Philox::stream(17, stream);
+    DMatrix::from_fn(rows, columns, |_, _| 2.0 * random.random::<f64>() - 1.0)
+}
+
+/// v (vᵀv)^{-1/2} over the eigenvectors of vᵀv whose eigenvalues are above the cut-off.
+fn polar_by_eigenvectors(v: &DMatrix<f64>) -> DMatrix<f64> {
+    let eigen = v.tr_mul(v).symmetric_eigen();
+    let least = eigen.eigenvalues.max() * CUT_OFF * CUT_OFF;
+    let root = eigen.eigenvalues.map(|x| if x > least { x.sqrt().recip() } else { 0.0 });
+    let basis = eigen.eigenvectors;
+    v * &basis * DMatrix::from_diagonal(&root) * basis.transpose()
+}
+
+/// Full rank, and rank 3 of matrices that are wide, tall, square and of a single column.
+#[test]
+fn polar_factors_are_those_of_the_root_of_a_gram_matrix() {
+    for (stream, (m, n)) in [(7, 7), (5, 12), (12, 5), (9, 1), (40, 40)].into_iter().enumerate() {
+        let stream = stream as u64;
+        let low = random(m, 3, 10 + stream) * random(3, n, 20 + stream);
+        for (v, rank) in [(random(m, n, stream), m.min(n)), (low, 3.min(n))] {
+            // At any size of its entries.
+            for scale in [1.0, 1e-200, 1e200] {
+                let got = normalized(&(&v * scale), Norm::Polar);
+                let values = got.singular_values();
+                let ones = values.iter().filter(|s| (*s - 1.0).abs() <= 1e-12).count();
+                let zeros = values.iter().filter(|s| s.abs() <= 1e-12).count();
+                assert_eq!((ones, zeros), (rank, m.min(n) - rank), "{m}×{n}: {values}");
+                // The Gram matrix has the square of the condition number, up to 1e4 here: rounding of 1e-16
+                // becomes 1e-12, and of rank 3 what is beyond rank adds the root of nothing.
+                let gap = (got - polar_by_eigenvectors(&v)).amax();
+                assert!(gap <= 1e-10, "{m}×{n} of rank {rank}: {gap:e}");
+            }
+        }
+    }
+}
+
+/// A singular value just above the cut-off becomes one, just below it none.
+#[test]
+fn a_polar_factor_leaves_out_what_is_below_the_cut_off() {
+    let (u, w) = (random(6, 6, 1).qr().q(), random(6, 6, 2).qr().q());
+    for (factor, rank) in [(1.01, 3.0), (0.99, 2.0)] {
+        let sigma = [2.0, 0.5, 2.0 * CUT_OFF * factor, 0.0, 0.0, 0.0];
+        let v = &u * DMatrix::from_diagonal(&sigma.to_vec().into()) * w.transpose();
+        let got = normalized(&v, Norm::Polar);
+        // What rounding of 1e-16 is beside 1e-6.
+        assert!((got.norm_squared() - rank).abs() <= 1e-9, "{}", got.norm_squared());
+    }
+}
+
+/// Every singular value goes through the quintic five times, from its share of the root of their squares.
+#[test]
+fn newton_schulz_acts_on_singular_values() {
+    let [a, b, c] = QUINTIC;
+    for (stream, (m, n)) in [(6, 6), (4, 9), (9, 4)].into_iter().enumerate() {
+        let v = random(m, n, 30 + stream as u64);
+        let svd = v.clone().svd(true, true);
+        let through = svd.singular_values.map(|sigma| {
+            let first = sigma / v.norm();
+            (0..STEPS).fold(first, |x, _| a * x + b * x.powi(3) + c * x.powi(5))
+        });
+        assert!(through.iter().all(|x| (0.6..1.2).contains(x)), "{through}");
+        let want = svd.u.unwrap() * DMatrix::from_diagonal(&through) * svd.v_t.unwrap();
+        let gap = (normalized(&v, Norm::NewtonSchulz) - want).amax();
+        // The quintic takes rounding apart by at most 3.4445^5 = 485.
+        assert!(gap <= 1e-12, "{m}×{n}: {gap:e}");
+    }
+}
+
+#[test]
+fn norms_become_one_and_what_has_none_stays() {
+    let v = random(5, 8, 40);
+    assert!((normalized(&v, Norm::Frobenius).norm() - 1.0).abs() <= 1e-14);
+    assert!((normalized(&v, Norm::Spectral).singular_values()[0] - 1.0).abs() <= 1e-14);
+    for norm in [Norm::Polar, Norm::NewtonSchulz, Norm::Frobenius, Norm::Spectral] {
+        let none = DMatrix::zeros(4, 3);
+        assert_eq!(normalized(&none, norm), none, "{norm:?}");
+        let empty = DMatrix::zeros(0, 3);
+        assert_eq!(normalized(&empty, norm), empty, "{norm:?}");
+        for bad in [f64::NAN, f64::INFINITY] {
+            let mut v = v.clone();
+            v[(2, 1)] = bad;
+            assert!(normalized(&v, norm).iter().all(|x| x.is_nan()), "{norm:?} of {bad}");
+        }
+    }
+}
+
+/// One update by the polar factor: W has moved by η √n m L^{-c} in as many directions as there are samples, in
+/// every parametrization and in both matrices of a block; of the inner one m is one, but for its correction.
+#[test]
+fn muon_moves_weights_by_the_rate_times_powers_of_width_and_depth() {
+    let (n, depth, eta, gamma) = (24, 4, 0.3, 1.5);
+    let train = sphere(3, 5, 1);
+    let root = |x: usize| (x as f64).sqrt();
+    for (parametrization, block, outer, inner) in [
+        (Parametrization::DepthMup, Block::OneLayer, root(n) / 2.0, 0.0),
+        (Parametrization::CompleteP, Block::OneLayer, root(n), 0.0),
+        (Parametrization::Mup, Block::OneLayer, root(n), 0.0),
+        (Parametrization::Ntk, Block::OneLayer, 0.5, 0.0),
+        (Parametrization::DepthMup, Block::TwoLayer, root(n) / 2.0, root(n) / 2.0),
+        (Parametrization::CompleteP, Block::TwoLayer, root(n), root(n)),
+        (Parametrization::DepthMupCorrected, Block::TwoLayer, root(n) / 2.0, root(n)),
+    ] {
+        let law = ScaleLaw { block, gamma, ..ScaleLaw::named(parametrization, Activation::Tanh) };
+        let mut network =
+            network(parametrization, Activation::Tanh, Closure::Exact, (n, depth), &train);
+        network.scales = law.at(n, depth, train.dimension);
+        let path = BrownianPath::new(4, depth as u32, depth as u32);
+        let (probe, none) = (full_probe(depth), none_like(&train));
+        let mut dense = Dense::new(network, &path, probe, train.clone(), none);
+        let before = (dense.weights().clone(), dense.inner_weights().cloned());
+        let f = dense.forward(0, &all(&train), true).f;
+        let update = Update { rule: POLAR, ..descent(rates(eta, HIDDEN)) };
+        dense.backward(0, &chi(&f, &train), Some(&update));
+        let check = |old: &[DMatrix<f64>], new: &[DMatrix<f64>], size: f64| {
+            for (l, (old, new)) in old.iter().zip(new).enumerate() {
+                // g_L is V at every sample, and one direction.
+                let rank = if l + 1 == depth && block == Block::OneLayer { 1 } else { 3 };
+                let moved = (new - old).singular_values() / (eta * gamma * size);
+                let [ones, rest] = [moved.rows(0, rank), moved.rows(rank, n - rank)];
+                let right = ones.iter().all(|s| (s - 1.0).abs() <= 1e-9)
+                    && rest.iter().all(|s| s.abs() <= 1e-9);
+                assert!(right, "{parametrization:?} {block:?}, layer {}: {moved}", l + 1);
+            }
+        };
+        if block == Block::OneLayer {
+            check(&before.0.forward, &dense.weights().forward, outer);
+        } else {
+            // W2 of layer L has one direction, W1 as many as samples.
+            let last = depth - 1;
+            check(&before.0.forward[..last], &dense.weights().forward[..last], outer);
+            let (old, new) = (before.1.unwrap(), dense.inner_weights().unwrap());
+            check(&old.forward, &new.forward, inner);
+        }
+    }
+}
+
+/// Three updates of every rule against loops over scalars, with momentum, decay and rates that change; the sums S
+/// are those of plain gradient descent, which tests/suites/training.rs holds to finite differences.
+#[test]
+fn entrywise_rules_are_the_recursion_of_scalars() {
+    let train = sphere(3, 4, 2);
+    let (n, depth) = (6, 2);
+    for (rule, momentum, decay) in [(ADAM, 0.0, 0.0), (ADAM, 0.0, 0.3), (Rule::Sign, 0.7, 0.2)] {
+        let network = network(
+            Parametrization::CompleteP,
+            Activation::Tanh,
+            Closure::Exact,
+            (n, depth),
+            &train,
+        );
+        let scales = network.scales;
+        let path = BrownianPath::new(9, depth as u32, depth as u32);
+        let new = || {
+            let (probe, none) = (full_probe(depth), none_like(&train));
+            Dense::new(network.clone(), &path, probe, train.clone(), none)
+        };
+        let mut dense = new();
+        let groups = |dense: &Dense| {
+            let ends = dense.ends();
+            [vec![ends.u.clone()], dense.weights().forward.clone(), vec![ends.v.clone()]].concat()
+        };
+        // Depth 2 and n = 6: m = 1/2, and twice the rate in complete-p.
+        let sizes = [0.5, 6.0_f64.sqrt().recip(), 6.0_f64.sqrt().recip(), 1.0];
+        let mut by_hand = groups(&dense);
+        let mut kept: Vec<_> = by_hand.iter().map(|w| (w * 0.0, w * 0.0)).collect();
+        for k in 0..3 {
+            let eta = 0.2 / f64::from(k + 1);
+            let f = dense.forward(k, &all(&train), true).f;
+            let chi = chi(&f, &train);
+            // S from h and g of this pass: hand-written sums.
+            let before = groups(&dense);
+            dense.backward(
+                k,
+                &chi,
+                Some(&Update {
+                    rates: rates(eta, ALL),
+                    momentum,
+                    weight_decay: decay,
+                    rule,
+                    number: k + 1,
+                }),
+            );
+            let (h, g) = (dense.hidden(), dense.signals());
+            let x = DMatrix::from_column_slice(4, 3, &train.inputs);
+            let mut sums = vec![&g[0] * x.transpose()];
+            sums.extend((0..depth).map(|l| &g[l + 1] * h[l].map(f64::tanh).transpose()));
+            sums.push(&h[depth] * DMatrix::from_column_slice(2, 3, &chi).transpose());
+            for (group, sum) in sums.iter().enumerate() {
+                for i in 0..sum.len() {
+                    let (s, w) = (sum[i], before[group][i]);
+                    let (means, squares) = &mut kept[group];
+                    let (m, v) = (&mut means[i], &mut squares[i]);
+                    let step = if rule == Rule::Sign {
+                        *m = momentum * *m + s;
+                        f64::from(u8::from(*m > 0.0)) - f64::from(u8::from(*m < 0.0))
+                    } else {
+                        *m = 0.6 * *m + 0.4 * s;
+                        *v = 0.8 * *v + 0.2 * s * s;
+                        let k = k as i32 + 1;
+                        let (m, v) = (*m / (1.0 - 0.6_f64.powi(k)), *v / (1.0 - 0.8_f64.powi(k)));
+                        m / (v.sqrt() + 1e-2)
+                    };
+                    by_hand[group][i] = w - eta * decay * w - eta * sizes[group] * step;
+                }
+            }
+            for (group, (got, want)) in groups(&dense).iter().zip(&by_hand).enumerate() {
+                let gap = (got - want).amax();
+                assert!(gap <= 1e-13, "{rule:?}, update {k}, group {group}: {gap:e}");
+            }
+        }
+        assert_eq!(scales.update_input, 0.5);
+    }
+}
+
+/// Cases of the dense engine by these rules, of widths at which decompositions take no time.
+fn with_rules(rules: &[Rule], cases: Vec<Case>) -> Vec<Case> {
+    let small = cases.into_iter().filter(|case| case.network.width <= 33);
+    let with = |(i, case): (usize, Case)| {
+        let rule = rules[i % rules.len()];
+        Case { update: Update { rule, ..case.update }, ..case }
+    };
+    small.enumerate().map(with).collect()
+}
+
+fn fast(case: &Case, set: Instructions) -> Passes {
+    let samples = (case.train.clone(), case.test.clone());
+    let probe = full_probe(case.network.depth);
+    let mut fast = Fast::<f64>::new(case.network.clone(), &case.noise(), probe, samples, set);
+    run(case, &mut fast)
+}
+
+/// Rules that are smooth in the gradients keep what rounding there is: the quintic multiplies it by 485 an update,
+/// and Adam's quotient by 1/ε = 100.
+#[test]
+fn the_processor_follows_plain_by_every_rule() {
+    let rules = [ADAM, PRACTISED, FROBENIUS, SPECTRAL];
+    for case in with_rules(&rules, [cases(), two_layer_cases()].concat()) {
+        let want = run(&case, &mut case.plain());
+        for set in Instructions::available() {
+            let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-9 };
+            let off = worst_off(&fast(&case, set), &want, tolerance);
+            assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
+        }
+    }
+}
+
+/// Signs and polar factors have jumps, which rounding is kept from here: of 33 columns no two signs are near, and
+/// singular values are far from the cut-off.
+#[test]
+fn the_processor_follows_plain_across_no_jump() {
+    for (rule, samples) in [(POLAR, 3), (Rule::Sign, 3)] {
+        let all = sphere(samples + 2, 5, 1);
+        let train = all.select(0..samples);
+        for closure in [Closure::Exact, Closure::Gia] {
+            let case = Case {
+                network: network(
+                    Parametrization::CompleteP,
+                    Activation::Tanh,
+                    closure,
+                    (33, 3),
+                    &train,
+                ),
+                test: all.select(samples..samples + 2),
+                loss: Loss::Squared,
+                batches: Batches { samples, size: samples, seed: 3 },
+                update: Update {
+                    momentum: 0.7,
+                    weight_decay: 0.1,
+                    rule,
+                    ..descent(rates(0.2, ALL))
+                },
+                record: 1,
+                steps: 3,
+                fine: 1,
+                train: train.clone(),
+            };
+            let want = run(&case, &mut case.plain());
+            for set in Instructions::available() {
+                let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-10 };
+                let off = worst_off(&fast(&case, set), &want, tolerance);
+                assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
+            }
+        }
+    }
+}
+
+/// Muon's family leaves the conditional engine exact: the dense network that is assembled from its answers, whose
+/// polar factors are those of the whole matrices, takes the same path. All have momentum, decay, a schedule,
+/// minibatches and trained ends.
+#[test]
+fn both_engines_take_the_same_path_by_muons_family() {
+    let samples = classified(7, 5, 3);
+    for closure in [Closure::Exact, Closure::Gia] {
+        for rule in [POLAR, PRACTISED, FROBENIUS, SPECTRAL] {
+            let mut network =
+                network(Parametrization::CompleteP, Activation::Tanh, closure, (96, 3), &samples);
+            network.drop_tolerance = 1e-13;
+            let training = nfd::engine::Training { rule, ..everything(&samples, 3, 4) };
+            let gap = pathwise_gap(&network, &samples, &training);
+            // A dropped column is off by 1e-13 of its norm, some √n; Newton–Schulz takes that apart by up to 485
+            // an update, a polar factor by the largest singular value over the least.
+            assert!(gap <= 1e-11, "{closure:?} {rule:?}: {gap:e}");
+        }
+    }
+}
+
+/// The processor's conditional engine against plain, with all closures.
+#[test]
+fn the_processors_conditional_engine_follows_plain() {
+    let rules = [POLAR, PRACTISED, FROBENIUS, SPECTRAL];
+    for (i, closure) in Closure::ALL.into_iter().enumerate() {
+        let train = sphere(3, 40, 1);
+        let case = conditional::Case {
+            network: network(
+                Parametrization::DepthMup,
+                Activation::Tanh,
+                closure,
+                (257, 3),
+                &train,
+            ),
+            test: none_like(&train),
+            batches: conditional::full(&train),
+            update: Update {
+                momentum: 0.5,
+                weight_decay: 0.2,
+                rule: rules[i % rules.len()],
+                ..descent(rates(0.3, ALL))
+            },
+            record: 1,
+            steps: 3,
+            fine: 1,
+            train,
+        };
+        let want = conditional::run(&case, &mut case.plain());
+        for set in Instructions::available() {
+            let samples = (case.train.clone(), case.test.clone());
+            let (network, noise) = (case.network.clone(), case.noise());
+            let mut fast = FastConditional::<f64>::new(network, noise, full_probe(3), samples, set);
+            let got = conditional::run(&case, &mut fast);
+            let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-9 };
+            let off = first_off(&got, &want, tolerance);
+            assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
+        }
+    }
+}
