@@ -90,8 +90,10 @@ fn is_a_test(filter: &str) -> bool {
 /// What is wrong with a command that a page tells people to type.
 fn fault(line: &str) -> Option<String> {
     let words: Vec<&str> = line.split(" #").next().unwrap().split_whitespace().collect();
-    let words: Vec<&str> =
-        words.into_iter().skip_while(|word| word.starts_with("NFD_") && word.contains('=')).collect();
+    let words: Vec<&str> = words
+        .into_iter()
+        .skip_while(|word| word.starts_with("NFD_") && word.contains('='))
+        .collect();
     let there = |path: &str| {
         let path = path.trim_matches('\'').split('[').next().unwrap();
         (!Path::new(ROOT).join(path).exists()).then(|| format!("{path} is not there"))
@@ -113,7 +115,9 @@ fn fault(line: &str) -> Option<String> {
         ["python" | "python3", script, ..] => there(script),
         ["pip", "install", package] => there(package),
         ["module" | "cmp" | "jq" | "for", ..] => None,
-        [script, ..] if script.starts_with("jobs/") || script.starts_with("tests/") => there(script),
+        [script, ..] if script.starts_with("jobs/") || script.starts_with("tests/") => {
+            there(script)
+        }
         _ => Some("no program that this test knows".to_owned()),
     }
 }
@@ -167,7 +171,9 @@ fn every_command_within_a_line_is_understood() {
         let arguments: Vec<&str> =
             arguments.split_whitespace().filter(|word| !placeholder(word)).collect();
         seen += 1;
-        faults.extend(understood(&arguments).err().map(|e| format!("{}: {}: {e}", span.page, span.text)));
+        faults.extend(
+            understood(&arguments).err().map(|e| format!("{}: {}: {e}", span.page, span.text)),
+        );
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(seen >= 30, "only {seen}: are they still seen?");

@@ -223,9 +223,11 @@ fn pictures_are_those_of_the_gallery() {
         pictures.map(|path| path.trim_start_matches("../").to_owned()).collect();
     let script = fs::read_to_string(Path::new(ROOT).join("jobs/gallery.sh")).unwrap();
     let (_, list) = script.split_once("PLOTS=\"\n").unwrap();
-    let rows: Vec<Vec<&str>> = list.lines().take_while(|line| *line != "\"").map(|line| {
-        line.split_whitespace().collect()
-    }).collect();
+    let rows: Vec<Vec<&str>> = list
+        .lines()
+        .take_while(|line| *line != "\"")
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     let made = rows.iter().map(|row| format!("jobs/gallery/{}.svg", row[0]));
     assert_eq!(shown, made.collect());
     for row in &rows {
