@@ -179,5 +179,21 @@ if [ -n "${NFD_OPENMPI:-}" ] && component clippy clippy; then
 fi
 suite "tests" cargo test --workspace --release --quiet --no-fail-fast
 
+# The pages as a book. Without optimisation mdBook is built in a minute, and makes it in two seconds.
+if ! command -v mdbook >/dev/null && [ -z "${NFD_MDBOOK:-}" ]; then
+  export NFD_MDBOOK=$PWD/target/mdbook/bin/mdbook
+  if $install && [ ! -x "$NFD_MDBOOK" ]; then
+    suite "mdbook" env CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked \
+      --no-default-features --root target/mdbook mdbook@0.5.4
+  fi
+fi
+if command -v "${NFD_MDBOOK:-mdbook}" >/dev/null; then
+  suite "book" python3 docs/book.py
+elif $install; then
+  suite "book" false
+else
+  skip "book" "mdbook is missing (tests/run.sh --install)"
+fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

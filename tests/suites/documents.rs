@@ -184,13 +184,54 @@ fn every_relative_link_resolves() {
     assert!(found.iter().all(|link| fault(&readme, link).is_some()));
 }
 
+/// README.md links to them, and docs/SUMMARY.md, from which the book is made, has each once.
 #[test]
-fn the_readme_leads_to_every_page() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let linked = links(&readme);
-    for page in files(&Path::new(ROOT).join("docs"), &["md"]) {
+fn the_readme_and_the_book_lead_to_every_page() {
+    let read = |name: &str| fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let (linked, chapters) = (links(&read("README.md")), links(&read("docs/SUMMARY.md")));
+    let unique: BTreeSet<_> = chapters.iter().collect();
+    assert_eq!(unique.len(), chapters.len(), "twice in docs/SUMMARY.md: {chapters:?}");
+    let pages = files(&Path::new(ROOT).join("docs"), &["md"]);
+    for page in pages.iter().filter(|page| !page.ends_with("SUMMARY.md")) {
         let name = page.strip_prefix(ROOT).unwrap().display().to_string();
         assert!(linked.contains(&name), "README.md has no link to {name}");
+        let name = name.trim_start_matches("docs/").to_owned();
+        assert!(chapters.contains(&name), "docs/SUMMARY.md has no link to {name}");
+    }
+    // Pages that these link to are in the book, or it would have dead links.
+    for page in chapters.iter().map(|chapter| Path::new(ROOT).join("docs").join(chapter)) {
+        for link in links(&fs::read_to_string(&page).unwrap()) {
+            let path = link.split('#').next().unwrap();
+            if !path.ends_with(".md") || path.contains("://") {
+                continue;
+            }
+            let target = page.parent().unwrap().join(path).canonicalize().unwrap();
+            let mut chapters = chapters.iter().map(|c| Path::new(ROOT).join("docs").join(c));
+            let there = chapters.any(|chapter| chapter.canonicalize().unwrap() == target);
+            assert!(there, "{}: {link} is not in docs/SUMMARY.md", page.display());
+        }
+    }
+}
+
+/// Every picture that pages show is one that jobs/gallery.sh makes, and the other way round.
+#[test]
+fn pictures_are_those_of_the_gallery() {
+    let pages = pages();
+    let pages = pages.iter().map(|page| fs::read_to_string(page).unwrap());
+    let pictures = pages.flat_map(|page| links(&page)).filter(|link| link.ends_with(".svg"));
+    let shown: BTreeSet<String> =
+        pictures.map(|path| path.trim_start_matches("../").to_owned()).collect();
+    let script = fs::read_to_string(Path::new(ROOT).join("jobs/gallery.sh")).unwrap();
+    let (_, list) = script.split_once("PLOTS=\"\n").unwrap();
+    let rows: Vec<Vec<&str>> = list
+        .lines()
+        .take_while(|line| *line != "\"")
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let made = rows.iter().map(|row| format!("jobs/gallery/{}.svg", row[0]));
+    assert_eq!(shown, made.collect());
+    for row in &rows {
+        assert!(Path::new(ROOT).join("jobs").join(row[1]).with_extension("json").is_file());
     }
 }
 

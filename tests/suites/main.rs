@@ -13,6 +13,7 @@ mod algebra;
 mod arrays;
 #[cfg(target_os = "linux")]
 mod beginnings;
+mod blocks;
 mod build_mpi;
 mod checkpoints;
 mod cite;

@@ -33,10 +33,11 @@ fn steps(section: &str) -> Vec<Step> {
         if let Some(language) = line.strip_prefix("```") {
             let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
             let block = block.join("\n");
-            steps.push(match language {
-                "json" => Step::File(std::mem::take(&mut named), block),
-                _ => Step::Python(block),
-            });
+            match language {
+                "json" => steps.push(Step::File(std::mem::take(&mut named), block)),
+                "python" => steps.push(Step::Python(block)),
+                other => assert_eq!(other, "text", "{block}"),
+            }
         } else if let Some(command) = line.strip_prefix("    ") {
             steps.push(Step::Command(command.to_owned()));
         } else {
