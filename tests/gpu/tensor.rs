@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use half::bf16;
-use nfd::backend::Update;
 use nfd::backend::crew::Crew;
 use nfd::backend::cuda::device::Device;
 use nfd::engine::batches::Batches;
