@@ -11,6 +11,9 @@ use crate::model::Norm;
 /// too, which is 1e-7 of the largest in f32.
 pub const CUT_OFF: f64 = 1e-6;
 
+/// A pivot below this share of the first is rounding, or far below the cut-off.
+const RANK: f64 = 1e-12;
+
 /// Steps of the Newton–Schulz iteration.
 pub const STEPS: usize = 5;
 
@@ -34,13 +37,23 @@ pub fn normalized(v: &DMatrix<f64>, norm: Norm) -> DMatrix<f64> {
         Norm::Polar => polar(v),
         Norm::NewtonSchulz => newton_schulz(v),
         Norm::Frobenius => v.normalize(),
-        Norm::Spectral => &v / v.singular_values()[0],
+        Norm::Spectral => &v / v.singular_values().max(),
     }
 }
 
 /// U Vᵀ over the singular triples σ u vᵀ with σ above [`CUT_OFF`] of the largest.
+///
+/// By the decomposition of a core of full rank: of a matrix that is nearly singular nalgebra's can pair singular
+/// vectors wrongly (seen in version 0.35 with one of rank one), and a core takes less time.
 fn polar(v: DMatrix<f64>) -> DMatrix<f64> {
-    let svd = v.svd(true, true);
+    let qr = v.col_piv_qr();
+    let mut r = qr.r();
+    let first = r[(0, 0)].abs();
+    let rank = (0..r.nrows()).take_while(|&i| r[(i, i)].abs() > RANK * first).count();
+    r.resize_vertically_mut(rank, 0.0);
+    qr.p().inv_permute_columns(&mut r);
+    let right = r.transpose().qr();
+    let svd = right.r().transpose().svd(true, true);
     let (Some(mut u), Some(vt)) = (svd.u, svd.v_t) else { return DMatrix::zeros(0, 0) };
     let least = CUT_OFF * svd.singular_values.max();
     for (mut column, sigma) in u.column_iter_mut().zip(&svd.singular_values) {
@@ -48,7 +61,7 @@ fn polar(v: DMatrix<f64>) -> DMatrix<f64> {
             column.fill(0.0);
         }
     }
-    u * vt
+    qr.q().columns(0, rank) * (u * vt) * right.q().transpose()
 }
 
 /// Five steps from v/‖v‖_F.

@@ -103,7 +103,13 @@ fn states_have_the_shape_of_this_version() {
         files.iter().map(|file| fs::metadata(file).unwrap().len()).sum::<u64>()
     };
     let lengths: Vec<u64> = SETTINGS.iter().chain(&OPTIMIZERS).map(length).collect();
-    assert_eq!(lengths, [333_647, 419_720, 843_981, 1_033_684, 469_275, 142_572, 1_890_288]);
+    assert_eq!(
+        lengths,
+        [
+            333_647, 419_720, 843_981, 1_033_696, 469_287, 142_576, 1_890_308, 547_087, 1_447_684,
+            1_071_136
+        ]
+    );
 }
 
 /// A disk that has no room for checkpoints, from the `at`-th write of one on.

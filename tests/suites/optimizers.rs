@@ -62,6 +62,31 @@ fn polar_factors_are_those_of_the_root_of_a_gram_matrix() {
     }
 }
 
+/// Orthonormal columns times singular values have a polar factor that is known; of low rank, where a decomposition
+/// of the whole matrix was seen to pair wrong vectors.
+#[test]
+fn polar_factors_of_low_rank_are_products_of_their_bases() {
+    for (stream, (n, rank)) in [(24, 1), (40, 1), (40, 2), (96, 1), (96, 5), (33, 1)]
+        .into_iter()
+        .cycle()
+        .take(60)
+        .enumerate()
+    {
+        let stream = 100 + 2 * stream as u64;
+        let (u, w) = (random(n, rank, stream).qr().q(), random(n, rank, stream + 1).qr().q());
+        let sigma =
+            DMatrix::from_fn(
+                rank,
+                rank,
+                |i, j| if i == j { 3.0_f64.powi(-(i as i32)) } else { 0.0 },
+            );
+        let got = normalized(&(&u * sigma * w.transpose()), Norm::Polar);
+        let gap = (got - u * w.transpose()).amax();
+        // Rounding over the least singular value, 1/81.
+        assert!(gap <= 1e-12, "n = {n}, rank {rank}: {gap:e}");
+    }
+}
+
 /// A singular value just above the cut-off becomes one, just below it none.
 #[test]
 fn a_polar_factor_leaves_out_what_is_below_the_cut_off() {
