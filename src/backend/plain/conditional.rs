@@ -7,6 +7,7 @@
 
 use nalgebra::DMatrix;
 
+use super::branch::{Branch, Factors};
 use super::ends::{Ends, Signal};
 use super::memory::{Answer, Memory};
 use super::record::MatrixRecorder;
@@ -174,37 +175,6 @@ impl Conditional {
     fn carried(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
         if self.network.scales.skip { x.clone() } else { DMatrix::zeros(x.nrows(), x.ncols()) }
     }
-}
-
-/// The factors of one kind of matrix: on its products, and on its updates.
-#[derive(Clone, Copy)]
-struct Factors {
-    forward: f64,
-    update: f64,
-}
-
-impl Factors {
-    /// forward · Wφ of an answer.
-    fn branch(self, memory: &Memory, answer: &Answer) -> Branch {
-        let drift = memory.drift_forward(&answer.expansion.along) * (self.forward * self.update);
-        let initial = &answer.value * self.forward;
-        let kept = memory.drift.kept();
-        Branch { whole: &initial * kept - &drift, moved: initial * (kept - 1.0) - drift }
-    }
-
-    /// forward · Wᵀg of an answer.
-    fn back(self, memory: &Memory, answer: &Answer) -> DMatrix<f64> {
-        let drift = memory.drift_backward(&answer.expansion.along) * (self.forward * self.update);
-        &answer.value * (self.forward * memory.drift.kept()) - drift
-    }
-}
-
-/// What one matrix makes of a forward query.
-struct Branch {
-    /// forward · Wφ
-    whole: DMatrix<f64>,
-    /// The part of it that training has made: forward · (W − W⁽⁰⁾)φ.
-    moved: DMatrix<f64>,
 }
 
 /// Z\[:, kept\], of so many `rows`, of one query of one layer.

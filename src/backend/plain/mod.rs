@@ -3,6 +3,7 @@
 //! Matrices are `nalgebra`'s, columns are samples. It is built without that crate's tuned products,
 //! so sums run in one fixed order on every machine.
 
+mod branch;
 pub mod conditional;
 pub mod cost;
 pub mod dense;
