@@ -158,6 +158,7 @@ fn newton_schulz<T: Format>(set: Instructions, x: &mut Weights<T>) {
     for _ in 0..STEPS {
         let transposed = Vectors::from_fn(n, n, |i, j| x.at(j, i));
         multiply(set, x, &transposed, &mut gram, None);
+        drop(transposed); // the memory of the second one below
         factor.change(|i, j, _| gram.at(i, j));
         multiply(set, &factor, &gram, &mut product, None);
         factor.change(|i, j, _| b * gram.at(i, j) + c * product.at(i, j));
