@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 /// No text, no number: never met in a payload by accident (and if so, the checksum says no).
 const MARKER: [u8; 8] = [0xF7, b'n', b'f', b'd', 0x0D, 0x0A, 0x1A, 0x8C];
 /// The format of a record, its payload included. Raise it whenever a recorded type changes its shape.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const HEADER: usize = MARKER.len() + 4 + 8 + 8;
 const KEY: usize = size_of::<Key>();
 /// Read at a time: memory stays bounded whatever a damaged length says.

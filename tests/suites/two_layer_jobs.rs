@@ -38,7 +38,6 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
         (&["model.inner_width=0"], &["model.inner_width", "4n"]),
         (&["model.inner_width=0n"], &["model.inner_width", "4n"]),
         (&["model.inner_width=4m"], &["model.inner_width", "4n"]),
-        (&["model.inner_width=2n", "backend=cuda"], &["model.inner_width", "backend cpu"]),
         (&["storage=bf16"], &["storage", "keep all their numbers", "take storage full"]),
         (
             &["model.parametrization=depth-mup-corrected", one_layer],
@@ -64,6 +63,10 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
             &["engine=conditional", "backend=cuda"],
             ["model.block", "engine conditional", "backend cpu"],
         ),
+        (
+            &["engine=dense", "backend=cuda", "model.inner_width=2n"],
+            ["model.inner_width", "of width n", "backend cpu"],
+        ),
     ] {
         let source = source(pairs);
         let error = resolve(source.parse().unwrap(), &source).unwrap_err().to_string();
@@ -71,18 +74,18 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
     }
 }
 
-/// The engine is the cheaper one, and a GPU is taken where there is one, unless a backend was typed or has
+/// A GPU is taken where there is one, unless a backend was typed or has
 /// no such blocks.
 #[test]
 fn two_layer_blocks_have_both_engines_and_a_gpu_for_the_dense_one() {
     let corrected = "model.parametrization=depth-mup-corrected";
     let (wide, fresh) = ("ensemble.widths=[100000]", r#"ensemble.closures=["exact","fresh"]"#);
     for (pairs, engine, backend) in [
-        (&[][..], Engine::Dense, Backend::Cuda),
-        (&["backend=plain"], Engine::Dense, Backend::Plain),
+        (&["engine=dense"][..], Engine::Dense, Backend::Cuda),
+        (&["engine=dense", "backend=plain"], Engine::Dense, Backend::Plain),
         (&["backend=cuda"], Engine::Dense, Backend::Cuda),
-        (&[corrected], Engine::Dense, Backend::Cuda),
-        (&["model.inner_width=64"], Engine::Dense, Backend::Cpu),
+        (&["engine=dense", corrected], Engine::Dense, Backend::Cuda),
+        (&["engine=dense", "model.inner_width=64"], Engine::Dense, Backend::Cpu),
         (&[fresh], Engine::Conditional, Backend::Cpu),
         (&[wide, "model.inner_width=0.5n"], Engine::Conditional, Backend::Cpu),
     ] {
@@ -90,8 +93,6 @@ fn two_layer_blocks_have_both_engines_and_a_gpu_for_the_dense_one() {
         let raw = source.parse().unwrap();
         let resolved = resolve(raw.clone(), &source).unwrap();
         let resolved = prefer_gpu(&raw, &source, resolved, || Ok("a GPU".to_owned())).unwrap();
-        let reason = format!("engine {}: ", engine.name());
-        assert!(resolved.decisions.iter().any(|decision| decision.starts_with(&reason)));
         let experiment = resolved.experiment;
         assert_eq!((experiment.engine, experiment.backend), (engine, backend), "{pairs:?}");
         // What was resolved is an experiment file that resolves to itself.

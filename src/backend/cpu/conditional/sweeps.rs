@@ -141,7 +141,7 @@ impl<T: Format> Sweeps for Conditional<T> {
                     nonfinite = nonfinite.or(Some(l));
                 }
                 if record {
-                    own_movement += self.mean(entered.moved) / depth as f64;
+                    own_movement += inner.mean(entered.moved);
                     *coupling.inner.get_or_insert_default() += inner.mean(entered.coupled);
                 }
             }

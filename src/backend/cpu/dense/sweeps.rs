@@ -23,6 +23,7 @@ impl<T: Format> Sweeps for Dense<T> {
         let mut hidden = std::mem::take(&mut self.hidden);
         let mut values = std::mem::take(&mut self.values);
         let mut moved = std::mem::take(&mut self.scratch);
+        let mut moved_inside = std::mem::take(&mut self.inner_vectors[1]);
         self.ends.embed_batch(&self.train.select(batch.iter().copied()), &mut hidden[0]);
         let embedded = hidden[0].pieces().as_flattened();
         let mut nonfinite = (!embedded.iter().all(|h| h.widen().is_finite())).then_some(0);
@@ -32,7 +33,8 @@ impl<T: Format> Sweeps for Dense<T> {
             let (h, next) = (&before[l], &mut after[0]);
             self.value(h, &mut values[l]);
             // Of the matrix that reads h.
-            let of_moved = record.then_some(&mut moved);
+            let moved = if self.inner.is_empty() { &mut moved } else { &mut moved_inside };
+            let of_moved = record.then_some(&mut *moved);
             match self.inner.get_mut(l) {
                 None => layer.forward(&values[l], next, of_moved),
                 Some(inner) => {
@@ -47,7 +49,7 @@ impl<T: Format> Sweeps for Dense<T> {
             }
             if record {
                 let squares = moved.pieces().as_flattened().iter().map(|x| x.widen().powi(2));
-                own_movement += squares.sum::<f64>() / (width * batch.len()) as f64;
+                own_movement += squares.sum::<f64>() / (moved.rows() * batch.len()) as f64;
             }
             if !pointwise::advance(self.set, h.pieces(), next.pieces_mut(), carry, scale) {
                 nonfinite = nonfinite.or(Some(l + 1));
@@ -66,6 +68,7 @@ impl<T: Format> Sweeps for Dense<T> {
             nonfinite,
         };
         (self.hidden, self.values, self.scratch) = (hidden, values, moved);
+        self.inner_vectors[1] = moved_inside;
         sweep
     }
 
