@@ -56,7 +56,7 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
     }
     for (pairs, words) in [
         (
-            &["engine=dense", fresh],
+            &["engine=dense", fresh][..],
             ["ensemble.closures", "closure fresh", "take engine conditional"],
         ),
         (
