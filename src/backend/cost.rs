@@ -56,8 +56,8 @@ impl RunShape {
         train.max(test).min(EVALUATED_AT_ONCE)
     }
 
-    /// Numbers that are held for each number that is trained: itself, with momentum its velocity too, with
-    /// Adam two means.
+    /// Numbers that are held for each number that is trained: itself, its velocity where there is momentum,
+    /// and two running means with Adam.
     pub fn copies(&self) -> f64 {
         1.0 + self.rule.kept(self.momentum) as f64
     }
@@ -209,8 +209,8 @@ fn activations(network: &Network, run: &RunShape) -> f64 {
     network.depth as f64 * rows * (passes * 2.0 * batch + recorded * evaluated(run))
 }
 
-/// Rows of a vector that a hidden matrix is multiplied with, a mean over its two sides: n with one matrix
-/// a block.
+/// Rows of a vector that a hidden matrix is multiplied with, a mean over its two sides: n where blocks have
+/// one matrix, (n + M)/2 where they have two.
 pub fn rows_of_a_query(network: &Network) -> f64 {
     (network.width + network.width_read()) as f64 / 2.0
 }

@@ -1,5 +1,7 @@
 //! Runs of the conditional engine that are compared with plain: which, and all their numbers.
 
+use nfd::backend::cpu::conditional::Conditional as Fast;
+use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::plain::conditional::Conditional as Plain;
 use nfd::backend::{
     BackwardSweep, Covariances, ForwardSweep, Network, Set, Snapshot, Sweeps, Update,
@@ -8,6 +10,7 @@ use nfd::data::Samples;
 use nfd::engine::batches::Batches;
 use nfd::model::{Activation, Closure, Groups, Parametrization};
 use nfd::rng::noise::BrownianPath;
+use nfd::rng::normal::Instructions;
 use nfd::rng::philox::Philox;
 use rand::RngExt;
 
@@ -47,6 +50,13 @@ impl Case {
     pub fn with_tolerance(&self, drop_tolerance: f64) -> Case {
         Case { network: Network { drop_tolerance, ..self.network.clone() }, ..self.clone() }
     }
+}
+
+/// The case's network on backend cpu, by a set of instructions.
+pub fn on_cpu<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
+    let samples = (case.train.clone(), case.test.clone());
+    let probe = full_probe(case.network.depth);
+    Fast::new(case.network.clone(), case.noise(), probe, samples, set)
 }
 
 /// All samples in every pass.

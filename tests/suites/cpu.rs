@@ -17,13 +17,6 @@ use nfd::rng::normal::Instructions;
 use nfd::rng::philox::Philox;
 use rand::RngExt;
 
-/// The run of a case on a set of instructions.
-fn on<T: Format>(case: &Case, set: Instructions) -> Fast<T> {
-    let samples = (case.train.clone(), case.test.clone());
-    let probe = full_probe(case.network.depth);
-    Fast::new(case.network.clone(), case.noise(), probe, samples, set)
-}
-
 /// f64 on every instruction set. Ranks are those of plain. A direction that is new by a share ρ of
 /// its column is known to ε/ρ, and what later queries find along it differs by as much: 1e-9 where
 /// there is room for all columns, 1e-7 where they hardly move, and up to √n ε over the drop
@@ -39,7 +32,7 @@ fn f64_is_plain_over_a_covering_of_sizes_and_options() {
             (false, false) => 1e-9,
         };
         for set in Instructions::available() {
-            let got = run(&case, &mut on::<f64>(&case, set));
+            let got = run(&case, &mut on_cpu::<f64>(&case, set));
             assert_eq!(ranks(&got), ranks(&want), "{set:?} {case:?}");
             // Snapshots are rounded to f32.
             let tolerance = |what: &str| if what == "row" { bound.max(1e-6) } else { bound };
@@ -61,7 +54,7 @@ fn f32_ranks_are_plains_outside_a_factor_of_four() {
             ranks(&run(&case, &mut case.plain()))
         });
         for set in Instructions::available() {
-            let got = run(&at(1.0), &mut on::<f32>(&at(1.0), set));
+            let got = run(&at(1.0), &mut on_cpu::<f32>(&at(1.0), set));
             assert!(numbers(&got).iter().all(|(_, x)| x.is_finite()), "{set:?} {case:?}");
             for (i, got) in ranks(&got).into_iter().enumerate() {
                 // Paths part where a column is kept or not: either may then end with more.
@@ -92,7 +85,7 @@ fn f32_follows_plain_over_a_hundred_columns() {
         let reference = hundred_columns(closure, rate);
         let want = run(&reference, &mut reference.plain());
         let case = reference.with_tolerance(DROP_TOLERANCE_F32);
-        let mut fast = on::<f32>(&case, Instructions::detect());
+        let mut fast = on_cpu::<f32>(&case, Instructions::detect());
         let got = run(&case, &mut fast);
         let outputs = |passes: &Passes| -> Vec<f64> {
             passes.forward.iter().flat_map(|forward| forward.f.clone()).collect()
@@ -141,12 +134,12 @@ fn bases_stay_orthonormal() {
             (width, 4),
             &case.train,
         );
-        let mut double = on::<f64>(&case, Instructions::detect());
+        let mut double = on_cpu::<f64>(&case, Instructions::detect());
         run(&case, &mut double);
         let worst = worst_defect(&double);
         assert!(worst <= 1e-13, "f64 {width}: {worst:e}");
         let case = case.with_tolerance(DROP_TOLERANCE_F32);
-        let mut single = on::<f32>(&case, Instructions::detect());
+        let mut single = on_cpu::<f32>(&case, Instructions::detect());
         let passes = run(&case, &mut single);
         let worst = worst_defect(&single);
         assert!(worst <= 2e-6, "f32 {width}: {worst:e}");
@@ -180,7 +173,8 @@ fn threads_do_not_change_a_bit() {
     for case in [descent, everything] {
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let passes = pool.install(|| run(&case, &mut on::<f32>(&case, Instructions::detect())));
+            let passes =
+                pool.install(|| run(&case, &mut on_cpu::<f32>(&case, Instructions::detect())));
             numbers(&passes).into_iter().map(|(_, x)| x.to_bits()).collect::<Vec<_>>()
         };
         let one = bits(1);
@@ -220,7 +214,7 @@ fn large_sets_are_evaluated_as_plain_does() {
     let want = outputs(&mut case.plain());
     assert_eq!(want.len(), 3 * samples.len());
     for set in Instructions::available() {
-        let got = outputs(&mut on::<f64>(&case, set));
+        let got = outputs(&mut on_cpu::<f64>(&case, set));
         assert_eq!(got.len(), want.len());
         for (i, (got, want)) in got.iter().zip(&want).enumerate() {
             assert!(close(*got, *want, 1e-9), "{set:?}, {i}: {got}, {want}");
@@ -234,7 +228,7 @@ fn evaluation_leaves_no_trace() {
     let case = &cases()[4];
     let without = Case { test: none_like(&case.train), ..case.clone() };
     let bits = |case: &Case| {
-        let mut passes = run(case, &mut on::<f32>(case, Instructions::detect()));
+        let mut passes = run(case, &mut on_cpu::<f32>(case, Instructions::detect()));
         assert_eq!(passes.test.is_empty(), case.test.is_empty());
         passes.test.clear();
         numbers(&passes).into_iter().map(|(_, x)| x.to_bits()).collect::<Vec<_>>()
@@ -268,7 +262,7 @@ fn overflow_is_noticed_where_plain_notices_it() {
             fine: 1,
         };
         let mut plain = case.plain();
-        let mut fast = on::<f64>(&case, Instructions::detect());
+        let mut fast = on_cpu::<f64>(&case, Instructions::detect());
         let mut noticed = false;
         for k in 0..=case.steps {
             let (want, got) = (

@@ -6,7 +6,6 @@ use crate::common::conditional::{self, first_off};
 use crate::common::dense::{Case, Passes, cases, run, two_layer_cases, worst_off};
 use crate::common::*;
 use nalgebra::DMatrix;
-use nfd::backend::cpu::conditional::Conditional as FastConditional;
 use nfd::backend::cpu::dense::Dense as Fast;
 use nfd::backend::normalized::{CUT_OFF, QUINTIC, STEPS, normalized};
 use nfd::backend::plain::dense::Dense;
@@ -386,10 +385,7 @@ fn the_processors_conditional_engine_follows_plain() {
         };
         let want = conditional::run(&case, &mut case.plain());
         for set in Instructions::available() {
-            let samples = (case.train.clone(), case.test.clone());
-            let (network, noise) = (case.network.clone(), case.noise());
-            let mut fast = FastConditional::<f64>::new(network, noise, full_probe(3), samples, set);
-            let got = conditional::run(&case, &mut fast);
+            let got = conditional::run(&case, &mut conditional::on_cpu::<f64>(&case, set));
             let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-9 };
             let off = first_off(&got, &want, tolerance);
             assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");

@@ -7,7 +7,7 @@ use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::{Network, Probe};
 use nfd::data::Samples;
 use nfd::engine::{self, Training};
-use nfd::model::{Activation, Closure, Parametrization, Rates, ScaleLaw};
+use nfd::model::{Activation, Block, Closure, InnerWidth, Parametrization, Rates, ScaleLaw};
 use nfd::rng::noise::BrownianPath;
 use nfd::stats::{mean, standard_error};
 
@@ -15,18 +15,28 @@ const RATE: f64 = 1e-4;
 const SEEDS: u64 = 8;
 
 /// What one step does, in units of ηχ: the movement of f over −ηχ, and mean squares of the forward
-/// coupling over (ηχ)², a layer times L², and summed.
+/// coupling over (ηχ)², a layer times L², and summed; in two-layer blocks that of z, times L.
 struct Moved {
     output: f64,
     layer: f64,
     accumulated: f64,
+    inner: Option<f64>,
 }
 
-fn moved(closure: Closure, depth: usize, horizon: f64, width: usize, seed: u64) -> Moved {
+/// One matrix a block, depth-μP, over depth time T = `horizon`.
+fn one_layer(horizon: f64) -> ScaleLaw {
+    ScaleLaw { horizon, ..ScaleLaw::named(Parametrization::DepthMup, Activation::Identity) }
+}
+
+/// Two matrices a block, with an inner layer of `ratio` times the width.
+fn two_layer(horizon: f64, ratio: f64) -> ScaleLaw {
+    let (block, inner_width) = (Block::TwoLayer, InnerWidth::Times(ratio));
+    ScaleLaw { block, inner_width, ..one_layer(horizon) }
+}
+
+fn moved(closure: Closure, depth: usize, law: ScaleLaw, width: usize, seed: u64) -> Moved {
     let (inputs, labels) = (vec![1.0, -1.0, 1.0, 1.0], vec![1.0]);
     let train = Samples { dimension: 4, outputs: 1, inputs, labels, indices: vec![0] };
-    let law =
-        ScaleLaw { horizon, ..ScaleLaw::named(Parametrization::DepthMup, Activation::Identity) };
     let rates = Rates { input: 0.0, hidden: RATE, readout: 0.0 };
     let training = Training::descent(&train, rates, 1);
     let scales = law.at(width, depth, train.dimension);
@@ -43,6 +53,7 @@ fn moved(closure: Closure, depth: usize, horizon: f64, width: usize, seed: u64) 
         output: (run.passes[1].f[0] - run.passes[0].f[0]) / (-RATE * chi),
         layer: coupling.layer / unit * (depth * depth) as f64,
         accumulated: coupling.accumulated / unit,
+        inner: coupling.inner.map(|inner| inner / unit * depth as f64),
     }
 }
 
@@ -74,7 +85,11 @@ fn without_the_forward_response_f_moves_less() {
             (Closure::BackwardPast, without),
         ] {
             let what = format!("{closure:?}, L = {depth}, T = {horizon}");
-            holds(|seed| moved(closure, depth, horizon, WIDTH, seed).output, predicted, &what);
+            holds(
+                |seed| moved(closure, depth, one_layer(horizon), WIDTH, seed).output,
+                predicted,
+                &what,
+            );
         }
     }
 }
@@ -91,7 +106,9 @@ fn the_gap_grows_with_depth_from_none_at_one_layer() {
             let predicted = (r.powi(depth) - 1.0) / (horizon * r.powi(depth - 1));
             assert!(predicted < before && (depth > 1 || predicted == 1.0));
             before = predicted;
-            let at = |closure, seed| moved(closure, depth as usize, horizon, WIDTH, seed).output;
+            let at = |closure, seed| {
+                moved(closure, depth as usize, one_layer(horizon), WIDTH, seed).output
+            };
             let ratio = |seed| at(Closure::Gia, seed) / at(Closure::Exact, seed);
             holds(ratio, predicted, &format!("L = {depth}, T = {horizon}"));
         }
@@ -127,12 +144,12 @@ fn couplings_are_those_of_the_closed_form() {
         let (layer, sum) = couplings(depth);
         for closure in [Closure::Exact, Closure::Fresh, Closure::ForwardOnly] {
             let what = format!("{closure:?}, L = {depth}");
-            let of = |seed| moved(closure, depth as usize, 1.0, WIDTH, seed);
+            let of = |seed| moved(closure, depth as usize, one_layer(1.0), WIDTH, seed);
             holds(|seed| of(seed).layer, layer, &format!("{what}, a layer"));
             holds(|seed| of(seed).accumulated, sum, &format!("{what}, summed"));
         }
         for closure in [Closure::Gia, Closure::BackwardOnly, Closure::BackwardPast] {
-            let none = moved(closure, depth as usize, 1.0, WIDTH, 0);
+            let none = moved(closure, depth as usize, one_layer(1.0), WIDTH, 0);
             assert_eq!((none.layer, none.accumulated), (0.0, 0.0), "{closure:?}");
         }
     }
@@ -169,7 +186,7 @@ fn the_reported_network_is_that_of_the_closed_form() {
 fn fresh_is_exact_but_for_the_width() {
     let size = |width| {
         let difference = |seed| {
-            let of = |closure| moved(closure, 16, 1.0, width, seed).output;
+            let of = |closure| moved(closure, 16, one_layer(1.0), width, seed).output;
             (of(Closure::Fresh) - of(Closure::Exact)).powi(2)
         };
         mean(&(0..24).map(difference).collect::<Vec<_>>()).sqrt()
@@ -178,4 +195,56 @@ fn fresh_is_exact_but_for_the_width() {
     assert!(narrow > 1e-4, "the two closures are the same thing: {narrow:e}");
     let ratio = narrow / wide;
     assert!((4.8..13.3).contains(&ratio), "{narrow:e} at n = 250, {wide:e} at n = 2000");
+}
+
+/// With r = 1 + T/L f moves by 2T r^{L−1} where forward queries know backward ones, half of it by each
+/// matrix; without, by r^L − 1: what W1 learns is then lost. At any M.
+#[test]
+fn without_the_forward_response_the_inner_matrix_moves_nothing() {
+    const WIDTH: usize = 3000;
+    for (depth, horizon, inner) in [(16, 1.0, 1.0), (32, 0.5, 0.5), (16, 1.0, 3.0)] {
+        let r = 1.0 + horizon / depth as f64;
+        let with = 2.0 * horizon * r.powi(depth as i32 - 1);
+        let without = r.powi(depth as i32) - 1.0;
+        for (closure, predicted) in [
+            (Closure::Exact, with),
+            (Closure::Fresh, with),
+            (Closure::ForwardOnly, with),
+            (Closure::Gia, without),
+            (Closure::BackwardOnly, without),
+            (Closure::BackwardPast, without),
+        ] {
+            let what = format!("{closure:?}, L = {depth}, T = {horizon}, M = {inner} n");
+            let law = two_layer(horizon, inner);
+            let of = |seed| moved(closure, depth, law, WIDTH, seed).output;
+            holds(of, predicted, &what);
+        }
+    }
+}
+
+/// The coupling of layer l is −ηχ m² (r^{l−1} + 2m² (l−1) r^{l−2}) g_l in h, of order 1/L, and
+/// −2ηχ m² (l−1) r^{l−2} r_l in z, of order L^{-1/2}, since r_l is.
+#[test]
+fn couplings_of_two_layer_blocks_are_those_of_the_closed_form() {
+    const WIDTH: usize = 6000;
+    for (depth, ratio) in [(16, 1.0), (64, 1.0), (16, 0.5)] {
+        let (l, m2) = (depth as f64, 1.0 / depth as f64);
+        let r = 1.0 + m2;
+        let before = |i: i32| 2.0 * m2 * f64::from(i - 1) * r.powi(i - 2);
+        let layers = 1..=depth as i32;
+        let rest = |i: i32| r.powi(depth as i32 - i);
+        let of_h = layers.clone().map(|i| (m2 * (r.powi(i - 1) + before(i))).powi(2) * rest(i));
+        let layer = of_h.sum::<f64>() / l * (l * l);
+        // |r_l|²/M = m² (n/M) |g_l|²/n
+        let of_z = layers.map(|i| before(i).powi(2) * m2 / ratio * rest(i));
+        let inner = of_z.sum::<f64>() / l * l;
+        for closure in [Closure::Exact, Closure::Fresh, Closure::ForwardOnly] {
+            let what = format!("{closure:?}, L = {depth}, M = {ratio} n");
+            let of = |seed| moved(closure, depth, two_layer(1.0, ratio), WIDTH, seed);
+            holds(|seed| of(seed).layer, layer, &format!("{what}, h"));
+            holds(|seed| of(seed).inner.unwrap(), inner, &format!("{what}, z"));
+        }
+        let none = moved(Closure::Gia, depth, two_layer(1.0, ratio), WIDTH, 0);
+        assert_eq!((none.layer, none.inner), (0.0, Some(0.0)));
+    }
 }

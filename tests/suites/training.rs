@@ -8,6 +8,7 @@ use nalgebra::DMatrix;
 use nfd::backend::cpu;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::plain::dense::{Dense, Weights};
+use nfd::backend::plain::memory::Memory;
 use nfd::backend::{Network, Sweeps, Update};
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
@@ -60,7 +61,7 @@ pub fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -
     let none = none_like(samples);
     let mut matrix_free = conditional(network, samples, &none);
     let ends = matrix_free.ends().clone();
-    /// f and movement.own, h, g
+    /// f and movements, h, g
     type Passes = Vec<(Vec<f64>, Vec<DMatrix<f64>>, Vec<DMatrix<f64>>)>;
     fn passes<S: Sweeps>(
         run: &mut S,
@@ -86,24 +87,30 @@ pub fn pathwise_gap(network: &Network, samples: &Samples, training: &Training) -
             run.backward(k, &chi, Some(&update));
             let (hidden, signals) = vectors(run);
             f.push(forward.own_movement);
+            f.extend(forward.inner_movement);
             passes.push((f, hidden, signals));
         }
         passes
     }
     let want =
         passes(&mut matrix_free, training, |run| (run.hidden().to_vec(), run.signals().to_vec()));
-    let layers = (1..).zip(matrix_free.layers());
-    let (forward, backward) = match network.closure {
-        Closure::Gia => layers.map(|(l, m)| assemble_apart(m, 99, l)).unzip(),
-        _ => (layers.map(|(l, m)| assemble(m, 99, l)).collect(), vec![]),
+    let assembled = |memories: &[Memory], seed| {
+        let layers = (1..).zip(memories);
+        let (forward, backward) = match network.closure {
+            Closure::Gia => layers.map(|(l, m)| assemble_apart(m, seed, l)).unzip(),
+            _ => (layers.map(|(l, m)| assemble(m, seed, l)).collect(), vec![]),
+        };
+        Weights { forward, backward }
     };
-    let weights = Weights { forward, backward };
+    let inner = network.scales.inner.map(|_| assembled(matrix_free.inner(), 98));
+    let weights = (assembled(matrix_free.layers(), 99), inner);
     let probe = full_probe(network.depth);
     let mut dense =
-        Dense::from_weights(network.clone(), ends, weights, probe, samples.clone(), none);
+        Dense::from_both(network.clone(), ends, weights, probe, (samples.clone(), none));
     let got = passes(&mut dense, training, |run| (run.hidden().to_vec(), run.signals().to_vec()));
     let mut worst = 0.0_f64;
     for ((f, h, g), (f_dense, h_dense, g_dense)) in want.iter().zip(&got) {
+        assert_eq!(f.len(), f_dense.len());
         let vectors = h.iter().zip(h_dense).chain(g.iter().zip(g_dense));
         let gaps = f.iter().zip(f_dense).map(|(a, b)| (a - b).abs());
         for gap in gaps.chain(vectors.map(|(a, b)| (a - b).amax())) {

@@ -10,7 +10,7 @@ use nalgebra::DMatrix;
 use super::branch::{Branch, Factors};
 use super::ends::{Ends, Signal};
 use super::memory::{Answer, Memory};
-use super::record::MatrixRecorder;
+use super::record::{InnerRecorder, MatrixRecorder};
 use super::{columns, evaluate_in_parts, finite, mean_square};
 use crate::backend::coefficients::{Asked, covariances, kernel};
 use crate::backend::responses::ResponseFunctions;
@@ -39,14 +39,15 @@ pub struct Conditional {
     record: bool,
     /// h_0 … h_L of the last forward pass.
     hidden: Vec<DMatrix<f64>>,
-    /// z_1 … z_L of the last forward pass and of the first recorded one; none without inner matrices.
+    /// z_1 … z_L of the last forward pass; none without inner matrices.
     inner_hidden: Vec<DMatrix<f64>>,
-    inner_initial: Vec<DMatrix<f64>>,
+    inner_recorder: InnerRecorder,
     /// g_0 … g_L (δ when O > 1) of the last backward pass.
     signals: Vec<DMatrix<f64>>,
     /// Passes so far.
     passes: usize,
-    /// Of `layers` and of `inner`; only the last ones once the covariances are no longer followed.
+    /// What the matrices of `layers` and of `inner` were asked; only the last queries once the covariances
+    /// are no longer followed.
     asked: Asked,
     asked_inner: Asked,
     forward_responses: ResponseFunctions,
@@ -82,7 +83,7 @@ impl Conditional {
             record: true,
             hidden: Vec::new(),
             inner_hidden: Vec::new(),
-            inner_initial: Vec::new(),
+            inner_recorder: InnerRecorder::default(),
             signals: Vec::new(),
             passes: 0,
             asked: Asked::new(network.depth),
@@ -157,18 +158,11 @@ impl Conditional {
         x.map(|u| self.network.activation.derivative(u))
     }
 
-    /// The mean square of z − z⁽⁰⁾ where it means something; the first look sets the reference.
+    /// The mean square of z − z⁽⁰⁾ where it means something: of recorded passes of all samples.
     fn inner_movement(&mut self) -> Option<f64> {
         let whole = self.batch.len() == self.train.len();
-        if self.inner.is_empty() || !self.record || !whole {
-            return None;
-        }
-        if self.inner_initial.is_empty() {
-            self.inner_initial = self.inner_hidden.clone();
-        }
-        let pairs = self.inner_hidden.iter().zip(&self.inner_initial);
-        let moved = pairs.map(|(z, initial)| mean_square(&(z - initial)));
-        Some(moved.sum::<f64>() / self.network.depth as f64)
+        let means = !self.inner_hidden.is_empty() && self.record && whole;
+        means.then(|| self.inner_recorder.movement(&self.inner_hidden))
     }
 
     /// Residual stream or, in the vanilla network, nothing.

@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 
 use super::ends::{Ends, Signal};
 use super::motion::{Motion, Step};
-use super::record::MatrixRecorder;
+use super::record::{InnerRecorder, MatrixRecorder};
 use super::{columns, evaluate_in_parts, finite, mean_square, weighted};
 use crate::backend::coefficients::covariance;
 use crate::backend::{
@@ -113,9 +113,9 @@ pub struct Dense {
     record: bool,
     hidden: Vec<DMatrix<f64>>,
     signals: Vec<DMatrix<f64>>,
-    /// z_1 … z_L of the last forward pass and of the first one; none without inner weights.
+    /// z_1 … z_L of the last forward pass; none without inner weights.
     inner_hidden: Vec<DMatrix<f64>>,
-    inner_initial: Vec<DMatrix<f64>>,
+    inner_recorder: InnerRecorder,
     /// Passes so far.
     passes: usize,
     /// φ(h_l) and g_l of every pass at the probed layers, while the covariances are followed.
@@ -165,7 +165,7 @@ impl Dense {
             outer: TrainedWeights::new(outer),
             inner: inner.map(TrainedWeights::new),
             inner_hidden: Vec::new(),
-            inner_initial: Vec::new(),
+            inner_recorder: InnerRecorder::default(),
             batch: train.select([]),
             record: true,
             hidden: Vec::new(),
@@ -248,18 +248,11 @@ impl Dense {
         (0..self.hidden.len()).find(|&l| !(z_finite(l) && finite(&self.hidden[l])))
     }
 
-    /// The mean square of z − z⁽⁰⁾ where it means something; the first look sets the reference.
+    /// The mean square of z − z⁽⁰⁾ where it means something: of recorded passes of all samples.
     fn inner_movement(&mut self) -> Option<f64> {
         let whole = self.batch.len() == self.train.len();
-        if self.inner.is_none() || !self.record || !whole {
-            return None;
-        }
-        if self.inner_initial.is_empty() {
-            self.inner_initial = self.inner_hidden.clone();
-        }
-        let pairs = self.inner_hidden.iter().zip(&self.inner_initial);
-        let moved = pairs.map(|(z, initial)| mean_square(&(z - initial)));
-        Some(moved.sum::<f64>() / self.network.depth as f64)
+        let means = !self.inner_hidden.is_empty() && self.record && whole;
+        means.then(|| self.inner_recorder.movement(&self.inner_hidden))
     }
 }
 

@@ -5,6 +5,23 @@ use nalgebra::DMatrix;
 use super::mean_square;
 use crate::backend::{Probe, Snapshot};
 
+/// The whole change of the pre-activations z of inner layers, against their first recorded values.
+#[derive(Clone, Debug, Default)]
+pub struct InnerRecorder {
+    initial: Vec<DMatrix<f64>>,
+}
+
+impl InnerRecorder {
+    /// Mean square over rows, samples and layers of z − z⁽⁰⁾; the first look sets the reference.
+    pub fn movement(&mut self, now: &[DMatrix<f64>]) -> f64 {
+        if self.initial.is_empty() {
+            self.initial = now.to_vec();
+        }
+        let pairs = now.iter().zip(&self.initial);
+        pairs.map(|(z, initial)| mean_square(&(z - initial))).sum::<f64>() / now.len() as f64
+    }
+}
+
 /// Snapshots of one kind of vector, against its values at step 0.
 #[derive(Clone, Debug, Default)]
 pub struct MatrixRecorder {

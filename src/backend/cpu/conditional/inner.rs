@@ -130,9 +130,9 @@ impl<T: Format> Conditional<T> {
         Entered { moved: rows.moved, coupled: coupled.norm_squared(), finite: rows.finite }
     }
 
-    /// r_l, into `inner.signal`, from the answer W2ᵀg of the matrix behind `memory`, which is not remembered
-    /// yet: the sum of squares of the part of r that forward queries have fixed, 0 when the pass is not
-    /// recorded.
+    /// Writes r_l to `inner.signal`, from the answer W2ᵀg of the matrix behind `memory`, which is not
+    /// remembered yet. Returns the sum of squares of the part of r that forward queries have fixed, 0 of a
+    /// pass that is not recorded.
     pub(super) fn turn(
         &self,
         inner: &mut Inner<T>,

@@ -82,7 +82,7 @@ pub struct Conditional<T: Format> {
     accumulated: [Panel<T>; 2],
     /// Passes so far.
     passes: usize,
-    /// Of `layers`.
+    /// What the matrices of `layers` were asked.
     asked: Asked,
     forward_responses: ResponseFunctions,
     backward_responses: ResponseFunctions,

@@ -23,8 +23,8 @@ use crate::data::Samples;
 use crate::rng::noise::{Direction, Purpose, Query};
 
 impl<T: Format> Conditional<T> {
-    /// W φ(x) of the matrix behind `memory`, asked about and not remembered yet; `residual` has the size of
-    /// x.
+    /// W φ(x) of the matrix behind `memory`, asked about and not remembered yet; `residual`, of the size of
+    /// x, is overwritten.
     pub(super) fn ask_forward(
         &self,
         arena: &mut Arena<T>,
@@ -45,7 +45,8 @@ impl<T: Format> Conditional<T> {
         memory.ask_forward(self.set, (arena, expansion), draw)
     }
 
-    /// Wᵀg of the matrix behind `memory`, asked about and not remembered yet; `residual` has the size of g.
+    /// Wᵀg of the matrix behind `memory`, asked about and not remembered yet; `residual`, of the size of g, is
+    /// overwritten.
     pub(super) fn ask_backward(
         &self,
         arena: &mut Arena<T>,
