@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::section::{Range, section};
-use super::{Backend, Engine, Ensemble, Experiment, Storage};
+use super::{Backend, Engine, Ensemble, Experiment, Storage, WIDEST};
 use crate::choice::choice;
 use crate::error::Result;
 use crate::model::{Activation, Block, Exponents, Groups, InnerWidth, Parametrization, ScaleLaw};
@@ -154,6 +154,11 @@ pub fn check_blocks(
             "two-layer blocks have a skip connection, vanilla has none",
             "take another parametrization, or block one-layer",
         );
+    }
+    let widest = ensemble.widths.iter().map(|&width| model.inner_width.at(width)).max();
+    if let Some(inner) = widest.filter(|inner| *inner > WIDEST) {
+        let problem = format!("an inner layer of {inner} units is wider than any machine holds");
+        return check.fail("model.inner_width", problem, "take at most 2^30 units");
     }
     if storage == Storage::Bf16 {
         let problem = "two-layer blocks keep all their numbers";

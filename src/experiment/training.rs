@@ -176,9 +176,7 @@ impl Training {
     pub fn compared_steps(&self) -> impl Iterator<Item = u32> + use<> {
         (0..self.steps).step_by(self.compared_every() as usize).chain([self.steps])
     }
-}
 
-impl Training {
     /// What turns gradients into updates.
     pub fn rule(&self) -> Rule {
         let norm = match (self.optimizer, self.orthogonalization) {

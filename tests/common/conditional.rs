@@ -9,7 +9,7 @@ use nfd::backend::{
 use nfd::data::Samples;
 use nfd::engine::batches::Batches;
 use nfd::model::{Activation, Closure, Groups, Parametrization};
-use nfd::rng::noise::BrownianPath;
+use nfd::rng::noise::{BrownianPath, Noise};
 use nfd::rng::normal::Instructions;
 use nfd::rng::philox::Philox;
 use rand::RngExt;
@@ -41,7 +41,7 @@ impl Case {
         self.plain_with(self.noise())
     }
 
-    pub fn plain_with(&self, noise: Box<BrownianPath>) -> Plain {
+    pub fn plain_with(&self, noise: Box<dyn Noise>) -> Plain {
         let (train, test) = (self.train.clone(), self.test.clone());
         let probe = full_probe(self.network.depth);
         Plain::new(self.network.clone(), noise, probe, train, test)

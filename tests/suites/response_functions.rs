@@ -7,7 +7,9 @@ use nfd::backend::cpu::conditional::Conditional as Fast;
 use nfd::backend::plain::conditional::Conditional;
 use nfd::backend::{BackwardSweep, Covariances, ForwardSweep, Network, Sweeps};
 use nfd::data::Samples;
-use nfd::model::{Activation, BackwardKnows, Closure, Groups, Parametrization, ScaleLaw};
+use nfd::model::{
+    Activation, BackwardKnows, Block, Closure, Groups, InnerWidth, Parametrization, ScaleLaw,
+};
 use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
 use nfd::stats::{mean, standard_error};
@@ -73,22 +75,34 @@ fn within(blocks: &[&DMatrix<f64>], x: &DMatrix<f64>) -> DMatrix<f64> {
     basis * basis.tr_mul(x)
 }
 
-/// Σ A g and Σ B φ are what was recorded as coupling, layer by layer and summed, in every closure: the
-/// parts by columns of earlier steps and of this one too. Frozen ends repeat their queries.
+fn every_block_and_closure() -> impl Iterator<Item = (Block, Closure)> {
+    let blocks = [Block::OneLayer, Block::TwoLayer].into_iter();
+    blocks.flat_map(|block| Closure::ALL.into_iter().map(move |closure| (block, closure)))
+}
+
+/// A network of width 150; the inner layer of two-layer blocks has 225.
+fn tanh_network(block: Block, closure: Closure, depth: usize, train: &Samples) -> Network {
+    let (parametrization, activation) = (Parametrization::DepthMup, Activation::Tanh);
+    let inner_width = InnerWidth::Times(1.5);
+    let law = ScaleLaw { block, inner_width, ..ScaleLaw::named(parametrization, activation) };
+    let scales = law.at(150, depth, train.dimension);
+    Network { scales, ..network(parametrization, activation, closure, (150, depth), train) }
+}
+
+/// Σ A g and Σ B φ are what was recorded as coupling, layer by layer and summed, in every closure and form of
+/// block: the parts by columns of earlier steps and of this one too. Frozen ends repeat their queries.
 #[test]
 fn responses_make_up_the_couplings() {
     const DEPTH: usize = 4;
     let off = |found: f64, recorded: f64| (found - recorded).abs() > 1e-9 * recorded + 1e-22;
     for (outputs, groups) in [(1, HIDDEN), (2, ALL)] {
         let train = sphere(2, 5, outputs);
-        for closure in Closure::ALL {
-            let sizes = (150, DEPTH);
-            let network =
-                network(Parametrization::DepthMup, Activation::Tanh, closure, sizes, &train);
+        for (block, closure) in every_block_and_closure() {
+            let network = tanh_network(block, closure, DEPTH, &train);
             let seen = seen(&network, &train, groups, 0.7, 5);
             let branch = 1.0 / DEPTH as f64; // m² = T/L
             for k in 0..4 {
-                let what = format!("{closure:?}, step {k}, {outputs} outputs");
+                let what = format!("{block:?} {closure:?}, step {k}, {outputs} outputs");
                 let none = || DMatrix::zeros(150, 2);
                 let (mut layer, mut sum) = (0.0, none());
                 for l in 1..=DEPTH {
@@ -137,9 +151,8 @@ fn responses_make_up_the_couplings() {
 #[test]
 fn the_fast_engine_has_the_same_responses() {
     let train = sphere(2, 5, 1);
-    for closure in Closure::ALL {
-        let network =
-            network(Parametrization::DepthMup, Activation::Tanh, closure, (150, 4), &train);
+    for (block, closure) in every_block_and_closure() {
+        let network = tanh_network(block, closure, 4, &train);
         let want = seen(&network, &train, HIDDEN, 0.7, 5).at;
         let noise = Box::new(BrownianPath::new(5, 4, 4));
         let set = Instructions::available()[0];
@@ -158,7 +171,7 @@ fn the_fast_engine_has_the_same_responses() {
                 let (Some(got), Some(want)) = (got, want) else { continue };
                 // Queries that are new by 1e-3 of themselves; rounding is 1e-13.
                 let scale = want.amax().max(1.0);
-                assert!((got - want).amax() <= 1e-9 * scale, "{closure:?}: {got} {want}");
+                assert!((got - want).amax() <= 1e-9 * scale, "{block:?} {closure:?}: {got} {want}");
             }
         }
     }
@@ -170,8 +183,14 @@ fn the_fast_engine_has_the_same_responses() {
 /// A_l(1,0) = −ηχ (T/L) (l−1) r^{l−2},   B_{l−1}(1,0) = −ηχ (T/L) (L−l) r^{L−l−1},   r = 1 + T/L
 /// ```
 ///
-/// of layer l, which tend to −ηχ t e^t and −ηχ (T−t) e^{T−t}; B(0,0) = B(1,1) = 0. Each is missed by
-/// O(n^{-1/2}) in a run. 16 seeds, 6 closures, about 20 comparisons each at a family-wise level of 1e-3:
+/// of layer l, which tend to −ηχ t e^t and −ηχ (T−t) e^{T−t}; B(0,0) = B(1,1) = 0. In two-layer blocks, A of W2
+/// and B of W1, with l for the layer from above in B,
+///
+/// ```text
+/// A_l(1,0) = −ηχ (r^{l−1} + 2 (T/L) (l−1) r^{l−2}),   B_{L−l}(1,0) = the same
+/// ```
+///
+/// Each is missed by O(n^{-1/2}) in a run. 16 seeds, 6 closures, about 20 comparisons each at a family-wise level of 1e-3:
 /// Student's t with 15 degrees of freedom at 1e-3/120, two-sided, is 6.5; the bias is of order 1/n.
 #[test]
 fn responses_of_a_linear_network_have_their_closed_form() {
@@ -179,24 +198,33 @@ fn responses_of_a_linear_network_have_their_closed_form() {
     const DEPTH: usize = 6;
     let (horizon, train) = (1.5, sphere(1, 4, 1));
     let step = horizon / DEPTH as f64;
+    // m r^{m−1}, m = 0, 1, …
+    let power = |m: usize| m as f64 * (1.0 + step).powi(m as i32 - 1);
     let law =
         ScaleLaw { horizon, ..ScaleLaw::named(Parametrization::DepthMup, Activation::Identity) };
-    for closure in Closure::ALL {
+    let (block, inner_width) = (Block::TwoLayer, InnerWidth::Times(1.5));
+    let two_layer = ScaleLaw { block, inner_width, ..law };
+    let one = Closure::ALL.map(|closure| (law, closure));
+    let two = Closure::ALL.map(|closure| (two_layer, closure));
+    for (law, closure) in one.into_iter().chain(two) {
         let network = Network {
             scales: law.at(WIDTH, DEPTH, train.dimension),
             ..network(law.parametrization, law.activation, closure, (WIDTH, DEPTH), &train)
         };
         let runs: Vec<Seen> =
             (0..16).map(|seed| seen(&network, &train, HIDDEN, 0.8, seed)).collect();
-        // (T/L) m r^{m−1}, m = 0, 1, …
-        let form = |m: usize| step * m as f64 * (1.0 + step).powi(m as i32 - 1);
+        let form = |m: usize| match law.block {
+            Block::OneLayer => step * power(m),
+            Block::TwoLayer => (1.0 + step).powi(m as i32) + 2.0 * step * power(m),
+        };
         let holds = |of: &dyn Fn(&Seen) -> f64, predicted: f64, what: &str| {
             let values: Vec<f64> = runs.iter().map(of).collect();
             let (found, error) = (mean(&values), standard_error(&values));
             let least = 0.04 * form(DEPTH - 1); // of the largest response there is
             assert!(error <= least, "{what}: {found} ± {error} says little of {predicted}");
             let bound = 6.5 * error + 10.0 / WIDTH as f64;
-            let what = format!("{closure:?}, {what}: {found} ± {error}, not {predicted}");
+            let block = law.block.name();
+            let what = format!("{block} {closure:?}, {what}: {found} ± {error}, not {predicted}");
             assert!((found - predicted).abs() <= bound, "{what}");
         };
         let pushed = |seen: &Seen| -0.8 * chi(&seen.forward[0].f, &train)[0];

@@ -38,6 +38,7 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
         (&["model.inner_width=0"], &["model.inner_width", "4n"]),
         (&["model.inner_width=0n"], &["model.inner_width", "4n"]),
         (&["model.inner_width=4m"], &["model.inner_width", "4n"]),
+        (&["model.inner_width=1e12n"], &["model.inner_width", "wider", "2^30"]),
         (&["storage=bf16"], &["storage", "keep all their numbers", "take storage full"]),
         (
             &["model.parametrization=depth-mup-corrected", one_layer],
