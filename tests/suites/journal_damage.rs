@@ -133,6 +133,6 @@ fn later_records_win_and_other_formats_are_refused() {
     bytes.extend(&again);
     fs::write(&path, &bytes).unwrap();
     let error = read_contents(&path).unwrap_err().to_string();
-    assert!(error.contains("record 5 has format 9, this program reads 4"), "{error}");
+    assert!(error.contains("record 5 has format 9, this program reads 5"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }

@@ -238,7 +238,8 @@ fn depths_and_widths_share_one_path() {
     assert_eq!(answer(3, 16, 16, 1, 5000)[..37], answer(3, 16, 16, 1, 37));
 }
 
-/// No two kinds of noise share a counter: all streams of one seed differ in every row.
+/// No two kinds of noise share a counter, nor do the two matrices of a block: all streams of one seed differ
+/// in every row.
 #[test]
 fn addresses_do_not_collide() {
     let path = BrownianPath::new(1, 4, 4);
@@ -257,9 +258,10 @@ fn addresses_do_not_collide() {
                 draw(Entry::Weight { direction, layer, column });
                 draw(Entry::Inner { direction, layer, column });
                 for step in 0..3 {
-                    for purpose in [Purpose::Answer, Purpose::TestAnswer] {
+                    for purpose in [Purpose::Answer, Purpose::TestAnswer, Purpose::TrainAnswer] {
                         let query = Query { purpose, step, direction };
                         draw(Entry::Answer { query, layer, sample: column });
+                        draw(Entry::Answer { query: query.of_inner(), layer, sample: column });
                     }
                 }
             }
