@@ -74,10 +74,10 @@ impl Network {
     }
 
     /// The norms that Σ χ g φᵀ is given by rules that normalise it, of W (W2) and of W1 (docs/theory.md,
-    /// section 1.4); in W1, r in the place of g carries the branch multiplier m.
+    /// section 1.4); in W1, r in the place of g has entries of the size `forward` √n.
     fn norms(&self) -> [f64; 2] {
-        let n = self.width as f64;
-        [n, n * self.scales.forward * (self.width_read() as f64).sqrt()]
+        let norm = ((self.width * self.width_read()) as f64).sqrt();
+        [norm, norm * self.scales.forward * (self.width as f64).sqrt()]
     }
 
     /// The factors s/m² of forward and of backward responses; see [`Covariances::forward_response`].

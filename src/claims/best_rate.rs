@@ -185,20 +185,20 @@ fn tried(losses: &Losses) -> Option<(f64, f64)> {
     finite.min_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
-/// Which rates are to be tried where the best ones, depth by depth, do not lie between two finite losses.
-pub fn refine_grid(places: &[(usize, Least)]) -> Option<String> {
+/// Which rates are to be tried where the best ones, size by size (L or n), do not lie between two finite losses.
+pub fn refine_grid(letter: &str, places: &[(usize, Least)]) -> Option<String> {
     let at = |such: &dyn Fn(Least) -> bool| {
-        let depths = places.iter().filter(|(_, least)| such(*least));
-        depths.map(|(depth, _)| depth.to_string()).collect::<Vec<_>>().join(", ")
+        let sizes = places.iter().filter(|(_, least)| such(*least));
+        sizes.map(|(size, _)| size.to_string()).collect::<Vec<_>>().join(", ")
     };
     let mut parts = Vec::new();
     let lower = at(&|least| matches!(least, Least::AtLowerEdge(_)));
     if !lower.is_empty() {
-        parts.push(format!("rates below the least one (best at L = {lower})"));
+        parts.push(format!("rates below the least one (best at {letter} = {lower})"));
     }
     let upper = at(&|least| matches!(least, Least::AtUpperEdge(_)));
     if !upper.is_empty() {
-        parts.push(format!("rates above the greatest one (best at L = {upper})"));
+        parts.push(format!("rates above the greatest one (best at {letter} = {upper})"));
     }
     let mut between: Vec<[f64; 2]> = Vec::new();
     for (_, least) in places {
@@ -209,10 +209,10 @@ pub fn refine_grid(places: &[(usize, Least)]) -> Option<String> {
         }
     }
     for [low, high] in between {
-        let depths = at(&|least| least == Least::BesideDivergence([low, high]));
+        let sizes = at(&|least| least == Least::BesideDivergence([low, high]));
         let (low, high) = (plain(low), plain(high));
         parts.push(format!(
-            "more rates between {low} and {high}, where runs diverge (L = {depths})"
+            "more rates between {low} and {high}, where runs diverge ({letter} = {sizes})"
         ));
     }
     (!parts.is_empty()).then(|| format!("try {}", parts.join("; ")))

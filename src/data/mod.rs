@@ -27,6 +27,7 @@ use idx::Idx;
 use npy::Npy;
 use records::hot;
 use selection::Selection;
+use synthetic::PowerLaws;
 
 choice! {
     /// Where samples come from.
@@ -43,7 +44,8 @@ choice! {
         Csv = "csv",
         /// Arrays of NumPy: inputs and labels, as two files or in an archive; samples along the first axis.
         Npy = "npy",
-        /// Gaussian directions on the sphere of radius √d, with random signs as labels.
+        /// Gaussian directions on the sphere of radius √d, with random signs as labels; or inputs and a linear
+        /// target by power laws.
         Synthetic = "synthetic",
     }
 }
@@ -91,6 +93,12 @@ pub struct Request {
     /// The file of labels, of NPY data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_path: Option<PathBuf>,
+    /// Of synthetic data, the exponent of a power law of the inputs' variances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_exponent: Option<f64>,
+    /// Of synthetic data, the exponent of a power law of a linear target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_exponent: Option<f64>,
     /// Dimension d of the inputs, of synthetic data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimension: Option<usize>,
@@ -203,7 +211,9 @@ pub fn load(request: &Request) -> Result<DataSet> {
         }
         Source::Synthetic => {
             let (dimension, seed) = (request.dimension.unwrap_or(1), request.seed.unwrap_or(0));
-            records::load(&synthetic::draw(dimension, seed, wanted), request)
+            let laws =
+                PowerLaws { inputs: request.input_exponent, target: request.target_exponent };
+            records::load(&synthetic::draw(dimension, seed, wanted, laws), request)
         }
     }?;
     if request.standardize {

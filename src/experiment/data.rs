@@ -47,7 +47,8 @@ section! {
         /// samples, before they are normalised.
         standardize: Option<bool> => bool { default: false, example: true, }
         /// Scale every input to the norm ‖x‖ = √d, which networks are scaled for. Default: true for every
-        /// source but toy, whose inputs have that norm.
+        /// source but toy, whose inputs have that norm, and but for inputs by a power law, whose norms are √d in
+        /// the root mean square.
         normalize: Option<bool> => bool { example: false, }
         /// The file (csv; npy: of the inputs, or an archive of inputs and labels) or the folder (idx,
         /// cifar10) of the samples, plain or gzip, whatever their names end with; for idx also a folder and
@@ -60,6 +61,12 @@ section! {
             range: Range::Within(1.0, MOST_NUMBERS as f64),
             example: 64,
         }
+        /// Source synthetic only: exponent a of a power law of the inputs: coordinate i is Gaussian of variance
+        /// λ_i ∝ i^-a, with a mean of one over the d coordinates. Default: none, all coordinates alike.
+        input_exponent: Option<f64> => Option<f64> { range: Range::Within(0.0, 10.0), example: 1.5, }
+        /// Source synthetic only: exponent b of a power law of a linear target: y = Σ √τ_i z_i, with z_i the
+        /// coordinate over its standard deviation, τ_i ∝ i^-b and Σ τ_i = 1. Default: none, random signs.
+        target_exponent: Option<f64> => Option<f64> { range: Range::Within(0.0, 10.0), example: 2.0, }
         /// Source synthetic only: the seed of inputs and labels, not of the networks. Default: 0.
         seed: Option<u64> => Option<u64> { example: 1, }
     }
@@ -91,6 +98,8 @@ impl TypedData {
         if source != Synthetic {
             check.unused("data.dimension", &self.dimension, source)?;
             check.unused("data.seed", &self.seed, source)?;
+            check.unused("data.input_exponent", &self.input_exponent, source)?;
+            check.unused("data.target_exponent", &self.target_exponent, source)?;
         }
         let (test_samples, selection, standardize) =
             (self.test_samples(), self.selection(), self.standardize());
@@ -150,9 +159,11 @@ impl TypedData {
             selection,
             split_seed: self.split_seed,
             standardize,
-            normalize: self.normalize.unwrap_or(source != Toy),
+            normalize: self.normalize.unwrap_or(source != Toy && self.input_exponent.is_none()),
             path: self.path,
             label_path: self.label_path,
+            input_exponent: self.input_exponent,
+            target_exponent: self.target_exponent,
             dimension,
             seed: (source == Synthetic).then(|| self.seed.unwrap_or(0)),
         })

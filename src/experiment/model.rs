@@ -27,7 +27,7 @@ section! {
         /// Default: depth-mup, or the first of ensemble.parametrizations.
         parametrization: Option<Parametrization> => Parametrization { example: Parametrization::Mup, }
         /// Exponents of the depth in place of the parametrization's own. Default: branch 0.5 (mup and
-        /// vanilla: 0, complete-p: 1), rate 0 (complete-p: -1).
+        /// vanilla: 0, complete-p and mean-field: 1), rate 0 (complete-p and mean-field: -1).
         exponents: Option<Exponents> => Exponents { example: Exponents { branch: 0.75, rate: 0.0 }, }
         /// Form of a residual branch: one weight matrix, or two.
         block: Option<Block> => Block { default: Block::OneLayer, example: Block::TwoLayer, }
@@ -140,6 +140,13 @@ pub fn check_blocks(
                 field,
                 "depth-mup-corrected corrects the rate of an inner matrix, which one-layer blocks lack",
                 "take block two-layer, or parametrization depth-mup",
+            );
+        }
+        if all.contains(&Parametrization::MeanField) {
+            return check.fail(
+                field,
+                "mean-field takes means over inner units, which one-layer blocks lack",
+                "take block two-layer, or parametrization complete-p",
             );
         }
         if !model.inner_width.is_width() {

@@ -85,10 +85,6 @@ pub fn check_optimizer(experiment: &Experiment, check: &Check) -> Result<()> {
         let problem = format!("backend cuda has no optimizer {name}");
         return fail(problem, "take backend cpu, or optimizer sgd");
     }
-    if !experiment.model.inner_width.is_width() {
-        let problem = format!("inner layers of another width than n do not learn by {name}");
-        return fail(problem, "take optimizer sgd, or remove model.inner_width");
-    }
     if experiment.storage == Storage::Bf16 {
         let problem = format!("{name} does not keep its updates as shares of gradients");
         return fail(problem, "take storage full, or optimizer sgd");

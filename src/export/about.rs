@@ -153,14 +153,15 @@ struct Group {
 /// the loss is a multiple of S (docs/theory.md, section 1.4).
 fn groups(network: &Network, dimension: usize, run: &Experiment) -> Vec<Group> {
     let Scales { forward, readout, update_input, update_readout, inner, .. } = network.scales;
-    let (training, rates, n) = (&run.training, run.rates(), network.width as f64);
+    let (training, rates) = (&run.training, run.rates());
+    let norm = ((network.width * network.width_read()) as f64).sqrt();
     let embed = (dimension as f64).sqrt().recip();
     let group = |name, multiplier: f64, rate: f64, (size, gradient): (f64, f64)| {
         let hidden = name != "U" && name != "V";
         let rule = if hidden { training.rule() } else { training.rule().of_ends() };
         let factor = match rule {
             Rule::Descent => size / gradient,
-            Rule::Normalized { .. } => size * n,
+            Rule::Normalized { .. } => size * norm,
             Rule::Adam { .. } | Rule::Sign => size,
         };
         Group {
@@ -172,7 +173,7 @@ fn groups(network: &Network, dimension: usize, run: &Experiment) -> Vec<Group> {
         }
     };
     let mut groups = vec![group("U", embed, rates.input, (update_input, embed * readout))];
-    let (hidden, inner_size) = network.scales.sizes();
+    let (hidden, inner_size) = network.scales.sizes(network.width);
     let hidden = (hidden, forward * readout);
     match inner.zip(inner_size) {
         None => groups.push(group("W", forward, rates.hidden, hidden)),

@@ -44,6 +44,9 @@ choice! {
         DepthMupCorrected = "depth-mup-corrected",
         /// CompleteP: branches times L^{-1}, the rate of the hidden weights times L (arXiv 2505.01618).
         CompleteP = "complete-p",
+        /// Two-layer blocks as means over their M inner units: branches times √(n/M) L^{-1}, the rate of the
+        /// hidden weights times L M/n; complete-p where M = n (arXiv 2509.10167).
+        MeanField = "mean-field",
     }
 }
 
@@ -141,11 +144,11 @@ pub struct Inner {
 }
 
 impl Scales {
-    /// Sizes q of the entries of D = q S in a hidden matrix, and in an inner one where there is one: S has entries
-    /// of order one, as χ, g and φ have (docs/theory.md, section 1.4).
-    pub fn sizes(&self) -> (f64, Option<f64>) {
-        // r carries the branch multiplier m = forward √M, which is no part of S.
-        let of_inner = |inner: Inner| inner.update * self.forward * (inner.width as f64).sqrt();
+    /// Sizes q of the entries of D = q S in a hidden matrix, and in an inner one where there is one, in a network of
+    /// this width n: S has entries of order one, as χ, g and φ have (docs/theory.md, section 1.4).
+    pub fn sizes(&self, width: usize) -> (f64, Option<f64>) {
+        // r = φ' ∘ (forward · W2ᵀ g) has entries of forward √n, which is no part of S.
+        let of_inner = |inner: Inner| inner.update * self.forward * (width as f64).sqrt();
         (self.update_hidden, self.inner.map(of_inner))
     }
 }
@@ -159,7 +162,9 @@ impl Parametrization {
             | Parametrization::DepthMupCorrected => 0.5,
             Parametrization::Mup | Parametrization::Vanilla => 0.0,
             // c = 1 − 2a: what L layers move h by, m² L^{-c} L, is then of order one.
-            Parametrization::CompleteP => return Exponents { branch: 1.0, rate: -1.0 },
+            Parametrization::CompleteP | Parametrization::MeanField => {
+                return Exponents { branch: 1.0, rate: -1.0 };
+            }
         };
         Exponents { branch, rate: 0.0 }
     }
@@ -233,18 +238,20 @@ impl ScaleLaw {
             Block::OneLayer => n,
             Block::TwoLayer => inner_width as f64,
         };
-        let forward = branch / read.sqrt();
-        let update_inner = update / n.sqrt() * depth.powf(-self.exponents.rate);
+        // Of n over the inner width, where blocks are means over inner units.
+        let shape = if self.parametrization == Parametrization::MeanField { n / read } else { 1.0 };
+        let forward = branch * shape.sqrt() / read.sqrt();
+        let update_hidden = update * depth.powf(-self.exponents.rate) / shape;
         let inner = Inner {
             width: inner_width,
             forward: n.sqrt().recip(),
-            update: update_inner * depth.powf(self.parametrization.inner_rate()),
+            update: update_hidden / n.sqrt() * depth.powf(self.parametrization.inner_rate()),
         };
         Scales {
             skip,
             forward,
             readout: readout / self.gamma,
-            update_hidden: update * forward * depth.powf(-self.exponents.rate),
+            update_hidden: update_hidden * forward,
             update_input: update / (dimension as f64).sqrt(),
             update_readout: update,
             inner: (self.block == Block::TwoLayer).then_some(inner),

@@ -21,6 +21,7 @@ pub fn bibtex(experiment: &Experiment, version: &str, commit: Option<&str>) -> S
                 ("parametrization depth-mup", DEPTH_MUP)
             }
             Parametrization::CompleteP => ("parametrization complete-p", COMPLETE_P),
+            Parametrization::MeanField => ("parametrization mean-field", HIDDEN_WIDTH),
             Parametrization::Mup => ("parametrization mup", MUP),
             Parametrization::Ntk => ("parametrization ntk", NTK),
             Parametrization::Vanilla => continue,
@@ -68,6 +69,15 @@ const COMPLETE_P: &str = "@misc{complete-p,
   title         = {Don't be lazy: {CompleteP} enables compute-efficient deep transformers},
   year          = {2025},
   eprint        = {2505.01618},
+  archivePrefix = {arXiv}
+}
+";
+
+const HIDDEN_WIDTH: &str = "@misc{hidden-width,
+  author        = {L{\\'e}na{\\\"i}c Chizat},
+  title         = {The Hidden Width of Deep {ResNets}: Tight Error Bounds and Phase Diagrams},
+  year          = {2025},
+  eprint        = {2509.10167},
   archivePrefix = {arXiv}
 }
 ";

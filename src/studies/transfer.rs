@@ -1,4 +1,4 @@
-//! Whether learning rates transfer between depths, and which weights move, in two-layer blocks (the
+//! Whether learning rates transfer between depths and widths, and which weights move, in two-layer blocks (the
 //! source's first version).
 //!
 //! What collapses with depth is what a block's inner matrix adds to its own pre-activation, not how
@@ -6,7 +6,7 @@
 
 use super::figures::{Across, By, Figure, LINES};
 use super::{Design, Results};
-use crate::claims::SizeAxis::Depth;
+use crate::claims::SizeAxis::{Depth, Width};
 use crate::claims::best_rate::BestRate;
 use crate::claims::declaration::{falls, stays};
 use crate::claims::{Declaration, Family};
@@ -72,6 +72,15 @@ pub const DESIGN: Design = Design {
             0.0,
             None,
         ),
+        Declaration {
+            axis: Width,
+            ..optimum(
+                "the learning rate that trains best drifts with width by less than n^±0.1",
+                &[DepthMup, CompleteP],
+                0.0,
+                None,
+            )
+        },
     ],
     figures: &[Figure {
         name: "loss-by-rate",

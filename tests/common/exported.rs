@@ -77,6 +77,7 @@ pub fn independent() -> Value {
 pub fn adam() -> Value {
     experiment(&[
         ("model.block", json!("two-layer")),
+        ("model.inner_width", json!("2n")),
         ("model.horizon", json!(2.0)),
         ("training.optimizer", json!("adamw")),
         ("training.weight_decay", json!(0.1)),
@@ -91,7 +92,9 @@ pub fn adam() -> Value {
 pub fn muon() -> Value {
     experiment(&[
         ("engine", json!("conditional")),
-        ("model.parametrization", json!("complete-p")),
+        ("model.parametrization", json!("mean-field")),
+        ("model.block", json!("two-layer")),
+        ("model.inner_width", json!(20)),
         ("training.optimizer", json!("muon")),
         ("training.orthogonalization", json!("newton-schulz")),
         ("training.nesterov", json!(true)),

@@ -24,6 +24,8 @@ pub fn request(source: Source, path: &Path) -> Request {
         normalize: false,
         path: Some(path.to_owned()),
         label_path: None,
+        input_exponent: None,
+        target_exponent: None,
         dimension: None,
         seed: None,
     }

@@ -25,6 +25,13 @@ pub fn inside() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
+/// All of `cases` on a GPU and where NFD_WHOLE is set; else, on the software device, which takes minutes for all of
+/// them, every one in `every`.
+pub fn share<T>(every: usize, cases: impl IntoIterator<Item = T>) -> Vec<T> {
+    let all = [ON_GPU, "NFD_WHOLE"].iter().any(|name| std::env::var_os(name).is_some());
+    cases.into_iter().step_by(if all { 1 } else { every }).collect()
+}
+
 /// A program with that driver, which leaves the user's own cache alone.
 pub fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::conditional::*;
 use crate::common::crew::*;
-use crate::common::softcuda::on_softcuda;
+use crate::common::softcuda::{on_softcuda, share};
 use crate::common::*;
 use nfd::backend::cpu::conditional::Conditional as Fast;
 use nfd::backend::crew::Crew;
@@ -56,7 +56,8 @@ fn shorter(case: Case) -> Case {
 fn f64_is_plain_over_a_covering_of_sizes_and_options() {
     on_softcuda(module_path!(), "f64_is_plain_over_a_covering_of_sizes_and_options", &[], || {
         let device = device();
-        for (i, case) in cases().into_iter().chain(descents()).enumerate() {
+        let some = share(2, cases().into_iter().chain(descents()));
+        for (i, case) in some.into_iter().enumerate() {
             if case.network.width > 1000 && case.train.len() > 3 {
                 continue;
             }
@@ -145,8 +146,7 @@ fn f32_follows_plain_over_a_hundred_columns() {
 fn f32_ranks_are_plains_outside_a_factor_of_four() {
     on_softcuda(module_path!(), "f32_ranks_are_plains_outside_a_factor_of_four", &[], || {
         let device = device();
-        // Every second one: those in f64 meet all.
-        for case in cases().into_iter().chain(descents()).step_by(2) {
+        for case in share(3, cases().into_iter().chain(descents())) {
             if case.network.width > 1000 && case.train.len() > 1 {
                 continue;
             }

@@ -11,7 +11,7 @@ use nfd::model::{Activation, Block, Closure, Loss, Parametrization};
 use nfd::rng::noise::{Direction, Entry, Noise};
 
 use crate::common::dense::{Case, batched_cases, cases, two_layer_cases};
-use crate::common::softcuda::on_softcuda;
+use crate::common::softcuda::{on_softcuda, share};
 use crate::common::*;
 use crate::dense::{BATCHED, SEEDS, compare_all, crew, noise, run, train_unseen, trainings};
 
@@ -186,7 +186,7 @@ fn runs_are_plain_to_the_rounding_of_f32() {
     on_softcuda(module_path!(), "runs_are_plain_to_the_rounding_of_f32", &[], || {
         let device = device();
         assert!(device.path().ends_with("-tf32x3"), "{}", device.path());
-        let some = tiled(batched_cases(&BATCHED)).into_iter().step_by(2).collect();
+        let some = share(3, tiled(batched_cases(&BATCHED)));
         compare_all::<f32>(&device, some, false, TOLERANCE);
     });
 }
@@ -195,14 +195,14 @@ fn runs_are_plain_to_the_rounding_of_f32() {
 fn wide_and_two_layer_runs_are_too() {
     on_softcuda(module_path!(), "wide_and_two_layer_runs_are_too", &[], || {
         let both = tiled(cases()).into_iter().chain(tiled(two_layer_cases()));
-        compare_all::<f32>(&device(), both.step_by(2).collect(), false, TOLERANCE);
+        compare_all::<f32>(&device(), share(3, both), false, TOLERANCE);
     });
 }
 
 #[test]
 fn runs_with_weights_in_bf16_are_too() {
     on_softcuda(module_path!(), "runs_with_weights_in_bf16_are_too", &[], || {
-        let some = tiled(batched_cases(&BATCHED)).into_iter().step_by(3).collect();
+        let some = share(4, tiled(batched_cases(&BATCHED)));
         compare_all::<f32>(&device(), some, true, TOLERANCE);
     });
 }
@@ -211,7 +211,7 @@ fn runs_with_weights_in_bf16_are_too() {
 #[test]
 fn f64_stays_f64() {
     on_softcuda(module_path!(), "f64_stays_f64", &[], || {
-        let few = tiled(batched_cases(&[33])).into_iter().step_by(3).collect();
+        let few = share(4, tiled(batched_cases(&[33])));
         compare_all::<f64>(&device(), few, false, 1e-12);
     });
 }
@@ -222,9 +222,9 @@ fn bits_do_not_depend_on_company_and_divergence_is_noticed() {
     let name = "bits_do_not_depend_on_company_and_divergence_is_noticed";
     on_softcuda(module_path!(), name, &[], || {
         let (tensor, plain) = (device(), Arc::new(Device::open(0).unwrap()));
-        for (i, case) in tiled(batched_cases(&[33])).into_iter().enumerate().step_by(12) {
-            let alone = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS[..1], i % 24 == 0));
-            let both = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS, i % 24 == 0));
+        for (i, case) in share(24, tiled(batched_cases(&[33])).into_iter().enumerate()) {
+            let alone = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS[..1], i % 48 == 0));
+            let both = run(&case, &mut crew::<f32>(&tensor, &case, &SEEDS, i % 48 == 0));
             assert!(alone[0] == both[0], "{case:?}");
             let case = Case { steps: 5, ..case };
             let trainings = trainings(&case, case.update.rates.scaled(1e15));

@@ -18,6 +18,8 @@ fn request(source: Source) -> Request {
         normalize: false,
         path: None,
         label_path: None,
+        input_exponent: None,
+        target_exponent: None,
         dimension: None,
         seed: None,
     }
@@ -112,6 +114,55 @@ fn synthetic_directions_are_uniform_and_independent_of_their_number() {
     }
     assert!(many.labels.iter().all(|y| y.abs() == 1.0));
     assert!(many.labels.iter().sum::<f64>().abs() <= 4.2 * n.sqrt());
+}
+
+/// Variances of the inputs and the target's dependence on each coordinate are the power laws, and a target of
+/// directions alone is of the same coordinates.
+#[test]
+fn power_laws_are_those_of_inputs_and_target() {
+    let (d, n, a, b) = (12, 20_000, 1.3_f64, 0.7_f64);
+    let of = |input_exponent, target_exponent, normalize| {
+        let wanted = Request {
+            samples: n,
+            normalize,
+            input_exponent,
+            target_exponent,
+            dimension: Some(d),
+            seed: Some(5),
+            ..request(Source::Synthetic)
+        };
+        load(&wanted).unwrap().train
+    };
+    let set = of(Some(a), Some(b), false);
+    let sum = |exponent: f64| (1..=d).map(|i| (i as f64).powf(-exponent)).sum::<f64>();
+    let power = |i: usize, exponent: f64| ((i + 1) as f64).powf(-exponent);
+    let count = n as f64;
+    // 12 variances, 12 correlations, one variance: 25 two-sided comparisons at a family-wise 1e-3, 4.1
+    // standard errors.
+    let mut explained = 0.0;
+    for i in 0..d {
+        let x: Vec<f64> = set.inputs.iter().skip(i).step_by(d).copied().collect();
+        let variance = d as f64 * power(i, a) / sum(a);
+        let got = x.iter().map(|x| x * x).sum::<f64>() / count / variance;
+        assert!((got - 1.0).abs() <= 4.1 * (2.0 / count).sqrt(), "{i}: {got}");
+        let weight = (power(i, b) / sum(b)).sqrt();
+        let product = x.iter().zip(&set.labels).map(|(x, y)| x * y).sum::<f64>();
+        let got = product / count / variance.sqrt();
+        // Var(z y) = 1 + weight².
+        let error = ((1.0 + weight * weight) / count).sqrt();
+        assert!((got - weight).abs() <= 4.1 * error, "{i}: {got}, not {weight}");
+        explained += weight * weight;
+    }
+    assert!((explained - 1.0).abs() <= 1e-12);
+    let square = set.labels.iter().map(|y| y * y).sum::<f64>() / count;
+    assert!((square - 1.0).abs() <= 4.1 * (2.0 / count).sqrt(), "{square}");
+    // The same z with and without a power law of the inputs; labels are made before they are normalised.
+    let directions = of(None, Some(b), true);
+    assert_eq!(directions.labels, set.labels);
+    for x in directions.inputs.chunks(d) {
+        assert!((x.iter().map(|v| v * v).sum::<f64>() - d as f64).abs() <= 1e-12);
+    }
+    assert_ne!(of(Some(a), None, false).labels, set.labels);
 }
 
 fn csv(content: &str, samples: usize, normalize: bool) -> Result<DataSet, String> {

@@ -3,7 +3,9 @@
 
 use super::training::{classified, everything, pathwise_gap};
 use crate::common::conditional::{self, first_off};
-use crate::common::dense::{Case, Passes, cases, run, two_layer_cases, worst_off};
+use crate::common::dense::{
+    Case, Passes, cases, inner_width_cases, run, two_layer_cases, worst_off,
+};
 use crate::common::*;
 use nalgebra::DMatrix;
 use nfd::backend::cpu::dense::Dense as Fast;
@@ -11,7 +13,9 @@ use nfd::backend::normalized::{CUT_OFF, QUINTIC, STEPS, normalized};
 use nfd::backend::plain::dense::Dense;
 use nfd::backend::{Sweeps, Update};
 use nfd::engine::batches::Batches;
-use nfd::model::{Activation, Block, Closure, Loss, Norm, Parametrization, Rule, ScaleLaw};
+use nfd::model::{
+    Activation, Block, Closure, InnerWidth, Loss, Norm, Parametrization, Rule, ScaleLaw,
+};
 use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
 use nfd::rng::philox::Philox;
@@ -137,22 +141,27 @@ fn norms_become_one_and_what_has_none_stays() {
 }
 
 /// One update by the polar factor: W has moved by η √n m L^{-c} in as many directions as there are samples, in
-/// every parametrization and in both matrices of a block; of the inner one m is one, but for its correction.
+/// every parametrization and in both matrices of a block, at any width M of inner layers; of the inner one times
+/// its correction, and in mean-field by η √M.
 #[test]
 fn muon_moves_weights_by_the_rate_times_powers_of_width_and_depth() {
     let (n, depth, eta, gamma) = (24, 4, 0.3, 1.5);
     let train = sphere(3, 5, 1);
     let root = |x: usize| (x as f64).sqrt();
-    for (parametrization, block, outer, inner) in [
-        (Parametrization::DepthMup, Block::OneLayer, root(n) / 2.0, 0.0),
-        (Parametrization::CompleteP, Block::OneLayer, root(n), 0.0),
-        (Parametrization::Mup, Block::OneLayer, root(n), 0.0),
-        (Parametrization::Ntk, Block::OneLayer, 0.5, 0.0),
-        (Parametrization::DepthMup, Block::TwoLayer, root(n) / 2.0, root(n) / 2.0),
-        (Parametrization::CompleteP, Block::TwoLayer, root(n), root(n)),
-        (Parametrization::DepthMupCorrected, Block::TwoLayer, root(n) / 2.0, root(n)),
+    for (parametrization, block, inner_width, outer, inner) in [
+        (Parametrization::DepthMup, Block::OneLayer, n, root(n) / 2.0, 0.0),
+        (Parametrization::CompleteP, Block::OneLayer, n, root(n), 0.0),
+        (Parametrization::Mup, Block::OneLayer, n, root(n), 0.0),
+        (Parametrization::Ntk, Block::OneLayer, n, 0.5, 0.0),
+        (Parametrization::DepthMup, Block::TwoLayer, n, root(n) / 2.0, root(n) / 2.0),
+        (Parametrization::DepthMup, Block::TwoLayer, 40, root(n) / 2.0, root(n) / 2.0),
+        (Parametrization::CompleteP, Block::TwoLayer, n, root(n), root(n)),
+        (Parametrization::DepthMupCorrected, Block::TwoLayer, n, root(n) / 2.0, root(n)),
+        (Parametrization::MeanField, Block::TwoLayer, 40, root(40), root(40)),
     ] {
-        let law = ScaleLaw { block, gamma, ..ScaleLaw::named(parametrization, Activation::Tanh) };
+        let inner_width = InnerWidth::Fixed(inner_width);
+        let named = ScaleLaw::named(parametrization, Activation::Tanh);
+        let law = ScaleLaw { block, gamma, inner_width, ..named };
         let mut network =
             network(parametrization, Activation::Tanh, Closure::Exact, (n, depth), &train);
         network.scales = law.at(n, depth, train.dimension);
@@ -286,7 +295,7 @@ fn fast(case: &Case, set: Instructions) -> Passes {
 #[test]
 fn the_processor_follows_plain_by_every_rule() {
     let rules = [ADAM, PRACTISED, FROBENIUS, SPECTRAL];
-    for case in with_rules(&rules, [cases(), two_layer_cases()].concat()) {
+    for case in with_rules(&rules, [cases(), two_layer_cases(), inner_width_cases()].concat()) {
         let want = run(&case, &mut case.plain());
         for set in Instructions::available() {
             let tolerance = |what: &str| if what == "row" { 1e-6 } else { 1e-9 };
@@ -300,18 +309,24 @@ fn the_processor_follows_plain_by_every_rule() {
 /// singular values are far from the cut-off.
 #[test]
 fn the_processor_follows_plain_across_no_jump() {
-    for (rule, samples) in [(POLAR, 3), (Rule::Sign, 3)] {
+    for (rule, samples, inner) in
+        [(POLAR, 3, None), (Rule::Sign, 3, None), (POLAR, 3, Some(50)), (PRACTISED, 3, Some(20))]
+    {
+        let parametrization = Parametrization::CompleteP;
+        let law = inner.map(|width| ScaleLaw {
+            block: Block::TwoLayer,
+            inner_width: InnerWidth::Fixed(width),
+            ..ScaleLaw::named(parametrization, Activation::Tanh)
+        });
         let all = sphere(samples + 2, 5, 1);
         let train = all.select(0..samples);
         for closure in [Closure::Exact, Closure::Gia] {
+            let mut network = network(parametrization, Activation::Tanh, closure, (33, 3), &train);
+            if let Some(law) = law {
+                network.scales = law.at(33, 3, train.dimension);
+            }
             let case = Case {
-                network: network(
-                    Parametrization::CompleteP,
-                    Activation::Tanh,
-                    closure,
-                    (33, 3),
-                    &train,
-                ),
+                network,
                 test: all.select(samples..samples + 2),
                 loss: Loss::Squared,
                 batches: Batches { samples, size: samples, seed: 3 },

@@ -241,7 +241,9 @@ fn ranges_are_those_that_are_checked() {
                     let own = serde_json::json!({ "branch": 0.5, "rate": 0.5 });
                     experiment["model"]["exponents"] = own;
                 }
-                if path == "data.dimension" || path == "data.seed" {
+                if ["data.dimension", "data.seed", "data.input_exponent", "data.target_exponent"]
+                    .contains(&path.as_str())
+                {
                     experiment["data"]["source"] = "synthetic".into();
                 }
                 set(&mut experiment, &path, value);

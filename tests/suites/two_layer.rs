@@ -1,4 +1,4 @@
-//! Two-layer blocks h += m n^{-1/2} W2 φ(n^{-1/2} W1 φ(h)): gradients, the closure `gia`, backend cpu
+//! Two-layer blocks h += m M^{-1/2} W2 φ(n^{-1/2} W1 φ(h)): gradients, the closure `gia`, backend cpu
 //! against plain, and how weights move with depth.
 
 use crate::common::dense::{Case, inner_width_cases, run, two_layer_cases, worst_off};
@@ -11,17 +11,20 @@ use nfd::backend::cpu::simd::format::Format;
 use nfd::backend::plain::dense::{Dense as Plain, Weights};
 use nfd::backend::{Network, Sweeps};
 use nfd::data::Samples;
-use nfd::model::{Activation, Block, Closure, Exponents, Loss, Parametrization, ScaleLaw};
+use nfd::model::{
+    Activation, Block, Closure, Exponents, InnerWidth, Loss, Parametrization, ScaleLaw,
+};
 use nfd::rng::noise::BrownianPath;
 use nfd::rng::normal::Instructions;
 
 const CORRECTED: Parametrization = Parametrization::DepthMupCorrected;
+const MEAN_FIELD: Parametrization = Parametrization::MeanField;
 
 /// A network written out once more: matrices and the factors of the formulas.
 #[derive(Clone)]
 struct Direct {
     activation: Activation,
-    /// m
+    /// m M^{-1/2}, in mean-field m √n / M.
     branch: f64,
     /// On Vᵀ h_L.
     readout: f64,
@@ -37,11 +40,12 @@ type Path1 = (Vec<DMatrix<f64>>, Vec<DMatrix<f64>>);
 impl Direct {
     /// The weights of `plain`, at T = `horizon` and γ = `gamma`.
     fn of(plain: &Plain, network: &Network, law: &ScaleLaw) -> Self {
-        let n = network.width as f64;
+        let (n, m) = (network.width as f64, network.width_read() as f64);
+        let root = if law.parametrization == MEAN_FIELD { m / n.sqrt() } else { m.sqrt() };
         let power = if law.parametrization == Parametrization::Ntk { 0.5 } else { 1.0 };
         Direct {
             activation: network.activation,
-            branch: law.horizon.sqrt() / (network.depth as f64).powf(law.exponents.branch),
+            branch: law.horizon.sqrt() / (network.depth as f64).powf(law.exponents.branch) / root,
             readout: 1.0 / (n.powf(power) * law.gamma),
             u: plain.ends().u.clone(),
             inner: plain.inner_weights().unwrap().forward.clone(),
@@ -66,7 +70,7 @@ impl Direct {
         for (w1, w2) in self.inner.iter().zip(&self.outer) {
             let last = &h[h.len() - 1];
             z.push(w1 * self.value(last) / root);
-            let next = last + w2 * self.value(&z[z.len() - 1]) * (self.branch / root);
+            let next = last + w2 * self.value(&z[z.len() - 1]) * self.branch;
             h.push(next);
         }
         (h, z)
@@ -89,19 +93,23 @@ fn law(parametrization: Parametrization, exponents: Exponents, activation: Activ
 }
 
 /// The update is −(raw rate) · ∂loss/∂weight for every group: n η γ² (in ntk η γ²), for hidden weights
-/// times L^{-c}, for inner ones of depth-mup-corrected times √L.
+/// times L^{-c}, for inner ones of depth-mup-corrected times √L; in mean-field times M/n.
 #[test]
 fn gradients_match_central_differences() {
     let (width, depth, rate, gamma) = (7, 3_usize, 0.3, 1.7_f64);
     let own = Parametrization::exponents;
     let exponents = Exponents { branch: 0.7, rate: 0.4 };
-    for (parametrization, exponents) in [
-        (Parametrization::DepthMup, own(Parametrization::DepthMup)),
-        (Parametrization::Mup, own(Parametrization::Mup)),
-        (Parametrization::Ntk, own(Parametrization::Ntk)),
-        (Parametrization::CompleteP, own(Parametrization::CompleteP)),
-        (CORRECTED, own(CORRECTED)),
-        (CORRECTED, exponents),
+    for (parametrization, exponents, inner_width) in [
+        (Parametrization::DepthMup, own(Parametrization::DepthMup), 7),
+        (Parametrization::DepthMup, own(Parametrization::DepthMup), 5),
+        (Parametrization::Mup, own(Parametrization::Mup), 7),
+        (Parametrization::Ntk, own(Parametrization::Ntk), 7),
+        (Parametrization::CompleteP, own(Parametrization::CompleteP), 12),
+        (CORRECTED, own(CORRECTED), 7),
+        (CORRECTED, exponents, 7),
+        (MEAN_FIELD, own(MEAN_FIELD), 5),
+        (MEAN_FIELD, own(MEAN_FIELD), 12),
+        (MEAN_FIELD, exponents, 12),
     ] {
         for (outputs, activation) in [
             (1, Activation::Tanh),
@@ -111,7 +119,8 @@ fn gradients_match_central_differences() {
             (2, Activation::Softplus),
         ] {
             let train = sphere(4, 5, outputs);
-            let law = law(parametrization, exponents, activation);
+            let inner_width = InnerWidth::Fixed(inner_width);
+            let law = ScaleLaw { inner_width, ..law(parametrization, exponents, activation) };
             let network = Network {
                 scales: law.at(width, depth, train.dimension),
                 ..network(parametrization, activation, Closure::Exact, (width, depth), &train)
@@ -130,7 +139,10 @@ fn gradients_match_central_differences() {
             let ntk = parametrization == Parametrization::Ntk;
             let raw = rate * gamma.powi(2) * if ntk { 1.0 } else { width as f64 };
             let l = depth as f64;
-            let hidden = raw * l.powf(-exponents.rate);
+            let shape = network.width_read() as f64 / width as f64;
+            let hidden = raw
+                * l.powf(-exponents.rate)
+                * if parametrization == MEAN_FIELD { shape } else { 1.0 };
             let inner = hidden * if parametrization == CORRECTED { l.sqrt() } else { 1.0 };
             /// One of the matrices.
             type Of = fn(&mut Direct, usize) -> &mut DMatrix<f64>;
@@ -143,7 +155,9 @@ fn gradients_match_central_differences() {
             for (name, of, raw, layers) in groups {
                 for layer in 0..layers {
                     for (i, j) in [(0, 0), (3, 4), (6, 2)] {
-                        let j = if name == "V" { j % outputs } else { j };
+                        // Which some of the matrices are too small for.
+                        let (rows, columns) = of(&mut before.clone(), layer).shape();
+                        let (i, j) = (i % rows, j % columns);
                         let loss = |e: f64| {
                             let mut net = before.clone();
                             of(&mut net, layer)[(i, j)] += e;
@@ -322,14 +336,17 @@ struct Moved {
     f: f64,
 }
 
-fn moved(parametrization: Parametrization, depth: usize) -> Moved {
+fn moved(parametrization: Parametrization, inner_width: InnerWidth, depth: usize) -> Moved {
     const SEEDS: u64 = 4;
     let train = sphere(2, 5, 1);
     let block = Block::TwoLayer;
     let (activation, sizes) = (Activation::Tanh, (128, depth));
     let law = law(parametrization, parametrization.exponents(), activation);
-    let law = ScaleLaw { horizon: 1.0, gamma: 1.0, ..law };
-    let network = network_of(block, parametrization, activation, Closure::Exact, sizes, &train);
+    let law = ScaleLaw { horizon: 1.0, gamma: 1.0, inner_width, ..law };
+    let network = Network {
+        scales: law.at(sizes.0, depth, train.dimension),
+        ..network_of(block, parametrization, activation, Closure::Exact, sizes, &train)
+    };
     let mut mean = Moved::default();
     for seed in 0..SEEDS {
         // One path for all depths: they differ by what depth does.
@@ -354,9 +371,11 @@ fn moved(parametrization: Parametrization, depth: usize) -> Moved {
 #[test]
 fn inner_movement_dies_with_depth_and_its_correction_overshoots() {
     let depths = [16, 64];
-    let [a, b] = depths.map(|depth| moved(Parametrization::DepthMup, depth));
-    let [c, d] = depths.map(|depth| moved(CORRECTED, depth));
-    let [e, f] = depths.map(|depth| moved(Parametrization::CompleteP, depth));
+    let over_depths =
+        |parametrization| depths.map(|l| moved(parametrization, InnerWidth::default(), l));
+    let [a, b] = over_depths(Parametrization::DepthMup);
+    let [c, d] = over_depths(CORRECTED);
+    let [e, f] = over_depths(Parametrization::CompleteP);
     // Powers of L between the two depths, up to what a width of 128 and four seeds leave: below 0.01 in
     // depth-μP with these seeds, up to 0.05 with eight; at width 64 up to 0.16.
     let power = |of: fn(&Moved) -> f64, a, b| (of(b) / of(a)).ln() / 4.0_f64.ln();
@@ -372,5 +391,26 @@ fn inner_movement_dies_with_depth_and_its_correction_overshoots() {
     ] {
         let fine = (got - want).abs() <= tolerance;
         assert!(fine, "{what}: {got}, not {want}: {a:?} {b:?} {c:?} {d:?} {e:?} {f:?}");
+    }
+}
+
+/// What W1 learns moves an entry of z by (n/M)^{1/2} in complete-p, in mean square n/M: wide inner layers learn
+/// lazily. In mean-field it moves alike at every M. f learns alike from it in both.
+#[test]
+fn inner_units_learn_alike_at_every_inner_width_in_mean_field_only() {
+    let widths = [64, 256].map(InnerWidth::Fixed);
+    let over_widths = |parametrization| widths.map(|width| moved(parametrization, width, 16));
+    let [a, b] = over_widths(MEAN_FIELD);
+    let [c, d] = over_widths(Parametrization::CompleteP);
+    // Powers of M between the two, as above.
+    let power = |of: fn(&Moved) -> f64, a, b| (of(b) / of(a)).ln() / 4.0_f64.ln();
+    for (what, got, want, tolerance) in [
+        ("own, mean-field", power(|m| m.own, &a, &b), 0.0, 0.1),
+        ("f by W1, mean-field", power(|m| m.f, &a, &b), 0.0, 0.1),
+        ("own, complete-p", power(|m| m.own, &c, &d), -1.0, 0.1),
+        ("f by W1, complete-p", power(|m| m.f, &c, &d), 0.0, 0.1),
+    ] {
+        let fine = (got - want).abs() <= tolerance;
+        assert!(fine, "{what}: {got}, not {want}: {a:?} {b:?} {c:?} {d:?}");
     }
 }

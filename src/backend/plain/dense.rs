@@ -349,7 +349,7 @@ impl Sweeps for Dense {
             let direction = |g: &DMatrix<f64>, phi: DMatrix<f64>, factor: f64| {
                 weighted(g, &weights) * phi.transpose() * factor
             };
-            let (size, inner_size) = scales.sizes();
+            let (size, inner_size) = scales.sizes(self.network.width);
             for l in 0..depth {
                 let phi = self.value(self.inner_hidden.get(l).unwrap_or(&self.hidden[l]));
                 let outer = direction(&self.signals[l + 1], phi, scales.update_hidden);

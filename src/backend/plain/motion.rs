@@ -53,7 +53,7 @@ impl Motion {
             Rule::Normalized { norm, nesterov } => {
                 let velocity = running(&mut self.velocity, momentum, sum.clone());
                 let ahead = if nesterov { sum + velocity * momentum } else { velocity };
-                normalized(&ahead, norm) * weights.nrows() as f64
+                normalized(&ahead, norm) * (weights.len() as f64).sqrt()
             }
             Rule::Descent => return,
         };

@@ -49,7 +49,7 @@ impl<T: Format> Inner<T> {
             set,
             activation: network.activation,
             scales,
-            size: network.scales.sizes().1?,
+            size: network.scales.sizes(network.width).1?,
             matrix: Explicit::sample(
                 set,
                 noise,

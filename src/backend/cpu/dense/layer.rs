@@ -143,8 +143,8 @@ impl<T: Format> Explicit<T> {
         scratch: &mut Vectors<T>,
         MatrixUpdate { update, scale, size }: MatrixUpdate,
     ) {
-        let n = self.weights.weights.rows();
-        let mut direction = TrainedMatrix::new(Weights::zeros(n, n));
+        let (rows, columns) = (self.weights.weights.rows(), self.weights.weights.columns());
+        let mut direction = TrainedMatrix::new(Weights::zeros(rows, columns));
         let k: Vec<T> = weights.iter().map(|w| T::of(scale * w)).collect();
         let sum = Change { x: phi, k: &k, step: Step::Plain { decay: T::ZERO } };
         direction.descend(self.set, g, None, &sum, scratch);
@@ -152,7 +152,12 @@ impl<T: Format> Explicit<T> {
         let mut direction = direction.weights;
         self.motion.redirect(step, direction.numbers_mut());
         if let Rule::Normalized { norm, .. } = update.rule {
-            motion::normalize(self.set, &mut direction, norm, size * n as f64);
+            motion::normalize(
+                self.set,
+                &mut direction,
+                norm,
+                size * ((rows * columns) as f64).sqrt(),
+            );
         }
         for matrix in [Some(&mut self.weights), self.backward.as_mut()].into_iter().flatten() {
             motion::subtract(step, direction.numbers_mut(), matrix.weights.numbers_mut());

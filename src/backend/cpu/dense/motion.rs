@@ -110,9 +110,9 @@ pub fn subtract<T: Format>(Step { update, rate, .. }: Step, d: &[T], w: &mut [T]
     });
 }
 
-/// v ← `scale` N(v) of a square matrix v.
+/// v ← `scale` N(v).
 pub fn normalize<T: Format>(set: Instructions, v: &mut Weights<T>, norm: Norm, scale: f64) {
-    let n = v.rows();
+    let (rows, columns) = (v.rows(), v.columns());
     if v.numbers_mut().iter().all(|v| *v == T::ZERO) {
         return;
     }
@@ -126,7 +126,7 @@ pub fn normalize<T: Format>(set: Instructions, v: &mut Weights<T>, norm: Norm, s
             scaled(v, scale);
         }
         Norm::Polar | Norm::Spectral => {
-            let whole = DMatrix::from_fn(n, n, |i, j| v.at(i, j).widen());
+            let whole = DMatrix::from_fn(rows, columns, |i, j| v.at(i, j).widen());
             let unit = normalized(&whole, norm);
             v.change(|i, j, _| T::of(scale * unit[(i, j)]));
         }
@@ -149,20 +149,28 @@ fn frobenius<T: Format>(v: &mut Weights<T>) -> f64 {
 
 /// Five steps X ← a X + (b A + c A²) X with A = XXᵀ, from v/‖v‖_F, by the products of the engine.
 fn newton_schulz<T: Format>(set: Instructions, x: &mut Weights<T>) {
-    let n = x.rows();
+    let (rows, columns) = (x.rows(), x.columns());
+    // Products of the smaller side.
+    if rows > columns {
+        let mut transposed = Weights::zeros(columns, rows);
+        transposed.change(|i, j, _| x.at(j, i));
+        newton_schulz(set, &mut transposed);
+        return x.change(|i, j, _| transposed.at(j, i));
+    }
     let norm = frobenius(x);
     scaled(x, norm.recip());
     let [a, b, c] = QUINTIC.map(T::of);
-    let mut factor = Weights::zeros(n, n);
-    let [mut gram, mut product] = [(); 2].map(|()| Vectors::zeros(n, n));
+    let mut factor = Weights::zeros(rows, rows);
+    let [mut gram, mut square] = [(); 2].map(|()| Vectors::zeros(rows, rows));
+    let mut product = Vectors::zeros(rows, columns);
     for _ in 0..STEPS {
-        let transposed = Vectors::from_fn(n, n, |i, j| x.at(j, i));
+        let transposed = Vectors::from_fn(columns, rows, |i, j| x.at(j, i));
         multiply(set, x, &transposed, &mut gram, None);
         drop(transposed); // the memory of the second one below
         factor.change(|i, j, _| gram.at(i, j));
-        multiply(set, &factor, &gram, &mut product, None);
-        factor.change(|i, j, _| b * gram.at(i, j) + c * product.at(i, j));
-        let straight = Vectors::from_fn(n, n, |i, j| x.at(i, j));
+        multiply(set, &factor, &gram, &mut square, None);
+        factor.change(|i, j, _| b * gram.at(i, j) + c * square.at(i, j));
+        let straight = Vectors::from_fn(rows, columns, |i, j| x.at(i, j));
         multiply(set, &factor, &straight, &mut product, None);
         x.change(|i, j, x| a * x + product.at(i, j));
     }

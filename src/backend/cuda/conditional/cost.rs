@@ -3,8 +3,8 @@
 use super::shape::{Shape, Small, parts_of, summands};
 use super::workspace::slots;
 use super::{PADDING, PASSES_AT_FIRST, capacity};
-use crate::backend::cost::{Costs, Footprint, OVERHEAD, Ranks, RunShape, Work};
-use crate::backend::cuda::device::{ALIGNMENT, speeds};
+use crate::backend::cost::{Costs, Footprint, OVERHEAD, Ranks, RunShape, Speeds, Work};
+use crate::backend::cuda::device::ALIGNMENT;
 use crate::backend::{COVARIANCE_COLUMNS, EVALUATED_AT_ONCE, Network};
 
 /// The costs of this engine.
@@ -18,6 +18,15 @@ fn work(network: &Network, run: &RunShape) -> Work {
     let asked = Ranks::of(network, run).asked;
     let streamed = 7.0 * run.number as f64 * network.width as f64 * asked;
     Work { streamed, ..Work::of_conditional(network, run) }
+}
+
+/// Speeds with numbers of `number` bytes, on paper as no device was timed: half of what the counts in docs/gpu.md
+/// leave an H100 at n = 10⁵, 1.5e13 operations and 3.3e12 bytes a second. A narrower network alone reaches less.
+fn speeds(number: usize) -> Speeds {
+    Speeds::uncalibrated(match number {
+        4 => [7.5e12, 1.0e11, 5.0e11, 1.6e12],
+        _ => [3.7e12, 1.0e11, 1.0e11, 1.6e12],
+    })
 }
 
 fn footprint(network: &Network, run: &RunShape) -> Footprint {

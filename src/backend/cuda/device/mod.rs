@@ -27,21 +27,11 @@ use cudarc::driver::{
 };
 
 use crate::backend::archive::{Archive, Walked};
-use crate::backend::cost::Speeds;
 use crate::backend::real::Real;
 use fault::Fault;
 
 /// Bytes that a buffer loses, at most, by beginning at a multiple of 256 bytes and ending at another.
 pub const ALIGNMENT: f64 = 512.0;
-
-/// Speeds with numbers of `number` bytes, on paper as no device was timed: half of the memory and
-/// arithmetic of an H100.
-pub fn speeds(number: usize) -> Speeds {
-    Speeds::uncalibrated(match number {
-        4 => [1.5e13, 1.0e11, 5.0e11, 1.5e12],
-        _ => [7.5e12, 1.0e11, 1.0e11, 1.5e12],
-    })
-}
 
 /// A format of numbers that kernels exist for: f32 or f64.
 pub trait Number: Real + DeviceRepr + ValidAsZeroBits {
