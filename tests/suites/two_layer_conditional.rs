@@ -7,7 +7,7 @@ use crate::common::*;
 use nfd::backend::{DROP_TOLERANCE, Network};
 use nfd::engine::Training;
 use nfd::model::{
-    Activation, Block, Closure, InnerWidth, Norm, Parametrization, Rule, ScaleLaw, Schedule,
+    Activation, Block, Closure, InnerWidth, Norm, Parametrization, Rates, Rule, ScaleLaw, Schedule,
 };
 use nfd::rng::noise::{BrownianPath, Entry, Noise};
 use nfd::rng::normal::Instructions;
@@ -122,9 +122,10 @@ fn cpu_is_plain_over_a_covering_of_sizes_and_options() {
         }
         let parametrization = PARAMETRIZATIONS[i % 5];
         case.network = two_layer(&case.network, parametrization, INNER[(i / 5) % 4]);
-        if parametrization == Parametrization::Mup {
-            case.update.rates = case.update.rates.scaled(0.02 / 0.3);
-        }
+        // Rates at which features move: where they hardly do, all new directions are mostly rounding.
+        let Rates { input, hidden, readout } = case.update.rates;
+        let rate = if parametrization == Parametrization::Mup { 0.02 } else { 0.3 };
+        case.update.rates = case.update.rates.scaled(rate / input.max(hidden).max(readout));
         let want = run(&case, &mut case.plain());
         let columns = case.train.len() * (case.steps as usize + 1);
         let (n, m) = (case.network.width, case.network.width_read());
