@@ -251,8 +251,8 @@ impl DataSet {
             None => "data".to_owned(),
         };
         let refuse = |problem: String| {
-            let help = "write labels as one 1 and otherwise 0, a column a class, or take loss \
-                        squared"
+            let help = "write labels with a column per class, 1 for the class and else 0, or take \
+                        loss squared"
                 .to_owned();
             Err(Error::Data { source_name: source_name.clone(), row: None, problem, help })
         };

@@ -182,7 +182,7 @@ pub fn check_inner_on_device(experiment: &Experiment, check: &Check) -> Result<(
         return check.fail("model.block", problem, "take backend cpu, or engine dense");
     }
     if !model.inner_width.is_width() {
-        let problem = "backend cuda has no inner layers but of width n";
+        let problem = "backend cuda has inner layers of width n only";
         return check.fail("model.inner_width", problem, "take backend cpu, or remove it");
     }
     Ok(())

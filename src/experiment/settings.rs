@@ -122,8 +122,8 @@ fn check_tensor_cores(experiment: &Experiment, check: &Check) -> Result<()> {
     let batch = experiment.training.batch.size(experiment.data.samples);
     if batch <= FEW_SAMPLES as usize {
         let problem = format!(
-            "products of {FEW_SAMPLES} samples or fewer wait for memory and not for arithmetic, and are \
-             done in f32 in any case: steps are of {batch}"
+            "products of {FEW_SAMPLES} samples or fewer are limited by memory and not by \
+             arithmetic, and are done in f32 in any case: steps are of {batch}"
         );
         return fail(problem, "take precision f32 or f64, or more samples");
     }

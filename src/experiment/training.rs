@@ -286,7 +286,7 @@ pub fn check_fields(typed: &TypedTraining, check: &Check) -> Result<()> {
     }
     if optimizer == Optimizer::Adam && typed.weight_decay() != 0.0 {
         let problem = "adam would divide the decay of a weight by the history of its gradients";
-        let help = "take adamw, whose decay is apart from them";
+        let help = "take adamw, whose decay is decoupled from them";
         return check.fail("training.weight_decay", problem, help);
     }
     Ok(())

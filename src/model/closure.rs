@@ -151,8 +151,9 @@ impl<'de> Visitor<'de> for WordOrResponses {
     fn visit_str<E: Error>(self, word: &str) -> Result<Closure, E> {
         if word == "nfd" {
             return Err(E::custom(
-                "closure `nfd` is now named `fresh`: it drops the equal-time part of the backward \
-                 response alone, and is not the limit of arXiv 2512.21075, as its name said",
+                "closure `nfd` is now named `fresh`: it drops only the equal-time part of the \
+                 backward response, and is not the limit of arXiv 2512.21075, as its name \
+                 suggested",
             ));
         }
         Closure::deserialize(StrDeserializer::<E>::new(word))
