@@ -178,8 +178,8 @@ if [ -n "${NFD_OPENMPI:-}" ] && component clippy clippy; then
   suite "lints of MPI" mpi_lints
 fi
 suite "tests" cargo test --workspace --release --quiet --no-fail-fast --bins --examples --test '*'
-# They need neither speed, with which the library would be compiled a second time, nor kernels.
-suite "unit tests" env NFD_NVRTC=none cargo test --workspace --release --quiet --no-fail-fast --lib \
+# They need no speed, and with it the library would be compiled a second time.
+suite "unit tests" cargo test --workspace --release --quiet --no-fail-fast --lib \
   --config profile.release.package.neural-feature-dynamics.opt-level=1
 
 # The pages as a book. Without optimisation mdBook is built in a minute, and makes it in two seconds.

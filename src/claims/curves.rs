@@ -208,7 +208,7 @@ impl CurveFile {
         };
         if claim.has_floor && !(along == DEPTH && self.has[WIDTH]) {
             return fail(
-                "a floor in 1/n is told by its widths, along the depth",
+                "a floor in 1/n is found from several widths, along the depth",
                 "give columns depth and width, or a claim without +floor",
             );
         }
@@ -218,7 +218,7 @@ impl CurveFile {
                 Ok(Slice { along, held, narrower: Some(narrower) })
             }
             [.., held] => Ok(Slice { along, held, narrower: None }),
-            [] => fail("has no values", "give a line a seed and size"),
+            [] => fail("has no values", "give one line per seed and size"),
         }
     }
 

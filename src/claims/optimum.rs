@@ -220,7 +220,7 @@ fn drift(exponent: Option<Estimate>, letter: &str, falls: bool, alpha: f64) -> (
         match () {
             () if high < -LEVEL => (Verdict::Supported, words),
             () if low > -LEVEL => (Verdict::Contradicted, words),
-            () => (Verdict::Inconclusive, format!("{words}: the interval holds −{LEVEL}")),
+            () => (Verdict::Inconclusive, format!("{words}: the interval contains −{LEVEL}")),
         }
     } else if low > -LEVEL && high < LEVEL {
         (Verdict::Supported, words)

@@ -96,7 +96,8 @@ fn checkpoints(plan: &Plan) -> String {
         |of: fn(&Cost) -> f64| plan.tasks.iter().map(|(_, cost)| of(cost)).fold(0.0, f64::max);
     let most = largest(|cost| if cost.device_bytes > 0.0 { cost.device_bytes } else { cost.bytes });
     format!(
-        "checkpoints: the longest network takes about {:.1} h, and is kept every {} minutes in a file of at most \
+        "checkpoints: the longest network takes about {:.1} h, and is saved every {} minutes in a \
+         file of at most \
          {:.2} GB\n",
         seconds / 3600.0,
         period.as_secs() / 60,

@@ -108,7 +108,8 @@ fn decode<T: DeserializeOwned>(comm: &dyn Comm, bytes: &[u8]) -> T {
 /// Ends all ranks: ending this one alone would leave the others waiting for it.
 fn abort_garbled(comm: &dyn Comm, error: postcard::Error) -> ! {
     error!(
-        "a message between ranks is not what was expected: {error}\n  see that all ranks run one binary"
+        "a message between ranks is not what was expected: {error}\n  check that all ranks run the \
+         same binary"
     );
     comm.abort(1)
 }

@@ -109,8 +109,8 @@ fn find(path: &Path, all: &[(String, PathBuf)], name: &str) -> Result<PathBuf> {
         (None, [(first, _), ..]) => {
             let problem = format!("has {} files that may be {name}", found.len());
             let help = format!(
-                "let data.path end with how the names of one set begin: a folder, then all of {first} \
-                 that is before train or test"
+                "let data.path be the folder followed by the common beginning of the file names of \
+                 one set: all of {first} before train or test"
             );
             Err(fail(problem, &help))
         }

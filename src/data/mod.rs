@@ -40,7 +40,7 @@ choice! {
         Idx = "idx",
         /// A folder with the six files of CIFAR-10's binary version.
         Cifar10 = "cifar10",
-        /// A file of numbers, a sample a row: columns of inputs and of labels.
+        /// A file of numbers, one sample per row: columns of inputs and of labels.
         Csv = "csv",
         /// Arrays of NumPy: inputs and labels, as two files or in an archive; samples along the first axis.
         Npy = "npy",
@@ -67,7 +67,7 @@ choice! {
 pub struct Request {
     /// Where the samples come from.
     pub source: Source,
-    /// Training samples: the first so many that fit.
+    /// Training samples: the first that qualify.
     pub samples: usize,
     /// Test samples: of the set's own, or those that follow.
     pub test_samples: usize,
@@ -261,8 +261,8 @@ impl DataSet {
             None => "data".to_owned(),
         };
         let refuse = |problem: String| {
-            let help = "write labels as one 1 and otherwise 0, a column a class, or take loss \
-                        squared"
+            let help = "write labels with a column per class, 1 for the class and else 0, or take \
+                        loss squared"
                 .to_owned();
             Err(Error::Data { source_name: source_name.clone(), row: None, problem, help })
         };

@@ -83,7 +83,8 @@ pub fn run(
                     info!(
                         target: FILE,
                         networks = members.len(),
-                        "the device has not the memory for so many networks together: {in_flight} are tried"
+                        "the device has too little memory for so many networks together: trying \
+                         {in_flight}"
                     );
                 }
                 Err(fault) => return Err(device_error(fault)),

@@ -213,8 +213,8 @@ impl Plan {
         let costs = self.tasks.iter().map(|(_, cost)| cost);
         let at_first = costs.map(|cost| cost.device_bytes_at_first).fold(0.0, f64::max);
         if let Some(device) = free.device.filter(|&device| at_first > device) {
-            let help =
-                "lower ensemble.widths or data.samples, start one rank a GPU, or take backend cpu";
+            let help = "lower ensemble.widths or data.samples, start one rank per GPU, or take backend \
+                 cpu";
             return Err(too_large("device memory", at_first, device, help));
         }
         Ok(())

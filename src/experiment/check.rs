@@ -67,7 +67,7 @@ impl Check<'_> {
         let mut seen = HashSet::new();
         for (i, value) in values.iter().enumerate() {
             if !seen.insert(value) {
-                let problem = format!("{value:?} stands there twice");
+                let problem = format!("{value:?} is listed twice");
                 return self.fail(&format!("{field}[{i}]"), problem, "remove one of them");
             }
         }

@@ -19,19 +19,20 @@ section! {
     "data": TypedData {
         /// Where samples come from: bundled sets, files of yours, or random directions.
         source: Source => Source { example: Source::Digits, }
-        /// Number P of training samples: the first so many that fit. Default: 8 (toy: 2); required for
-        /// csv and npy.
+        /// Number P of training samples: the first P that qualify. Default: 8 (toy: 2); required
+        /// for csv and npy.
         samples: Option<usize> => usize { range: Range::Within(1.0, MOST_SAMPLES as f64), example: 16, }
-        /// Number of test samples, on which networks are evaluated only: those of the set's own test
-        /// part (idx, cifar10, archives of npy), else those that follow the training samples.
+        /// Number of test samples, on which networks are evaluated but not trained: from the set's
+        /// own test part (idx, cifar10, archives of npy), else those that follow the training
+        /// samples.
         test_samples: Option<usize> => usize {
             default: 0,
             range: Range::Within(0.0, MOST_SAMPLES as f64),
             example: 100,
         }
-        /// Classes that are taken, in the order of their labels: 0 to 9 (digits, cifar10), 0 to 255
-        /// (others). Default: 0 and 1 where the source has classes, none for csv and npy, whose labels
-        /// then are numbers.
+        /// Classes from which samples are taken, in the order of their labels: 0 to 9 (digits,
+        /// cifar10), 0 to 255 (others). Default: 0 and 1 where the source has classes, none for csv
+        /// and npy, whose labels then are numbers.
         classes: Option<Vec<u8>> => Option<Vec<u8>> { range: Range::Within(0.0, 255.0), example: [3, 5], }
         /// How labels y are made. Default: sign for two classes, one-hot for other numbers of classes,
         /// values without classes.
@@ -46,13 +47,14 @@ section! {
         /// Shift and scale every coordinate of the inputs to mean 0 and variance 1 over the training
         /// samples, before they are normalised.
         standardize: Option<bool> => bool { default: false, example: true, }
-        /// Scale every input to the norm ‖x‖ = √d, which networks are scaled for. Default: true for every
-        /// source but toy, whose inputs have that norm, and but for inputs by a power law, whose norms are √d in
-        /// the root mean square.
+        /// Scale every input to the norm ‖x‖ = √d, which the scales of the networks assume. Default: true
+        /// for every source except toy, whose inputs have that norm, and except inputs by a power law,
+        /// whose norms are √d in the root mean square.
         normalize: Option<bool> => bool { example: false, }
-        /// The file (csv; npy: of the inputs, or an archive of inputs and labels) or the folder (idx,
-        /// cifar10) of the samples, plain or gzip, whatever their names end with; for idx also a folder and
-        /// how the names of four files in it begin. Default: none; required for csv, npy, idx and cifar10.
+        /// The file (csv; npy: of the inputs, or an archive of inputs and labels) or the folder
+        /// (idx, cifar10) of the samples, plain or gzip, whatever their names end with; for idx
+        /// also a folder followed by the common beginning of the names of four files in it.
+        /// Default: none; required for csv, npy, idx and cifar10.
         path: Option<PathBuf> => Option<PathBuf> { example: "samples.csv", }
         /// Source npy only: the file of the labels. Default: none, labels are in the archive of the inputs.
         label_path: Option<PathBuf> => Option<PathBuf> { example: "labels.npy", }

@@ -18,19 +18,21 @@ section! {
     /// The grid of runs: every closure at every width, depth and seed (and parametrization and learning
     /// rate, where several are named).
     "ensemble": TypedEnsemble => Ensemble {
-        /// Widths n of the hidden layers, in any order. Default: required, but of study limit none.
+        /// Widths n of the hidden layers, in any order. Default: required, except by study limit,
+        /// which has none.
         widths: Option<Vec<usize>> => Vec<usize> {
             range: Range::Within(1.0, WIDEST as f64),
             example: [1024, 4096],
         }
-        /// Depths L, numbers of residual blocks. Those that are compared share a noise grid, smallest
-        /// where they divide one another. Default: required, but of study limit none.
+        /// Depths L, numbers of residual blocks. Depths that are compared share a noise grid, which
+        /// is smallest where they divide one another. Default: required, except by study limit,
+        /// which has none.
         depths: Option<Vec<usize>> => Vec<usize> {
             range: Range::Within(1.0, FINEST as f64),
             example: [4, 8, 16, 32],
         }
         /// Number of seeds of weights and noise, counted from first_seed; intervals need at least 4.
-        /// Default: required, but of study limit none.
+        /// Default: required, except by study limit, which has none.
         seeds: Option<u64> => u64 { range: Range::Within(0.0, MOST_SEEDS as f64), example: 8, }
         /// The first seed. A seed is the same noise wherever the count begins: seeds 8 to 15 repeat an
         /// experiment of seeds 0 to 7 independently, and what both have is computed once.
@@ -39,9 +41,9 @@ section! {
             range: Range::Within(0.0, MOST_FIRST_SEED as f64),
             example: 8,
         }
-        /// Closures that are run: the finite network itself, and what keeps fewer of the responses between
-        /// its passes. By name, or by what their queries know of the other direction, as in {"forward":
-        /// "all", "backward": "none"}.
+        /// Closures that are run: the finite network itself, and models that keep fewer of the
+        /// responses between its passes. Given by name, or by what their queries know of the other
+        /// direction, as in {"forward": "all", "backward": "none"}.
         closures: Option<Vec<TypedClosure>> => Vec<Closure> {
             shown: Closure::DEFAULT,
             example: [Closure::Exact, Closure::Gia],
@@ -52,9 +54,9 @@ section! {
         parametrizations: Option<Vec<Parametrization>> => Option<Vec<Parametrization>> {
             example: [Parametrization::DepthMup, Parametrization::Mup],
         }
-        /// Several learning rates η in one run, in place of training.learning_rate, which is then the
-        /// least of them; at the others the rates of all groups keep their proportions. Default:
-        /// training.learning_rate alone.
+        /// Several learning rates η in one run, in place of training.learning_rate, which is then
+        /// the smallest of them; at the others, the rates of all groups keep their proportions.
+        /// Default: training.learning_rate alone.
         #[serde(skip_serializing_if = "Option::is_none")]
         learning_rates: Option<Vec<f64>> => Option<Vec<f64>> {
             range: Range::Positive,

@@ -12,7 +12,7 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Error, MapAcc
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(inline)]
 pub enum OrAuto<T> {
-    /// Chosen by the program, which says what it took and why.
+    /// Chosen by the program, which says what it chose and why.
     #[schemars(rename = "auto")]
     Auto,
     /// The value that was typed.

@@ -26,12 +26,12 @@ const ROWS: usize = 16;
 section! {
     /// The limit of infinite width and depth, by networks of growing depth and extrapolation.
     "limit": TypedLimit (Default) => Limit {
-        /// Error that is left, of every output f after every recorded update: standard error and bound of
-        /// the bias are each at most this over √2.
+        /// Error allowed in every output f after every recorded update: standard error and bias
+        /// bound are each at most this over √2.
         tolerance: Option<f64> => f64 { default: 1e-3, range: Range::Within(1e-7, 1.0), example: 1e-4, }
-        /// Width n of the networks that are averaged, a multiple of 16. Their bias, of order 1/n, is
-        /// measured by halves and quarters of their rows, and removed. Default: 4096, and twice as much
-        /// for every tenth of a tolerance of 1e-3.
+        /// Width n of the networks that are averaged, a multiple of 16. Their bias, of order 1/n,
+        /// is measured by halves and quarters of their rows, and removed. Default: 4096, doubled
+        /// for every power of ten, whole or begun, by which the tolerance is below 1e-3.
         width: Option<usize> => usize {
             range: Range::Within(256.0, WIDEST as f64),
             example: 16384,

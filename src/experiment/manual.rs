@@ -15,8 +15,8 @@ const HEAD: &str = "\
 
 <!-- Written by `nfd schema --markdown` from src/experiment/: change it there. -->
 
-An experiment is a JSON file, which `nfd run FILE` trains and `nfd plan FILE` estimates. The least it
-can say:
+An experiment is a JSON file, which `nfd run FILE` trains and `nfd plan FILE` estimates. The shortest
+one:
 
 ```json
 {
@@ -27,9 +27,9 @@ can say:
 }
 ```
 
-Unknown keys and impossible values are errors with line and column; `null` is as good as leaving a field
-out. `// comments` and `/* comments */` are passed over, and so is the key by which editors find a schema, as
-`nfd schema` prints it. `nfd init STUDY` writes a file to begin with. `--set field=value` replaces a field on the command line by its path below, as in
+Unknown keys and impossible values are errors with line and column; `null` is the same as leaving a field
+out. `// comments` and `/* comments */` are ignored, and so is the key by which editors find the schema that
+`nfd schema` prints. `nfd init STUDY` writes a file to begin with. `--set field=value` replaces a field on the command line, named by its path below, as in
 `--set ensemble.seeds=4`. The manifest of a run directory holds the experiment with every default filled
 in, which is itself an experiment file. `nfd schema` prints the JSON schema, for editors.
 

@@ -68,7 +68,8 @@ section! {
         }
         /// Samples that the networks are trained and evaluated on.
         data: TypedData => Request { example: serde_json::json!({ "source": "digits" }), }
-        /// Network: parametrization, form of the blocks, activation. Default: every field its own.
+        /// Network: parametrization, form of the blocks, activation. Default: the defaults of its
+        /// fields.
         model: Option<TypedModel> => Model { example: serde_json::json!({ "activation": "relu" }), }
         /// Training: loss, number of updates, learning rates, minibatches, schedule.
         training: TypedTraining => Training {
@@ -83,9 +84,9 @@ section! {
             shown: "doubling",
             example: serde_json::json!({ "width": 65536, "depth": 512 }),
         }
-        /// Limit n = L = ∞ of the outputs and order parameters, with an error: where it is given, weak
-        /// errors to it are judged beside the others. Default: none, but of study limit and reference
-        /// limit every field its own.
+        /// Limit n = L = ∞ of the outputs and order parameters, with its error: where this section
+        /// is given, weak errors against the limit are judged as well. Default: none; with study
+        /// limit and reference limit, the defaults of its fields.
         #[serde(skip_serializing_if = "Option::is_none")]
         limit: Option<TypedLimit> => Option<Limit> {
             example: serde_json::json!({ "tolerance": 1e-4 }),
@@ -96,8 +97,8 @@ section! {
             range: Range::Within(1.0, FINEST as f64),
             example: 128,
         }
-        /// How training runs are computed. auto: whichever takes less time by the cost model, of those
-        /// that can do the whole experiment.
+        /// How training runs are computed. auto: the one that takes less time by the cost model, of
+        /// those that can run the whole experiment.
         engine: Option<OrAuto<Engine>> => Engine { shown: "auto", example: Engine::Conditional, }
         /// What carries out the sweeps over the layers. auto: a GPU where there is one and the experiment
         /// can run on it, else the processor.

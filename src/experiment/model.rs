@@ -31,7 +31,8 @@ section! {
         exponents: Option<Exponents> => Exponents { example: Exponents { branch: 0.75, rate: 0.0 }, }
         /// Form of a residual branch: one weight matrix, or two.
         block: Option<Block> => Block { default: Block::OneLayer, example: Block::TwoLayer, }
-        /// Width M of the inner layer of two-layer blocks: a number, or so many times n, as in "4n".
+        /// Width M of the inner layer of two-layer blocks: a number, or a multiple of n, as in
+        /// "4n".
         #[serde(skip_serializing_if = "InnerWidth::is_width")]
         inner_width: Option<InnerWidth> => InnerWidth {
             default: InnerWidth::default(),
@@ -44,8 +45,8 @@ section! {
         }
         /// Horizon T: branches have the factor √T, so that depth time t = l T/L runs from 0 to T.
         horizon: Option<f64> => f64 { default: 1.0, range: Range::Positive, example: 2.0, }
-        /// Output divisor γ of feature learning: f is divided by γ, all learning rates are multiplied
-        /// by γ².
+        /// Output divisor γ, small for lazy and large for rich training: f is divided by γ, all
+        /// learning rates are multiplied by γ².
         gamma: Option<f64> => f64 { default: 1.0, range: Range::Positive, example: 0.5, }
         /// Groups of weights that are trained; the others keep their initial values.
         train: Option<Vec<Group>> => Vec<Group> {
@@ -188,7 +189,7 @@ pub fn check_inner_on_device(experiment: &Experiment, check: &Check) -> Result<(
         return check.fail("model.block", problem, "take backend cpu, or engine dense");
     }
     if !model.inner_width.is_width() {
-        let problem = "backend cuda has no inner layers but of width n";
+        let problem = "backend cuda has inner layers of width n only";
         return check.fail("model.inner_width", problem, "take backend cpu, or remove it");
     }
     Ok(())

@@ -12,8 +12,8 @@ choice! {
     pub enum Optimizer {
         /// (Stochastic) gradient descent, with momentum, weight decay and schedules.
         Sgd = "sgd",
-        /// Muon: the change of a hidden matrix is the polar factor of its momentum. Input and readout
-        /// weights follow sgd, as in all that is done to singular values.
+        /// Muon: the change of a hidden matrix is the polar factor of its momentum. Input and
+        /// readout weights follow sgd, here and in spectral and normalized-sgd.
         Muon = "muon",
         /// Hidden matrices change by their momentum over its Frobenius norm.
         NormalizedSgd = "normalized-sgd",
@@ -21,7 +21,7 @@ choice! {
         Spectral = "spectral",
         /// Adam, in every group of weights; dense engine on the processor.
         Adam = "adam",
-        /// Adam with weight decay apart from the gradients; dense engine on the processor.
+        /// Adam with decoupled weight decay; dense engine on the processor.
         Adamw = "adamw",
         /// Every weight changes by the sign of its momentum; dense engine on the processor.
         Signsgd = "signsgd",
@@ -37,8 +37,9 @@ choice! {
     pub enum Orthogonalization {
         /// The polar factor, by singular values, of which those below 1e-6 of the largest count as zero.
         Exact = "exact",
-        /// As it is practised: five steps of the quintic Newton–Schulz iteration with coefficients 3.4445,
-        /// −4.7750 and 2.0315, which brings singular values near 1 and not to 1.
+        /// The approximation used in practice: five steps of the quintic Newton–Schulz iteration
+        /// with coefficients 3.4445, −4.7750 and 2.0315, which brings singular values near 1 but
+        /// not to 1.
         NewtonSchulz = "newton-schulz",
     }
 }

@@ -19,8 +19,8 @@ choice! {
         Network = "network",
         /// Nothing is compared: every depth has its own noise.
         None = "none",
-        /// Outputs are compared with their limit n = L = ∞, which is computed besides to limit.tolerance;
-        /// vectors are not. Depths share a noise grid.
+        /// Outputs are compared with their limit n = L = ∞, which is also computed, to
+        /// limit.tolerance; vectors are not compared. Depths share a noise grid.
         Limit = "limit",
     }
 }
@@ -59,15 +59,15 @@ section! {
         /// What finite networks are compared with. Default: network where a width or a depth is given,
         /// else doubling.
         kind: Option<ReferenceKind> => ReferenceKind { example: ReferenceKind::Network, }
-        /// Width n_ref of the reference network, at least 8 times the largest, or the largest that there
-        /// is. Default: the only width there is.
+        /// Width n_ref of the reference network, at least 8 times the largest of the grid, or equal
+        /// to it. Default: the only width there is.
         #[serde(skip_serializing_if = "Option::is_none")]
         width: Option<usize> => Option<usize> {
             range: Range::Within(1.0, WIDEST as f64),
             example: 65536,
         }
-        /// Depth L_ref of the reference network, at least 4 times the largest, or the largest that there
-        /// is. Default: the only depth there is.
+        /// Depth L_ref of the reference network, at least 4 times the largest of the grid, or equal
+        /// to it. Default: the only depth there is.
         #[serde(skip_serializing_if = "Option::is_none")]
         depth: Option<usize> => Option<usize> {
             range: Range::Within(1.0, FINEST as f64),

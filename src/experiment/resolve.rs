@@ -46,7 +46,7 @@ pub fn resolve(typed: TypedExperiment, file: &ExperimentFile) -> Result<Resolved
                 }
                 (Ok(resolved), Err(_)) => {
                     let what =
-                        "closures but exact and gia, or networks of different widths compared";
+                        "closures other than exact and gia, or comparisons of different widths";
                     (resolved, format!("no dense networks give {what}"))
                 }
                 (Err(_), Ok(resolved)) => (resolved, "the only one that can".to_owned()),

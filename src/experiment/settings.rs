@@ -10,10 +10,10 @@ use crate::model::Rates;
 choice! {
     /// How a training run is computed.
     pub enum Engine {
-        /// Matrix-free: weights are sampled lazily, by conditioning on the answers they have given; time
-        /// O(n · rank) a layer.
+        /// Matrix-free: weights are sampled lazily, by conditioning on the products drawn so far;
+        /// time O(n · rank) per layer.
         Conditional = "conditional",
-        /// Explicit weight matrices; time O(n²) a layer.
+        /// Explicit weight matrices; time O(n²) per layer.
         Dense = "dense",
     }
 }
@@ -37,9 +37,10 @@ choice! {
         F32 = "f32",
         /// Double precision, 64 bits (binary64).
         F64 = "f64",
-        /// Single precision, but products of matrices with more than eight samples go through the tensor cores
-        /// of a GPU, each number split in two of tf32 (11 bits) and three products added up, which are right to
-        /// 4.8e-7 where f32 has a product exactly. Dense engine on backend cuda only; never chosen by itself.
+        /// Single precision, but products of matrices with more than eight samples go through the
+        /// tensor cores of a GPU, each number split in two of tf32 (11 bits) and three products
+        /// added up: right to 4.8e-7 where f32 has a product exactly. Dense engine on backend cuda
+        /// only; never chosen automatically.
         Tf32x3 = "tf32x3",
     }
 }
@@ -49,8 +50,8 @@ choice! {
     pub enum Storage {
         /// Every weight in the format of the run.
         Full = "full",
-        /// Initial weights frozen in bf16, what training adds in low-rank factors beside them; refused
-        /// when steps × batch exceed a quarter of the least width.
+        /// Initial weights frozen in bf16, what training adds in low-rank factors beside them;
+        /// refused when steps × batch exceeds a quarter of the smallest width.
         Bf16 = "bf16",
     }
 }
@@ -121,8 +122,8 @@ fn check_tensor_cores(experiment: &Experiment, check: &Check) -> Result<()> {
     let batch = experiment.training.batch.size(experiment.data.samples);
     if batch <= FEW_SAMPLES as usize {
         let problem = format!(
-            "products of {FEW_SAMPLES} samples or fewer wait for memory and not for arithmetic, and are \
-             done in f32 in any case: steps are of {batch}"
+            "products of {FEW_SAMPLES} samples or fewer are limited by memory and not by \
+             arithmetic, and are done in f32 in any case: steps are of {batch}"
         );
         return fail(problem, "take precision f32 or f64, or more samples");
     }

@@ -76,15 +76,15 @@ section! {
             default: ScheduleKind::Constant,
             example: ScheduleKind::Cosine,
         }
-        /// Updates W of the linear warm-up: update k < W has (k + 1)/W times the rate. At most
-        /// training.steps.
+        /// Number W of updates of the linear warm-up: update k < W has (k + 1)/W times the rate. At
+        /// most training.steps.
         warmup: Option<u32> => u32 { default: 0, range: Range::Within(0.0, MAX_STEP as f64), example: 10, }
         /// Cosine only: the share of the rate that is left at the last update. Default: 0.
         #[serde(rename = "final")]
         last: Option<f64> => f64 { range: Range::Within(0.0, 1.0), example: 0.1, }
-        /// Step only, and required there: updates between two falls of the rate.
+        /// Step only, and required there: number of updates between two drops of the rate.
         every: Option<u32> => u32 { range: Range::Within(1.0, MAX_STEP as f64), example: 100, }
-        /// Step only, and required there: the factor by which the rate falls each time.
+        /// Step only, and required there: the factor by which the rate is multiplied each time.
         factor: Option<f64> => f64 { range: Range::Positive, example: 0.5, }
     }
 }
@@ -101,10 +101,11 @@ section! {
     "training": TypedTraining => Training {
         /// Loss of the outputs f against the labels y, averaged over samples.
         loss: Option<Loss> => Loss { default: Loss::Squared, example: Loss::CrossEntropy, }
-        /// Number K of updates. K updates make K + 1 passes; 0 looks at the initialisation only.
+        /// Number K of updates. K updates make K + 1 passes; 0 shows the initialisation only.
         steps: u32 => u32 { range: Range::Within(0.0, MAX_STEP as f64), example: 10, }
-        /// Learning rate η of the hidden weights, before the factors of the parametrization. Required,
-        /// unless ensemble.learning_rates names several. Default: the least of ensemble.learning_rates.
+        /// Learning rate η of the hidden weights, before the factors of the parametrization.
+        /// Required, unless ensemble.learning_rates names several. Default: the smallest of
+        /// ensemble.learning_rates.
         learning_rate: Option<f64> => f64 { range: Range::Positive, example: 0.5, }
         /// Learning rates of the input and the readout weights. Default: training.learning_rate for
         /// both.
@@ -122,23 +123,23 @@ section! {
         orthogonalization: Option<Orthogonalization> => Option<Orthogonalization> {
             example: Orthogonalization::NewtonSchulz,
         }
-        /// muon, normalized-sgd and spectral only: whether μ v and the gradient are added once more after v
-        /// has been updated, as Nesterov's momentum does. Default: false.
+        /// muon, normalized-sgd and spectral only: whether an update uses μ v plus the gradient,
+        /// with the v just updated, in place of v (Nesterov's momentum). Default: false.
         #[serde(skip_serializing_if = "Option::is_none")]
         nesterov: Option<bool> => Option<bool> { example: true, }
-        /// adam and adamw only: the shares β₁ and β₂ of the running means of gradients and their squares that
-        /// stay from update to update. Default: [0.9, 0.999].
+        /// adam and adamw only: the decay rates β₁ and β₂ of the running means of gradients and of
+        /// their squares. Default: [0.9, 0.999].
         #[serde(skip_serializing_if = "Option::is_none")]
         betas: Option<[f64; 2]> => Option<[f64; 2]> { range: Range::BelowOne, example: [0.9, 0.95], }
-        /// adam and adamw only: ε in W ← W − η m/(√v + ε), of gradients that are scaled to order one, so that it
-        /// means the same at every width and depth. Default: 1e-8.
+        /// adam and adamw only: ε in W ← W − η m/(√v + ε), where gradients are scaled to order one,
+        /// so that ε means the same at every width and depth. Default: 1e-8.
         #[serde(skip_serializing_if = "Option::is_none")]
         epsilon: Option<f64> => Option<f64> { range: Range::Positive, example: 1e-6, }
         /// Momentum μ of the updates: v ← μ v + D + λ W. Not with adam and adamw, which have betas.
         momentum: Option<f64> => f64 { default: 0.0, range: Range::BelowOne, example: 0.9, }
-        /// Weight decay λ: the share of a trained weight that is lost at every update at η = 1, at every
-        /// width and depth. Frozen groups keep theirs. With sgd it is part of the momentum v, with the others
-        /// apart from it; not with adam.
+        /// Weight decay λ: the share of a trained weight that is lost at every update at η = 1, the
+        /// same at every width and depth. Frozen groups do not decay. With sgd it enters the
+        /// momentum v, with the other optimizers it is decoupled from it; not with adam.
         weight_decay: Option<f64> => f64 {
             default: 0.0,
             range: Range::Within(0.0, 1e12),
@@ -150,10 +151,10 @@ section! {
             shown: "constant",
             example: serde_json::json!({ "kind": "cosine", "warmup": 2, "final": 0.1 }),
         }
-        /// Updates between two recorded passes; the first and the last pass always are recorded. Of more than
-        /// 101 recorded passes only every k-th and the last are compared with another run's vectors, and
-        /// judged, k the least with which these are no more than 102. Default: 1, in runs of more than
-        /// 100 updates K/100, rounded up.
+        /// Number of updates between two recorded passes; the first and the last pass are always
+        /// recorded. If more than 101 passes are recorded, only every k-th and the last are
+        /// compared with another run's vectors, and judged; k is the smallest number that leaves at
+        /// most 102. Default: 1, in runs of more than 100 updates K/100, rounded up.
         record: Option<u32> => u32 { range: Range::Within(1.0, MAX_STEP as f64), example: 5, }
     }
 }
@@ -285,7 +286,7 @@ pub fn check_fields(typed: &TypedTraining, check: &Check) -> Result<()> {
     }
     if optimizer == Optimizer::Adam && typed.weight_decay() != 0.0 {
         let problem = "adam would divide the decay of a weight by the history of its gradients";
-        let help = "take adamw, whose decay is apart from them";
+        let help = "take adamw, whose decay is decoupled from them";
         return check.fail("training.weight_decay", problem, help);
     }
     Ok(())

@@ -32,10 +32,8 @@ impl Wanted {
         match meant[..] {
             [task] => Ok(task),
             [] if tasks.is_empty() => Err("it has no networks".to_owned()),
-            [] => Err(format!("no network is meant; there are {}", choices(tasks))),
-            _ => {
-                Err(format!("{} networks are meant; say which by {}", meant.len(), choices(&meant)))
-            }
+            [] => Err(format!("no network of the run matches; there are {}", choices(tasks))),
+            _ => Err(format!("{} networks match; choose one by {}", meant.len(), choices(&meant))),
         }
     }
 

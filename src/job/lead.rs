@@ -42,7 +42,7 @@ pub fn lead(job: &Job, comm: &dyn Comm, stop: &AtomicBool, publish: Publish) -> 
     let begun = Team::new(answers).and_then(|team| begin(job, comm, &member, team));
     let Begun { team, directory, shares, mut hand } = tell(comm, begun)?;
     let joined = gather(comm, &RankReport::new(Ok(())));
-    let all_joined = team.check_reports(&joined, "see that all ranks reach the run directory");
+    let all_joined = team.check_reports(&joined, "see that all ranks can reach the run directory");
     tell(comm, all_joined.map(|own| Phase { own, message: () }))?;
     let display = Display::new(directory.path(), comm.rank(), comm.size());
     let Prepared { resolved, data, .. } = &member.prepared;
@@ -217,8 +217,8 @@ fn warn_of_limit(limit: Duration, longest_seconds: f64) -> Option<String> {
     let hours = longest_seconds / 3600.0;
     (longest_seconds > limit.as_secs_f64()).then(|| {
         format!(
-            "one task takes about {hours:.2} h, longer than --max-hours, and no checkpoints of it are kept: it \
-             may never be done"
+            "one task takes about {hours:.2} h, longer than --max-hours, and no checkpoints of it \
+             are kept: it may never finish"
         )
     })
 }

@@ -77,7 +77,7 @@ impl Team {
             } else {
                 format!("{devices} GPUs and their")
             };
-            format!("{ranks} ranks on {host} share {gpus} memory: one rank a GPU is best")
+            format!("{ranks} ranks on {host} share {gpus} memory: one rank per GPU is best")
         };
         crowded.map(words).collect()
     }
@@ -161,14 +161,14 @@ mod tests {
             (
                 vec![(0, Some((1, 80.0))), (0, Some((2, 80.0))), (0, Some((1, 79.0)))],
                 vec![Some(39.5), None, Some(39.5)],
-                vec!["3 ranks on node0 share 2 GPUs and their memory: one rank a GPU is best"],
+                vec!["3 ranks on node0 share 2 GPUs and their memory: one rank per GPU is best"],
             ),
             // GPUs of two machines that say the same of themselves are two.
             (vec![(0, Some((1, 80.0))), (1, Some((1, 80.0)))], vec![None, None], vec![]),
             (
                 vec![(0, Some((1, 9.0))), (1, Some((1, 6.0))), (1, Some((1, 5.0)))],
                 vec![None, Some(2.5), Some(2.5)],
-                vec!["2 ranks on node1 share a GPU and its memory: one rank a GPU is best"],
+                vec!["2 ranks on node1 share a GPU and its memory: one rank per GPU is best"],
             ),
         ] {
             let answers = ranks.iter().map(|&(node, gpu)| answer(node, gpu)).collect();

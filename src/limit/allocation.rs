@@ -59,7 +59,7 @@ pub fn next(
     let used = levels_for(levels, targets, budget);
     if depth_of(used - 1) > LAST_DEPTH {
         let problem = format!("depth {LAST_DEPTH} is not deep enough: the levels do not settle");
-        let help = "take a smaller learning rate, a shorter horizon or a greater tolerance";
+        let help = "take a smaller learning rate, a shorter horizon or a larger tolerance";
         return Next::Short(levels.len(), Shortfall { problem, help: help.to_owned() });
     }
     let wanted = allocate(levels, used, targets, budget, cost);
@@ -92,8 +92,8 @@ pub fn next(
         used,
         Shortfall {
             problem: format!(
-                "networks of width {width} are too narrow: their bias, halves and quarters of rows \
-                 extrapolated, is known to {of_width:.1e} only"
+                "networks of width {width} are too narrow: their bias, extrapolated from halves \
+                 and quarters of rows, is known to {of_width:.1e} only"
             ),
             help: format!("take limit.width {wider}"),
         },

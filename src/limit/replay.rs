@@ -97,7 +97,7 @@ impl Replay {
                     if self.asked == before {
                         let problem =
                             "there are no more networks: noise has keys for so many".to_owned();
-                        let help = "take a greater tolerance".to_owned();
+                        let help = "take a larger tolerance".to_owned();
                         self.finish(LEAST_LEVELS, Some(Shortfall { problem, help }));
                     }
                 }

@@ -20,17 +20,17 @@ choice! {
         /// Backward queries know the forward ones of earlier passes only: the equal-time part of the
         /// backward response is dropped, and nothing else.
         Fresh = "fresh",
-        /// Gradient-independence assumption, no response at all: backward weights independent of the
-        /// forward ones, which receive the same updates.
+        /// Gradient-independence assumption, no response at all: backward weights are independent
+        /// of the forward ones and receive the same updates.
         Gia = "gia",
-        /// Forward queries know all backward ones, backward queries no forward one: the forward
+        /// Forward queries know all backward ones, backward queries no forward ones: the forward
         /// response alone.
         ForwardOnly = "forward-only",
-        /// Backward queries know all forward ones, forward queries no backward one: the backward
+        /// Backward queries know all forward ones, forward queries no backward ones: the backward
         /// response alone.
         BackwardOnly = "backward-only",
-        /// Backward queries know the forward ones of earlier passes, forward queries no backward one:
-        /// the backward response alone, without its equal-time part.
+        /// Backward queries know the forward ones of earlier passes, forward queries no backward
+        /// ones: the backward response alone, without its equal-time part.
         BackwardPast = "backward-past",
     }
 }
@@ -151,8 +151,9 @@ impl<'de> Visitor<'de> for WordOrResponses {
     fn visit_str<E: Error>(self, word: &str) -> Result<Closure, E> {
         if word == "nfd" {
             return Err(E::custom(
-                "closure `nfd` is now named `fresh`: it drops the equal-time part of the backward \
-                 response alone, and is not the limit of arXiv 2512.21075, as its name said",
+                "closure `nfd` is now named `fresh`: it drops only the equal-time part of the \
+                 backward response, and is not the limit of arXiv 2512.21075, as its name \
+                 suggested",
             ));
         }
         Closure::deserialize(StrDeserializer::<E>::new(word))

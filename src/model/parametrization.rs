@@ -39,8 +39,8 @@ choice! {
         Vanilla = "vanilla",
         /// The lazy (kernel) control: branches times L^{-1/2}, f = n^{-1/2} Vᵀ h_L.
         Ntk = "ntk",
-        /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what that
-        /// matrix learns dies out with depth (arXiv 2512.21075, version 1).
+        /// Depth-μP of two-layer blocks, the rate of the inner matrix times √L: without it, what
+        /// that matrix learns vanishes with depth (arXiv 2512.21075, version 1).
         DepthMupCorrected = "depth-mup-corrected",
         /// CompleteP: branches times L^{-1}, the rate of the hidden weights times L (arXiv 2505.01618).
         CompleteP = "complete-p",
@@ -53,10 +53,10 @@ choice! {
 choice! {
     /// The form of a residual branch.
     pub enum Block {
-        /// One matrix a block: h_l = h_{l-1} + m n^{-1/2} W φ(h_{l-1}).
+        /// One matrix per block: h_l = h_{l-1} + m n^{-1/2} W φ(h_{l-1}).
         OneLayer = "one-layer",
-        /// Two matrices a block: h_l = h_{l-1} + m M^{-1/2} W2 φ(n^{-1/2} W1 φ(h_{l-1})), M the width of the
-        /// inner layer.
+        /// Two matrices per block: h_l = h_{l-1} + m M^{-1/2} W2 φ(n^{-1/2} W1 φ(h_{l-1})), M the
+        /// width of the inner layer.
         TwoLayer = "two-layer",
     }
 }

@@ -54,8 +54,8 @@ observables! {
         values: Values::Number(|at, _| Some(at.pass.loss)),
     }
     TestLoss {
-        meaning: "Loss of the test samples, a mean over them. Each step is exact in law; steps are not \
-                  jointly consistent.",
+        meaning: "Loss of the test samples, a mean over them. Each step is exact in law; values of \
+                  different steps are not jointly consistent.",
         name: "loss.test",
         title: "test loss",
         axis: "mean over samples",
@@ -373,10 +373,11 @@ observables! {
         values: Values::AlongDepth(gradient_gaps),
     }
     LimitDifference {
-        meaning: "The output of each sample minus its limit n = L = ∞. Where the ensemble has a depth of \
-                  the limit's levels, L′ the greatest of them: the output minus that at L′ on the same \
-                  Brownian path, plus what networks of depth L′ and infinite width differ from the limit; \
-                  of the first thousand outputs.",
+        meaning: "The output of each sample minus its limit n = L = ∞. Where the ensemble has \
+                  depths at which the limit’s computation has values, with L′ the largest of them: \
+                  the output minus that at depth L′ on the same Brownian path, plus the difference \
+                  of networks of depth L′ and infinite width from the limit; of the first thousand \
+                  outputs.",
         name: "limit.f",
         title: "difference of f to its limit",
         axis: "",

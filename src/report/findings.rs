@@ -20,9 +20,9 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
         let runs = count(report.diverged.len() as u64, "run");
         let counts = match experiment.ensemble.learning_rates {
             Some(_) => {
-                "and count nowhere, but as infinite losses where learning rates are compared"
+                "and are left out, but count as infinite losses where learning rates are compared"
             }
-            None => "and count nowhere",
+            None => "and are left out",
         };
         paragraphs.push(format!("{runs} of {} diverged {counts}.", report.tasks));
     }
@@ -30,7 +30,7 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
     let list = |verdict, primary| of_verdict(report, verdict, primary).join("; ");
     for (word, said) in [
         ("Contradicted", list(Verdict::Contradicted, true)),
-        ("Contradicted beside the primary claims", list(Verdict::Contradicted, false)),
+        ("Contradicted among the further claims", list(Verdict::Contradicted, false)),
         ("", own.join(" ")),
         ("Supported", list(Verdict::Supported, true)),
         ("Inconclusive", list(Verdict::Inconclusive, true)),
@@ -44,8 +44,8 @@ pub fn paragraphs(report: &Report) -> Vec<String> {
     let together = claims.iter().find_map(|claim| claim.simultaneous);
     if let Some(number) = together.filter(|number| *number > 1) {
         paragraphs.push(format!(
-            "The intervals of the {number} primary claims are made to hold together with 95 %, \
-                 where the fitted laws hold."
+            "The intervals of the {number} primary claims hold simultaneously with 95 % \
+                 confidence, if the fitted laws hold."
         ));
     }
     paragraphs

@@ -39,7 +39,7 @@ pub fn text(judged: &Judged) -> String {
     }
     if question.simultaneous > 1 && judgement.interval.is_some() {
         let number = question.simultaneous;
-        lines.push(format!("  its intervals are one of {number} that hold together with 95 %"));
+        lines.push(format!("  its interval is one of {number} that hold simultaneously with 95 %"));
     }
     lines.join("\n") + "\n"
 }

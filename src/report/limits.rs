@@ -222,14 +222,14 @@ impl<'a> Limits<'a> {
         let (name, of) = (other.closure.name(), first.closure.name());
         match sure(&k) > SURE {
             true => format!(
-                "The limits of {name} and {of} are two: after {updates} their f differ by {}, root mean \
-                 square over outputs, {} of what f of {of} has moved.",
+                "The limits of {name} and {of} differ: after {updates} their f are {} apart, root \
+                 mean square over outputs, {} of what f of {of} has moved.",
                 with_error(value, error),
                 percent(value / moved)
             ),
             false => format!(
-                "The limits of {name} and {of} are not told apart: after {updates} their f differ by at most \
-                 {}, root mean square over outputs.",
+                "The limits of {name} and {of} cannot be distinguished: after {updates} their f \
+                 differ by at most {}, root mean square over outputs.",
                 measured(value + 2.0 * error)
             ),
         }

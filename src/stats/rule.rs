@@ -72,8 +72,8 @@ impl fmt::Display for Rule {
             ),
             Rule::Flat => write!(
                 out,
-                "supported if the interval of the exponent holds 0 and lies within ±{LEVEL}; \
-                 contradicted if it does not hold 0; inconclusive otherwise"
+                "supported if the interval of the exponent contains 0 and lies within ±{LEVEL}; \
+                 contradicted if it does not contain 0; inconclusive otherwise"
             ),
         }
     }

@@ -219,8 +219,9 @@ pub fn read(directory: &Path) -> Result<Option<Manifest>> {
     let right = format!("{:016x}", xxh3_64(text.as_bytes()));
     match manifest {
         Ok(manifest) if written == right && manifest.names_closure("nfd") => Err(refuse(
-            "it holds closure `nfd`, which is now named `fresh`: it drops the equal-time part of the \
-             backward response alone, and is not the limit of arXiv 2512.21075, as its name said",
+            "it holds closure `nfd`, which is now named `fresh`: it drops only the equal-time part \
+             of the backward response, and is not the limit of arXiv 2512.21075, as its name \
+             suggested",
             "use the version that wrote it, or run its experiment with `fresh` into another --output",
         )),
         Ok(manifest) if written == right => Ok(Some(manifest)),

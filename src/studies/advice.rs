@@ -178,7 +178,7 @@ fn of_depths(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
         let alone = depths[..depths.len() - 1].iter().filter(|&l| !depths.contains(&(2 * l)));
         let alone: Vec<String> = alone.map(ToString::to_string).collect();
         let problem =
-            format!("without their doubles L = {} are compared with nothing", alone.join(", "));
+            format!("L = {} lack their doubles and are compared with nothing", alone.join(", "));
         said.push(note(DEPTHS, problem, "take depths that double, or a reference network"));
     }
     let ratios = depths.windows(2).map(|pair| pair[1] as f64 / pair[0] as f64);
@@ -203,7 +203,7 @@ fn of_number(field: &'static str, what: &str, sizes: usize, main: bool) -> Vec<A
         return vec![if main { warning(field, problem, help) } else { note(field, problem, help) }];
     }
     if sizes < GOOD_SIZES && main {
-        let problem = format!("{sizes} {what} leave a fit next to nothing to be checked by");
+        let problem = format!("{sizes} {what} leave almost nothing to check a fit by");
         return vec![note(field, problem, help)];
     }
     Vec::new()
@@ -221,8 +221,8 @@ fn of_widths(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
         return Vec::new();
     }
     let problem =
-        "one width does not tell laws of infinite width from a floor in 1/n: what is claimed \
-                   of couplings and gaps is said of this width only"
+        "one width cannot tell laws of infinite width from a floor in 1/n: claims on couplings and \
+                   gaps are about this width only"
             .to_owned();
     let pair = if n >= 4 { [n / 4, n] } else { [n, 4 * n] };
     vec![note(WIDTHS, problem, format!("take two widths, as {pair:?}"))]
@@ -235,19 +235,19 @@ fn of_inputs(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
     let mut said = Vec::new();
     if !(INPUTS[0]..=INPUTS[1]).contains(&square) {
         let problem = format!(
-            "inputs have ‖x‖²/d = {} in the mean, and networks are scaled for about 1",
+            "inputs have ‖x‖²/d = {} in the mean, and the scales of networks assume about 1",
             measured(square)
         );
         said.push(warning("data.normalize", problem, "set it to true, or data.standardize"));
     }
     if experiment.data.normalize && train.dimension == 1 {
-        let problem = "of inputs of one dimension normalisation leaves the sign alone".to_owned();
+        let problem = "normalisation leaves only the sign of inputs of one dimension".to_owned();
         let help = "set it to false, or add a column of ones to the inputs";
         said.push(warning("data.normalize", problem, help));
     }
     if !data.assumed.is_empty() {
         let path = experiment.data.path.clone().unwrap_or_default();
-        let problem = format!("{} is taken so: {}", path.display(), data.assumed.join("; "));
+        let problem = format!("{} is read as follows: {}", path.display(), data.assumed.join("; "));
         said.push(note("data.path", problem, "where that is wrong, save it with names"));
     }
     said
@@ -384,6 +384,6 @@ fn of_floor(
         _ => MOST_FLOOR_OF_PAIRS,
     };
     let wider = measured(*width as f64 * share / most);
-    let help = format!("take n ≥ {wider}, fewer samples, or rest on the forward couplings");
+    let help = format!("take n ≥ {wider}, fewer samples, or rely on the forward couplings");
     (share > most).then(|| note(WIDTHS, problem, help))
 }

@@ -66,8 +66,9 @@ const fn couplings(
         across: Across::Depth,
         by: By::Observable,
         each: Some(By::Closure),
-        caption: "Forward answers owe to backward queries of earlier passes; backward ones to forward \
-                  queries of earlier passes and of the same. Bars of one standard error.",
+        caption: "Forward products are coupled to backward queries of earlier passes, backward \
+                  products to forward queries of earlier passes and of the same pass. Bars of one \
+                  standard error.",
         ..LINES
     }
 }

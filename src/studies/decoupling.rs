@@ -211,11 +211,11 @@ fn coupling_sentence(results: &Results) -> Option<String> {
     match supported(results, Observable::ForwardCouplingAccumulated, Exact) {
         None => words.push('.'),
         Some(_) => words.push_str(
-            ". Summed over layers it does not vanish: in the linear case, which is solved, its parts \
-             add up along g. The abstract of version 1 calls gradient independence valid again at \
-             infinite depth, that of version 3 the accumulated coupling negligible; whether they \
-             mean the limit of gia or that of exact the abstracts do not tell, and we have not seen the \
-             proofs.",
+            ". Summed over layers it does not vanish: in the linear case, which can be solved, its \
+             parts add up along g. The abstract of version 1 calls gradient independence valid \
+             again at infinite depth, that of version 3 the accumulated coupling negligible; \
+             whether they mean the limit of gia or that of exact the abstracts do not tell, and we \
+             have not seen the proofs.",
         ),
     }
     Some(words)

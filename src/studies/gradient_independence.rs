@@ -85,8 +85,8 @@ const fn by_depth(
         across: Across::Depth,
         by: By::Parametrization,
         closure: Some(Gia),
-        caption: "A gap that falls to zero with L would leave the limit as it is. Bars of one standard \
-                  error.",
+        caption: "If a gap falls to zero with L, both closures have the same limit. Bars of one \
+                  standard error.",
         ..LINES
     }
 }

@@ -112,7 +112,7 @@ fn degenerate(results: &Results) -> Vec<String> {
             let why = match (least, quarter) {
                 (LeastGradientEigenvalue, 4) => {
                     "the last layer's gradient is V for every sample and step, of rank one (with \
-                     several outputs of their number)"
+                     several outputs, of their number)"
                 }
                 (LeastFeatureEigenvalue, 0) if first > 0 && !groups.contains(&Group::Input) => {
                     "the input layer is frozen, so its features are the same at every step"

@@ -10,7 +10,7 @@ use crate::observables::Observable::{FeatureError, GradientError, WeakError, Wea
 
 pub const DESIGN: Design = Design {
     title: "convergence of training in depth",
-    question: "How fast do residual networks become their infinite-depth limit while they train?",
+    question: "How fast do residual networks approach their infinite-depth limit while they train?",
     claims: &[
         Declaration {
             primary: Some(Exact),

@@ -89,8 +89,8 @@ pub const DESIGN: Design = Design {
         across: Across::LearningRate,
         by: By::Depth,
         each: Some(By::Parametrization),
-        caption: "Where all curves have their least loss at one place, the learning rate transfers \
-                  between depths. Rates at which runs diverged have no point.",
+        caption: "Where all curves have their minimum at the same rate, the learning rate \
+                  transfers between depths. Rates at which runs diverged have no point.",
         ..LINES
     }],
     findings: optima,

@@ -240,13 +240,13 @@ fn what_is_made_of_inputs_is_said() {
     };
     let [narrow] = &of("x,y\n1,1\n-0.5,-1\n", "")[..] else { panic!() };
     assert_eq!((narrow.level, narrow.field), (Level::Warning, "data.normalize"));
-    assert!(narrow.problem.contains("leaves the sign alone"), "{narrow}");
+    assert!(narrow.problem.contains("leaves only the sign"), "{narrow}");
     assert_eq!(of("x,y\n1,1\n-0.5,-1\n", ",\"normalize\":false"), []);
     assert_eq!(of("x0,x1,y\n1,3,1\n-5,9,-1\n", ""), []);
     let [assumed] = &of("0.5;3;1\n-5;9;-1\n", "")[..] else { panic!() };
     assert_eq!((assumed.level, assumed.field), (Level::Note, "data.path"));
-    let words = "narrow.csv is taken so: semicolons are between columns; it has no names of columns, and \
-                 the last has the labels";
+    let words = "narrow.csv is read as follows: semicolons are between columns; it has no names of \
+                 columns, and the last has the labels";
     assert!(assumed.problem.contains(words), "{assumed}");
 }
 

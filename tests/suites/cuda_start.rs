@@ -166,14 +166,14 @@ fn processes_at_once_share_a_cache() {
 fn a_device_that_is_taken_names_what_to_do() {
     let Some(device) = softcuda::folder() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let exclusive = ["EXCLUSIVE_PROCESS", "one rank a GPU", "nvidia-cuda-mps-control"];
+    let exclusive = ["EXCLUSIVE_PROCESS", "one rank per GPU", "nvidia-cuda-mps-control"];
     for (fail, mode, parts) in [
         ("context:1", "3", &exclusive[..]),
         ("context:1", "2", &["PROHIBITED", "nvidia-smi -c DEFAULT"]),
-        ("context:1", "0", &["one rank a GPU", "MPS"]),
-        ("context:1:2", "0", &["fewer ranks a GPU"]),
+        ("context:1", "0", &["one rank per GPU", "MPS"]),
+        ("context:1:2", "0", &["fewer ranks per GPU"]),
         ("context:1:802", "0", &["nvidia-fabricmanager"]),
-        ("context:1:807", "0", &["nvidia-cuda-mps-control -d", "one rank a GPU"]),
+        ("context:1:807", "0", &["nvidia-cuda-mps-control -d", "one rank per GPU"]),
         ("context:1:999", "0", &["/dev/nvidia*"]),
     ] {
         let mut command = nfd(folder.path(), &device, &["run", "tiny.json", "--backend", "cuda"]);
@@ -210,7 +210,7 @@ fn an_old_driver_is_told_from_an_old_device_and_a_full_one() {
     let mut full = nfd(folder.path(), &device, &["run", "tiny.json", "--backend", "cuda"]);
     full.args(["--output", "x"]).env("SOFTCUDA_FAIL", "module:2");
     let full = end(full, 1);
-    contains_all(&full, &["loading the kernels of", "OUT_OF_MEMORY", "fewer ranks a GPU"]);
+    contains_all(&full, &["loading the kernels of", "OUT_OF_MEMORY", "fewer ranks per GPU"]);
     assert!(!full.contains("NVRTC"), "{full}");
     contains_all(&start("13000", "7.5"), &["capability 7.5", "NFD_NVRTC", "take backend cpu"]);
     let mut doctor = nfd(folder.path(), &device, &["doctor"]);

@@ -223,7 +223,7 @@ fn files_without_classes_are_refused_for_cross_entropy() {
     for (content, tests, words) in [
         ("x,y\n1,1\n", 0, ["my.csv", "two label columns"]),
         ("x,y1,y2\n1,0,1\n2,0,0\n", 0, ["my.csv", "sample 1 has [0.0, 0.0]"]),
-        ("x,y1,y2\n1,0,1\n2,1,1\n", 0, ["sample 1", "one 1 and otherwise 0"]),
+        ("x,y1,y2\n1,0,1\n2,1,1\n", 0, ["sample 1", "a column per class"]),
         ("x,y1,y2\n1,0,1\n2,0.5,0.5\n", 0, ["sample 1", "take loss squared"]),
         ("x,y1,y2\n1,0,1\n2,1,0\n3,2,0\n", 1, ["sample 2", "[2.0, 0.0]"]),
     ] {

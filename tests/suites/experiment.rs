@@ -166,7 +166,7 @@ fn engine_auto_takes_the_cheaper_one_and_says_why() {
     assert!(why.contains("exact and gia"), "{why}");
     let (engine, why) = choice(&["ensemble.widths=[64]", "reference={\"width\":512,\"depth\":64}"]);
     assert_eq!(engine, Engine::Conditional);
-    assert!(why.contains("widths compared"), "{why}");
+    assert!(why.contains("different widths"), "{why}");
 }
 
 #[test]

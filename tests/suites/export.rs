@@ -228,8 +228,8 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     };
     let lists = ["8 networks", "--closure exact, fresh; --width 16, 24; --seed 0, 1"];
     refused(&[], 2, &lists);
-    refused(&["--closure", "exact", "--seed", "1"], 2, &["say which by --width 16, 24"]);
-    refused(&["--width", "17"], 2, &["no network is meant; there are --closure exact"]);
+    refused(&["--closure", "exact", "--seed", "1"], 2, &["choose one by --width 16, 24"]);
+    refused(&["--width", "17"], 2, &["no network of the run matches; there are --closure exact"]);
     refused(
         &["--closure", "fresh", "--width", "16", "--seed", "1"],
         2,

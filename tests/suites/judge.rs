@@ -139,7 +139,7 @@ fn keys_plots_and_words() {
     assert!(text.starts_with(begins), "{text}");
     assert!(text.contains("\n  constant ") && !text.contains("hold together"), "{text}");
     let done = nfd(&["judge", path.to_str().unwrap(), "--of", "3"]);
-    assert!(String::from_utf8(done.stdout).unwrap().contains("one of 3 that hold together"));
+    assert!(String::from_utf8(done.stdout).unwrap().contains("one of 3 that hold simultaneously"));
 
     // Six points, the fit and its band; a point and a line of the legend.
     let marks = |svg: &str, of: &str| svg.matches(&format!("class=\"{of}\"")).count();

@@ -195,7 +195,7 @@ fn a_page_follows_a_run() {
     let mut slow = Slow::start(&["--live=1"]);
     let file = slow.run.join("report.html");
     let page = slow.meanwhile(|| fs::read_to_string(&file).ok());
-    let far = page.split_once("This run goes on: ").map(|(_, after)| after).unwrap();
+    let far = page.split_once("This run is in progress: ").map(|(_, after)| after).unwrap();
     let finished: usize = far.split(' ').next().unwrap().parse().unwrap();
     assert!(finished < 90 && far.contains(" of 90 runs are finished"), "{far}");
     assert!(page.contains(r#"<meta http-equiv="refresh" content="1"/>"#));
@@ -206,7 +206,7 @@ fn a_page_follows_a_run() {
     .unwrap();
     assert!(slow.child.wait().unwrap().success());
     let last = fs::read_to_string(&file).unwrap();
-    assert!(!last.contains("goes on") && !last.contains("http-equiv"));
+    assert!(!last.contains("in progress") && !last.contains("http-equiv"));
     let run = slow.run.display().to_string();
     assert!(nfd(&["report", &run]).status.success());
     assert_eq!(fs::read_to_string(&file).unwrap(), last);

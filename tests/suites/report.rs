@@ -238,7 +238,7 @@ fn primary_claims_come_first_with_their_fits() {
         assert!(row.starts_with(&format!("{size} | ")) && row.contains(" ± "), "{row}");
     }
     assert!(text(article).contains("Drawn: A L−p eβ/L"), "{}", text(article));
-    assert!(text(article).contains("Each interval misses with 5 % over 2."));
+    assert!(text(article).contains("Each interval misses with probability 5 %/2."));
     // Without a fit there is nothing of the kind.
     assert!(!text(with_id(&document, "closure-gap-f-depth")).contains("Residuals"));
 }

@@ -147,7 +147,7 @@ fn rules_are_told_with_their_numbers() {
         (Rule::Falls { exponent: 2.0 }, ["2", "1.70", "0.1"]),
         (Rule::Grows { exponent: 1.0 }, ["1", "0.85", "growth"]),
         (Rule::Stays, ["0.1", "constant", "down to 0"]),
-        (Rule::Flat, ["±0.1", "holds 0", "inconclusive"]),
+        (Rule::Flat, ["±0.1", "contains 0", "inconclusive"]),
     ] {
         let words = rule.to_string();
         assert!(numbers.iter().all(|number| words.contains(number)), "{words}");

@@ -118,7 +118,7 @@ fn runs_report_both_movements() {
     assert_eq!((own.len(), inner.len()), (2 * 3 * 2 * 3, 2 * 3 * 2 * 3));
     assert!(own.iter().chain(&inner).all(|row| (row.value > 0.0) == (row.step > 0)));
     let page = std::fs::read_to_string(output.join("report.html")).unwrap();
-    assert!(page.contains("two matrices a residual block"));
+    assert!(page.contains("two matrices per residual block"));
     let summary = std::fs::read_to_string(output.join("summary.json")).unwrap();
     assert!(summary.contains("\"infinite_width\": []"), "closed forms are of one-layer blocks");
 }

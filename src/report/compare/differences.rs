@@ -105,7 +105,7 @@ pub fn remarks(runs: &[Run]) -> Vec<String> {
     said.extend(unfinished.map(|run| {
         let (finished, tasks) = (run.summary.finished, run.summary.tasks);
         format!(
-            "{}: {finished} of {tasks} tasks are finished, and what is said is of those.",
+            "{}: {finished} of {tasks} tasks are finished, and everything here is about those.",
             run.name
         )
     }));

@@ -91,11 +91,11 @@ fn data(experiment: &Experiment) -> String {
     }
     words.push_str(match request.labels {
         Labels::Sign => "; labels −1 and +1",
-        Labels::OneHot => "; one output a class",
+        Labels::OneHot => "; one output per class",
         Labels::Values => "; labels as in the file",
     });
     if request.selection == Selection::Stratified {
-        words.push_str("; as many of each class");
+        words.push_str("; equally many of each class");
     }
     if let Some(seed) = request.split_seed {
         let _ = write!(words, "; chosen at random with seed {seed}");
@@ -112,8 +112,8 @@ fn data(experiment: &Experiment) -> String {
 fn network(experiment: &Experiment) -> String {
     let model = &experiment.model;
     let block = match model.block {
-        Block::OneLayer => "one matrix a residual block",
-        Block::TwoLayer => "two matrices a residual block",
+        Block::OneLayer => "one matrix per residual block",
+        Block::TwoLayer => "two matrices per residual block",
     };
     let several: Vec<_> =
         experiment.parametrizations().into_iter().map(words::parametrization).collect();
@@ -251,11 +251,11 @@ fn comparison(experiment: &Experiment) -> String {
     };
     let mut words = match (reference.kind, reference.width, reference.depth) {
         (ReferenceKind::None, ..) if experiment.study == Study::Limit => {
-            return "networks of half the depth, and halves and quarters of rows, on one noise"
+            return "networks of half the depth, and halves and quarters of rows, on the same noise"
                 .to_owned();
         }
         (ReferenceKind::Limit, ..) => {
-            return "the limit of infinite width and depth, computed besides".to_owned();
+            return "the limit of infinite width and depth, also computed".to_owned();
         }
         (ReferenceKind::None, ..) => {
             let noise = match experiment.finest {
@@ -271,7 +271,7 @@ fn comparison(experiment: &Experiment) -> String {
     };
     let _ = write!(words, "; strong errors over {rows} of h and g");
     if let Some(finest) = experiment.finest {
-        let _ = write!(words, "; one Brownian path a seed, in {finest} blocks");
+        let _ = write!(words, "; one Brownian path per seed, in {finest} blocks");
     }
     if experiment.ensemble.closures.contains(&Closure::Exact)
         && experiment.ensemble.closures.len() > 1
@@ -279,7 +279,7 @@ fn comparison(experiment: &Experiment) -> String {
         words.push_str("; closures with <code>exact</code> of the same size");
     }
     if experiment.limit.is_some() {
-        words.push_str("; outputs with the limit of infinite width and depth, computed besides");
+        words.push_str("; outputs with the limit of infinite width and depth, also computed");
     }
     words
 }
@@ -287,7 +287,7 @@ fn comparison(experiment: &Experiment) -> String {
 fn computed(experiment: &Experiment) -> String {
     let engine = match experiment.engine {
         Engine::Conditional => {
-            "matrix-free, by conditioning on answers already given (exact in law)"
+            "matrix-free, by conditioning on products already drawn (exact in law)"
         }
         Engine::Dense => "with explicit weight matrices",
     };

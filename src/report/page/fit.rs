@@ -43,7 +43,7 @@ pub fn rows(claim: &Claim, fit: &Fit) -> Vec<Row> {
 pub fn intervals(simultaneous: usize) -> String {
     match simultaneous {
         1 => "Intervals are 95 %.".to_owned(),
-        number => format!("Each interval misses with 5 % over {number}."),
+        number => format!("Each interval misses with probability 5 %/{number}."),
     }
 }
 

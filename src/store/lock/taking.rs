@@ -163,7 +163,7 @@ impl Taking<'_> {
                 Some(false) => {
                     if let Some(owner) = owner.filter(|owner| !owner.released) {
                         let (path, who) = (self.guard.display(), owner.describe());
-                        info!(target: FILE, "{path} is taken over from {who}, which has ended without a word");
+                        info!(target: FILE, "{path} is taken over from {who}, which ended without releasing it");
                     }
                     return Ok(Ok(now.number));
                 }

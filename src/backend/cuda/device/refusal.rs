@@ -22,15 +22,16 @@ pub fn advice(error: CUresult, mode: Option<ComputeMode>) -> &'static str {
             "its compute mode is PROHIBITED: take another GPU, or have it changed (nvidia-smi -c DEFAULT)"
         }
         (Code::CUDA_ERROR_DEVICE_UNAVAILABLE, Some(ComputeMode::Exclusive)) => {
-            "its compute mode is EXCLUSIVE_PROCESS and another process has it: start one rank a GPU, or let \
-             ranks share it through MPS (nvidia-cuda-mps-control -d, before the job)"
+            "its compute mode is EXCLUSIVE_PROCESS and another process has it: start one rank per \
+             GPU, or let ranks share it through MPS (nvidia-cuda-mps-control -d, before the job)"
         }
         (Code::CUDA_ERROR_DEVICE_UNAVAILABLE, _) => {
-            "another process has it for itself, or it is in a mode for which it must be partitioned (MIG): \
-             nvidia-smi shows both; start one rank a GPU, or let ranks share it through MPS"
+            "another process has it for itself, or it is in a mode for which it must be \
+             partitioned (MIG): nvidia-smi shows both; start one rank per GPU, or let ranks share \
+             it through MPS"
         }
         (Code::CUDA_ERROR_OUT_OF_MEMORY, _) => {
-            "others have taken its memory: nvidia-smi shows them; start fewer ranks a GPU"
+            "others have taken its memory: nvidia-smi shows them; start fewer ranks per GPU"
         }
         (Code::CUDA_ERROR_NO_DEVICE, _) => {
             "in a container, start it with its GPUs (apptainer --nv, docker --gpus all); in a job, ask for a \
@@ -56,13 +57,13 @@ pub fn advice(error: CUresult, mode: Option<ComputeMode>) -> &'static str {
             | Code::CUDA_ERROR_MPS_SERVER_NOT_READY,
             _,
         ) => {
-            "MPS does not answer: start its daemon (nvidia-cuda-mps-control -d) as this user with the same \
-             CUDA_MPS_PIPE_DIRECTORY, or end it and start one rank a GPU"
+            "MPS does not answer: start its daemon (nvidia-cuda-mps-control -d) as this user with \
+             the same CUDA_MPS_PIPE_DIRECTORY, or end it and start one rank per GPU"
         }
         (
             Code::CUDA_ERROR_MPS_MAX_CLIENTS_REACHED | Code::CUDA_ERROR_MPS_MAX_CONNECTIONS_REACHED,
             _,
-        ) => "MPS serves no more processes: start fewer ranks a GPU",
+        ) => "MPS serves no more processes: start fewer ranks per GPU",
         (Code::CUDA_ERROR_OPERATING_SYSTEM | Code::CUDA_ERROR_UNKNOWN, _) => {
             "the driver's devices (/dev/nvidia*) may be missing or closed to this user: nvidia-smi and \
              nvidia-modprobe -u show and mend that; in a container, start it with its GPUs"
