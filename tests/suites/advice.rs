@@ -71,7 +71,7 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
             &["ensemble.depths=[4,8,16,32,64,96]"],
             note,
             "ensemble.depths",
-            "L = 64 are",
+            "L = 64 lack",
             &["ensemble.depths=[4,8,16,32,64,96]", none],
         ),
         (
