@@ -9,6 +9,7 @@ Each RUN is a run directory of two-layer blocks with an inner width of its own, 
 
 Fits C n^a M^b L^c to the mean square of h_L - h_2L and of f_L - f_2L after the last update, on one Brownian
 path, by least squares of logarithms, seed by seed: the mean over seeds with its 95 % interval by Student's t.
+Once over all sizes, and once over those with n/(LM) at most 0.1, where the noise of the initial weights in h is small.
 """
 
 import json
@@ -51,14 +52,16 @@ table = pd.concat([errors(pathlib.Path(run)) for run in sys.argv[1:]], ignore_in
 symbols = {"width": "n", "inner": "M", "depth": "L"}
 sizes = [size for size in symbols if table[size].nunique() > 1]
 print("sizes:", ", ".join(f"{symbols[s]} = {sorted(table[s].unique().astype(int).tolist())}" for s in sizes))
-for of in ["h", "f"]:
-    by_seed = exponents(table[table.of == of], sizes)
-    seeds = len(by_seed)
-    if not 4 <= seeds <= 32:
-        sys.exit(f"takes 4 to 32 seeds, has {seeds}")
-    half = T95[seeds - 4] * by_seed.std(axis=0, ddof=1) / np.sqrt(seeds)
-    shown = [
-        f"{symbols[size]}^{value:.3f} [{value - width:.3f}, {value + width:.3f}]"
-        for size, value, width in zip(sizes, by_seed.mean(axis=0), half)
-    ]
-    print(f"mean square of {of}_L - {of}_2L: ", ", ".join(shown), f" ({seeds} seeds)")
+small = table.width / (table.depth * table.inner) <= 0.1
+for where, part in [("all sizes", table), ("n/(LM) <= 0.1", table[small])]:
+    for of in ["h", "f"]:
+        by_seed = exponents(part[part.of == of], sizes)
+        seeds = len(by_seed)
+        if not 4 <= seeds <= 32:
+            sys.exit(f"takes 4 to 32 seeds, has {seeds}")
+        half = T95[seeds - 4] * by_seed.std(axis=0, ddof=1) / np.sqrt(seeds)
+        shown = [
+            f"{symbols[size]}^{value:.3f} [{value - width:.3f}, {value + width:.3f}]"
+            for size, value, width in zip(sizes, by_seed.mean(axis=0), half)
+        ]
+        print(f"{where}: mean square of {of}_L - {of}_2L:", ", ".join(shown), f"({seeds} seeds)")

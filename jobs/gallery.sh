@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Remakes the figures that pages show: runs the full-size jobs, ten minutes in all on two cores, prints
+# Remakes the figures that pages show: runs the full-size jobs, some twenty minutes in all on two cores, prints
 # their verdicts, and copies the plots.
 #
 #   cargo build --release
@@ -23,6 +23,8 @@ quickstart-gap       quickstart  closure-gap-f-depth
 theorem              theorem     coupling-forward-layer-depth
 transfer             transfer    loss-by-rate-depth-mup
 transfer-corrected   transfer    loss-by-rate-depth-mup-corrected
+transfer-adam        transfer-adam loss-by-rate-depth-mup
+transfer-muon        transfer-muon loss-by-rate-depth-mup
 "
 
 jobs=("$@")
