@@ -161,15 +161,17 @@ fn newton_schulz<T: Format>(set: Instructions, x: &mut Weights<T>) {
     scaled(x, norm.recip());
     let [a, b, c] = QUINTIC.map(T::of);
     let mut factor = Weights::zeros(rows, rows);
-    let [mut gram, mut square] = [(); 2].map(|()| Vectors::zeros(rows, rows));
+    let mut gram = Vectors::zeros(rows, rows);
     let mut product = Vectors::zeros(rows, columns);
     for _ in 0..STEPS {
         let transposed = Vectors::from_fn(columns, rows, |i, j| x.at(j, i));
         multiply(set, x, &transposed, &mut gram, None);
-        drop(transposed); // the memory of the second one below
+        drop(transposed); // its memory is that of the next two
         factor.change(|i, j, _| gram.at(i, j));
+        let mut square = Vectors::zeros(rows, rows);
         multiply(set, &factor, &gram, &mut square, None);
         factor.change(|i, j, _| b * gram.at(i, j) + c * square.at(i, j));
+        drop(square);
         let straight = Vectors::from_fn(rows, columns, |i, j| x.at(i, j));
         multiply(set, &factor, &straight, &mut product, None);
         x.change(|i, j, x| a * x + product.at(i, j));
