@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::close;
 use crate::common::results::run_job;
 use nfd::claims::best_rate::{Enclosed, Interval, best_rates};
-use nfd::claims::{self, Claim, Lost};
+use nfd::claims::{self, Claim, Lost, SizeAxis};
 use nfd::experiment::grid::{Task, tasks};
 use nfd::experiment::{Experiment, load};
 use nfd::observables::{Observable, Row};
@@ -92,6 +92,46 @@ fn one_seed_that_explodes_moves_no_optimum_and_most_leave_none() {
     // Those seeds have no slope of their own then, and one is too few.
     assert_eq!((some.seeds, some.verdict), (1, Verdict::Inconclusive));
     assert!(some.reason.contains("needs at least 4 seeds whose own least loss"), "{}", some.reason);
+}
+
+/// An optimum that falls like n^-1/2 and is the same at every depth: of both axes the right exponent, at every size
+/// that is held.
+#[test]
+fn a_drift_with_width_is_none_with_depth() {
+    let experiment = with(&[
+        "ensemble.seeds=4",
+        "ensemble.widths=[32,64,128,256]",
+        "ensemble.depths=[4,8,16,32]",
+    ]);
+    let rows = losses(&experiment, |task| {
+        let best = 0.6 * (task.width as f64 / 64.0).powf(-0.5);
+        let shift =
+            1.0 + 0.001 * (task.seed as f64 - 41.5) * (task.depth as f64 / task.width as f64);
+        let distance = (task.learning_rate.value() / (best * shift)).ln();
+        Some((0.7 * distance.powi(2) - 1.0).exp())
+    });
+    let declared = experiment.study.design().claims;
+    let claims = claims::evaluate(&experiment, declared, &rows, Lost::default());
+    let optima: Vec<&Claim> =
+        claims.iter().filter(|claim| claim.observable == Observable::BestLearningRate).collect();
+    for (axis, held, exponent, verdict, letter) in [
+        (SizeAxis::Depth, [32, 64, 128, 256], 0.0, Verdict::Supported, "L"),
+        (SizeAxis::Width, [4, 8, 16, 32], -0.5, Verdict::Contradicted, "n"),
+    ] {
+        let along: Vec<_> = optima.iter().filter(|claim| claim.axis == axis).collect();
+        assert_eq!(along.iter().filter_map(|claim| claim.held).collect::<Vec<_>>(), held);
+        for claim in along {
+            assert!(close(claim.exponent.unwrap(), exponent, 2e-2), "{axis:?} {claim:?}");
+            assert_eq!((claim.verdict, claim.points), (verdict, 4), "{axis:?}");
+            assert!(claim.reason.starts_with(&format!("moves like {letter}^")), "{}", claim.reason);
+        }
+    }
+    // With one width nothing is said of widths.
+    let one = with(&["ensemble.seeds=4"]);
+    let claims =
+        claims::evaluate(&one, declared, &self::rows(&one, |_, loss| Some(loss)), Lost::default());
+    let width = |claim: &&Claim| claim.axis == SizeAxis::Width;
+    assert_eq!(claims.iter().filter(width).count(), 0);
 }
 
 /// Eight seeds of which seed s has its best rate 0.02 (s − 43.5) beside log η*(L), losses exp(0.7 log² (η/η*)).
