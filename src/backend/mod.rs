@@ -75,7 +75,7 @@ impl Network {
 
     /// The norms that Σ χ g φᵀ is given by rules that normalise it, of W (W2) and of W1 (docs/theory.md,
     /// section 1.4); in W1, r in the place of g has entries of the size `forward` √n.
-    fn norms(&self) -> [f64; 2] {
+    pub fn norms(&self) -> [f64; 2] {
         let norm = ((self.width * self.width_read()) as f64).sqrt();
         [norm, norm * self.scales.forward * (self.width as f64).sqrt()]
     }

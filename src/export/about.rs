@@ -154,7 +154,7 @@ struct Group {
 fn groups(network: &Network, dimension: usize, run: &Experiment) -> Vec<Group> {
     let Scales { forward, readout, update_input, update_readout, inner, .. } = network.scales;
     let (training, rates) = (&run.training, run.rates());
-    let norm = ((network.width * network.width_read()) as f64).sqrt();
+    let [norm, _] = network.norms();
     let embed = (dimension as f64).sqrt().recip();
     let group = |name, multiplier: f64, rate: f64, (size, gradient): (f64, f64)| {
         let hidden = name != "U" && name != "V";

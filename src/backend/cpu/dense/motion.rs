@@ -110,7 +110,8 @@ pub fn subtract<T: Format>(Step { update, rate, .. }: Step, d: &[T], w: &mut [T]
     });
 }
 
-/// v ← `scale` N(v).
+/// Replaces a matrix v by `scale` N(v), where N divides it by its norm or takes its polar factor, exactly or by
+/// Newton–Schulz.
 pub fn normalize<T: Format>(set: Instructions, v: &mut Weights<T>, norm: Norm, scale: f64) {
     let (rows, columns) = (v.rows(), v.columns());
     if v.numbers_mut().iter().all(|v| *v == T::ZERO) {
