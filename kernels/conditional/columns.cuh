@@ -10,6 +10,7 @@
 // sweep calls them from a dozen places.
 #pragma once
 #include "conditional/team.cuh"
+#include "shared/warp.cuh"
 
 // Columns that one warp of dots has at once.
 constexpr int COLUMNS = 4;
@@ -41,7 +42,7 @@ template <class Real, int S> __device__ inline Share share_of(u32 samples) {
 template <class Real, class Sum, int D>
 __device__ __noinline__ void dots(const Real* q, u32 count, const Real* x, u32 samples, u32 ld, u32 row,
                             u32 end, double* partials, u32 parts, bool first, bool upper) {
-    constexpr int N = LANES<Real>;
+    constexpr int N = LANES<Real>, V = COLUMNS * D;
     u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     u32 across = (samples + D - 1) / D, tasks = (count + COLUMNS - 1) / COLUMNS * across;
     for (u32 task = warp; task < tasks; task += WARPS) {
@@ -66,21 +67,14 @@ __device__ __noinline__ void dots(const Real* q, u32 count, const Real* x, u32 s
                         acc[c][s] = fused((Sum)a[c][k], (Sum)b[k], acc[c][s]);
             }
         }
-        // Lane (c D + s) keeps the sum of column c and sample s.
-        Sum sum = 0;
+        Sum flat[V];
 #pragma unroll
-        for (int c = 0; c < COLUMNS; c++)
-#pragma unroll
-            for (int s = 0; s < D; s++) {
-                Sum part = acc[c][s];
-#pragma unroll
-                for (int away = 16; away > 0; away /= 2)
-                    part += __shfl_xor_sync(0xFFFFFFFF, part, away);
-                if (lane == c * D + s)
-                    sum = part;
-            }
-        j += lane / D, p += lane % D;
-        if (lane >= COLUMNS * D || j >= count || p >= samples)
+        for (int v = 0; v < V; v++)
+            flat[v] = acc[v / D][v % D];
+        Sum sum = sum_of_lanes<V, 16>(flat);
+        u32 value = lane / (32 / V);
+        j += value / D, p += value % D;
+        if (lane % (32 / V) > 0 || j >= count || p >= samples)
             continue;
         double* to = partials + ((u64)j * samples + p) * parts;
         *to = first ? (double)sum : *to + (double)sum;

@@ -118,9 +118,10 @@ struct Sweep {
     u32 upward;
 };
 
-// What the first block of a team decides for all its blocks: new columns, samples that are settled.
+// What is decided for all blocks of a team: new columns, samples that are settled, what becomes of them; and
+// whether any inner product of new columns was too far from that of orthonormal ones.
 struct Choice {
-    u32 count, settled, verdict, padding;
+    u32 count, settled, verdict, far;
 };
 enum Verdict { FINE, CORRECT, AGAIN };
 
@@ -243,7 +244,8 @@ template <class Real> struct Pass {
     Real* y;
     double *along, *gram;
     u32 count;
-    bool asks;
+    // Whether y is the query itself; whether it is new columns.
+    bool asks, is_new;
 };
 
 // All that a thread block knows: in shared memory, for it is the same for all its threads.

@@ -3,7 +3,7 @@
 // change places, and phi'(h) multiplies the result:
 //
 //   expand   phi(h) = [QF Q] [C; S]                                        expand.cuh
-//   ask      e = QB^T Z - BB^T Q                                           reads QB, BB
+//   ask      e = QB^T Z - BB^T Q                                           reads QB, BB      answers.cuh
 //   answer   A_new = Z - QB e,
 //            h <- h + scale (AF C + A_new S) - drift scale QB M C          reads AF, QB
 //
@@ -12,9 +12,10 @@
 // drawn: sums of finest/L normals are not worth drawing twice. Flops: 20 n r P (10 where nothing is new), the
 // Gram matrix in f64. Small matrices never leave the device, and nothing waits for the host.
 //
-// Thread blocks are dealt to teams; a team has one network at a time, a block has whole parts of its rows. At
-// most ten barriers a layer and direction (an eleventh where couplings are asked for, three more for every
-// further pass of an expansion); counted are 16 or 17 for both (docs/gpu.md). No result depends on the number of blocks in a team.
+// Thread blocks are dealt to teams; a team has one network at a time, a block has whole parts of its rows. As a
+// rule six barriers a layer and direction, five where nothing is new (one more where couplings are asked for, and
+// three or more for every further pass of an expansion, for more than 32 samples, or for a correction). No result depends on the
+// number of blocks in a team.
 //
 // Launch: 256 threads; grid (teams x blocks of a team), all of them resident; S = 2 up to eight samples, else 8.
 //
@@ -22,112 +23,30 @@
 // column in flight, and the sums of a warp or the rows of a thread. They leave room for two blocks on a
 // multiprocessor in f32 with S = 2, for one otherwise.
 //
-// budget: sweep_f32_2 registers 128, shared 9728
-// budget: sweep_f32_8 registers 240, shared 9728
-// budget: sweep_f64_2 registers 144, shared 13824
-// budget: sweep_f64_8 registers 208, shared 13824
+// budget: sweep_f32_2 registers 128, shared 18432
+// budget: sweep_f32_8 registers 240, shared 18432
+// budget: sweep_f64_2 registers 144, shared 22528
+// budget: sweep_f64_8 registers 208, shared 22528
 #include "conditional/expand.cuh"
 
-// Draws Z at the thread's rows of one sample: finest/L normals in ascending order, as on the CPU.
-template <class Real>
-__device__ inline void draw(const Sweep& args, u64 seed, u32 sample, u32 layer, u32 row,
-                            Real (&z)[LANES<Real>]) {
-    constexpr int N = LANES<Real>;
-    for (u32 fine = 0; fine < args.fine_layers; fine++) {
-        float4 quad = normals(seed, row / 4, sample, (layer - 1) * args.fine_layers + 1 + fine, args.tag);
-        float four[4] = {quad.x, quad.y, quad.z, quad.w};
-#pragma unroll
-        for (int i = 0; i < N; i++) {
-            // In f64 a thread has two of the four rows.
-            float x = N == 4 ? four[i] : row % 4 == 0 ? four[i] : four[2 + i];
-            z[i] = fine == 0 ? (Real)x : z[i] + (Real)x;
+// Asks about the new columns, if the expansion has not; and t = Theta C + known S where couplings are asked for.
+template <class Real, int S> __device__ __noinline__ void ask(Block<Real>& b, bool asked) {
+    const Sweep& args = b.args;
+    const Query<Real>& q = b.q;
+    const Scratch& s = b.s;
+    u32 k = q.total, P = args.samples;
+    if (!asked) {
+        if (k > 0)
+            for (Chunk at = begin(args, b.team); next(args, b.team, at);)
+                ask_chunk<Real, S>(b, at, k, b.partials);
+        along_other_side(b);
+        meet(b.team);
+        if (k > 0) {
+            collect_asked(b, k, b.partials);
+            meet(b.team);
         }
     }
-#pragma unroll
-    for (int i = 0; i < N; i++) {
-        if (args.fine_layers > 1)
-            z[i] *= (Real)args.noise_scale;
-        if (row + i >= args.width)
-            z[i] = 0;
-    }
-}
-
-// Draws Z of a chunk, in the place of A_new.
-template <class Real, int S>
-__device__ __noinline__ void draw_chunk(const Block<Real>& b, u32 row, u32 end) {
-    Share share = share_of<Real, S>(b.args.samples);
-    u32 own = row + share.row;
-    if (own >= end)
-        return;
-    const u32* indices = b.args.positions + b.q.member * b.args.positions_stride;
-    for (u32 column = share.group; column < b.q.total; column += share.groups) {
-        Real z[LANES<Real>];
-        draw(b.args, b.args.seeds[b.q.member], indices[b.s.samples[column]], b.q.layer, own, z);
-        store(b.q.new_answers + (u64)column * b.args.ld + own, z);
-    }
-}
-
-// Computes what does not depend on new columns: M C (going down M^T C), and Theta C where couplings are
-// asked for.
-template <class Real>
-__device__ __noinline__ void along_other_side(const Block<Real>& b, const double* overlap) {
-    const Sweep& args = b.args;
-    const Team& team = b.team;
-    const Query<Real>& q = b.q;
-    const Scratch& s = b.s;
-    u64 square = (u64)args.capacity * args.capacity;
-    const double* m = args.drift + ((u64)(q.layer - 1) * args.members + q.member) * square;
-    u32 mine = team.block * THREADS + threadIdx.x, all = team.blocks * THREADS, P = args.samples;
-    u64 over_i = args.upward ? args.capacity : 1, over_j = args.upward ? 1 : args.capacity;
-    for (u32 e = mine; e < q.other_drifted * P; e += all) {
-        double sum = 0;
-        for (u32 j = 0; j < q.drifted; j++)
-            sum = fused(m[e / P * over_i + j * over_j], q.coefficients[j * P + e % P], sum);
-        s.drifted[e] = sum;
-    }
-    if (!args.accumulated[0])
-        return;
-    for (u32 e = mine; e < q.other_rank * P; e += all) {
-        double sum = 0;
-        for (u32 j = 0; j < q.rank; j++)
-            sum = fused(overlap[(u64)j * args.capacity + e / P], q.coefficients[j * P + e % P], sum);
-        s.coupled[e] = sum;
-    }
-}
-
-// Draws Z in the place of A_new; computes `excess`, what Z has along the other side's basis and A_new must
-// not have, and `known`, what A_new must have there; M C; and t = Theta C + known S where couplings are
-// asked for.
-template <class Real, int S>
-__device__ __noinline__ void ask(Block<Real>& b) {
-    const Sweep& args = b.args;
-    const Query<Real>& q = b.q;
-    const Scratch& s = b.s;
-    constexpr int D = S < 8 ? 4 : 8;
-    u32 k = q.total, P = args.samples;
-    double* from_news = b.partials + (u64)q.used * k * args.parts;
-    for (Chunk at = begin(args, b.team); next(args, b.team, at);) {
-        draw_chunk<Real, S>(b, at.row, at.end);
-        __syncthreads();
-        dots<Real, Real, D>(q.other_basis, q.used, q.new_answers, k, args.ld, at.row, at.end,
-                            b.partials + at.part, args.parts, at.first, false);
-        dots<Real, Real, D>(q.other_answers, q.used, q.new_columns, k, args.ld, at.row, at.end,
-                            from_news + at.part, args.parts, at.first, false);
-    }
-    double* overlap = args.overlap[q.own] + ((u64)(q.layer - 1) * args.members + q.member) *
-                                              args.capacity * args.capacity;
-    along_other_side(b, overlap);
-    meet(b.team);
-    bool remembered = !args.new_columns;
-    add_up(b.team, from_news, args.parts, q.used * k, Every{}, [&](u32 e, double sum) {
-        s.known[e] = sum;
-        if (remembered)
-            overlap[(u64)(q.rank + e % k) * args.capacity + e / k] = sum;
-    });
-    add_up(b.team, b.partials, args.parts, q.used * k, Every{},
-           [&](u32 e, double sum) { s.excess[e] = sum - s.known[e]; });
-    meet(b.team);
-    if (!args.accumulated[0])
+    if (!args.accumulated[0] || k == 0)
         return;
     for (u32 e = b.team.block * THREADS + threadIdx.x; e < q.used * P; e += b.team.blocks * THREADS) {
         double sum = s.coupled[e];
@@ -262,8 +181,7 @@ template <class Real, int S> __device__ inline void sweep(const Sweep& given) {
         find_scratch(b.args, index, b.s);
     }
     for (bool more = go_on(b, true); more; more = go_on(b, false)) {
-        expand<Real, S>(b);
-        ask<Real, S>(b);
+        ask<Real, S>(b, expand<Real, S>(b));
         answer<Real, S>(b);
     }
 }

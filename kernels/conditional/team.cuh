@@ -17,6 +17,17 @@ struct Team {
     u32 chunk;
 };
 
+// Orders what this thread did before and after it for the whole device; lighter than __threadfence(), which
+// also puts all such fences into one order.
+__device__ inline void fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+
+// Waits until so many have arrived; by one thread.
+__device__ inline void wait(const Team& team, u32 due) {
+    while (*(volatile u32*)team.arrivals < due) {
+    }
+    fence();
+}
+
 // A barrier of the team: what any of its blocks wrote before, all of them see after.
 __device__ __noinline__ void meet(Team& team) {
     __syncthreads();
@@ -24,14 +35,58 @@ __device__ __noinline__ void meet(Team& team) {
         return;
     if (threadIdx.x == 0) {
         team.due += team.blocks;
-        __threadfence();
+        fence();
         atomicAdd(team.arrivals, 1u);
-        while (*(volatile u32*)team.arrivals < team.due) {
-        }
-        __threadfence();
+        wait(team, team.due);
     }
     __syncthreads();
 }
+
+// A barrier at which the first block does some work when all others have come, and they go on when it has
+// done it.
+template <class Work> __device__ inline void meet_and(Team& team, Work work) {
+    __syncthreads();
+    bool first = team.block == 0;
+    if (team.blocks > 1 && threadIdx.x == 0) {
+        team.due += team.blocks;
+        if (!first) {
+            fence();
+            atomicAdd(team.arrivals, 1u);
+        }
+        wait(team, first ? team.due - 1 : team.due);
+    }
+    __syncthreads();
+    if (!first)
+        return;
+    work();
+    __syncthreads();
+    if (team.blocks > 1 && threadIdx.x == 0) {
+        fence();
+        atomicAdd(team.arrivals, 1u);
+    }
+}
+
+// Who computes a small matrix: one block, or all blocks of a team. Warps are numbered block by block in
+// turn, so that few entries keep many multiprocessors busy.
+struct Hands {
+    // Null: one block alone.
+    Team* team;
+    // This thread, and how many there are.
+    u32 mine, all;
+
+    static __device__ inline Hands alone() { return Hands{nullptr, threadIdx.x, THREADS}; }
+    static __device__ inline Hands of(Team& team) {
+        u32 warp = threadIdx.x / 32 * team.blocks + team.block;
+        return Hands{&team, warp * 32 + threadIdx.x % 32, team.blocks * THREADS};
+    }
+    // What any of the hands wrote before, all of them see after.
+    __device__ inline void meet() const {
+        if (team)
+            ::meet(*team);
+        else
+            __syncthreads();
+    }
+};
 
 // A choice of entries: all of them.
 struct Every {

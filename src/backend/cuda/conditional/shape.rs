@@ -9,6 +9,9 @@ const PARTS: usize = 512;
 /// Samples up to which there are so many.
 const FEW: usize = 32;
 
+/// Columns of a small matrix that one block factors alone.
+const PANEL: usize = 32;
+
 /// Rows of a vector that one block sums by itself.
 const SUMMED: usize = 1 << 14;
 
@@ -62,8 +65,10 @@ impl Small {
     /// The numbers with up to `capacity` stored columns.
     pub fn new(shape: Shape, capacity: usize, samples: usize) -> Small {
         let tall = (capacity + samples) * samples;
+        // New columns of few samples are asked about while they are made.
+        let asked = if samples <= PANEL { tall + 2 * capacity * samples } else { 0 };
         Small {
-            partials: 2 * tall * shape.parts,
+            partials: asked.max(2 * tall) * shape.parts,
             scratch: 8 * tall + 6 * samples * samples + 2 * samples,
             choices: (4 + 3 * samples).next_multiple_of(32),
         }
