@@ -8,8 +8,8 @@
 //!
 //! No GPU is needed, and nothing is timed. A bound says how long a device takes at least; what it takes beyond
 //! that (latency, replays, the clock it runs at) is not counted. The software device must be there
-//! (`tests/run.sh` builds it). With `nvdisasm` (or `NFD_NVDISASM`, its path) instructions are the machine's,
-//! without it those of PTX.
+//! (`tests/run.sh` builds it). With `nvdisasm` (or `NFD_NVDISASM`, its path) and kernels for all architectures
+//! (no `NFD_CUDA_TARGETS`) instructions are the machine's, else those of PTX.
 
 #![allow(clippy::unwrap_used)]
 

@@ -87,17 +87,17 @@ template <class Real> __device__ __noinline__ void collect_asked(const Block<Rea
 
 // Computes what does not depend on new columns: M C (going down M^T C), and Theta C where couplings are
 // asked for.
-template <class Real> __device__ __noinline__ void along_other_side(const Block<Real>& b) {
+template <class Real> __device__ __noinline__ void along_other_side(Block<Real>& b) {
     const Sweep& args = b.args;
-    const Team& team = b.team;
+    Hands hands = Hands::of(b.team);
     const Query<Real>& q = b.q;
     const Scratch& s = b.s;
     const double* overlap = overlap_of(b);
     u64 square = (u64)args.capacity * args.capacity;
     const double* m = args.drift + ((u64)(q.layer - 1) * args.members + q.member) * square;
-    u32 mine = team.block * THREADS + threadIdx.x, all = team.blocks * THREADS, P = args.samples;
+    u32 P = args.samples;
     u64 over_i = args.upward ? args.capacity : 1, over_j = args.upward ? 1 : args.capacity;
-    for (u32 e = mine; e < q.other_drifted * P; e += all) {
+    for (u32 e = hands.mine; e < q.other_drifted * P; e += hands.all) {
         double sum = 0;
         for (u32 j = 0; j < q.drifted; j++)
             sum = fused(m[e / P * over_i + j * over_j], q.coefficients[j * P + e % P], sum);
@@ -105,7 +105,7 @@ template <class Real> __device__ __noinline__ void along_other_side(const Block<
     }
     if (!args.accumulated[0])
         return;
-    for (u32 e = mine; e < q.other_rank * P; e += all) {
+    for (u32 e = hands.mine; e < q.other_rank * P; e += hands.all) {
         double sum = 0;
         for (u32 j = 0; j < q.rank; j++)
             sum = fused(overlap[(u64)j * args.capacity + e / P], q.coefficients[j * P + e % P], sum);

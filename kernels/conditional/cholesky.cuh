@@ -38,7 +38,8 @@ __device__ inline void factor_panel(Panel& panel, const double* gram, const doub
     u32 count = 0, settled = width;
     for (u32 j = 0; j < width; j++) {
         __syncwarp();
-        double pivot = panel.rows[j][j], diagonal = gram[(begin + j) * m + begin + j], bound = least ? least[begin + j] : LEAST_NEWS;
+        double pivot = panel.rows[j][j], diagonal = gram[(begin + j) * m + begin + j];
+        double bound = least ? least[begin + j] : LEAST_NEWS;
         double noise = before + count == 0 ? 0.0 : RESOLUTION * diagonal;
         __syncwarp();
         // A column that overflowed is kept: its results are not finite either, and that is noticed.

@@ -128,7 +128,8 @@ template <class Real> __device__ __noinline__ void collect(Block<Real>& b) {
     bool news = pass.is_new, far = false;
     if (pass.asks) {
         u32 rows = min(b.args.rows, b.q.rank + P);
-        for (u32 e = b.team.block * THREADS + threadIdx.x; e < rows * P; e += b.team.blocks * THREADS)
+        Hands hands = Hands::of(b.team);
+        for (u32 e = hands.mine; e < rows * P; e += hands.all)
             coefficients[e] = 0;
     }
     const double* before = b.s.along;
@@ -154,10 +155,11 @@ template <class Real> __device__ __noinline__ void collect(Block<Real>& b) {
 }
 
 // Writes S of the new columns, which no further pass changes as a rule; by all blocks.
-template <class Real> __device__ __noinline__ void settle(const Block<Real>& b) {
+template <class Real> __device__ __noinline__ void settle(Block<Real>& b) {
     Sizes z = sizes_of(b);
+    Hands hands = Hands::of(b.team);
     u32 settled = b.s.choice->settled;
-    for (u32 e = b.team.block * THREADS + threadIdx.x; e < z.k * settled; e += b.team.blocks * THREADS) {
+    for (u32 e = hands.mine; e < z.k * settled; e += hands.all) {
         u32 row = e / settled, p = e % settled;
         b.q.coefficients[(z.r + row) * b.args.samples + z.first + p] = b.s.factor[row * z.m + p];
     }
@@ -165,7 +167,8 @@ template <class Real> __device__ __noinline__ void settle(const Block<Real>& b) 
 
 // Sets up a pass, which writes `count` vectors y (phi(h) or g if it `asks`, else the combination that is set
 // up) and collects their inner products with all columns in `along`, and among each other in `gram` unless
-// that is null. All threads of the block call it.
+// that is null. `is_new`: y are new columns, whose inner products are compared with those of orthonormal ones
+// and are no coefficients of the query. All threads of the block call it.
 template <class Real>
 __device__ __noinline__ void set_up(Block<Real>& b, u32 count, Real* y, bool asks, double* along,
                                     double* gram, bool is_new) {

@@ -13,9 +13,9 @@
 // Gram matrix in f64. Small matrices never leave the device, and nothing waits for the host.
 //
 // Thread blocks are dealt to teams; a team has one network at a time, a block has whole parts of its rows. As a
-// rule six barriers a layer and direction, five where nothing is new (one more where couplings are asked for, and
-// three or more for every further pass of an expansion, for more than 32 samples, or for a correction). No result depends on the
-// number of blocks in a team.
+// rule six barriers a layer and direction, five where nothing is new; one more where couplings are asked for, and
+// three or more for every further pass of an expansion, for more than 32 samples, or for a correction. No result
+// depends on the number of blocks in a team.
 //
 // Launch: 256 threads; grid (teams x blocks of a team), all of them resident; S = 2 up to eight samples, else 8.
 //
@@ -48,7 +48,8 @@ template <class Real, int S> __device__ __noinline__ void ask(Block<Real>& b, bo
     }
     if (!args.accumulated[0] || k == 0)
         return;
-    for (u32 e = b.team.block * THREADS + threadIdx.x; e < q.used * P; e += b.team.blocks * THREADS) {
+    Hands hands = Hands::of(b.team);
+    for (u32 e = hands.mine; e < q.used * P; e += hands.all) {
         double sum = s.coupled[e];
         for (u32 j = 0; j < k; j++)
             sum = fused(s.known[e / P * k + j], q.coefficients[(q.rank + j) * P + e % P], sum);
@@ -181,7 +182,8 @@ template <class Real, int S> __device__ inline void sweep(const Sweep& given) {
         find_scratch(b.args, index, b.s);
     }
     for (bool more = go_on(b, true); more; more = go_on(b, false)) {
-        ask<Real, S>(b, expand<Real, S>(b));
+        bool asked = expand<Real, S>(b);
+        ask<Real, S>(b, asked);
         answer<Real, S>(b);
     }
 }

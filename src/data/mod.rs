@@ -1,5 +1,5 @@
 //! Samples: bundled sets, files that people have, synthetic directions; selected, standardised, normalised,
-//! labelled.
+//! scaled, labelled.
 //!
 //! [`Source`] says where from. Every source is read as a set of `records`, of which [`selection`] chooses;
 //! what a file is, `file` tells by how it begins. Nothing is ever fetched.
@@ -87,6 +87,9 @@ pub struct Request {
     pub standardize: bool,
     /// Scale every input to ‖x‖ = √d.
     pub normalize: bool,
+    /// What every input is multiplied by, last.
+    #[serde(skip_serializing_if = "is_one")]
+    pub scale: f64,
     /// The file or folder that has the samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
@@ -105,6 +108,10 @@ pub struct Request {
     /// Of synthetic data, the seed of inputs and labels, not of the networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+}
+
+fn is_one(scale: &f64) -> bool {
+    *scale == 1.0
 }
 
 fn as_they_come(selection: &Selection) -> bool {
@@ -227,6 +234,8 @@ pub fn load(request: &Request) -> Result<DataSet> {
         set.train.normalize(&name)?;
         set.test.normalize(&name)?;
     }
+    let inputs = set.train.inputs.iter_mut().chain(&mut set.test.inputs);
+    inputs.for_each(|x| *x *= request.scale);
     Ok(set)
 }
 

@@ -51,6 +51,9 @@ section! {
         /// for every source except toy, whose inputs have that norm, and except inputs by a power law,
         /// whose norms are √d in the root mean square.
         normalize: Option<bool> => bool { example: false, }
+        /// Multiply every input by this number, after all else. Input weights of standard deviation σ_u instead
+        /// of 1 are inputs times σ_u, before and after training.
+        scale: Option<f64> => f64 { default: 1.0, range: Range::Positive, example: 0.5, }
         /// The file (csv; npy: of the inputs, or an archive of inputs and labels) or the folder
         /// (idx, cifar10) of the samples, plain or gzip, whatever their names end with; for idx
         /// also a folder followed by the common beginning of the names of four files in it.
@@ -103,8 +106,8 @@ impl TypedData {
             check.unused("data.input_exponent", &self.input_exponent, source)?;
             check.unused("data.target_exponent", &self.target_exponent, source)?;
         }
-        let (test_samples, selection, standardize) =
-            (self.test_samples(), self.selection(), self.standardize());
+        let (test_samples, selection, standardize, scale) =
+            (self.test_samples(), self.selection(), self.standardize(), self.scale());
         let classes = self.classes.or_else(|| has_classes.then(|| vec![0, 1]));
         if let Some(classes) = &classes {
             check.distinct("data.classes", classes)?;
@@ -162,6 +165,7 @@ impl TypedData {
             split_seed: self.split_seed,
             standardize,
             normalize: self.normalize.unwrap_or(source != Toy && self.input_exponent.is_none()),
+            scale,
             path: self.path,
             label_path: self.label_path,
             input_exponent: self.input_exponent,

@@ -22,6 +22,7 @@ pub fn request(source: Source, path: &Path) -> Request {
         split_seed: None,
         standardize: false,
         normalize: false,
+        scale: 1.0,
         path: Some(path.to_owned()),
         label_path: None,
         input_exponent: None,

@@ -36,7 +36,7 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
     let none = "reference=\"none\"";
     /// Changes of the job, the level, field and words of its advice, and changes that earn none.
     type Case<'a> = (&'a [&'a str], Level, &'a str, &'a str, &'a [&'a str]);
-    let cases: [Case; 23] = [
+    let cases: [Case; 25] = [
         (&["ensemble.seeds=3"], warning, "ensemble.seeds", "no interval", &["ensemble.seeds=4"]),
         (&["ensemble.seeds=4"], note, "ensemble.seeds", "wide", &["ensemble.seeds=8"]),
         (
@@ -193,6 +193,20 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
             "study",
             "1 of 4 primary claims of training-convergence cannot be made: closure gia is not run",
             &["ensemble.closures=[\"exact\",\"gia\"]"],
+        ),
+        (
+            &["model.activation=\"relu\""],
+            note,
+            "model.activation",
+            "of g_0, and of h_L after an update, fall about like L^-1/2",
+            &["model.activation=\"gelu\""],
+        ),
+        (
+            &["model.activation=\"relu\"", "training.steps=0"],
+            note,
+            "model.activation",
+            "of g_0 fall about like L^-1/2",
+            &["model.activation=\"relu\"", none],
         ),
     ];
     let mut wrong = Vec::new();

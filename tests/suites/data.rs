@@ -16,6 +16,7 @@ fn request(source: Source) -> Request {
         split_seed: None,
         standardize: false,
         normalize: false,
+        scale: 1.0,
         path: None,
         label_path: None,
         input_exponent: None,
@@ -47,6 +48,13 @@ fn digits_are_selected_in_order_normalised_and_labelled() {
     }
     // Row 0 begins 0,0,5,13,9,1: ratios survive the normalisation.
     assert!((train.inputs[3] / train.inputs[2] - 13.0 / 5.0).abs() <= 1e-14);
+
+    // A power of two is exact, and the labels stay.
+    let half = load(&Request { scale: 0.5, ..wanted.clone() }).unwrap();
+    for (scaled, whole) in [(&half.train, &train), (&half.test, &test)] {
+        let halves: Vec<f64> = whole.inputs.iter().map(|x| x / 2.0).collect();
+        assert_eq!((&scaled.inputs, &scaled.labels), (&halves, &whole.labels));
+    }
 
     // Labels follow the order of the classes, not their size.
     let reversed = Request { classes: Some(vec![1, 0]), ..wanted.clone() };

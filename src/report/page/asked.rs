@@ -106,6 +106,9 @@ fn data(experiment: &Experiment) -> String {
     if request.normalize {
         words.push_str("; inputs scaled to ‖x‖ = √d");
     }
+    if request.scale != 1.0 {
+        let _ = write!(words, "; inputs times {}", plain(request.scale));
+    }
     words
 }
 

@@ -9,7 +9,8 @@ const PARTS: usize = 512;
 /// Samples up to which there are so many.
 const FEW: usize = 32;
 
-/// Columns of a small matrix that one block factors alone.
+/// Columns that one warp factors in shared memory, as `kernels/conditional/cholesky.cuh` has it: so many samples
+/// are few, and their new columns are asked about in the pass that makes them.
 const PANEL: usize = 32;
 
 /// Rows of a vector that one block sums by itself.

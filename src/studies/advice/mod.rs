@@ -3,18 +3,20 @@
 //!
 //! A warning says that what the study asks will not be answered; a note, that it will be answered with
 //! less certainty, or for less, than it may seem. Nothing here is computed of networks: what depends on
-//! sizes of effects rests on the estimates of [`FirstUpdate`], which are rough and say so.
+//! sizes of effects rests on estimates of the first update, which are rough and say so.
 
-use std::fmt;
+mod said;
+mod updates;
 
 use super::possible::{obstacle, possible};
 use crate::claims::Declaration;
-use crate::data::{DataSet, Samples};
-use crate::experiment::{Experiment, Optimizer, ReferenceKind, Study};
-use crate::model::{Loss, Parametrization};
+use crate::data::DataSet;
+use crate::experiment::{Experiment, ReferenceKind, Study};
+use crate::model::Activation;
 use crate::numbers::{count, measured, plain};
 use crate::observables::Observable;
-use crate::observables::first_update::FirstUpdate;
+pub use said::{Advice, Level};
+use said::{note, warning};
 
 /// Fewer seeds give no interval.
 const LEAST_SEEDS: u64 = 4;
@@ -28,12 +30,6 @@ const GOOD_SIZES: usize = 5;
 const EVEN: f64 = 1.2;
 /// ‖x‖²/d of inputs that the scales of the network are made for.
 const INPUTS: [f64; 2] = [0.1, 10.0];
-/// With less of its distance from the labels f has not moved.
-const LEAST_MOVEMENT: f64 = 1e-3;
-/// A floor of more than this share of the law covers it at one width.
-const MOST_FLOOR: f64 = 0.2;
-/// At two widths, whose difference removes the floor, its noise: about a tenth of it.
-const MOST_FLOOR_OF_PAIRS: f64 = 2.0;
 
 /// Divisors γ and horizons T, and exponents of the depth, within which networks have been studied.
 const GAMMAS: [f64; 2] = [1e-3, 1e3];
@@ -42,46 +38,6 @@ const EXPONENTS: [f64; 2] = [-1.0, 2.0];
 
 const DEPTHS: &str = "ensemble.depths";
 const WIDTHS: &str = "ensemble.widths";
-
-/// How much an experiment suffers from what is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// The question is answered with less certainty, or for less, than it may seem.
-    Note,
-    /// The question will not be answered; an error where strictness is asked for.
-    Warning,
-}
-
-/// One thing that an experiment cannot show, or not well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advice {
-    /// How much the experiment suffers from it.
-    pub level: Level,
-    /// Dotted path of the field of the experiment that it is about.
-    pub field: &'static str,
-    /// What cannot be shown and why, in words.
-    pub problem: String,
-    /// What to do about it, in words.
-    pub help: String,
-}
-
-impl fmt::Display for Advice {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = match self.level {
-            Level::Note => "NOTE",
-            Level::Warning => "WARNING",
-        };
-        write!(out, "{level}: {}: {}; {}", self.field, self.problem, self.help)
-    }
-}
-
-fn note(field: &'static str, problem: String, help: impl Into<String>) -> Advice {
-    Advice { level: Level::Note, field, problem, help: help.into() }
-}
-
-fn warning(field: &'static str, problem: String, help: impl Into<String>) -> Advice {
-    Advice { level: Level::Warning, field, problem, help: help.into() }
-}
 
 /// What `experiment` on these samples cannot show, warnings first.
 pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
@@ -96,7 +52,8 @@ pub fn advice(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
         of_widths(experiment, declared),
         of_inputs(experiment, data),
         of_extremes(experiment),
-        of_first_update(experiment, declared, &data.train),
+        of_activation(experiment, declared),
+        updates::of_first_update(experiment, declared, &data.train),
     ]
     .concat();
     said.sort_by_key(|advice| advice.level != Level::Warning);
@@ -238,7 +195,10 @@ fn of_inputs(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
             "inputs have ‖x‖²/d = {} in the mean, and the scales of networks assume about 1",
             measured(square)
         );
-        said.push(warning("data.normalize", problem, "set it to true, or data.standardize"));
+        said.push(match experiment.data.scale == 1.0 {
+            true => warning("data.normalize", problem, "set it to true, or data.standardize"),
+            false => warning("data.scale", problem, "take one nearer to 1"),
+        });
     }
     if experiment.data.normalize && train.dimension == 1 {
         let problem = "normalisation leaves only the sign of inputs of one dimension".to_owned();
@@ -251,6 +211,35 @@ fn of_inputs(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
         said.push(note("data.path", problem, "where that is wrong, save it with names"));
     }
     said
+}
+
+/// Claims of 1/L on mean squares that the slope of relu does not fulfil (docs/theory.md, 5.1).
+fn of_activation(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
+    if experiment.model.activation != Activation::Relu {
+        return Vec::new();
+    }
+    let updated = experiment.training.steps > 0;
+    let is_slower = |observable| match observable {
+        Observable::GradientError => true,
+        Observable::FeatureError => updated,
+        _ => false,
+    };
+    let along = possible(experiment, declared).filter(|claim| !claim.axis.is_width());
+    let slower = along.filter(|claim| is_slower(claim.observable)).count();
+    if slower == 0 {
+        return Vec::new();
+    }
+    let after = if updated { ", and of h_L after an update," } else { "" };
+    let problem = format!(
+        "the slope of relu jumps at 0, so that mean-square errors of g_0{after} fall about like L^-1/2: \
+         {} of 1/L will not hold",
+        count(slower as u64, "claim")
+    );
+    vec![note(
+        "model.activation",
+        problem,
+        "take a smooth one, as gelu or softplus, or read these claims so",
+    )]
 }
 
 /// Numbers that a network can be computed with, but that leave nothing of it to be seen.
@@ -301,89 +290,4 @@ fn of_extremes(experiment: &Experiment) -> Vec<Advice> {
         said.push(warning(field, problem, help));
     }
     said
-}
-
-fn of_first_update(
-    experiment: &Experiment,
-    declared: &[Declaration],
-    train: &Samples,
-) -> Vec<Advice> {
-    let Experiment { training, ensemble, .. } = experiment;
-    if training.optimizer != Optimizer::Sgd {
-        return Vec::new(); // estimates are those of gradient descent
-    }
-    let after = declared.iter().filter(|claim| claim.first_step > 0).count();
-    if 2 * after <= declared.len() {
-        return Vec::new(); // about the initialisation
-    }
-    if training.steps == 0 {
-        let problem = "no update is done, and the study asks what training does".to_owned();
-        return vec![warning("training.steps", problem, "take 1 or more")];
-    }
-    let estimate = |p| Some((p, FirstUpdate::estimate(experiment, train, p)?));
-    let all = experiment.parametrizations().into_iter().filter_map(estimate);
-    let all: Vec<(Parametrization, FirstUpdate)> = all.collect();
-    let rate = experiment.learning_rates()[0];
-    let field = match ensemble.learning_rates {
-        Some(_) => "ensemble.learning_rates",
-        None => "training.learning_rate",
-    };
-    let mut said = Vec::new();
-    let momentum = training.momentum;
-    let updates = f64::from(training.steps) / (1.0 - momentum);
-    let most = all.iter().map(|(_, first)| first.response).fold(0.0, f64::max);
-    if !all.is_empty() && most * updates < LEAST_MOVEMENT {
-        let problem = format!(
-            "at η = {} f moves by about {} of its distance from the labels in {}: nothing is trained",
-            plain(rate),
-            measured(most * updates),
-            count(u64::from(training.steps), "update")
-        );
-        let help = format!("take about {}, or more updates", measured(0.5 * rate / most));
-        said.push(warning(field, problem, help));
-    }
-    // The curvature of a cross-entropy is at most half of that of a square.
-    let curvature = if training.loss == Loss::Squared { 1.0 } else { 0.5 };
-    let settles = 2.0 * (1.0 + momentum) / curvature;
-    for (parametrization, first) in &all {
-        if first.response > settles {
-            let problem = format!(
-                "at η = {} an update in {} moves f by about {} times its distance from the labels: \
-                 training will not settle",
-                plain(rate),
-                parametrization.name(),
-                measured(first.response)
-            );
-            let help = format!("take less than {}", measured(rate * settles / first.response));
-            said.push(note(field, problem, help));
-        }
-    }
-    let depth_mup = all.iter().find(|(p, _)| *p == Parametrization::DepthMup);
-    let floor = depth_mup.and_then(|(_, first)| of_floor(experiment, declared, first));
-    said.extend(floor.filter(|_| train.outputs == 1));
-    said
-}
-
-/// A floor of backward couplings that will cover their law after one update.
-fn of_floor(
-    experiment: &Experiment,
-    declared: &[Declaration],
-    first: &FirstUpdate,
-) -> Option<Advice> {
-    let mut claims = possible(experiment, declared);
-    claims.find(|claim| claim.observable == Observable::BackwardCoupling)?;
-    let (width, depth) = (experiment.ensemble.widths.last()?, experiment.ensemble.depths.last()?);
-    let share = first.floor_share(*width, *depth);
-    let problem = format!(
-        "after one update the floor e/(nL) of backward couplings per layer is about {} times their 1/L² \
-         law at n = {width}, L = {depth}",
-        measured(share)
-    );
-    let most = match experiment.ensemble.widths[..] {
-        [_] => MOST_FLOOR,
-        _ => MOST_FLOOR_OF_PAIRS,
-    };
-    let wider = measured(*width as f64 * share / most);
-    let help = format!("take n ≥ {wider}, fewer samples, or rely on the forward couplings");
-    (share > most).then(|| note(WIDTHS, problem, help))
 }
