@@ -198,14 +198,14 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
             &["model.activation=\"relu\""],
             note,
             "model.activation",
-            "of g_0, and of h_L after an update, fall about like L^-1/2",
+            "of g_0, and of h_L after an update, fall about like L^-1/2: 2 claims",
             &["model.activation=\"gelu\""],
         ),
         (
             &["model.activation=\"relu\"", "training.steps=0"],
             note,
             "model.activation",
-            "of g_0 fall about like L^-1/2",
+            "of g_0 fall about like L^-1/2: one claim",
             &["model.activation=\"relu\"", none],
         ),
     ];
