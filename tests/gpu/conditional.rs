@@ -233,7 +233,8 @@ fn evaluation_leaves_no_trace() {
 #[test]
 fn large_sets_are_evaluated_as_plain_does() {
     on_softcuda(module_path!(), "large_sets_are_evaluated_as_plain_does", &[], || {
-        let samples = sphere(EVALUATED_AT_ONCE + 12, 5, 1);
+        // Of so many dimensions that columns stay new beyond the second panel of a factorisation.
+        let samples = sphere(EVALUATED_AT_ONCE + 12, 100, 1);
         let case = everything();
         let network = network(
             Parametrization::DepthMup,
