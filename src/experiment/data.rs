@@ -52,7 +52,7 @@ section! {
         /// whose norms are √d in the root mean square.
         normalize: Option<bool> => bool { example: false, }
         /// Multiply every input by this number, after all else. Input weights of standard deviation σ_u instead
-        /// of 1 are inputs times σ_u, before and after training.
+        /// of 1 are inputs times σ_u, also where they are trained.
         scale: Option<f64> => f64 { default: 1.0, range: Range::Positive, example: 0.5, }
         /// The file (csv; npy: of the inputs, or an archive of inputs and labels) or the folder
         /// (idx, cifar10) of the samples, plain or gzip, whatever their names end with; for idx

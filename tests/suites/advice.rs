@@ -36,7 +36,7 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
     let none = "reference=\"none\"";
     /// Changes of the job, the level, field and words of its advice, and changes that earn none.
     type Case<'a> = (&'a [&'a str], Level, &'a str, &'a str, &'a [&'a str]);
-    let cases: [Case; 25] = [
+    let cases: [Case; 27] = [
         (&["ensemble.seeds=3"], warning, "ensemble.seeds", "no interval", &["ensemble.seeds=4"]),
         (&["ensemble.seeds=4"], note, "ensemble.seeds", "wide", &["ensemble.seeds=8"]),
         (
@@ -208,6 +208,19 @@ fn each_advice_is_given_where_it_holds_and_not_beside_it() {
             "of g_0 fall about like L^-1/2: one claim",
             &["model.activation=\"relu\"", none],
         ),
+        // Claims on h at initialisation hold; other scales of branches were not measured.
+        (
+            &[
+                "model.activation=\"relu\"",
+                "study=\"propagation\"",
+                "reference={\"width\":640000,\"depth\":256}",
+            ],
+            note,
+            "model.activation",
+            "of g_0 fall about like L^-1/2: one claim",
+            &["model={\"activation\":\"relu\",\"parametrization\":\"complete-p\"}"],
+        ),
+        (&["data.scale=10"], warning, "data.scale", "‖x‖²/d = 100", &["data.scale=2"]),
     ];
     let mut wrong = Vec::new();
     for (overrides, level, field, words, neighbour) in cases {

@@ -12,7 +12,7 @@ use super::possible::{obstacle, possible};
 use crate::claims::Declaration;
 use crate::data::DataSet;
 use crate::experiment::{Experiment, ReferenceKind, Study};
-use crate::model::Activation;
+use crate::model::{Activation, Parametrization};
 use crate::numbers::{count, measured, plain};
 use crate::observables::Observable;
 pub use said::{Advice, Level};
@@ -195,9 +195,10 @@ fn of_inputs(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
             "inputs have ‖x‖²/d = {} in the mean, and the scales of networks assume about 1",
             measured(square)
         );
-        said.push(match experiment.data.scale == 1.0 {
-            true => warning("data.normalize", problem, "set it to true, or data.standardize"),
-            false => warning("data.scale", problem, "take one nearer to 1"),
+        let unscaled = square / experiment.data.scale.powi(2);
+        said.push(match (INPUTS[0]..=INPUTS[1]).contains(&unscaled) {
+            true => warning("data.scale", problem, "take one nearer to 1"),
+            false => warning("data.normalize", problem, "set it to true, or data.standardize"),
         });
     }
     if experiment.data.normalize && train.dimension == 1 {
@@ -213,23 +214,24 @@ fn of_inputs(experiment: &Experiment, data: &DataSet) -> Vec<Advice> {
     said
 }
 
-/// Claims of 1/L on mean squares that the slope of relu does not fulfil (docs/theory.md, 5.1).
+/// Claims of 1/L on mean squares that the slope of relu does not fulfil where layers add up like Brownian
+/// motion (docs/theory.md, 5.1).
 fn of_activation(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advice> {
-    if experiment.model.activation != Activation::Relu {
+    if experiment.model.activation != Activation::Relu
+        || !experiment.parametrizations().contains(&Parametrization::DepthMup)
+    {
         return Vec::new();
     }
-    let updated = experiment.training.steps > 0;
-    let is_slower = |observable| match observable {
-        Observable::GradientError => true,
-        Observable::FeatureError => updated,
-        _ => false,
-    };
-    let along = possible(experiment, declared).filter(|claim| !claim.axis.is_width());
-    let slower = along.filter(|claim| is_slower(claim.observable)).count();
+    let along = || possible(experiment, declared).filter(|claim| !claim.axis.is_width());
+    let of_g = along().filter(|claim| claim.observable == Observable::GradientError).count();
+    let is_updated_h =
+        |claim: &&Declaration| claim.observable == Observable::FeatureError && claim.first_step > 0;
+    let of_h = along().filter(is_updated_h).count();
+    let slower = of_g + of_h;
     if slower == 0 {
         return Vec::new();
     }
-    let after = if updated { ", and of h_L after an update," } else { "" };
+    let after = if of_h > 0 { ", and of h_L after an update," } else { "" };
     let problem = format!(
         "the slope of relu jumps at 0, so that mean-square errors of g_0{after} fall about like L^-1/2: \
          {} of 1/L will not hold",
@@ -238,7 +240,7 @@ fn of_activation(experiment: &Experiment, declared: &[Declaration]) -> Vec<Advic
     vec![note(
         "model.activation",
         problem,
-        "take a smooth one, as gelu or softplus, or read these claims so",
+        "take a smooth one, as gelu or softplus, or expect L^-1/2 of these errors",
     )]
 }
 

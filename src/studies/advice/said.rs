@@ -34,12 +34,12 @@ impl fmt::Display for Advice {
     }
 }
 
-/// A note.
+/// Says that a question will be answered with less certainty, or for less, than it may seem.
 pub(super) fn note(field: &'static str, problem: String, help: impl Into<String>) -> Advice {
     Advice { level: Level::Note, field, problem, help: help.into() }
 }
 
-/// A warning.
+/// Says that a question will not be answered.
 pub(super) fn warning(field: &'static str, problem: String, help: impl Into<String>) -> Advice {
     Advice { level: Level::Warning, field, problem, help: help.into() }
 }

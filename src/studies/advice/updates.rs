@@ -17,7 +17,8 @@ const MOST_FLOOR: f64 = 0.2;
 /// At two widths, whose difference removes the floor, its noise: about a tenth of it.
 const MOST_FLOOR_OF_PAIRS: f64 = 2.0;
 
-/// What the first update, or so many of them, will not show.
+/// What training will not show, by estimates of the first update: that nothing moves, that training does not
+/// settle, that a floor covers a law.
 pub(super) fn of_first_update(
     experiment: &Experiment,
     declared: &[Declaration],
