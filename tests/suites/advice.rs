@@ -310,7 +310,7 @@ fn plan_and_run_say_it_and_strictness_makes_warnings_errors() {
     let (file, output) = (file.display().to_string(), folder.path().join("run"));
     let place = output.display().to_string();
     let warnings = [
-        "WARNING: ensemble.seeds: 2 seeds give no interval, so that every claim will be inconclusive; \
+        "WARNING: ensemble.seeds: there is no interval from 2 seeds, so that every claim will be inconclusive; \
          take 8 or more",
         "WARNING: ensemble.depths: 2 depths",
         "WARNING: training.learning_rate: at η = 1.00×10⁻⁶ f moves by about 2.58×10⁻⁷",

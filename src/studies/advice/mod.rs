@@ -94,7 +94,7 @@ fn of_seeds(experiment: &Experiment) -> Vec<Advice> {
     match seeds {
         0..LEAST_SEEDS => vec![warning(
             "ensemble.seeds",
-            format!("{said} give no interval, so that every claim will be inconclusive"),
+            format!("there is no interval from {said}, so that every claim will be inconclusive"),
             help,
         )],
         LEAST_SEEDS..GOOD_SEEDS => vec![note(
