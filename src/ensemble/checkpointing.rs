@@ -111,8 +111,8 @@ impl<'a> Watch<'a> {
             if let Some(part) = self.part
                 && told.is_none_or(|told| told.elapsed() >= TELL_EVERY)
             {
-                part.reaches(course.step);
                 told = Some(Instant::now());
+                part.reaches(course.step);
             }
             let (kept, step) = *last.get_or_insert_with(|| (Instant::now(), course.step));
             if let Some((store, CheckpointEvery(Some(every)))) = self.checkpoints

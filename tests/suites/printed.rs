@@ -139,7 +139,7 @@ impl Slow {
     fn start(extra: &[&str]) -> Slow {
         let folder = tempfile::tempdir().unwrap();
         let (job, run) = (small(folder.path()), folder.path().join("run"));
-        let set = ["ensemble.widths=[4096]", "ensemble.seeds=30", "ensemble.closures=[\"exact\"]"];
+        let set = ["ensemble.widths=[16384]", "ensemble.seeds=30", "ensemble.closures=[\"exact\"]"];
         let mut command = Command::new(env!("CARGO_BIN_EXE_nfd"));
         command.args(["run", &job, "--threads", "1", "--output"]).arg(&run).args(extra);
         for set in set {
