@@ -7,6 +7,7 @@ use std::path::Path;
 use super::training::pathwise_gap;
 use crate::common::experiments::{GOOD, resolve_text};
 use crate::common::results::{nfd, run_job};
+use crate::common::slices::assert_the_same_in_slices;
 use crate::common::*;
 use nalgebra::DMatrix;
 use nfd::backend::plain::conditional::Conditional;
@@ -485,8 +486,7 @@ fn what_is_not_built_is_refused_at_its_field() {
     assert_eq!(experiment.model.normalization, Normalization::Rms);
     assert_eq!(experiment.model.scale_law().at(8, 2, 3).normalization, Normalization::Rms);
     for (overrides, problem, help) in [
-        (&["backend=cuda"][..], "backend cuda has no normalised branches", "take backend"),
-        (&["backend=cpu"], "backend cpu has no normalised branches", "take backend plain"),
+        (&["backend=cuda"][..], "backend cuda has no normalised branches", "take backend cpu"),
         (&["limit={}"], "the limit of normalised branches is not computed", "leave the limit out"),
     ] {
         let error = with(overrides).unwrap_err();
@@ -498,6 +498,24 @@ fn what_is_not_built_is_refused_at_its_field() {
     // Files and manifests from before have no such field, and keep their bytes.
     let plain = resolve_text(GOOD, &[]).unwrap().experiment;
     assert!(!serde_json::to_string(&plain).unwrap().contains("normalization"));
+}
+
+/// Networks that are stopped and go on from their checkpoints give the same bits, in both engines and formats.
+#[test]
+fn slices_show_the_same_as_the_whole() {
+    for (engine, block) in [("dense", "one-layer"), ("conditional", "two-layer")] {
+        for precision in ["f32", "f64"] {
+            let text = format!(
+                r#"{{ "name": "slices", "data": {{ "source": "digits", "samples": 5, "test_samples": 2 }},
+                "model": {{ "normalization": "rms", "block": "{block}", "train": ["input", "hidden", "readout"] }},
+                "training": {{ "steps": 6, "learning_rate": 0.3, "momentum": 0.5, "batch": 2 }},
+                "engine": "{engine}", "backend": "cpu", "precision": "{precision}", "reference": "none",
+                "ensemble": {{ "widths": [48], "depths": [3], "seeds": 2, "closures": ["exact", "gia"] }} }}"#
+            );
+            let experiment = resolve_text(&text, &[]).unwrap().experiment;
+            assert!(assert_the_same_in_slices(&experiment) >= 3);
+        }
+    }
 }
 
 /// A file of two samples, one of them 0.

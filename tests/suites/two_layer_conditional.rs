@@ -91,7 +91,8 @@ impl Noise for Jittered {
     }
 }
 
-/// How far rounding takes the numbers of a case: the largest distance of plain's by noise that is off by 1e-15.
+/// How far rounding takes the numbers of a case: the largest distance of plain's by noise that is off by 1e-15. Of
+/// four such noises, as two can miss most of it: a tenth of what others show where columns depend on one another.
 fn rounding(case: &Case, want: &Passes) -> f64 {
     let off = |bit| {
         let noise = Jittered { path: *case.noise(), bit };
@@ -100,7 +101,7 @@ fn rounding(case: &Case, want: &Passes) -> f64 {
         let smooth = pairs.filter(|((what, _), _)| *what != "row");
         smooth.map(|((_, a), (_, b))| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f64::max)
     };
-    (0..2).map(off).fold(0.0, f64::max)
+    (0..4).map(off).fold(0.0, f64::max)
 }
 
 const INNER: [InnerWidth; 4] =
@@ -141,9 +142,11 @@ fn cpu_is_plain_over_a_covering_of_sizes_and_options() {
         if parametrization == Parametrization::Mup {
             case.update.rates = case.update.rates.scaled(0.02 / 0.3);
         }
-        let want = run(&case, &mut case.plain());
-        let bound = 10.0 * rounding(&case, &want) + crowded(&case).unwrap_or(1e-12);
-        check(&case, &want, bound);
+        for case in case.both() {
+            let want = run(&case, &mut case.plain());
+            let bound = 10.0 * rounding(&case, &want) + crowded(&case).unwrap_or(1e-12);
+            check(&case, &want, bound);
+        }
     }
 }
 
@@ -158,21 +161,25 @@ fn cpu_is_plain_in_mean_field() {
         case.network = two_layer(&case.network, Parametrization::MeanField, INNER[i % 4]);
         let Rates { input, hidden, readout } = case.update.rates;
         case.update.rates = case.update.rates.scaled(0.3 / input.max(hidden).max(readout));
-        let want = run(&case, &mut case.plain());
-        check(&case, &want, crowded(&case).unwrap_or(1e-9));
+        for case in case.both() {
+            let want = run(&case, &mut case.plain());
+            check(&case, &want, crowded(&case).unwrap_or(1e-9));
+        }
     }
 }
 
 /// Any number of threads computes the same bits.
 #[test]
 fn threads_change_no_bit() {
-    let case = case_of(4500, InnerWidth::Times(2.0));
-    let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let passes = pool.install(|| run(&case, &mut on_cpu::<f32>(&case, Instructions::detect())));
-        format!("{passes:?}")
-    };
-    assert!(on(1) == on(3));
+    for case in case_of(4500, InnerWidth::Times(2.0)).both() {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let passes =
+                pool.install(|| run(&case, &mut on_cpu::<f32>(&case, Instructions::detect())));
+            format!("{passes:?}")
+        };
+        assert!(on(1) == on(3));
+    }
 }
 
 fn case_of(width: usize, inner: InnerWidth) -> Case {
