@@ -68,16 +68,22 @@ def multiply(name, layer, x):
     return about["multipliers"][name] * product
 
 
+def normalised(h):
+    """Every row over its root mean square."""
+    return h / jnp.sqrt((h**2).mean(1, keepdims=True))
+
+
 def network(weights, x):
     """h_0 = U x,  h_l = h_{l-1} + W_l φ(h_{l-1}),  f = Vᵀ h_L, each product with its multiplier.
 
-    In two-layer blocks the branch is W2_l φ(W1_l φ(h_{l-1})). Hidden weights are stacked, L×n×n.
+    In two-layer blocks the branch is W2_l φ(W1_l φ(h_{l-1})). Normalised branches read h over its root mean
+    square. Hidden weights are stacked, L×n×n.
     """
     hidden = {name: stack for name, stack in weights.items() if name.startswith("W")}
     phi = ACTIVATIONS[about["activation"]]
 
     def block(h, layer):
-        branch = h
+        branch = normalised(h) if about["normalization"] == "rms" else h
         for name in ["W"] if "W" in layer else ["W1", "W2"]:
             branch = multiply(name, layer, phi(branch))
         return (h + branch if about["skip"] else branch), None

@@ -51,10 +51,16 @@ class Apart(torch.autograd.Function):
         return gradient @ W_backward, update, update
 
 
+def normalised(h):
+    """Every row over its root mean square."""
+    return h / (h**2).mean(1, keepdim=True).sqrt()
+
+
 class ResNet(nn.Module):
     """h_0 = U x,  h_l = h_{l-1} + W_l φ(h_{l-1}),  f = Vᵀ h_L, each product with its multiplier.
 
-    In two-layer blocks the branch is W2_l φ(W1_l φ(h_{l-1})). Hidden weights are stacked, L×n×n.
+    In two-layer blocks the branch is W2_l φ(W1_l φ(h_{l-1})). Normalised branches read h over its root mean
+    square. Hidden weights are stacked, L×n×n.
     """
 
     def __init__(self, about, weights):
@@ -64,6 +70,7 @@ class ResNet(nn.Module):
         self.matrices = ["W"] if "W" in weights else ["W1", "W2"]
         self.depth = about["depth"]
         self.skip = about["skip"]
+        self.normalization = about["normalization"]
         self.multipliers = about["multipliers"]
         self.phi = ACTIVATIONS[about["activation"]]
 
@@ -78,7 +85,7 @@ class ResNet(nn.Module):
     def forward(self, x):
         h = self.multipliers["U"] * (x @ self.weights["U"].T)
         for layer in range(self.depth):
-            branch = h
+            branch = normalised(h) if self.normalization == "rms" else h
             for name in self.matrices:
                 branch = self.multiply(name, layer, self.phi(branch))
             h = h + branch if self.skip else branch

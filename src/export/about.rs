@@ -113,6 +113,7 @@ pub fn constants(described: &Described) -> Value {
         "outputs": network.outputs,
         "activation": model.activation.name(),
         "block": model.block.name(),
+        "normalization": model.normalization.name(),
         "skip": network.scales.skip,
         "horizon": model.horizon,
         "gamma": model.gamma,

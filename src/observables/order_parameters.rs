@@ -10,7 +10,8 @@
 //!
 //! A layer has m² Σ A g of earlier steps in its h, and φ'(h) m² Σ B φ(h) of steps so far in its g, because W
 //! answers both ways: m is the branch multiplier, m² = T/L in depth-μP, so that A and B tend to limits
-//! as n and L grow. Where queries repeat one another (g at the end of the horizon, while V is frozen) they
+//! as n and L grow. Normalised branches have φ(x) for φ(h), and their derivative before what comes back
+//! (docs/theory.md, section 1.5). Where queries repeat one another (g at the end of the horizon, while V is frozen) they
 //! share a response alike; one that is new by a share ρ of itself has it known to n^{-1/2}/ρ.
 //!
 //! A kind is all of a task but its seed. Each is a mean over seeds, with `<name>_error` its standard

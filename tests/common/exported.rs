@@ -123,6 +123,29 @@ pub fn signs() -> Value {
     ])
 }
 
+/// Normalised branches without a skip connection, with gradients through weights of their own.
+pub fn normalised() -> Value {
+    experiment(&[
+        ("data.scale", json!(0.5)),
+        ("model.normalization", json!("rms")),
+        ("model.parametrization", json!("vanilla")),
+        ("training.learning_rate", json!(0.05)),
+        ("training.momentum", json!(0.5)),
+        ("training.batch", json!(3)),
+        ("ensemble.closures", json!(["gia"])),
+    ])
+}
+
+/// Normalised branches of two layers, whose weights no run has had.
+pub fn normalised_blocks() -> Value {
+    experiment(&[
+        ("data.scale", json!(0.5)),
+        ("model.normalization", json!("rms")),
+        ("model.block", json!("two-layer")),
+        ("engine", json!("conditional")),
+    ])
+}
+
 /// A network whose run never had its weights.
 pub fn matrix_free() -> Value {
     experiment(&[("engine", json!("conditional")), ("training.momentum", json!(0.5))])

@@ -16,6 +16,8 @@ pub struct Written {
     pub branch: f64,
     pub gamma: f64,
     pub relu: bool,
+    /// Whether branches read h over its root mean square.
+    pub normalised: bool,
     pub cross_entropy: bool,
 }
 
@@ -34,6 +36,7 @@ impl Written {
             branch: (horizon / per_layer).sqrt(),
             gamma: model["gamma"].as_f64().unwrap_or(1.0),
             relu: model["activation"] == "relu",
+            normalised: model["normalization"] == "rms",
             cross_entropy: experiment["training"]["loss"] == "cross-entropy",
         }
     }
@@ -67,10 +70,13 @@ impl Written {
         let factors = self.multipliers(two_layers);
         let mut h = product(&weights["U"], x, factors["U"]);
         for l in 0..self.depth {
+            let square = h.iter().map(|h| h * h).sum::<f64>() / n as f64;
+            let root = if self.normalised { square.sqrt() } else { 1.0 };
+            let x: Vec<f64> = h.iter().map(|h| h / root).collect();
             let added = match two_layers {
-                false => product(layer("W", l), &values(&h), factors["W"]),
+                false => product(layer("W", l), &values(&x), factors["W"]),
                 true => {
-                    let z = product(layer("W1", l), &values(&h), factors["W1"]);
+                    let z = product(layer("W1", l), &values(&x), factors["W1"]);
                     product(layer("W2", l), &values(&z), factors["W2"])
                 }
             };

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::exported::{
-    File, experiment, export, independent, matrix_free, minibatches, path_of, rounded, run,
-    two_layers,
+    File, experiment, export, independent, matrix_free, minibatches, normalised_blocks, path_of,
+    rounded, run, two_layers,
 };
 use crate::common::results::{nfd, rows};
 use crate::common::written::Written;
@@ -35,7 +35,9 @@ fn rounding(experiment: &Value) -> f64 {
 
 #[test]
 fn weights_give_the_outputs_that_the_run_has() {
-    for experiment in [minibatches(), two_layers(), independent(), matrix_free(), rounded()] {
+    for experiment in
+        [minibatches(), two_layers(), independent(), matrix_free(), rounded(), normalised_blocks()]
+    {
         let (_guard, run) = run(&experiment);
         let file = File::of_npz(&path_of(&export(&run, &["--format", "npz"])));
         let written = Written::of(&experiment, &file);

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::exported::{
-    adam, export, independent, minibatches, muon, path_of, polar, run, signs, two_layers,
+    adam, export, independent, minibatches, muon, normalised, normalised_blocks, path_of, polar,
+    run, signs, two_layers,
 };
 use crate::common::missing::{python, skipped};
 
@@ -37,6 +38,8 @@ fn verified_by(script: &str, python: &str) {
         ("muon", muon()),
         ("polar", polar()),
         ("signs", signs()),
+        ("normalised", normalised()),
+        ("normalised_blocks", normalised_blocks()),
     ] {
         let (guard, run) = run(&experiment);
         let file = path_of(&export(&run, &["--format", "npz"]));
