@@ -13,6 +13,8 @@ struct StepParameters {
     double momentum;
     /// Weight decay lambda: the share of the weights that is added to their gradient.
     double weight_decay;
+    /// What Adam divides its running means by: 1 - b1^k and 1 - b2^k in the k-th update.
+    double corrections[2];
 };
 
 // Notes that a number of a member was not finite at a place of a pass. The places of a step are numbered in

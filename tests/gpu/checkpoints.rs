@@ -1,13 +1,13 @@
 //! Networks on a device that are stopped in the middle and go on from their checkpoints: the same bits.
 
-use crate::common::slices::{SETTINGS, assert_the_same_in_slices, setting, setting_of};
+use crate::common::slices::{ENTRYWISE, SETTINGS, assert_the_same_in_slices, setting, setting_of};
 use crate::common::softcuda::on_softcuda;
 
 /// Both engines, every kind of state that they have, several networks in flight.
 #[test]
 fn slices_show_the_same_as_the_whole() {
     on_softcuda(module_path!(), "slices_show_the_same_as_the_whole", &[], || {
-        for (i, text) in SETTINGS.iter().enumerate() {
+        for (i, text) in SETTINGS.iter().chain(&ENTRYWISE).enumerate() {
             let precision = ["f32", "f64"][i % 2];
             assert_the_same_in_slices(&setting_of(text, "cuda", precision, 48, "3"));
         }

@@ -23,7 +23,7 @@ pub const SEEDS: [u64; 2] = [7, 1 << 40];
 /// Widths of cases with many samples: less than a tile, one and a number, two and a part.
 pub const BATCHED: [usize; 4] = [1, 31, 65, 130];
 
-fn device() -> Arc<Device> {
+pub fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())
 }
 
@@ -78,7 +78,7 @@ fn update_of(case: &Case, k: u32) -> Option<Update> {
     let Rates { input, hidden, readout } = case.update.rates;
     let slower = 1.0 / f64::from(k + 1);
     let rates = Rates { input: input * slower, hidden: hidden * slower, readout: readout * slower };
-    (k < case.steps).then_some(Update { rates, ..case.update })
+    (k < case.steps).then_some(Update { rates, number: k + 1, ..case.update })
 }
 
 fn same_weights<T: Number>(crew: &Dense<T>, member: usize, plain: &Plain, tolerance: f64) -> bool {

@@ -156,6 +156,12 @@ impl Device {
         self.start(&named::<T>("readout", WeightFormat::Full), args, grid)
     }
 
+    /// Moves a group of weights by a rule that looks at every single number.
+    pub(super) fn entrywise<T: Number>(&self, args: &Entrywise, members: u32) -> Result<(), Fault> {
+        let grid = grid::entrywise(args.count, size_of::<T>() as u64, members);
+        self.start(&named::<T>("entrywise", WeightFormat::Full), args, grid)
+    }
+
     /// Adds up squares of each member, by `parts` blocks that leave a sum each.
     pub(super) fn squares<T: Number>(
         &self,

@@ -284,8 +284,8 @@ impl<T: Number> Conditional<T> {
             parameters.rates = [rates.input, rates.hidden, rates.readout];
             (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
             if *momentum > 0.0 {
-                self.h.set_in_motion(device, size.members * size.all * size.ld)?;
-                self.v.set_in_motion(device, size.members * size.outputs * size.ld)?;
+                self.h.set_in_motion(device, (size.members * size.all * size.ld, 1))?;
+                self.v.set_in_motion(device, (size.members * size.outputs * size.ld, 1))?;
                 self.columns.set_in_motion(device, size)?;
             }
         }

@@ -5,6 +5,7 @@ use super::workspace::most_parts;
 use crate::backend::Network;
 use crate::backend::cost::{Costs, Footprint, RunShape, Speeds, Work};
 use crate::backend::cuda::device::ALIGNMENT;
+use crate::model::Rule;
 
 /// The costs of this engine.
 pub const COSTS: Costs = Costs { work: Work::of_dense, footprint, speeds, rows_of_a_thread: None };
@@ -42,15 +43,23 @@ fn device_bytes(network: &Network, run: &RunShape) -> f64 {
     // samples.
     let inner = network.matrices_of_a_block() - 1.0;
     let followed = if run.minibatches() { 0.0 } else { inner };
+    // Sums of a step, of one hidden matrix and of the ends.
+    let gathered = if run.rule == Rule::Descent { 0.0 } else { 1.0 };
     let (weights, ld_drift) = match run.frozen {
-        // W − W⁽⁰⁾ of one layer too.
-        false => (n * ld * ((1.0 + inner) * matrices * trained * depth + 1.0) * size, 0.0),
+        // W, W̃ of gia and what is kept from update to update, by other rules of W only; W − W⁽⁰⁾ of one layer.
+        false => {
+            let held = match run.rule {
+                Rule::Descent => matrices * trained,
+                _ => matrices + trained - 1.0,
+            };
+            (n * ld * ((1.0 + inner) * held * depth + 1.0 + gathered) * size, 0.0)
+        }
         true => {
             let ld_drift = padded((batch * (passes - 1.0)).max(1.0) as usize);
             (n * ld * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * size, ld_drift)
         }
     };
-    let ends = trained * size * (n * ld_input + outputs * ld);
+    let ends = (trained + gathered) * size * (n * ld_input + outputs * ld);
     // Of one workspace: X, h and φ(h), z and φ(z), the parts of a product, coefficients of a drift, f.
     let workspace = |samples: usize, levels: f64| {
         let parts = most_parts(network.width, samples) as f64;

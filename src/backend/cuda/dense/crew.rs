@@ -105,19 +105,19 @@ impl<T: Number> Crew for Dense<T> {
         let wanted = self.record && self.probe.has_kernel(&self.network, samples);
         let wanted = if wanted { self.launcher.size.members } else { 0 };
         let mut kernels = vec![DMatrix::zeros(samples, samples); wanted];
-        let moves = update.is_some_and(|update| update.rates.hidden != 0.0);
+        let moving = update.filter(|update| update.rates.hidden != 0.0);
         self.launcher.signal(&self.device, &self.weights, (&self.workspace, &self.descent))?;
         for l in (0..=self.network.depth).rev() {
             self.record_gradients(l, follows, &mut seen)?;
             if l > 0 {
                 self.add_kernels(l, &mut kernels)?;
                 let vectors = (&self.workspace, &self.descent);
-                self.launcher.descend(&self.device, &self.weights, vectors, l, moves)?;
+                self.launcher.descend(&self.device, &self.weights, vectors, l, moving)?;
             }
         }
         if let Some(update) = update {
             let vectors = (&self.workspace, &self.descent);
-            self.launcher.step_ends(&self.device, &self.weights, vectors)?;
+            self.launcher.step_ends(&self.device, &self.weights, vectors, update.rule)?;
             self.step_drift(update)?;
         }
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {

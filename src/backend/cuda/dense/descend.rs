@@ -6,10 +6,12 @@ use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::WeightFormat;
 use super::super::trained::TrainedBuffer;
 use super::Size;
+use super::entrywise::Gathered;
 use super::sweep::Launcher;
 use super::weights::{Hidden, Matrices, Weights};
 use super::workspace::Workspace;
-use crate::model::Loss;
+use crate::backend::Update;
+use crate::model::{Loss, Rule};
 
 /// What training needs beside the forward pass of a batch.
 pub struct Descent<T> {
@@ -25,6 +27,8 @@ pub struct Descent<T> {
     pub labels: Buffer<f64>,
     /// A product that is added to another, or recorded.
     pub product: Buffer<T>,
+    /// Sums of a step, once weights follow a rule that looks at every number of them.
+    gathered: Option<Gathered<T>>,
 }
 
 impl<T: Number> Descent<T> {
@@ -39,7 +43,19 @@ impl<T: Number> Descent<T> {
             chi: device.zeros(outputs)?,
             labels: device.zeros(outputs)?,
             product: device.zeros(vectors)?,
+            gathered: None,
         })
+    }
+
+    /// Makes room for what steps of `rule` need.
+    ///
+    /// # Errors
+    /// When the device has not enough memory, or fails.
+    pub fn prepare(&mut self, device: &Device, size: Size, rule: Rule) -> Result<(), Fault> {
+        if rule != Rule::Descent && self.gathered.is_none() {
+            self.gathered = Some(Gathered::new(device, size)?);
+        }
+        Ok(())
     }
 
     /// Gradients g_l of all members, between those of the layers above and below it.
@@ -90,17 +106,20 @@ impl Launcher {
         device.signal::<T>(&ends, self.size.members as u32)
     }
 
-    /// Computes g_{l−1} of g_l, and makes the step of W_l if `moves`; in two-layer blocks those of W2_l
-    /// and W1_l.
+    /// Computes g_{l−1} of g_l, and makes the step of W_l if there is an `update`; in two-layer blocks those of
+    /// W2_l and W1_l.
     pub fn descend<T: Number>(
         &self,
         device: &Device,
         weights: &Weights<T>,
         (workspace, descent): (&Workspace<T>, &Descent<T>),
         l: usize,
-        moves: bool,
+        update: Option<&Update>,
     ) -> Result<(), Fault> {
         let Size { members, width, ld, .. } = self.size;
+        let moves = update.is_some();
+        let (size, inner_size) = self.scales.sizes(width);
+        let by = |size| Some((update?.rule, descent.gathered.as_ref()?, size));
         let start = (l - 1) * self.size.layer();
         let (g, below) = (descent.g(l).at(0), descent.g(l - 1).at(0));
         let sweep = Transpose {
@@ -139,14 +158,19 @@ impl Launcher {
                 let inner = weights.inner.as_ref().zip(self.scales.inner).zip(workspace.inner(l));
                 let Some((((matrices, scales), [z, _]), r)) = inner.zip(descent.inner.as_ref())
                 else {
-                    return self.descend_through(device, outer, start, sweep);
+                    return self.descend_through(device, (outer, start), sweep, by(size));
                 };
                 let to_inner = Transpose { h: z, out: r.at(0), carry: 0.0, ..sweep };
-                self.descend_through(device, outer, start, to_inner)?;
+                self.descend_through(device, (outer, start), to_inner, by(size))?;
                 let x = if moves { workspace.values(l - 1) } else { Address::default() };
                 let (update, scale) = (scales.update, scales.forward);
                 let to_below = Transpose { g: r.at(0), x, update, scale, ..sweep };
-                self.descend_through(device, matrices, start, to_below)
+                self.descend_through(
+                    device,
+                    (matrices, start),
+                    to_below,
+                    by(inner_size.unwrap_or(update)),
+                )
             }
             Hidden::Frozen { forward, backward, drift } => {
                 let mut sweep = Transpose { factor: drift.kept(), x: Address::default(), ..sweep };
@@ -183,14 +207,24 @@ impl Launcher {
     }
 
     /// Computes WᵀG of the matrices that begin at `start`, W̃ᵀG where gradients have weights of their own,
-    /// and makes the step of all of them.
+    /// and makes the step of all of them, `by` a rule that looks at every number of the sums: with memory for these,
+    /// and the size q of the entries of D = q S.
     fn descend_through<T: Number>(
         &self,
         device: &Device,
-        matrices: &Matrices<T>,
-        start: usize,
+        (matrices, start): (&Matrices<T>, usize),
         sweep: Transpose,
+        by: Option<(Rule, &Gathered<T>, f64)>,
     ) -> Result<(), Fault> {
+        if let Some((rule, Gathered { hidden, .. }, size)) = by {
+            let (forward, backward) = (&matrices.forward, matrices.backward.as_ref());
+            let (w, sum) = (backward.unwrap_or(forward).values.at(start), hidden.at(0));
+            let gathering = Transpose { w, ..gathering(sweep, size, sum) };
+            device.transpose::<T>(&gathering, WeightFormat::Full, self.size.members as u32)?;
+            // W and W̃ follow the same gradients, so that one set of running means serves both.
+            let (weights, numbers) = ((forward, backward), (start, self.size.matrix()));
+            return self.follow(device, (rule, Group::Hidden), (sum, size), weights, numbers);
+        }
         let launch = |w: &TrainedBuffer<T>, sweep: Transpose| {
             let (w, velocity) = (w.values.at(start), w.velocity_at(start));
             let sweep = Transpose { w, velocity, ..sweep };
@@ -238,14 +272,15 @@ impl Launcher {
         device.append::<T>(&s, self.size.members as u32)
     }
 
-    /// Makes the steps of U and V.
+    /// Makes the steps of U and V by a rule.
     pub fn step_ends<T: Number>(
         &self,
         device: &Device,
         weights: &Weights<T>,
         (workspace, descent): (&Workspace<T>, &Descent<T>),
+        rule: Rule,
     ) -> Result<(), Fault> {
-        let Size { members, width, ld, ld_input, dimension, .. } = self.size;
+        let Size { members, width, ld, ld_input, dimension, outputs, .. } = self.size;
         let input = Transpose {
             w: weights.input.values.at(0),
             w_stride: (width * ld_input) as u64,
@@ -265,8 +300,24 @@ impl Launcher {
             weight_group: Group::Input as u32,
             ..Transpose::default()
         };
-        device.transpose::<T>(&input, WeightFormat::Full, members as u32)?;
         let ends = self.ends_of_descent(weights, (workspace, descent));
-        device.readout::<T>(&ends, members as u32)
+        let Some(gathered) = &descent.gathered else {
+            device.transpose::<T>(&input, WeightFormat::Full, members as u32)?;
+            return device.readout::<T>(&ends, members as u32);
+        };
+        let (sum, size) = (gathered.input.at(0), input.update);
+        device.transpose::<T>(&gathering(input, size, sum), WeightFormat::Full, members as u32)?;
+        let (u, numbers) = ((&weights.input, None), (0, width * ld_input));
+        self.follow(device, (rule, Group::Input), (sum, size), u, numbers)?;
+        let (sum, size) = (gathered.readout.at(0), ends.update);
+        let gathering = OutputLayer { velocity: sum, update: 1.0, gathers: 1, ..ends };
+        device.readout::<T>(&gathering, members as u32)?;
+        let (v, numbers) = ((&weights.readout, None), (0, outputs * ld));
+        self.follow(device, (rule, Group::Readout), (sum, size), v, numbers)
     }
+}
+
+/// The same without a step: S of D = `size` S goes to `sum`.
+fn gathering(sweep: Transpose, size: f64, sum: Address) -> Transpose {
+    Transpose { velocity: sum, update: sweep.update / size, gathers: 1, ..sweep }
 }

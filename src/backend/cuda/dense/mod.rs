@@ -6,12 +6,13 @@
 //! depends on how many others are in flight.
 //!
 //! From the bottom: [`workspace`]: vectors; [`drift`], [`weights`]: matrices; [`sweep`], [`descend`]: what a
-//! pass launches, up and down; here: networks; `crew`: when, `record`: what comes back.
+//! pass launches, up and down; [`entrywise`]: steps that are not gradient descent; here: networks; `crew`: when, `record`: what comes back.
 
 pub mod cost;
 mod crew;
 pub mod descend;
 pub mod drift;
+pub mod entrywise;
 mod record;
 pub mod sweep;
 pub mod weights;
@@ -28,6 +29,7 @@ use crate::backend::crew::UnrecordedPass;
 use crate::backend::record::Recorder;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Update};
 use crate::data::Samples;
+use crate::model::Rule;
 use crate::rng::noise::BrownianPath;
 use descend::Descent;
 use sweep::Launcher;
@@ -235,12 +237,16 @@ impl<T: Number> Dense<T> {
     /// What the device has to know of a pass.
     fn begin(&mut self, step: u32, update: Option<&Update>) -> Result<(), Fault> {
         let mut parameters = StepParameters { step: u64::from(step), ..StepParameters::default() };
-        if let Some(Update { rates, momentum, weight_decay, .. }) = update {
+        if let Some(update) = update {
+            let Update { rates, momentum, weight_decay, rule, number } = *update;
             parameters.rates = [rates.input, rates.hidden, rates.readout];
-            (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
-            if *momentum > 0.0 {
-                self.weights.set_in_motion(&self.device, self.launcher.size)?;
+            (parameters.momentum, parameters.weight_decay) = (momentum, weight_decay);
+            if let Rule::Adam { betas, .. } = rule {
+                parameters.corrections = betas.map(|beta| 1.0 - beta.powi(number as i32));
             }
+            let (device, size) = (&self.device, self.launcher.size);
+            self.descent.prepare(device, size, rule)?;
+            self.weights.set_in_motion(device, size, update)?;
         }
         self.device.write(&mut self.launcher.parameters, &[parameters])
     }
@@ -276,9 +282,9 @@ impl<T: Number> Dense<T> {
         self.launcher.loss(device, weights, vectors, pass.loss)?;
         self.launcher.signal(device, weights, vectors)?;
         for l in (1..=self.network.depth).rev() {
-            self.launcher.descend(device, weights, vectors, l, true)?;
+            self.launcher.descend(device, weights, vectors, l, Some(&pass.update))?;
         }
-        self.launcher.step_ends(device, weights, vectors)
+        self.launcher.step_ends(device, weights, vectors, pass.update.rule)
     }
 
     /// The factors of an update are in the drift.

@@ -10,7 +10,9 @@ use super::super::launch::WeightFormat;
 use super::super::trained::TrainedBuffer;
 use super::Size;
 use super::drift::Drift;
+use crate::backend::Update;
 use crate::backend::archive::{Archive, Walked};
+use crate::model::Rule;
 use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
 /// Matrices of all layers whose numbers are all kept in T, \[layer\]\[member\]\[row\]\[column\].
@@ -167,14 +169,30 @@ impl<T: Number> Weights<T> {
         inner.map_or(Ok(()), |inner| inner.archive(device, archive, (size, member)))
     }
 
-    /// Gives everything that is trained a velocity.
-    pub fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
-        self.input.set_in_motion(device, size.members * size.width * size.ld_input)?;
-        self.readout.set_in_motion(device, size.members * size.outputs * size.ld)?;
-        if let Hidden::Full(hidden) = &mut self.hidden {
-            hidden.set_in_motion(device, size)?;
+    /// Makes room for what the rule of `update` keeps from update to update of everything that is trained. W̃ of
+    /// `gia` has its own only where it descends: by other rules it moves by what is kept of W.
+    pub fn set_in_motion(
+        &mut self,
+        device: &Device,
+        size: Size,
+        &Update { rule, momentum, .. }: &Update,
+    ) -> Result<(), Fault> {
+        let (kept, descends) = (rule.kept(momentum), rule == Rule::Descent);
+        let (input, readout) = (size.width * size.ld_input, size.outputs * size.ld);
+        self.input.set_in_motion(device, (size.members * input, kept))?;
+        self.readout.set_in_motion(device, (size.members * readout, kept))?;
+        let count = (size.depth * size.layer(), kept);
+        let hidden = match &mut self.hidden {
+            Hidden::Full(hidden) => Some(hidden),
+            Hidden::Frozen { .. } => None,
+        };
+        for Matrices { forward, backward } in hidden.into_iter().chain(&mut self.inner) {
+            forward.set_in_motion(device, count)?;
+            if let Some(backward) = backward.as_mut().filter(|_| descends) {
+                backward.set_in_motion(device, count)?;
+            }
         }
-        self.inner.as_mut().map_or(Ok(()), |inner| inner.set_in_motion(device, size))
+        Ok(())
     }
 }
 
@@ -205,12 +223,6 @@ impl<T: Number> Matrices<T> {
             matrices.archive(device, archive, size.depth * size.layer(), layers.clone())?;
         }
         Ok(())
-    }
-
-    fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
-        let count = size.depth * size.layer();
-        self.forward.set_in_motion(device, count)?;
-        self.backward.as_mut().map_or(Ok(()), |w| w.set_in_motion(device, count))
     }
 }
 

@@ -1,0 +1,68 @@
+//! How weights follow a rule that looks at every single number of a step's sums (docs/theory.md, section 1.4):
+//! kernels that make the steps of gradient descent gather the sums here, and one launch makes the update of them.
+
+use super::super::arguments::{Entrywise, Group};
+use super::super::device::fault::Fault;
+use super::super::device::{Address, Buffer, Device, Number};
+use super::super::trained::TrainedBuffer;
+use super::Size;
+use super::sweep::Launcher;
+use crate::model::Rule;
+
+/// The sums S of one step over its samples, each laid out as the weights that follow them. There is memory for the
+/// hidden matrices of one layer, which have it by turns.
+pub struct Gathered<T> {
+    /// Of a hidden matrix of all members.
+    pub hidden: Buffer<T>,
+    /// Of the input weights U of all members.
+    pub input: Buffer<T>,
+    /// Of the readout weights V of all members.
+    pub readout: Buffer<T>,
+}
+
+impl<T: Number> Gathered<T> {
+    /// Memory for the sums of networks of this size.
+    ///
+    /// # Errors
+    /// When the device has not enough memory, or fails.
+    pub fn new(device: &Device, size: Size) -> Result<Self, Fault> {
+        Ok(Gathered {
+            hidden: device.zeros(size.layer())?,
+            input: device.zeros(size.members * size.width * size.ld_input)?,
+            readout: device.zeros(size.members * size.outputs * size.ld)?,
+        })
+    }
+}
+
+impl Launcher {
+    /// Moves the weights from number `start` on as `rule` makes of the sums at `sum`, `count` numbers a member.
+    pub(super) fn follow<T: Number>(
+        &self,
+        device: &Device,
+        (rule, group): (Rule, Group),
+        (sum, size): (Address, f64),
+        weights: (&TrainedBuffer<T>, Option<&TrainedBuffer<T>>),
+        (start, count): (usize, usize),
+    ) -> Result<(), Fault> {
+        let (first, second) = weights;
+        let (betas, epsilon) = match rule {
+            Rule::Adam { betas, epsilon } => (betas, epsilon),
+            Rule::Sign | Rule::Descent | Rule::Normalized { .. } => Default::default(),
+        };
+        let args = Entrywise {
+            w: first.values.at(start),
+            w2: second.map(|w| w.values.at(start)).unwrap_or_default(),
+            sum,
+            mean: first.velocity_at(start),
+            square: first.squares_at(start),
+            parameters: self.parameters.at(0),
+            size,
+            betas,
+            epsilon,
+            count: count as u64,
+            weight_group: group as u32,
+            ..Entrywise::default()
+        };
+        device.entrywise::<T>(&args, self.size.members as u32)
+    }
+}
