@@ -39,6 +39,10 @@ struct Entrywise {
     double betas[2];
     /// What Adam adds to the root, eps.
     double epsilon;
+    /// Momentum mu of the sign: the share of m that an update keeps.
+    double momentum;
+    /// Weight decay lambda: the share of the weights that an update with eta = 1 takes.
+    double weight_decay;
     /// Numbers of one member, a multiple of four.
     u64 count;
     /// Whose learning rate W follows: 0 input, 1 hidden, 2 readout weights.
@@ -54,7 +58,7 @@ template <class Real> __device__ inline void entrywise(const Entrywise& args) {
     if (of_member >= args.count || rate == 0.0)
         return;
     u64 at = blockIdx.z * args.count + of_member;
-    double kept = 1.0 - rate * args.parameters->weight_decay, step = rate * args.size, d[N];
+    double kept = 1.0 - rate * args.weight_decay, step = rate * args.size, d[N];
     Real sum[N], mean[N], square[N];
     load((const Real*)args.sum + at, sum);
     if (args.mean)
@@ -71,7 +75,7 @@ template <class Real> __device__ inline void entrywise(const Entrywise& args) {
             const double* corrections = args.parameters->corrections;
             d[i] = m / corrections[0] / (sqrt(v / corrections[1]) + args.epsilon);
         } else {
-            double m = args.mean ? fused(args.parameters->momentum, (double)mean[i], s) : s;
+            double m = args.mean ? fused(args.momentum, (double)mean[i], s) : s;
             mean[i] = (Real)m;
             d[i] = m > 0.0 ? 1.0 : m < 0.0 ? -1.0 : m;
         }

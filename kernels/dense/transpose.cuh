@@ -25,6 +25,9 @@ struct Transpose {
     u64 w_stride;
     /// Velocity v of the first member's W, laid out as W, or where D is gathered; null without momentum.
     void* velocity;
+    /// What D is added to where there is a velocity: v itself, or in the first launch that gathers D W, which enters
+    /// with a factor of 0.
+    const void* kept;
     /// G of the first member, P x ld_g.
     const void* g;
     /// Numbers from one member's G to the next member's.
@@ -106,8 +109,8 @@ struct Move {
     bool begins, ends;
 
     __device__ inline Move(const Transpose& args) {
-        rate = args.parameters->rates[args.weight_group], momentum = args.parameters->momentum;
-        decay = args.parameters->weight_decay;
+        rate = args.parameters->rates[args.weight_group];
+        momentum = args.parameters->momentum, decay = args.parameters->weight_decay;
         moves = args.x && rate != 0.0;
         begins = args.first_sample == 0, ends = args.first_sample + args.sample_count == args.samples;
     }
@@ -118,15 +121,11 @@ struct Move {
         return (Real)(factor * args.k[(u64)member * args.samples + args.first_sample + p]);
     }
 
-    // What D is added to: W, v, or where it is gathered zeros, of numbers at `at` whose weights are a.
+    // What D is added to: W or v, of numbers at `at` whose weights are a. (Where D is gathered mu = lambda = 0.)
     template <class Real, int N>
     __device__ inline void begin(const Transpose& args, u32 member, u64 at, const Real (&a)[N], Real (&d)[N]) const {
-        if (args.gathers && begins) {
-#pragma unroll
-            for (int i = 0; i < N; i++)
-                d[i] = Real(0);
-        } else if (args.velocity) {
-            load((const Real*)args.velocity + member * args.w_stride + at, d);
+        if (args.velocity) {
+            load((const Real*)args.kept + member * args.w_stride + at, d);
 #pragma unroll
             for (int i = 0; i < N; i++)
                 if (begins)

@@ -179,7 +179,7 @@ template <class Real> __device__ inline void readout(const OutputLayer& args) {
     if (i >= args.rows || rate == 0.0)
         return;
     u64 at = ((u64)member * args.outputs + o) * args.ld + i;
-    double v = ((Real*)args.v)[at], d = args.gathers ? 0.0 : args.parameters->weight_decay * v;
+    double v = ((Real*)args.v)[at], d = args.parameters->weight_decay * v;
     const Real* h = (const Real*)args.h + (u64)member * args.samples * args.ld + i;
     const double* chi = args.chi + (u64)member * args.samples * args.outputs + o;
     for (u32 p = 0; p < args.samples; p++)

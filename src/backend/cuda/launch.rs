@@ -64,7 +64,9 @@ impl Device {
         let launch_each = |args: &Transpose| {
             (0..args.samples).step_by(TRANSPOSE_SAMPLES as usize).try_for_each(|first_sample| {
                 let sample_count = (args.samples - first_sample).min(TRANSPOSE_SAMPLES);
-                let args = Transpose { first_sample, sample_count, ..*args };
+                let begins = args.gathers == 1 && first_sample == 0;
+                let kept = if begins { args.w } else { args.velocity };
+                let args = Transpose { first_sample, sample_count, kept, ..*args };
                 self.transpose_once::<T>(args, stored, members)
             })
         };

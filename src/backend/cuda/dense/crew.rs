@@ -117,7 +117,7 @@ impl<T: Number> Crew for Dense<T> {
         }
         if let Some(update) = update {
             let vectors = (&self.workspace, &self.descent);
-            self.launcher.step_ends(&self.device, &self.weights, vectors, update.rule)?;
+            self.launcher.step_ends(&self.device, &self.weights, vectors, update)?;
             self.step_drift(update)?;
         }
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {

@@ -119,7 +119,7 @@ impl Launcher {
         let Size { members, width, ld, .. } = self.size;
         let moves = update.is_some();
         let (size, inner_size) = self.scales.sizes(width);
-        let by = |size| Some((update?.rule, descent.gathered.as_ref()?, size));
+        let by = |size| Some((update?, descent.gathered.as_ref()?, size));
         let start = (l - 1) * self.size.layer();
         let (g, below) = (descent.g(l).at(0), descent.g(l - 1).at(0));
         let sweep = Transpose {
@@ -214,16 +214,16 @@ impl Launcher {
         device: &Device,
         (matrices, start): (&Matrices<T>, usize),
         sweep: Transpose,
-        by: Option<(Rule, &Gathered<T>, f64)>,
+        by: Option<(&Update, &Gathered<T>, f64)>,
     ) -> Result<(), Fault> {
-        if let Some((rule, Gathered { hidden, .. }, size)) = by {
+        if let Some((update, Gathered { hidden, .. }, size)) = by {
             let (forward, backward) = (&matrices.forward, matrices.backward.as_ref());
             let (w, sum) = (backward.unwrap_or(forward).values.at(start), hidden.at(0));
             let gathering = Transpose { w, ..gathering(sweep, size, sum) };
             device.transpose::<T>(&gathering, WeightFormat::Full, self.size.members as u32)?;
             // W and W̃ follow the same gradients, so that one set of running means serves both.
             let (weights, numbers) = ((forward, backward), (start, self.size.matrix()));
-            return self.follow(device, (rule, Group::Hidden), (sum, size), weights, numbers);
+            return self.follow(device, (update, Group::Hidden), (sum, size), weights, numbers);
         }
         let launch = |w: &TrainedBuffer<T>, sweep: Transpose| {
             let (w, velocity) = (w.values.at(start), w.velocity_at(start));
@@ -272,13 +272,13 @@ impl Launcher {
         device.append::<T>(&s, self.size.members as u32)
     }
 
-    /// Makes the steps of U and V by a rule.
+    /// Makes the steps of U and V of an update.
     pub fn step_ends<T: Number>(
         &self,
         device: &Device,
         weights: &Weights<T>,
         (workspace, descent): (&Workspace<T>, &Descent<T>),
-        rule: Rule,
+        update: &Update,
     ) -> Result<(), Fault> {
         let Size { members, width, ld, ld_input, dimension, outputs, .. } = self.size;
         let input = Transpose {
@@ -308,12 +308,12 @@ impl Launcher {
         let (sum, size) = (gathered.input.at(0), input.update);
         device.transpose::<T>(&gathering(input, size, sum), WeightFormat::Full, members as u32)?;
         let (u, numbers) = ((&weights.input, None), (0, width * ld_input));
-        self.follow(device, (rule, Group::Input), (sum, size), u, numbers)?;
+        self.follow(device, (update, Group::Input), (sum, size), u, numbers)?;
         let (sum, size) = (gathered.readout.at(0), ends.update);
         let gathering = OutputLayer { velocity: sum, update: 1.0, gathers: 1, ..ends };
         device.readout::<T>(&gathering, members as u32)?;
         let (v, numbers) = ((&weights.readout, None), (0, outputs * ld));
-        self.follow(device, (rule, Group::Readout), (sum, size), v, numbers)
+        self.follow(device, (update, Group::Readout), (sum, size), v, numbers)
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::device::{Address, Buffer, Device, Number};
 use super::super::trained::TrainedBuffer;
 use super::Size;
 use super::sweep::Launcher;
+use crate::backend::Update;
 use crate::model::Rule;
 
 /// The sums S of one step over its samples, each laid out as the weights that follow them. There is memory for the
@@ -35,17 +36,18 @@ impl<T: Number> Gathered<T> {
 }
 
 impl Launcher {
-    /// Moves the weights from number `start` on as `rule` makes of the sums at `sum`, `count` numbers a member.
+    /// Moves the weights from number `start` on, `count` numbers a member, by the rule of `update`, with the sums at
+    /// `sum` and the size q of the entries of D = q S.
     pub(super) fn follow<T: Number>(
         &self,
         device: &Device,
-        (rule, group): (Rule, Group),
+        (update, group): (&Update, Group),
         (sum, size): (Address, f64),
         weights: (&TrainedBuffer<T>, Option<&TrainedBuffer<T>>),
         (start, count): (usize, usize),
     ) -> Result<(), Fault> {
         let (first, second) = weights;
-        let (betas, epsilon) = match rule {
+        let (betas, epsilon) = match update.rule {
             Rule::Adam { betas, epsilon } => (betas, epsilon),
             Rule::Sign | Rule::Descent | Rule::Normalized { .. } => Default::default(),
         };
@@ -59,6 +61,8 @@ impl Launcher {
             size,
             betas,
             epsilon,
+            momentum: update.momentum,
+            weight_decay: update.weight_decay,
             count: count as u64,
             weight_group: group as u32,
             ..Entrywise::default()

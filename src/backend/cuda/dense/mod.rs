@@ -240,7 +240,9 @@ impl<T: Number> Dense<T> {
         if let Some(update) = update {
             let Update { rates, momentum, weight_decay, rule, number } = *update;
             parameters.rates = [rates.input, rates.hidden, rates.readout];
-            (parameters.momentum, parameters.weight_decay) = (momentum, weight_decay);
+            if rule == Rule::Descent {
+                (parameters.momentum, parameters.weight_decay) = (momentum, weight_decay);
+            }
             if let Rule::Adam { betas, .. } = rule {
                 parameters.corrections = betas.map(|beta| 1.0 - beta.powi(number as i32));
             }
@@ -284,7 +286,7 @@ impl<T: Number> Dense<T> {
         for l in (1..=self.network.depth).rev() {
             self.launcher.descend(device, weights, vectors, l, Some(&pass.update))?;
         }
-        self.launcher.step_ends(device, weights, vectors, pass.update.rule)
+        self.launcher.step_ends(device, weights, vectors, &pass.update)
     }
 
     /// The factors of an update are in the drift.
