@@ -175,11 +175,11 @@ pub fn check_blocks(
     Ok(())
 }
 
-/// Refuses inner layers that backend cuda does not have.
+/// Refuses two-layer blocks where backend cuda does not have them.
 ///
 /// # Errors
-/// At `model.block` or `model.inner_width`.
-pub fn check_inner_on_device(experiment: &Experiment, check: &Check) -> Result<()> {
+/// At `model.block`.
+pub fn check_blocks_on_device(experiment: &Experiment, check: &Check) -> Result<()> {
     let Experiment { model, engine, backend, .. } = experiment;
     if model.block == Block::OneLayer || *backend != Backend::Cuda {
         return Ok(());
@@ -187,10 +187,6 @@ pub fn check_inner_on_device(experiment: &Experiment, check: &Check) -> Result<(
     if *engine == Engine::Conditional {
         let problem = "backend cuda has no two-layer blocks in engine conditional";
         return check.fail("model.block", problem, "take backend cpu, or engine dense");
-    }
-    if !model.inner_width.is_width() {
-        let problem = "backend cuda has inner layers of width n only";
-        return check.fail("model.inner_width", problem, "take backend cpu, or remove it");
     }
     Ok(())
 }

@@ -56,7 +56,8 @@ pub const ENTRYWISE: [&str; 2] = [
     "model": { "train": ["input", "hidden", "readout"] },
     "training": { "steps": 5, "learning_rate": 0.2, "weight_decay": 0.05, "optimizer": "adamw" },
     "closures": ["exact", "gia"]"#,
-    r#""engine": "dense", "data": { "source": "digits", "samples": 20 }, "model": { "block": "two-layer" },
+    r#""engine": "dense", "data": { "source": "digits", "samples": 20 },
+    "model": { "block": "two-layer", "inner_width": "0.5n" },
     "training": { "steps": 5, "learning_rate": 0.1, "batch": 10, "record": 3, "momentum": 0.8,
         "optimizer": "signsgd" }, "closures": ["exact", "gia"]"#,
 ];

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::dense::{
     BATCHED, SEEDS, compare_all, crew, device, noise, run, train_unseen, trainings,
 };
-use crate::common::dense::{Case, batched_cases, cases, two_layer_cases};
+use crate::common::dense::{Case, batched_cases, cases, inner_width_cases, two_layer_cases};
 use crate::common::softcuda::{on_softcuda, share};
 use crate::common::*;
 use nfd::backend::plain::dense::Dense as Plain;
@@ -32,8 +32,12 @@ fn adam_is_that_of_plain_over_a_covering_of_sizes_and_options() {
         let device = device();
         let all = || {
             let narrow = |case: &Case| case.network.width <= 65;
-            let few = cases().into_iter().chain(two_layer_cases()).filter(narrow);
-            [share(4, few), share(4, batched_cases(&BATCHED).into_iter().filter(narrow))].concat()
+            let two_layers = two_layer_cases().into_iter().chain(inner_width_cases());
+            let few = cases().into_iter().chain(two_layers).filter(narrow);
+            let many = batched_cases(&BATCHED).into_iter().filter(narrow);
+            // Sums of these are gathered by more than one launch.
+            let (more, many): (Vec<_>, Vec<_>) = many.partition(|case| case.batches.size > 256);
+            [share(4, few), share(4, many), share(2, more)].concat()
         };
         compare_all::<f64>(&device, with(adam(1e-2), all()), false, 1e-9);
         compare_all::<f32>(&device, with(adam(1.0), all()), false, 2e-5);

@@ -63,11 +63,16 @@ fn planned(i: usize) -> (Experiment, DataSet, Task, [f64; 2]) {
         // Thirteen passes, of which later ones bring few columns.
         format!(r#"{}, "engine": "conditional""#, plain(12).replace("0.5", "0.003")),
     ];
-    let block = if [5, 6, 8].contains(&i) { "two-layer" } else { "one-layer" };
+    let block = match i {
+        5 => r#""block": "two-layer""#,
+        6 => r#""block": "two-layer", "inner_width": "2n""#,
+        8 => r#""block": "two-layer", "inner_width": 50"#,
+        _ => r#""block": "one-layer""#,
+    };
     let text = format!(
         r#"{{ "name": "planned",
              "data": {{ "source": "digits", "samples": 6, "test_samples": 40 }},
-             "model": {{ "block": "{block}", "train": ["input", "hidden", "readout"] }},
+             "model": {{ {block}, "train": ["input", "hidden", "readout"] }},
              {},
              "ensemble": {{ "widths": [{}], "depths": [2], "seeds": 1, "closures": ["exact", "gia"] }},
              "reference": {{ "kind": "none" }},

@@ -13,8 +13,10 @@ use crate::model::Rule;
 /// The sums S of one step over its samples, each laid out as the weights that follow them. There is memory for the
 /// hidden matrices of one layer, which have it by turns.
 pub struct Gathered<T> {
-    /// Of a hidden matrix of all members.
-    pub hidden: Buffer<T>,
+    /// Of a hidden matrix W of all members, in two-layer blocks of W2.
+    pub outer: Buffer<T>,
+    /// Of an inner matrix W1 of all members; None where blocks have one matrix.
+    pub inner: Option<Buffer<T>>,
     /// Of the input weights U of all members.
     pub input: Buffer<T>,
     /// Of the readout weights V of all members.
@@ -28,21 +30,31 @@ impl<T: Number> Gathered<T> {
     /// When the device has not enough memory, or fails.
     pub fn new(device: &Device, size: Size) -> Result<Self, Fault> {
         Ok(Gathered {
-            hidden: device.zeros(size.layer())?,
+            outer: device.zeros(size.layer(size.outer()))?,
+            inner: size.inner.map(|_| device.zeros(size.layer(size.inner()))).transpose()?,
             input: device.zeros(size.members * size.width * size.ld_input)?,
             readout: device.zeros(size.members * size.outputs * size.ld)?,
         })
     }
 }
 
+/// One update of a group of weights by such a rule.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// The rule, with its momentum and decay.
+    pub update: &'a Update,
+    /// Where S is gathered.
+    pub sums: Address,
+    /// The size q of the entries of D = q S.
+    pub size: f64,
+}
+
 impl Launcher {
-    /// Moves the weights from number `start` on, `count` numbers a member, by the rule of `update`, with the sums at
-    /// `sum` and the size q of the entries of D = q S.
+    /// Moves the weights from number `start` on, `count` numbers a member.
     pub(super) fn follow<T: Number>(
         &self,
         device: &Device,
-        (update, group): (&Update, Group),
-        (sum, size): (Address, f64),
+        (Step { update, sums, size }, group): (Step, Group),
         weights: (&TrainedBuffer<T>, Option<&TrainedBuffer<T>>),
         (start, count): (usize, usize),
     ) -> Result<(), Fault> {
@@ -54,7 +66,7 @@ impl Launcher {
         let args = Entrywise {
             w: first.values.at(start),
             w2: second.map(|w| w.values.at(start)).unwrap_or_default(),
-            sum,
+            sum: sums,
             mean: first.velocity_at(start),
             square: first.squares_at(start),
             parameters: self.parameters.at(0),
