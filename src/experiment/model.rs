@@ -175,18 +175,19 @@ pub fn check_blocks(
     Ok(())
 }
 
-/// Refuses two-layer blocks where backend cuda does not have them.
+/// Refuses inner layers that backend cuda does not have.
 ///
 /// # Errors
-/// At `model.block`.
+/// At `model.inner_width`.
 pub fn check_blocks_on_device(experiment: &Experiment, check: &Check) -> Result<()> {
     let Experiment { model, engine, backend, .. } = experiment;
     if model.block == Block::OneLayer || *backend != Backend::Cuda {
         return Ok(());
     }
-    if *engine == Engine::Conditional {
-        let problem = "backend cuda has no two-layer blocks in engine conditional";
-        return check.fail("model.block", problem, "take backend cpu, or engine dense");
+    if *engine == Engine::Conditional && !model.inner_width.is_width() {
+        let problem = "backend cuda has inner layers of width n only in engine conditional";
+        let help = "take backend cpu, or engine dense, or remove it";
+        return check.fail("model.inner_width", problem, help);
     }
     Ok(())
 }

@@ -13,3 +13,4 @@ mod end_to_end;
 mod entrywise;
 mod responses;
 mod tensor;
+mod two_layer;

@@ -61,8 +61,8 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
             ["ensemble.closures", "closure fresh", "take engine conditional"],
         ),
         (
-            &["engine=conditional", "backend=cuda"],
-            ["model.block", "engine conditional", "backend cpu"],
+            &["engine=conditional", "backend=cuda", "model.inner_width=2n"],
+            ["model.inner_width", "of width n", "backend cpu"],
         ),
     ] {
         let source = source(pairs);
@@ -83,7 +83,7 @@ fn two_layer_blocks_have_both_engines_and_a_gpu_for_the_dense_one() {
         (&["backend=cuda"], Engine::Dense, Backend::Cuda),
         (&["engine=dense", corrected], Engine::Dense, Backend::Cuda),
         (&["engine=dense", "model.inner_width=64"], Engine::Dense, Backend::Cuda),
-        (&[fresh], Engine::Conditional, Backend::Cpu),
+        (&[fresh], Engine::Conditional, Backend::Cuda),
         (&[wide, "model.inner_width=0.5n"], Engine::Conditional, Backend::Cpu),
     ] {
         let source = source(pairs);
