@@ -195,6 +195,30 @@ fn other_tasks_take_what_is_planned() {
     }
 }
 
+/// What normalised branches take beside others, to a tenth: rows beyond n, and allocations that begin at lines.
+#[test]
+fn normalised_branches_take_what_is_planned_for_them() {
+    let _alone = ALONE.lock().unwrap();
+    for (engine, width) in [("dense", 700), ("conditional", 5000)] {
+        let task = Task { width, depth: 4, ..a_task() };
+        let of = |normalization: &str| {
+            let pairs = [
+                format!("engine={engine}"),
+                format!("ensemble.widths=[{width}]"),
+                "ensemble.depths=[4]".to_owned(),
+                "data.test_samples=256".to_owned(),
+                format!("model.normalization={normalization}"),
+            ];
+            measured(&pairs.iter().map(String::as_str).collect::<Vec<_>>(), task)
+        };
+        // Threads keep room from one run to the next, which is not to be counted here.
+        of("none");
+        let ((peak, planned), (plain_peak, plain_planned)) = (of("rms"), of("none"));
+        let (peak, planned) = (peak - plain_peak, planned - plain_planned);
+        assert!((peak - planned).abs() <= 0.1 * planned, "{engine}: {peak:e}, planned {planned:e}");
+    }
+}
+
 /// What a form of data is made of: the file that is damaged, how it is packed after that, and the request.
 struct Form {
     name: &'static str,

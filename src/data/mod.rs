@@ -260,6 +260,33 @@ impl DataSet {
         }
     }
 
+    /// Refuses inputs of zeros: h_0 = 0 has no root mean square that a branch could divide it by.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the first such sample.
+    pub fn require_directions(&self, request: &Request) -> Result<()> {
+        for samples in [&self.train, &self.test] {
+            let mut inputs = samples.inputs.chunks(samples.dimension);
+            if let Some(p) = inputs.position(|input| input.iter().all(|x| *x == 0.0)) {
+                let source_name = match &request.path {
+                    Some(path) => path.display().to_string(),
+                    None => request.source.name().to_owned(),
+                };
+                return Err(Error::Data {
+                    source_name,
+                    row: None,
+                    problem: format!(
+                        "all inputs of sample {} are 0, which model.normalization rms would divide by \
+                         their root mean square",
+                        samples.indices[p]
+                    ),
+                    help: "remove the sample, or take normalization none".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses labels that name no class: cross-entropy measures probabilities of classes.
     ///
     /// # Errors

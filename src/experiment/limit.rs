@@ -106,6 +106,11 @@ pub fn resolve_limit(
         let problem = "the limit of two-layer blocks is not computed by this program";
         return check.fail("model.block", problem, "take one-layer blocks, or leave the limit out");
     }
+    if !model.normalization.is_none() {
+        let problem = "the limit of normalised branches is not computed by this program";
+        let help = "take normalization none, or leave the limit out";
+        return check.fail("model.normalization", problem, help);
+    }
     if ensemble.learning_rates.is_some() {
         let problem = "the limit is computed at one learning rate";
         let help = "set training.learning_rate alone, in an experiment for each rate";

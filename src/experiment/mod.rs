@@ -16,6 +16,7 @@ pub mod grid;
 pub mod limit;
 pub mod manual;
 mod model;
+mod normalization;
 mod optimizer;
 mod reference;
 pub mod resolve;

@@ -5,7 +5,9 @@ use super::section::{Range, section};
 use super::{Backend, Engine, Ensemble, Experiment, Storage, WIDEST};
 use crate::choice::choice;
 use crate::error::Result;
-use crate::model::{Activation, Block, Exponents, Groups, InnerWidth, Parametrization, ScaleLaw};
+use crate::model::{
+    Activation, Block, Exponents, Groups, InnerWidth, Normalization, Parametrization, ScaleLaw,
+};
 
 choice! {
     /// A group of weights that is trained or kept at its initial values.
@@ -37,6 +39,12 @@ section! {
         inner_width: Option<InnerWidth> => InnerWidth {
             default: InnerWidth::default(),
             example: "4n",
+        }
+        /// What the branch of a block reads: the features h, or h over its root mean square.
+        #[serde(skip_serializing_if = "Normalization::is_none")]
+        normalization: Option<Normalization> => Normalization {
+            default: Normalization::None,
+            example: Normalization::Rms,
         }
         /// Activation φ, applied entrywise to the features h.
         activation: Option<Activation> => Activation {
@@ -88,6 +96,7 @@ impl TypedModel {
             exponents,
             block: self.block(),
             inner_width: self.inner_width(),
+            normalization: self.normalization(),
             activation: self.activation(),
             horizon: self.horizon(),
             gamma: self.gamma(),
@@ -104,6 +113,7 @@ impl Model {
             exponents: self.exponents,
             block: self.block,
             inner_width: self.inner_width,
+            normalization: self.normalization,
             activation: self.activation,
             horizon: self.horizon,
             gamma: self.gamma,

@@ -76,7 +76,7 @@ impl<'a> Export<'a> {
     /// Of the network of `task`.
     ///
     /// # Errors
-    /// [`Error::RunDirectory`] where no weight matrix belongs to the closure.
+    /// [`Error::RunDirectory`] where no weight matrix belongs to the closure, or branches are normalised.
     pub fn new(prepared: &'a Prepared, task: Task) -> Result<Self> {
         if !task.closure.has_dense_network() {
             return Err(refused(
@@ -90,6 +90,14 @@ impl<'a> Export<'a> {
             ));
         }
         let run = prepared.resolved.experiment.of(task);
+        if !run.model.normalization.is_none() {
+            let problem = "networks with normalised branches cannot be exported yet".to_owned();
+            return Err(refused(
+                prepared,
+                problem,
+                "export one of an experiment with normalization none",
+            ));
+        }
         let initial = match (run.engine, run.storage) {
             (Engine::Conditional, _) => Initial::Assembled,
             (Engine::Dense, Storage::Bf16) => Initial::Rounded,

@@ -188,6 +188,9 @@ fn load_and_plan(resolved: Resolved, output: PathBuf, threads: usize) -> Result<
     if resolved.experiment.training.loss == Loss::CrossEntropy {
         data.require_classes(&resolved.experiment.data)?;
     }
+    if !resolved.experiment.model.normalization.is_none() {
+        data.require_directions(&resolved.experiment.data)?;
+    }
     let experiment = &resolved.experiment;
     // A directory may hold blocks of a limit that is not this one.
     let limit = experiment.limit.as_ref();

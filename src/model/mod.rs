@@ -7,6 +7,7 @@ pub mod closure;
 pub mod gaussian;
 pub mod inner_width;
 pub mod loss;
+pub mod normalization;
 pub mod parametrization;
 pub mod rule;
 pub mod schedule;
@@ -15,6 +16,7 @@ pub use activation::Activation;
 pub use closure::{BackwardKnows, Closure, ForwardKnows, TypedClosure};
 pub use inner_width::InnerWidth;
 pub use loss::Loss;
+pub use normalization::Normalization;
 pub use parametrization::{
     Block, Exponents, Groups, Inner, Parametrization, Rates, ScaleLaw, Scales,
 };

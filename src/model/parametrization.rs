@@ -25,7 +25,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, InnerWidth};
+use super::{Activation, InnerWidth, Normalization};
 use crate::choice::choice;
 
 choice! {
@@ -118,6 +118,8 @@ impl Rates {
 pub struct Scales {
     /// Whether blocks have a skip connection: h_l = h_{l-1} + …, which vanilla lacks.
     pub skip: bool,
+    /// What a block reads in the place of h: φ(h) is φ of that in every formula here.
+    pub normalization: Normalization,
     /// Factor m n^{-1/2} on W φ(h) and on Wᵀ g; in two-layer blocks m M^{-1/2} on W2 φ(z) and on W2ᵀ g.
     pub forward: f64,
     /// Factor on Vᵀ h_L in the output f.
@@ -186,6 +188,8 @@ pub struct ScaleLaw {
     pub block: Block,
     /// Width M of the inner layer of two-layer blocks.
     pub inner_width: InnerWidth,
+    /// What the branch of a block reads in the place of h.
+    pub normalization: Normalization,
     /// Activation φ, from which `vanilla` takes its σ.
     pub activation: Activation,
     /// Depth horizon T, the sum of the squared branch multipliers of depth-μP.
@@ -195,13 +199,15 @@ pub struct ScaleLaw {
 }
 
 impl ScaleLaw {
-    /// One-layer blocks in a named parametrization with its own exponents, T = 1 and γ = 1.
+    /// One-layer blocks in a named parametrization with its own exponents, which read h as it is, T = 1 and
+    /// γ = 1.
     pub fn named(parametrization: Parametrization, activation: Activation) -> ScaleLaw {
         ScaleLaw {
             parametrization,
             exponents: parametrization.exponents(),
             block: Block::OneLayer,
             inner_width: InnerWidth::default(),
+            normalization: Normalization::None,
             activation,
             horizon: 1.0,
             gamma: 1.0,
@@ -249,6 +255,7 @@ impl ScaleLaw {
         };
         Scales {
             skip,
+            normalization: self.normalization,
             forward,
             readout: readout / self.gamma,
             update_hidden: update_hidden * forward,

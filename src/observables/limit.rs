@@ -7,13 +7,15 @@
 //! ```
 //!
 //! m² = T/L in depth-μP, r the hidden rate factor; without skip connection Σ_{l-1} and the 1 are
-//! missing. One small step moves f by −η K χ. Source: docs/theory.md, section 6.
+//! missing. Normalised branches read u/√diag Σ: u then has the correlations of Σ for covariance, and
+//! E[φ'φ'ᵀ] of samples p and q is over √(Σ_pp Σ_qq) in Γ. One small step moves f by −η K χ. Source:
+//! docs/theory.md, section 6.
 
 use nalgebra::DMatrix;
 
 use crate::data::Samples;
 use crate::model::gaussian::{Covariance, derivative_kernel, feature_kernel, is_affordable};
-use crate::model::{Activation, Closure, Scales};
+use crate::model::{Activation, Closure, Normalization, Scales};
 
 /// The state of a network of infinite width and finite depth at initialisation, P×P matrices.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,10 +52,11 @@ pub fn infinite_width(
     let mut features = vec![x.tr_mul(&x) / samples.dimension as f64];
     let mut kernels = Vec::new();
     for l in 0..depth {
-        if !features[l].diagonal().iter().all(|&v| is_affordable(activation, v)) {
+        let read = read(&features[l], scales.normalization);
+        if !read.diagonal().iter().all(|&v| is_affordable(activation, v)) {
             return None;
         }
-        let kernel = pairwise(&features[l], |c| feature_kernel(activation, c));
+        let kernel = pairwise(&read, |c| feature_kernel(activation, c));
         let carried = if scales.skip { features[l].clone() } else { DMatrix::zeros(count, count) };
         features.push(carried + &kernel * branch);
         kernels.push(kernel);
@@ -61,7 +64,11 @@ pub fn infinite_width(
     let mut gradients = vec![DMatrix::from_element(count, count, 1.0); depth + 1];
     for l in (0..depth).rev() {
         let carried = f64::from(u8::from(scales.skip));
-        let slope = pairwise(&features[l], |c| derivative_kernel(activation, c));
+        let read = read(&features[l], scales.normalization);
+        let mut slope = pairwise(&read, |c| derivative_kernel(activation, c));
+        if scales.normalization == Normalization::Rms {
+            slope.component_div_assign(&roots(&features[l]));
+        }
         gradients[l] = gradients[l + 1].component_mul(&slope.map(|s| carried + branch * s));
     }
     Some(InfiniteWidth { features, gradients, kernels })
@@ -83,6 +90,20 @@ impl InfiniteWidth {
         }
         sum * factor
     }
+}
+
+/// The covariance of what branches read of features with the covariance `features`.
+fn read(features: &DMatrix<f64>, normalization: Normalization) -> DMatrix<f64> {
+    match normalization {
+        Normalization::None => features.clone(),
+        Normalization::Rms => features.component_div(&roots(features)),
+    }
+}
+
+/// The products ρ_p ρ_q of root mean squares of samples.
+fn roots(features: &DMatrix<f64>) -> DMatrix<f64> {
+    let rho = features.diagonal().map(f64::sqrt);
+    &rho * rho.transpose()
 }
 
 /// Applies a kernel to every pair of samples.

@@ -2,7 +2,7 @@
 
 use crate::data::Source;
 use crate::experiment::{Engine, Experiment};
-use crate::model::Parametrization;
+use crate::model::{Normalization, Parametrization};
 
 /// What a run relied on, entry by entry, each after a line that says for what. `commit` is that of the
 /// sources, where known.
@@ -29,6 +29,9 @@ pub fn bibtex(experiment: &Experiment, version: &str, commit: Option<&str>) -> S
         if !entries.contains(&entry) {
             entries.push(entry);
         }
+    }
+    if experiment.model.normalization == Normalization::Rms {
+        entries.push(("normalization rms", RMS_NORM));
     }
     entries.push(("the random numbers", PHILOX));
     if experiment.engine == Engine::Conditional {
@@ -95,6 +98,16 @@ const NTK: &str = "@inproceedings{neural-tangent-kernel,
   title     = {Neural Tangent Kernel: Convergence and Generalization in Neural Networks},
   booktitle = {Advances in Neural Information Processing Systems},
   year      = {2018}
+}
+";
+
+const RMS_NORM: &str = "@inproceedings{rms-norm,
+  author        = {Biao Zhang and Rico Sennrich},
+  title         = {Root Mean Square Layer Normalization},
+  booktitle     = {Advances in Neural Information Processing Systems},
+  year          = {2019},
+  eprint        = {1910.07467},
+  archivePrefix = {arXiv}
 }
 ";
 

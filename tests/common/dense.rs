@@ -31,6 +31,12 @@ pub struct Case {
 }
 
 impl Case {
+    /// Itself, and the same with normalised branches.
+    pub fn both(self) -> impl Iterator<Item = Case> {
+        let other = normalised(&self.network).map(|network| Case { network, ..self.clone() });
+        [Some(self), other].into_iter().flatten()
+    }
+
     pub fn noise(&self) -> BrownianPath {
         let depth = self.network.depth as u32;
         BrownianPath::new(7, depth * self.fine, depth)

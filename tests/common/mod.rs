@@ -43,7 +43,9 @@ use nfd::backend::plain::memory::Memory;
 use nfd::backend::{DROP_TOLERANCE, Network, Probe, Update};
 use nfd::data::Samples;
 use nfd::experiment::grid::{LearningRate, Task};
-use nfd::model::{Activation, Block, Closure, Groups, Loss, Parametrization, Rates, ScaleLaw};
+use nfd::model::{
+    Activation, Block, Closure, Groups, Loss, Normalization, Parametrization, Rates, ScaleLaw,
+};
 use nfd::rng::noise::{BrownianPath, Direction, Entry, Noise};
 use nfd::rng::philox::Philox;
 use rand::RngExt;
@@ -88,6 +90,15 @@ pub fn network_of(
         scales,
         drop_tolerance: DROP_TOLERANCE,
     }
+}
+
+/// The same with branches that read h over its root mean square. None where h soon becomes 0 by chance, which has
+/// none: one unit of relu without a skip connection.
+pub fn normalised(network: &Network) -> Option<Network> {
+    let mut network = network.clone();
+    network.scales.normalization = Normalization::Rms;
+    let alone = network.width == 1 && !network.scales.skip;
+    (!alone || network.activation != Activation::Relu).then_some(network)
 }
 
 /// A task of which tests change what matters to them.

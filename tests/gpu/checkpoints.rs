@@ -14,6 +14,20 @@ fn slices_show_the_same_as_the_whole() {
     });
 }
 
+/// Two matrices in a block without their weights, and inner layers of another width.
+#[test]
+fn slices_of_two_layer_blocks_show_the_same() {
+    on_softcuda(module_path!(), "slices_of_two_layer_blocks_show_the_same", &[], || {
+        let two_layers = r#""model": { "block": "two-layer", "#;
+        let without = SETTINGS[1].replace(r#""model": { "#, two_layers);
+        let wider = SETTINGS[6].replace(r#""two-layer""#, r#""two-layer", "inner_width": "1.5n""#);
+        let whole = SETTINGS[6].replace(r#""engine": "dense""#, r#""engine": "conditional""#);
+        for text in [without, wider, whole] {
+            assert_the_same_in_slices(&setting_of(&text, "cuda", "f64", 48, "3"));
+        }
+    });
+}
+
 /// The same of a network that takes memory as it needs it: it goes on with the room for what it has.
 #[test]
 fn slices_of_a_growing_network_show_the_same() {

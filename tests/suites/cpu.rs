@@ -23,7 +23,7 @@ use rand::RngExt;
 /// tolerance where there is no room.
 #[test]
 fn f64_is_plain_over_a_covering_of_sizes_and_options() {
-    for case in cases().into_iter().chain(descents()) {
+    for case in cases().into_iter().chain(descents()).flat_map(Case::both) {
         let want = run(&case, &mut case.plain());
         let crowded = case.train.len() * (case.steps as usize + 1) > case.network.width;
         let bound: f64 = match (crowded, lazy(&case)) {
@@ -47,7 +47,7 @@ fn f64_is_plain_over_a_covering_of_sizes_and_options() {
 /// them, within one column a layer for paths that have parted there.
 #[test]
 fn f32_ranks_are_plains_outside_a_factor_of_four() {
-    for case in cases().into_iter().chain(descents()) {
+    for case in cases().into_iter().chain(descents()).flat_map(Case::both) {
         let at = |factor: f64| case.with_tolerance(DROP_TOLERANCE_F32 * factor);
         let [fewest, most] = [4.0, 0.25].map(|factor| {
             let case = at(factor);
@@ -170,7 +170,7 @@ fn threads_do_not_change_a_bit() {
         record: 2,
         ..descent.clone()
     };
-    for case in [descent, everything] {
+    for case in [descent, everything].into_iter().flat_map(Case::both) {
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let passes =

@@ -52,7 +52,7 @@ fn f64_is_plain_with_many_samples() {
 }
 
 fn f64_is_plain(cases: Vec<Case>) {
-    for case in cases {
+    for case in cases.into_iter().flat_map(Case::both) {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
@@ -77,16 +77,22 @@ fn f32_is_plain_to_its_rounding_with_many_samples() {
     f32_is_plain(batched_cases(&WIDTHS));
 }
 
+/// Normalised branches divide what comes back by ρ, and so what rounding does to it: it matters at a width of one, where
+/// some of many samples have a small h (and J, which would be 0, is what rounding leaves of it).
 fn f32_is_plain(cases: Vec<Case>) {
-    for case in cases {
+    for case in cases.into_iter().flat_map(Case::both) {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);
+        let divided = case.network.width == 1 && !case.network.scales.normalization.is_none();
+        let least =
+            plain.hidden().iter().flat_map(|h| h.iter()).fold(1.0, |m: f64, h| m.min(h.abs()));
+        let bound = 2e-5 / if divided { least } else { 1.0 };
         for set in Instructions::available() {
             let mut fast = fast::<f32>(&case, set);
             let got = run(&case, &mut fast);
-            let off = worst_off(&got, &want, |_| 2e-5);
+            let off = worst_off(&got, &want, |_| bound);
             assert!(off.is_none(), "{off:?} with {set:?}: {case:?}");
-            assert!(same_weights(&fast, &plain, 2e-5), "weights with {set:?}: {case:?}");
+            assert!(same_weights(&fast, &plain, bound), "weights with {set:?}: {case:?}");
         }
     }
 }
@@ -95,7 +101,7 @@ fn f32_is_plain(cases: Vec<Case>) {
 /// further rounding: momentum, decay, schedules and minibatches included.
 #[test]
 fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
-    for case in cases() {
+    for case in cases().into_iter().flat_map(Case::both) {
         let mut plain = case.plain_with(&Rounded(case.noise()));
         let want = run(&case, &mut plain);
         for set in Instructions::available() {
@@ -136,7 +142,8 @@ fn weights_and_vectors_begin_at_cache_lines() {
 fn threads_change_no_bit() {
     let wide =
         |cases: Vec<Case>| cases.into_iter().filter(|case| case.network.width == 257).take(6);
-    for case in wide(cases()).chain(wide(batched_cases(&WIDTHS))) {
+    let cases = wide(cases()).chain(wide(batched_cases(&WIDTHS)));
+    for case in cases.flat_map(Case::both) {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&case, &mut fast::<f32>(&case, Instructions::detect())))

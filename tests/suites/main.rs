@@ -84,6 +84,7 @@ mod report_browser;
 mod response_functions;
 mod responses;
 mod resume;
+mod rms;
 mod rng;
 mod rules;
 mod run;

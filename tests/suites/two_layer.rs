@@ -294,7 +294,7 @@ fn weights_off<T: Format>(got: &Fast<T>, want: &Plain) -> f64 {
 /// Every number and weight, over a covering of sizes and options; the same bits on any threads.
 #[test]
 fn cpu_is_plain_over_a_covering_of_sizes_and_options() {
-    let cases = two_layer_cases().into_iter().chain(inner_width_cases());
+    let cases = two_layer_cases().into_iter().chain(inner_width_cases()).flat_map(Case::both);
     for (i, case) in cases.enumerate() {
         let mut plain = case.plain();
         let want = run(&case, &mut plain);

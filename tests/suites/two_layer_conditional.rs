@@ -84,9 +84,11 @@ fn cpu_is_plain_over_a_covering_of_sizes_and_options() {
         if parametrization == Parametrization::Mup {
             case.update.rates = case.update.rates.scaled(0.02 / 0.3);
         }
-        let want = run(&case, &mut case.plain());
-        let bound = 10.0 * rounding(&case, &want) + crowded(&case).unwrap_or(1e-12);
-        check(&case, &want, bound);
+        for case in case.both() {
+            let want = run(&case, &mut case.plain());
+            let bound = 10.0 * rounding(&case, &want) + crowded(&case).unwrap_or(1e-12);
+            check(&case, &want, bound);
+        }
     }
 }
 
@@ -101,21 +103,25 @@ fn cpu_is_plain_in_mean_field() {
         case.network = two_layer(&case.network, Parametrization::MeanField, INNER[i % 4]);
         let Rates { input, hidden, readout } = case.update.rates;
         case.update.rates = case.update.rates.scaled(0.3 / input.max(hidden).max(readout));
-        let want = run(&case, &mut case.plain());
-        check(&case, &want, crowded(&case).unwrap_or(1e-9));
+        for case in case.both() {
+            let want = run(&case, &mut case.plain());
+            check(&case, &want, crowded(&case).unwrap_or(1e-9));
+        }
     }
 }
 
 /// Any number of threads computes the same bits.
 #[test]
 fn threads_change_no_bit() {
-    let case = case_of(4500, InnerWidth::Times(2.0));
-    let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let passes = pool.install(|| run(&case, &mut on_cpu::<f32>(&case, Instructions::detect())));
-        format!("{passes:?}")
-    };
-    assert!(on(1) == on(3));
+    for case in case_of(4500, InnerWidth::Times(2.0)).both() {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let passes =
+                pool.install(|| run(&case, &mut on_cpu::<f32>(&case, Instructions::detect())));
+            format!("{passes:?}")
+        };
+        assert!(on(1) == on(3));
+    }
 }
 
 fn case_of(width: usize, inner: InnerWidth) -> Case {

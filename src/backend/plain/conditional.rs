@@ -11,6 +11,7 @@ use super::branch::{Branch, Factors};
 use super::ends::{Ends, Signal};
 use super::memory::{Answer, Memory};
 use super::record::{InnerRecorder, MatrixRecorder};
+use super::rms;
 use super::{columns, evaluate_in_parts, finite, mean_square};
 use crate::backend::coefficients::{Asked, covariances, kernel};
 use crate::backend::responses::ResponseFunctions;
@@ -132,20 +133,25 @@ impl Conditional {
         Factors { forward, update }
     }
 
-    /// z of features `h` in layer l, None where blocks have one layer, and its branch.
+    /// z of what the branch of layer l reads, `x`, and z as a branch; None where blocks have one layer.
     fn pass_inner(
         &self,
         query: Query,
         l: usize,
-        h: &DMatrix<f64>,
+        x: &DMatrix<f64>,
         samples: &Samples,
     ) -> Option<(Factors, Answer, Branch)> {
         let (memory, inner) = (self.inner.get(l - 1)?, self.network.scales.inner?);
         let factors = Factors { forward: inner.forward, update: inner.update };
         let z = &mut draw(&*self.noise, query.of_inner(), l, inner.width, samples);
-        let answer = memory.ask_forward(&self.value(h), z);
+        let answer = memory.ask_forward(&self.value(x), z);
         let branch = factors.branch(memory, &answer);
         Some((factors, answer, branch))
+    }
+
+    /// What the branch of a block reads of h.
+    fn read(&self, h: &DMatrix<f64>) -> DMatrix<f64> {
+        rms::read(self.network.scales.normalization, h)
     }
 
     /// φ(x)
@@ -204,17 +210,18 @@ impl Sweeps for Conditional {
         let mut own_movement = 0.0;
         self.inner_hidden.clear();
         for l in 1..=depth {
-            let mut read = self.value(&h);
+            let x = self.read(&h);
+            let mut phi = self.value(&x);
             // (W − W⁽⁰⁾)φ(h) with its factor, of the matrix that reads h.
             let mut of_reader = None;
-            if let Some((factors, answer, branch)) = self.pass_inner(query, l, &h, &self.batch) {
+            if let Some((factors, answer, branch)) = self.pass_inner(query, l, &x, &self.batch) {
                 let memory = &self.inner[l - 1];
                 if record {
                     let kept = factors.forward * memory.drift.kept();
                     let coupled = &memory.backward.basis * &answer.coupling * kept;
                     *coupling.inner.get_or_insert_default() += mean_square(&coupled) / depth as f64;
                 }
-                read = self.value(&branch.whole);
+                phi = self.value(&branch.whole);
                 self.inner_hidden.push(branch.whole);
                 of_reader = Some((factors.forward, branch.moved));
                 self.inner[l - 1].remember_forward(&answer);
@@ -223,7 +230,7 @@ impl Sweeps for Conditional {
             }
             let z = &mut draw(&*self.noise, query, l, width, &self.batch);
             let memory = &self.layers[l - 1];
-            let answer = memory.ask_forward(&read, z);
+            let answer = memory.ask_forward(&phi, z);
             let Branch { whole, moved } = self.of_outer().branch(memory, &answer);
             h = self.carried(&h) + whole;
 
@@ -271,10 +278,11 @@ impl Sweeps for Conditional {
         evaluate_in_parts(samples, |part| {
             let mut h = self.ends.embed(&columns(part));
             for (l, memory) in (1..).zip(&self.layers) {
-                let inner = self.pass_inner(query, l, &h, part);
-                let read = self.value(inner.as_ref().map_or(&h, |(.., branch)| &branch.whole));
+                let x = self.read(&h);
+                let inner = self.pass_inner(query, l, &x, part);
+                let phi = self.value(inner.as_ref().map_or(&x, |(.., branch)| &branch.whole));
                 let answer =
-                    memory.ask_forward(&read, &mut draw(&*self.noise, query, l, width, part));
+                    memory.ask_forward(&phi, &mut draw(&*self.noise, query, l, width, part));
                 h = self.carried(&h) + self.of_outer().branch(memory, &answer).whole;
             }
             self.ends.read(&scales, &h)
@@ -314,8 +322,10 @@ impl Sweeps for Conditional {
                 factors = Factors { forward: inner.forward, update: inner.update };
                 back = factors.back(&self.inner[l - 1], &answer);
             }
-            let slope = self.slope(&self.hidden[l - 1]);
-            g = self.carried(&g) + slope.component_mul(&back);
+            let h = &self.hidden[l - 1];
+            let slope = self.slope(&self.read(h));
+            let onward = |y: &_| rms::back(scales.normalization, h, slope.component_mul(y));
+            g = self.carried(&g) + onward(&back);
 
             // The matrix that reads h, whose answers reach g.
             let (reader, asked) = match self.inner.get_mut(l - 1) {
@@ -328,7 +338,7 @@ impl Sweeps for Conditional {
                     let along = reader.forward.basis.columns(first, count)
                         * answer.coupling.rows(first, count)
                         * kept;
-                    slope.component_mul(&along)
+                    onward(&along)
                 };
                 let earlier = reader.earlier;
                 let layer_past = coupled(0, earlier);

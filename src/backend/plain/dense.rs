@@ -6,6 +6,7 @@ use nalgebra::DMatrix;
 use super::ends::{Ends, Signal};
 use super::motion::{Motion, Step};
 use super::record::{InnerRecorder, MatrixRecorder};
+use super::rms;
 use super::{columns, evaluate_in_parts, finite, mean_square, weighted};
 use crate::backend::coefficients::covariance;
 use crate::backend::{
@@ -218,6 +219,11 @@ impl Dense {
         self.probe.follows_covariances(self.passes, self.train.len())
     }
 
+    /// What the branch of a block reads of h.
+    fn read(&self, h: &DMatrix<f64>) -> DMatrix<f64> {
+        rms::read(self.network.scales.normalization, h)
+    }
+
     /// φ(x)
     fn value(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
         x.map(|u| self.network.activation.value(u))
@@ -236,9 +242,10 @@ impl Dense {
     /// h_{l+1} from h_l = `h`, and z_{l+1} in two-layer blocks.
     fn next(&self, l: usize, h: &DMatrix<f64>) -> (DMatrix<f64>, Option<DMatrix<f64>>) {
         let scales = self.network.scales;
-        let z = self.inner().map(|(w, inner)| &w.forward[l] * self.value(h) * inner.forward);
+        let x = self.read(h);
+        let z = self.inner().map(|(w, inner)| &w.forward[l] * self.value(&x) * inner.forward);
         let branch =
-            &self.outer.weights.forward[l] * self.value(z.as_ref().unwrap_or(h)) * scales.forward;
+            &self.outer.weights.forward[l] * self.value(z.as_ref().unwrap_or(&x)) * scales.forward;
         (if scales.skip { h + branch } else { branch }, z)
     }
 
@@ -273,7 +280,7 @@ impl Sweeps for Dense {
         if record {
             let now = self.inner_weights().unwrap_or(self.weights());
             for (l, (w, initial)) in now.forward.iter().zip(&self.initial).enumerate() {
-                let moved = (w - initial) * self.value(&self.hidden[l]);
+                let moved = (w - initial) * self.value(&self.read(&self.hidden[l]));
                 own_movement += mean_square(&moved) / (width * depth) as f64;
             }
         }
@@ -281,11 +288,11 @@ impl Sweeps for Dense {
         let inner_movement = self.inner_movement();
         let (follows, activation) = (self.follows_covariances(), self.network.activation);
         for (history, &layer) in self.feature_history.iter_mut().zip(&self.probe.layers) {
-            if !follows {
-                history.clear();
-                continue;
+            let x = rms::read(scales.normalization, &self.hidden[layer]);
+            match follows {
+                true => history.push(x.map(|u| activation.value(u))),
+                false => history.clear(),
             }
-            history.push(self.hidden[layer].map(|u| activation.value(u)));
         }
         ForwardSweep {
             f: self.ends.read(&scales, &self.hidden[depth]),
@@ -325,24 +332,26 @@ impl Sweeps for Dense {
                 back = w.transposed()[l - 1].tr_mul(&r) * inner.forward;
                 inner_signals.push(r);
             }
-            let branch = self.slope(&self.hidden[l - 1]).component_mul(&back);
+            let h = &self.hidden[l - 1];
+            let branch = self.slope(&self.read(h)).component_mul(&back);
+            let branch = rms::back(scales.normalization, h, branch);
             self.signals[l - 1] = if scales.skip { g + branch } else { branch };
         }
         let wanted = self.record && self.probe.has_kernel(&self.network, self.batch.len());
         let kernel = wanted.then(|| {
             let gram = |x: &DMatrix<f64>| x.tr_mul(x) / width as f64;
             let of = |l: usize| {
-                gram(&self.value(&self.hidden[l])).component_mul(&gram(&self.signals[l + 1]))
+                gram(&self.value(&self.read(&self.hidden[l])))
+                    .component_mul(&gram(&self.signals[l + 1]))
             };
             (1..depth).map(of).fold(of(0), |sum, part| sum + part)
         });
         let follows = self.follows_covariances();
         for (history, &layer) in self.gradient_history.iter_mut().zip(&self.probe.layers) {
-            if !follows {
-                history.clear();
-                continue;
+            match follows {
+                true => history.push(self.signals[layer].clone()),
+                false => history.clear(),
             }
-            history.push(self.signals[layer].clone());
         }
         if let Some(update) = update {
             // D = factor Σ_p weight_p g_p φ_pᵀ
@@ -351,12 +360,13 @@ impl Sweeps for Dense {
             };
             let (size, inner_size) = scales.sizes(self.network.width);
             for l in 0..depth {
-                let phi = self.value(self.inner_hidden.get(l).unwrap_or(&self.hidden[l]));
+                let x = self.read(&self.hidden[l]);
+                let phi = self.value(self.inner_hidden.get(l).unwrap_or(&x));
                 let outer = direction(&self.signals[l + 1], phi, scales.update_hidden);
                 self.outer.follow(l, (update, size), outer);
             }
             for (l, r) in inner_signals.iter().rev().enumerate() {
-                let phi = self.value(&self.hidden[l]);
+                let phi = self.value(&self.read(&self.hidden[l]));
                 if let (Some(trained), Some(inner), Some(size)) =
                     (&mut self.inner, scales.inner, inner_size)
                 {

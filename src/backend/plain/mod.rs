@@ -12,6 +12,7 @@ pub mod expansion;
 pub mod memory;
 mod motion;
 mod record;
+mod rms;
 
 use nalgebra::DMatrix;
 

@@ -126,6 +126,9 @@ fn network(experiment: &Experiment) -> String {
         words::activation(model.activation),
         plain(model.horizon)
     );
+    if !model.normalization.is_none() {
+        words.push_str("; branches read h over its root mean square");
+    }
     if model.exponents != model.parametrization.exponents() {
         let (a, c) = (plain(model.exponents.branch), plain(model.exponents.rate));
         let _ = write!(words, "; own exponents: branch L<sup>−{a}</sup>, rate L<sup>−{c}</sup>");

@@ -5,7 +5,7 @@ use crate::backend::Network;
 use crate::backend::cost::{
     Costs, Footprint, OVERHEAD, Ranks, RunShape, Speeds, Work, rows_of_a_query,
 };
-use crate::model::Rule;
+use crate::model::{Normalization, Rule};
 
 /// The costs of this engine. Threads meet after every layer: each has two tiles of rows or more.
 pub const COSTS: Costs = Costs {
@@ -40,6 +40,11 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     // g, the residual and two sums of couplings; of samples evaluated together two layers, a residual,
     // its new columns and their answers.
     let working = 4.0 * batch + 5.0 * together;
+    // x, what comes back to it and its two coupled parts; of samples evaluated together x.
+    let normalized = match network.scales.normalization {
+        Normalization::None => 0.0,
+        Normalization::Rms => 4.0 * batch + together,
+    };
     // z of every layer, and what it was where steps are of the same samples; r, a query of it, and the part
     // of it that is coupled; of samples evaluated together z, a query of it, its new columns and answers.
     let of_inner = network.scales.inner.map_or(0.0, |inner| {
@@ -49,7 +54,7 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     });
     // A query and its answer; a chunk more in each than it has rows.
     let stored = 2.0 * stored * (rows_of_a_query(network) - network.width as f64 + rows);
-    let columns = vectors + ends + working;
+    let columns = vectors + ends + working + normalized;
     // M, its velocity and both Θ, with a copy of one while it grows, and all queries in coefficients.
     // A norm of the velocity is found with some six more.
     let working = if run.rule == Rule::Descent { 1.0 } else { 7.0 };

@@ -14,7 +14,7 @@
 //! them; [`kernels`]: what is done to a chunk of rows, on every instruction set; `tiles`: sums over rows
 //! that do not depend on threads; [`cholesky`], [`orthogonal`]: which columns of a query are new;
 //! [`memory`]: one weight matrix by its answers; `rows`: the rows of a layer's answer; `inner`: the inner
-//! matrices of two-layer blocks; `ends`: U and V; `record`: what is kept of a pass; `sweeps`, `evaluate`,
+//! matrices of two-layer blocks; `rms`: what normalised branches read; `ends`: U and V; `record`: what is kept of a pass; `sweeps`, `evaluate`,
 //! `update`: what a pass does.
 
 pub mod arena;
@@ -30,6 +30,7 @@ pub mod near;
 pub mod orthogonal;
 pub mod panel;
 mod record;
+mod rms;
 mod rows;
 mod sweeps;
 mod tiles;
@@ -50,6 +51,7 @@ use memory::Memory;
 use near::Near;
 use panel::{Panel, chunks_of};
 use record::PanelRecorder;
+use rms::Normalized;
 
 /// One run of the conditional engine, columns in `T`.
 pub struct Conditional<T: Format> {
@@ -65,6 +67,8 @@ pub struct Conditional<T: Format> {
     layers: Vec<Memory>,
     /// The inner half of every layer; None where blocks have one layer.
     inner: Option<Inner<T>>,
+    /// What branches read in the place of h; None where they read h.
+    normalized: Option<Normalized<T>>,
     /// The columns of all layers.
     arena: Arena<T>,
     /// Positions of the samples of the last forward pass, and whether it is recorded.
@@ -110,6 +114,7 @@ impl<T: Format> Conditional<T> {
             readout: TrainedPanel::readout(&*noise, n, network.outputs),
             layers: vec![layer; network.depth],
             inner: Inner::of(&network),
+            normalized: Normalized::of(&network),
             arena: Arena::new(),
             batch: Vec::new(),
             record: false,
@@ -184,6 +189,9 @@ impl<T: Format> Conditional<T> {
             vectors.for_each(|x| *x = Panel::zeros(n, samples));
             if let Some(inner) = &mut self.inner {
                 inner.make_room(samples);
+            }
+            if let Some(normalized) = &mut self.normalized {
+                normalized.make_room(samples);
             }
             self.minibatch = Panel::zeros(n, if minibatch { samples } else { 0 });
         }

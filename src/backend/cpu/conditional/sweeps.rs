@@ -127,6 +127,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated[0]);
         let mut inner = self.inner.take();
+        let mut normalized = self.normalized.take();
         if record {
             clear(&mut accumulated);
         }
@@ -136,8 +137,9 @@ impl<T: Format> Sweeps for Conditional<T> {
         for l in 1..=depth {
             let (before, after) = hidden.split_at_mut(l - 1);
             let (h, next) = (before.last().unwrap_or(self.input()), &mut after[0]);
+            let x = normalized.as_mut().map_or(h, |normalized| normalized.read(set, h));
             if let Some(inner) = &mut inner {
-                let entered = self.enter(inner, &mut arena, (query, l), h, &mut residual);
+                let entered = self.enter(inner, &mut arena, (query, l), x, &mut residual);
                 if !entered.finite {
                     nonfinite = nonfinite.or(Some(l));
                 }
@@ -148,7 +150,7 @@ impl<T: Format> Sweeps for Conditional<T> {
             }
             let memory = &self.layers[l - 1];
             let (read, residual) = match &mut inner {
-                None => (h, &mut residual),
+                None => (x, &mut residual),
                 Some(inner) => (&inner.hidden[l - 1], &mut inner.residual),
             };
             let asked = (query, l, (&self.train.samples, self.batch.as_slice()));
@@ -191,6 +193,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         let readers = inner.as_ref().map_or(&self.layers, |inner| &inner.memories);
         let ranks = readers.iter().map(|layer| layer.forward.rank()).collect();
         self.inner = inner;
+        self.normalized = normalized;
         let mut features = Vec::new();
         if record {
             let mut look = |l, h: &Panel<T>| self.features.look(set, &self.probe, l, h);
@@ -240,6 +243,7 @@ impl<T: Format> Sweeps for Conditional<T> {
         let mut residual = std::mem::take(&mut self.residual);
         let mut accumulated = std::mem::take(&mut self.accumulated);
         let mut inner = self.inner.take();
+        let mut normalized = self.normalized.take();
         clear(&mut g);
         add_combination(set, &self.readout.columns, &signal, &mut g);
         if record {
@@ -273,7 +277,13 @@ impl<T: Format> Sweeps for Conditional<T> {
             let [past, same] = &mut accumulated;
             let sums = record.then_some((reader.earlier, [past, same]));
             let to = (&mut g, scales.skip);
-            let rows = self.descend(&mut arena, (reader, &answer), factors, h, to, sums);
+            let rows = match &mut normalized {
+                None => self.descend(&mut arena, (reader, &answer), factors, h, to, sums),
+                Some(normalized) => {
+                    let of_answer = (reader, &answer, factors);
+                    self.descend_normalized(normalized, &mut arena, of_answer, h, to, sums)
+                }
+            };
             let [past, same] = rows.coupled.map(|squares| self.mean(squares) / depth as f64);
             coupling.layer_past += past;
             coupling.layer_same += same;
@@ -303,6 +313,7 @@ impl<T: Format> Sweeps for Conditional<T> {
             coupling.accumulated_same = self.mean(squares(set, same));
         }
         self.inner = inner;
+        self.normalized = normalized;
         if let Some(update) = update {
             self.update(update, &chi, &weights, &g);
         }

@@ -2,7 +2,7 @@
 
 use crate::backend::cost::{Costs, Footprint, OVERHEAD, RunShape, Speeds, Work};
 use crate::backend::{COVARIANCE_COLUMNS, Network};
-use crate::model::{Norm, Rule};
+use crate::model::{Norm, Normalization, Rule};
 
 /// The costs of this engine. Threads meet after every layer: each has rows of a weight matrix that take
 /// long beside the meeting.
@@ -54,6 +54,12 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
     let vectors = vectors
         + batch * ((1.0 + inner) * depth + 3.0 + 2.0 * inner)
         + (4.0 + inner + inner) * together;
+    // x and what comes back to it; of samples evaluated together x.
+    let normalized = match network.scales.normalization {
+        Normalization::None => 0.0,
+        Normalization::Rms => 2.0 * batch + together,
+    };
+    let vectors = vectors + normalized;
     let ends = (dimension + outputs) * trained;
     let host = weights
         + size * ((vectors + ends) * n + (batch + together) * dimension)

@@ -9,7 +9,7 @@
 //! [`products`] for few samples and [`batched`] for many, which [`panels`] are laid out for, [`halves`],
 //! [`pointwise`]: tiles of them, on every instruction set; [`matrix`]: whole matrices, shared between the
 //! threads of the `rayon` pool that calls; `motion`: updates that are not gradient descent; [`layer`], [`inner`], [`frozen`], [`ends`]: the parts of a
-//! network; `sweeps`: what a pass does.
+//! network; `rms`: what normalised branches read; `sweeps`: what a pass does.
 
 pub mod batched;
 pub mod cost;
@@ -23,6 +23,7 @@ mod motion;
 pub mod panels;
 pub mod pointwise;
 pub mod products;
+mod rms;
 mod sweeps;
 pub mod weights;
 
@@ -39,6 +40,7 @@ use ends::Ends;
 use frozen::Frozen;
 use inner::Inner;
 use layer::{Explicit, Layer};
+use rms::Normalized;
 
 /// One run of the dense engine, with weights in `T`.
 pub struct Dense<T> {
@@ -51,9 +53,11 @@ pub struct Dense<T> {
     layers: Vec<Layer<T>>,
     /// The inner half of every layer; none where blocks have one layer.
     inner: Vec<Inner<T>>,
+    /// What branches read in the place of h; None where they read h.
+    normalized: Option<Normalized<T>>,
     /// h_0 … h_L of the last batch.
     hidden: Vec<Vectors<T>>,
-    /// φ(h_0) … φ(h_{L−1}) of it.
+    /// φ(h_0) … φ(h_{L−1}) of it, φ(x) of normalised branches.
     values: Vec<Vectors<T>>,
     /// g_0 (δ_0 when O > 1) of the last backward pass.
     signal: Vectors<T>,
@@ -119,6 +123,7 @@ impl<T: Format> Dense<T> {
             inner: (1..=network.depth)
                 .filter_map(|l| Inner::sample(set, noise, &network, l))
                 .collect(),
+            normalized: Normalized::of(&network, set),
             hidden: vec![none(); network.depth + 1],
             values: vec![none(); network.depth],
             signal: none(),
@@ -167,6 +172,8 @@ impl<T: Format> Dense<T> {
             let n = self.network.width;
             let vectors = self.hidden.iter_mut().chain(&mut self.values);
             let vectors = vectors.chain([&mut self.product, &mut self.scratch]);
+            let normalized = self.normalized.iter_mut().flat_map(Normalized::vectors_mut);
+            let vectors = vectors.chain(normalized);
             vectors.for_each(|x| *x = Vectors::zeros(n, samples));
             let vectors = self.inner.iter_mut().flat_map(Inner::vectors_mut);
             let vectors = vectors.chain(&mut self.inner_vectors);
@@ -184,9 +191,13 @@ impl<T: Format> Dense<T> {
         (if scales.skip { T::ONE } else { T::ZERO }, T::of(scales.forward))
     }
 
-    /// φ(h).
-    fn value(&self, h: &Vectors<T>, phi: &mut Vectors<T>) {
-        pointwise::value(self.set, self.network.activation, h.pieces(), phi.pieces_mut());
+    /// φ(h), of normalised branches φ(x) of what is `normalized` of h.
+    fn value(&self, h: &Vectors<T>, normalized: Option<&mut Normalized<T>>, phi: &mut Vectors<T>) {
+        let read = match normalized {
+            None => h,
+            Some(normalized) => normalized.read(h),
+        };
+        pointwise::value(self.set, self.network.activation, read.pieces(), phi.pieces_mut());
         phi.clear_padding(); // φ(0) need not be 0
     }
 
@@ -206,9 +217,14 @@ impl<T: Format> Dense<T> {
         let (mut h, mut phi, mut next) = (room(), room(), room());
         let wide = if self.inner.is_empty() { 0 } else { self.network.width_read() };
         let [mut z, mut value] = [0; 2].map(|_| Vectors::zeros(wide, samples.len()));
+        let mut normalized = Normalized::of(&self.network, self.set);
+        if let Some(normalized) = &mut normalized {
+            let [x, _] = normalized.vectors_mut();
+            *x = room();
+        }
         self.ends.embed(samples, &mut h);
         for (l, layer) in self.layers.iter().enumerate() {
-            self.value(&h, &mut phi);
+            self.value(&h, normalized.as_mut(), &mut phi);
             match self.inner.get(l) {
                 None => layer.forward(&phi, &mut next, None),
                 Some(inner) => {

@@ -20,6 +20,7 @@ impl<T: Format> Sweeps for Dense<T> {
         let (carry, scale) = self.factors();
         // Minibatches of different steps are of different samples.
         let of_inner = record && !self.inner.is_empty() && batch.len() == self.train.len();
+        let mut normalized = self.normalized.take();
         let mut hidden = std::mem::take(&mut self.hidden);
         let mut values = std::mem::take(&mut self.values);
         let mut moved = std::mem::take(&mut self.scratch);
@@ -31,7 +32,7 @@ impl<T: Format> Sweeps for Dense<T> {
         for (l, layer) in self.layers.iter().enumerate() {
             let (before, after) = hidden.split_at_mut(l + 1);
             let (h, next) = (&before[l], &mut after[0]);
-            self.value(h, &mut values[l]);
+            self.value(h, normalized.as_mut(), &mut values[l]);
             // Of the matrix that reads h.
             let moved = if self.inner.is_empty() { &mut moved } else { &mut moved_inside };
             let of_moved = record.then_some(&mut *moved);
@@ -69,6 +70,7 @@ impl<T: Format> Sweeps for Dense<T> {
         };
         (self.hidden, self.values, self.scratch) = (hidden, values, moved);
         self.inner_vectors[1] = moved_inside;
+        self.normalized = normalized;
         sweep
     }
 
@@ -119,8 +121,15 @@ impl<T: Format> Sweeps for Dense<T> {
                     scale = inner.backward(&weights, (back, scale), y, phi, scratch, update);
                 }
             }
-            let (h, y) = (self.hidden[l].pieces(), self.product.pieces());
-            if !pointwise::descend(self.set, activation, h, y, g.pieces_mut(), carry, scale) {
+            let (h, y) = (&self.hidden[l], &self.product);
+            let finite = match &mut self.normalized {
+                Some(normalized) => normalized.descend(activation, (h, y), &mut g, (carry, scale)),
+                None => {
+                    let (h, y, g) = (h.pieces(), y.pieces(), g.pieces_mut());
+                    pointwise::descend(self.set, activation, h, y, g, carry, scale)
+                }
+            };
+            if !finite {
                 nonfinite = nonfinite.or(Some(l));
             }
         }
