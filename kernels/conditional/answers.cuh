@@ -8,11 +8,13 @@
 
 // Draws Z at the thread's rows of one sample: finest/L normals in ascending order, as on the CPU.
 template <class Real>
-__device__ inline void draw(const Sweep& args, u64 seed, u32 sample, u32 layer, u32 row,
-                            Real (&z)[LANES<Real>]) {
+__device__ inline void draw(const Block<Real>& b, u32 sample, u32 row, Real (&z)[LANES<Real>]) {
     constexpr int N = LANES<Real>;
+    const Sweep& args = b.args;
+    u64 seed = args.seeds[b.q.member];
+    u32 first = (b.q.block - 1) * args.fine_layers + 1, tag = args.tag[b.q.inner];
     for (u32 fine = 0; fine < args.fine_layers; fine++) {
-        float4 quad = normals(seed, row / 4, sample, (layer - 1) * args.fine_layers + 1 + fine, args.tag);
+        float4 quad = normals(seed, row / 4, sample, first + fine, tag);
         float four[4] = {quad.x, quad.y, quad.z, quad.w};
 #pragma unroll
         for (int i = 0; i < N; i++) {
@@ -40,7 +42,7 @@ __device__ __noinline__ void draw_chunk(const Block<Real>& b, u32 news, u32 row,
     const u32* indices = b.args.positions + b.q.member * b.args.positions_stride;
     for (u32 column = share.group; column < news; column += share.groups) {
         Real z[LANES<Real>];
-        draw(b.args, b.args.seeds[b.q.member], indices[b.s.samples[column]], b.q.layer, own, z);
+        draw(b, indices[b.s.samples[column]], own, z);
         store(b.q.new_answers + (u64)column * b.args.ld + own, z);
     }
 }

@@ -23,13 +23,14 @@ struct Sweep {
     /// `[C; S]` of the last query of each side: `rows` x P, one for each layer and member, or for each
     /// member where nothing is remembered.
     double* coefficients[2];
-    /// h, by level.
+    /// h, by level; in two-layer blocks h and z.
     void* hidden;
-    /// The level of `hidden` that has h_l, for l = 0 .. L.
+    /// The level of `hidden` that has the vectors below matrix 1, 2, ..., and those above the last: h_0 .. h_L, in
+    /// two-layer blocks h_0, z_1, h_1 .. h_L.
     const u32* levels;
-    /// g, by level.
+    /// g, by level; in two-layer blocks g and r, the gradient at z.
     void* signal;
-    /// The level of `signal` that has g_l, for l = 0 .. L.
+    /// The level of `signal` that has the vectors below and above matrices, as `levels`.
     const u32* slots;
     /// What is left of a query beside the stored columns, P x ld a member.
     void* residual;
@@ -40,9 +41,9 @@ struct Sweep {
     /// Couplings added up over layers, P x ld a member: forward all in the first, backward past and same;
     /// null: they are not asked for.
     void* accumulated[2];
-    /// Two numbers a member and layer: squares of the coupling along the other side's columns, and of M C.
+    /// Two numbers a member and matrix: squares of the coupling along the other side's columns, and of M C.
     double* squares;
-    /// Two numbers a member, layer and part: squares of rows of couplings past and same, or of
+    /// Two numbers a member, matrix and part: squares of rows of couplings past and same, or of
     /// (W - W(0)) phi.
     double* row_squares;
     /// Seed of the noise of each member.
@@ -69,10 +70,10 @@ struct Sweep {
     u32* choices;
     /// Numbers from one team's `choices` to the next team's.
     u64 choices_stride;
-    /// The power of n and L on W phi.
-    double forward;
-    /// The power of n and L on W phi, times that of an update.
-    double drift_scale;
+    /// The power of n and L on W phi: of W, in two-layer blocks W2, and of W1.
+    double forward[2];
+    /// The power of n and L on W phi, times that of an update, of both.
+    double drift_scale[2];
     /// The factor r^(-1/2) on the sum over r fine layers.
     double noise_scale;
     /// The drop test: a column is new if what is left of it, squared, is more than this share.
@@ -81,8 +82,10 @@ struct Sweep {
     double orthonormal;
     /// Networks that are swept.
     u32 members;
-    /// Depth L of the networks.
-    u32 depth;
+    /// Matrices of a network: its depth L, in two-layer blocks twice that.
+    u32 matrices;
+    /// Matrices of a block: 1, or 2 in two-layer blocks, of which W1 is the first.
+    u32 per_block;
     /// Columns that a side of a layer has room for.
     u32 capacity;
     /// Rows of coefficients that a layer has room for.
@@ -108,8 +111,8 @@ struct Sweep {
     u32 parts;
     /// Fine layers r that make up a layer.
     u32 fine_layers;
-    /// Purpose, step and direction of the noise address, in one number.
-    u32 tag;
+    /// Purpose, step and direction of the noise address, in one number: of W (W2), and of W1.
+    u32 tag[2];
     /// The place of layer 0 of this sweep in a pass.
     u32 first_place;
     /// Places of a whole pass.
@@ -157,7 +160,11 @@ __device__ inline void find_scratch(const Sweep& args, u32 team, Scratch& s) {
 
 // The query in hand: in shared memory, for it is the same for all threads of a block.
 template <class Real> struct Query {
-    u32 member, layer, place;
+    // The matrix of the network that is asked, from 1 on, and its block.
+    u32 member, layer, block, place;
+    // 1 where it is the W1 of a two-layer block, else 0; and whether what it makes joins the residual stream.
+    u32 inner;
+    bool joins;
     // The side that is asked about (0 forward, 1 backward), and the other side.
     u32 own, other;
     // Columns stored on this side, on the other, and columns of the other that the answer depends on.
@@ -168,6 +175,8 @@ template <class Real> struct Query {
     Real *basis, *answers, *residual;
     // h below the layer; the vectors that are asked about, h or g; and where the result goes: P x ld.
     const Real *h, *from;
+    // What a residual carries on past the block: h below it, or g above it; null where nothing joins it here.
+    const Real* carried;
     Real* to;
     const Real *other_basis, *other_answers;
     // Where new columns and the answers to them go.
@@ -190,8 +199,10 @@ __device__ __noinline__ void turn_to(const Sweep& args, u32 member, u32 layer, Q
     u64 columns = index * args.capacity * args.ld, vectors = (u64)member * args.samples * args.ld;
     const LayerState& state = args.states[index];
     q.own = forward ? 0 : 1, q.other = 1 - q.own;
-    q.member = member, q.layer = layer;
-    q.place = forward ? args.first_place + layer : args.first_place + args.depth - layer + 1;
+    q.member = member, q.layer = layer, q.block = (layer + args.per_block - 1) / args.per_block;
+    q.inner = layer < q.block * args.per_block;
+    q.joins = forward ? !q.inner : q.inner || args.per_block == 1;
+    q.place = args.first_place + (forward ? q.block : args.matrices / args.per_block - q.block + 1);
     q.rank = state.rank[q.own], q.other_rank = state.rank[q.other];
     q.earlier = state.earlier, q.kept = state.kept;
     q.drifted = state.drifted[q.own], q.other_drifted = state.drifted[q.other];
@@ -212,6 +223,10 @@ __device__ __noinline__ void turn_to(const Sweep& args, u32 member, u32 layer, Q
     q.h = hidden + args.levels[layer - 1] * level;
     q.from = forward ? q.h : signal + args.slots[layer] * level;
     q.to = forward ? hidden + args.levels[layer] * level : signal + args.slots[layer - 1] * level;
+    q.carried = nullptr;
+    if (q.joins && args.skip)
+        q.carried = forward ? hidden + args.levels[layer - args.per_block] * level
+                            : signal + args.slots[layer - 1 + args.per_block] * level;
 }
 
 // A chunk of a part: rows [row, end), and whether it is the first or the last chunk of the part.

@@ -75,8 +75,10 @@ __device__ __noinline__ void answer(Block<Real>& b) {
     const Scratch& s = b.s;
     u32 ld = args.ld, P = args.samples, k = q.total;
     u64 each = (u64)P * ld;
-    double scale = args.forward * q.kept;
+    double forward = args.forward[q.inner], scale = forward * q.kept;
     bool upward = args.upward, asked = args.accumulated[0] != nullptr;
+    // In two-layer blocks g meets couplings of W1, and r those of W2 by themselves.
+    bool past_and_same = asked && !upward && q.joins;
     // Where weights decay, (W - W(0)) phi has a share of W(0) phi.
     bool moved = asked && upward && q.kept != 1.0;
     // The four combinations: A_new; h or g; and two couplings, or one coupling and (W - W(0)) phi.
@@ -86,32 +88,33 @@ __device__ __noinline__ void answer(Block<Real>& b) {
         u32 which = threadIdx.x;
         c.samples = which == 0 ? k : P, c.all = P, c.activation = args.activation;
         c.h = !upward && which > 0 ? q.h : nullptr;
-        double factor = which == 1 ? scale : args.forward * (q.kept - 1.0);
+        double factor = which == 1 ? scale : forward * (q.kept - 1.0);
         if (which == 0) {
             c.start = q.new_answers, c.to = q.new_answers;
             c.terms[0] = Term<Real>{q.other_basis, nullptr, s.excess, -1.0, q.used};
         } else if (which == 1 || (which == 3 && moved)) {
             if (which == 1) {
-                c.start = upward && args.skip ? q.from : nullptr;
-                c.added = !upward && args.skip ? q.from : nullptr;
+                c.start = upward ? q.carried : nullptr;
+                c.added = upward ? nullptr : q.carried;
                 c.to = q.to;
             }
             const double* new_answers = q.coefficients + (u64)q.rank * P;
             c.terms[0] = Term<Real>{q.answers, nullptr, q.coefficients, factor, q.rank};
             c.terms[1] = Term<Real>{q.new_answers, nullptr, new_answers, factor, k};
             c.terms[2] =
-                Term<Real>{q.other_basis, nullptr, s.drifted, -args.drift_scale, q.other_drifted};
-        } else if (asked && (which == 2 || !upward)) {
+                Term<Real>{q.other_basis, nullptr, s.drifted, -args.drift_scale[q.inner], q.other_drifted};
+        } else if (asked && (which == 2 || past_and_same)) {
             u32 first = which == 2 ? 0 : q.earlier;
-            u32 end = which == 2 && !upward ? q.earlier : q.other_rank;
-            c.adds = true, c.to = (Real*)args.accumulated[which - 2] + q.member * each;
+            u32 end = which == 2 && past_and_same ? q.earlier : q.other_rank;
+            if (q.joins)
+                c.adds = true, c.to = (Real*)args.accumulated[which - 2] + q.member * each;
             c.terms[0] = Term<Real>{q.other_basis + (u64)first * ld, nullptr,
                                     s.coupled + (u64)first * P, scale, end - first};
         }
         b.combinations[which] = c;
     }
     __syncthreads();
-    u64 index = ((u64)q.member * args.depth + q.layer - 1) * 2;
+    u64 index = ((u64)q.member * args.matrices + q.layer - 1) * 2;
     double sums[2] = {0, 0};
     bool fine = true;
     for (Chunk at = begin(args, team); next(args, team, at);) {
@@ -124,7 +127,7 @@ __device__ __noinline__ void answer(Block<Real>& b) {
         if (at.first)
             sums[0] = sums[1] = 0;
         sums[0] += combine<Real, S>(b.combinations + 2, ld, at.row, at.end).squares;
-        if (!upward || moved)
+        if (past_and_same || moved)
             sums[1] += combine<Real, S>(b.combinations + 3, ld, at.row, at.end).squares;
         if (!at.last)
             continue;
@@ -152,16 +155,16 @@ __device__ __noinline__ void answer(Block<Real>& b) {
     }
 }
 
-// Turns to the next layer of this team's networks; false after the last.
+// Turns to the next matrix of this team's networks; false after the last.
 template <class Real> __device__ __noinline__ bool go_on(Block<Real>& b, bool begins) {
     __syncthreads();
     if (threadIdx.x == 0) {
-        u32 teams = gridDim.x / b.args.blocks, depth = b.args.depth;
+        u32 teams = gridDim.x / b.args.blocks, last = b.args.matrices;
         u32 member = begins ? blockIdx.x / b.args.blocks : b.q.member;
-        u32 layer = begins ? (b.args.upward ? 0 : depth + 1) : b.q.layer;
+        u32 layer = begins ? (b.args.upward ? 0 : last + 1) : b.q.layer;
         layer = b.args.upward ? layer + 1 : layer - 1;
-        if (layer == 0 || layer > depth)
-            member += teams, layer = b.args.upward ? 1 : depth;
+        if (layer == 0 || layer > last)
+            member += teams, layer = b.args.upward ? 1 : last;
         b.q.member = member;
         if (member < b.args.members)
             turn_to(b.args, member, layer, b.q);

@@ -3,6 +3,7 @@
 //   D = sum_p g_p s_p^T,   s_p = k_p x_p
 //   W <- W - eta lambda W + D              k_p has the factor -eta
 //   v <- mu v + D + lambda W,  W <- W - eta v      with momentum
+//   v <- D                                         gathered, for dense/entrywise.cu to move W
 //
 // W: m x n, G: m x P, X: n x P; layouts as in dense/multiply.cuh. Blocks have the rows of W in parts, of which
 // each leaves a part of Y; the block that leaves the last part of some columns adds them up, in their order:
@@ -22,8 +23,11 @@ struct Transpose {
     void* w;
     /// Numbers from one member's W to the next member's.
     u64 w_stride;
-    /// Velocity v of the first member's W, laid out as W; null without momentum.
+    /// Velocity v of the first member's W, laid out as W, or where D is gathered; null without momentum.
     void* velocity;
+    /// What D is added to where there is a velocity: v itself, or in the first launch that gathers D W, which enters
+    /// with a factor of 0.
+    const void* kept;
     /// G of the first member, P x ld_g.
     const void* g;
     /// Numbers from one member's G to the next member's.
@@ -90,6 +94,10 @@ struct Transpose {
     u32 place;
     /// Places of a whole pass.
     u32 places;
+    /// 1: D is written to where a velocity would be, and W stays; else 0.
+    u32 gathers;
+    /// Zero; fills the structure up to whole 8 bytes.
+    u32 padding;
 };
 
 // How W moves: the rates of a step and the samples' factors.
@@ -101,8 +109,8 @@ struct Move {
     bool begins, ends;
 
     __device__ inline Move(const Transpose& args) {
-        rate = args.parameters->rates[args.weight_group], momentum = args.parameters->momentum;
-        decay = args.parameters->weight_decay;
+        rate = args.parameters->rates[args.weight_group];
+        momentum = args.parameters->momentum, decay = args.parameters->weight_decay;
         moves = args.x && rate != 0.0;
         begins = args.first_sample == 0, ends = args.first_sample + args.sample_count == args.samples;
     }
@@ -113,11 +121,11 @@ struct Move {
         return (Real)(factor * args.k[(u64)member * args.samples + args.first_sample + p]);
     }
 
-    // What D is added to: W or v, of numbers at `at` whose weights are a.
+    // What D is added to: W or v, of numbers at `at` whose weights are a. (Where D is gathered mu = lambda = 0.)
     template <class Real, int N>
     __device__ inline void begin(const Transpose& args, u32 member, u64 at, const Real (&a)[N], Real (&d)[N]) const {
         if (args.velocity) {
-            load((const Real*)args.velocity + member * args.w_stride + at, d);
+            load((const Real*)args.kept + member * args.w_stride + at, d);
 #pragma unroll
             for (int i = 0; i < N; i++)
                 if (begins)
@@ -134,7 +142,7 @@ struct Move {
     __device__ inline void end(const Transpose& args, u32 member, u64 at, const Real (&a)[N], Real (&d)[N]) const {
         if (args.velocity) {
             store((Real*)args.velocity + member * args.w_stride + at, d);
-            if (!ends)
+            if (!ends || args.gathers)
                 return;
 #pragma unroll
             for (int i = 0; i < N; i++)

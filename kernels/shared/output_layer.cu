@@ -4,7 +4,7 @@
 //   loss       chi_po = d loss / d f_po
 //   signal     O = 1: g = V for every sample, which enters updates with k_p = chi_p;
 //              O > 1: g_p = V chi_p, k_p = 1
-//   readout    D_o = update sum_p chi_po h_p, and the step of V as in transpose.cu
+//   readout    D_o = update sum_p chi_po h_p, and the step of V as in dense/transpose.cuh, or D_o itself
 //   squares    sum of (y - y')^2, or of y^2
 //
 // V: O x ld, output by output; h: P x ld; f, chi, labels: P x O. Bytes: 4 P ld of h in f32, negligible
@@ -33,7 +33,7 @@
 struct OutputLayer {
     /// V, O x ld a member: the readout weights.
     void* v;
-    /// Velocity of V, laid out as V; null without momentum.
+    /// Velocity of V, laid out as V, or where D is gathered; null without momentum.
     void* velocity;
     /// h_L, P x ld a member: the last hidden layer.
     const void* h;
@@ -75,8 +75,8 @@ struct OutputLayer {
     u32 places;
     /// Parts of each sum of f.
     u32 part_count;
-    /// Zero; fills the structure up to whole 8 bytes.
-    u32 padding;
+    /// 1: D is written to where a velocity would be, and V stays; else 0.
+    u32 gathers;
 };
 
 // Writes the output f of a sum, entry e of those of all members, and notes if it is not finite.
@@ -184,6 +184,10 @@ template <class Real> __device__ inline void readout(const OutputLayer& args) {
     const double* chi = args.chi + (u64)member * args.samples * args.outputs + o;
     for (u32 p = 0; p < args.samples; p++)
         d = fused(args.update * chi[(u64)p * args.outputs], (double)h[(u64)p * args.ld], d);
+    if (args.gathers) {
+        ((Real*)args.velocity)[at] = (Real)d;
+        return;
+    }
     if (args.velocity) {
         Real* velocity = (Real*)args.velocity + at;
         d = fused(args.parameters->momentum, (double)*velocity, d);

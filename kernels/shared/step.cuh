@@ -9,10 +9,13 @@ struct StepParameters {
     u64 step;
     /// Learning rates eta of the input, hidden and readout weights; 0: a group rests.
     double rates[3];
-    /// Momentum mu: the share of a velocity that a step keeps.
+    /// Momentum mu of gradient descent: the share of a velocity that a step keeps; 0 by other rules.
     double momentum;
-    /// Weight decay lambda: the share of the weights that is added to their gradient.
+    /// Weight decay lambda of gradient descent: the share of the weights that is added to their gradient; 0 by other
+    /// rules.
     double weight_decay;
+    /// What Adam divides its running means by: 1 - b1^k and 1 - b2^k in the k-th update.
+    double corrections[2];
 };
 
 // Notes that a number of a member was not finite at a place of a pass. The places of a step are numbered in

@@ -188,19 +188,16 @@ pub fn check_blocks(
 /// Refuses inner layers that backend cuda does not have.
 ///
 /// # Errors
-/// At `model.block` or `model.inner_width`.
-pub fn check_inner_on_device(experiment: &Experiment, check: &Check) -> Result<()> {
+/// At `model.inner_width`.
+pub fn check_blocks_on_device(experiment: &Experiment, check: &Check) -> Result<()> {
     let Experiment { model, engine, backend, .. } = experiment;
     if model.block == Block::OneLayer || *backend != Backend::Cuda {
         return Ok(());
     }
-    if *engine == Engine::Conditional {
-        let problem = "backend cuda has no two-layer blocks in engine conditional";
-        return check.fail("model.block", problem, "take backend cpu, or engine dense");
-    }
-    if !model.inner_width.is_width() {
-        let problem = "backend cuda has inner layers of width n only";
-        return check.fail("model.inner_width", problem, "take backend cpu, or remove it");
+    if *engine == Engine::Conditional && !model.inner_width.is_width() {
+        let problem = "backend cuda has inner layers of width n only in engine conditional";
+        let help = "take backend cpu, or engine dense, or remove it";
+        return check.fail("model.inner_width", problem, help);
     }
     Ok(())
 }

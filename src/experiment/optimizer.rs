@@ -19,11 +19,11 @@ choice! {
         NormalizedSgd = "normalized-sgd",
         /// Hidden matrices change by their momentum over its largest singular value.
         Spectral = "spectral",
-        /// Adam, in every group of weights; dense engine on the processor.
+        /// Adam, in every group of weights; dense engine.
         Adam = "adam",
-        /// Adam with decoupled weight decay; dense engine on the processor.
+        /// Adam with decoupled weight decay; dense engine.
         Adamw = "adamw",
-        /// Every weight changes by the sign of its momentum; dense engine on the processor.
+        /// Every weight changes by the sign of its momentum; dense engine.
         Signsgd = "signsgd",
         /// Refused: not built, and its updates are not of low rank.
         Adagrad = "adagrad",
@@ -82,9 +82,9 @@ pub fn check_optimizer(experiment: &Experiment, check: &Check) -> Result<()> {
     if rule == Rule::Descent {
         return Ok(());
     }
-    if experiment.backend == Backend::Cuda {
+    if experiment.backend == Backend::Cuda && matches!(rule, Rule::Normalized { .. }) {
         let problem = format!("backend cuda has no optimizer {name}");
-        return fail(problem, "take backend cpu, or optimizer sgd");
+        return fail(problem, "take backend cpu, or optimizer sgd, adam, adamw or signsgd");
     }
     if experiment.storage == Storage::Bf16 {
         let problem = format!("{name} does not keep its updates as shares of gradients");

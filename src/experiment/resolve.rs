@@ -4,7 +4,7 @@ use super::check::Check;
 use super::file::ExperimentFile;
 use super::grid::tasks;
 use super::limit::{asks_for_limit, refuse_sizes, resolve_limit};
-use super::model::{check_blocks, check_inner_on_device};
+use super::model::{check_blocks, check_blocks_on_device};
 use super::normalization::check_normalization;
 use super::optimizer::check_optimizer;
 use super::reference::resolve_finest;
@@ -131,7 +131,7 @@ fn resolve_in(engine: Engine, typed: TypedExperiment, file: &ExperimentFile) -> 
         decisions.push(reason.to_owned());
     }
     experiment.precision = resolve_precision(typed.precision, &experiment, &check, &mut decisions)?;
-    check_inner_on_device(&experiment, &check)?;
+    check_blocks_on_device(&experiment, &check)?;
     check_normalization(&experiment, &check)?;
     check_scales(&experiment, &check)?;
     check_storage(&experiment, &check)?;

@@ -23,7 +23,7 @@ use crate::experiment::grid::Task;
 
 const MARKER: [u8; 8] = *b"nfd\xF7ckpt";
 /// The format of a checkpoint. Raise it whenever a state changes its shape.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER: usize = MARKER.len() + 4 + 4 + size_of::<Key>();
 const CHECKSUM: usize = 8;
 /// The folder of the checkpoints in a run directory.

@@ -33,6 +33,7 @@ pub mod slices;
 #[cfg(target_os = "linux")]
 pub mod slurm;
 pub mod softcuda;
+pub mod two_layer;
 pub mod written;
 
 use std::collections::BTreeSet;

@@ -50,8 +50,20 @@ pub const SETTINGS: [&str; 7] = [
     "training": { "steps": 5, "learning_rate": 0.5, "momentum": 0.5 }, "closures": ["exact", "gia"]"#,
 ];
 
+/// The same with optimizers that backend cuda has too.
+pub const ENTRYWISE: [&str; 2] = [
+    r#""engine": "dense", "data": { "source": "digits", "samples": 3 },
+    "model": { "train": ["input", "hidden", "readout"] },
+    "training": { "steps": 5, "learning_rate": 0.2, "weight_decay": 0.05, "optimizer": "adamw" },
+    "closures": ["exact", "gia"]"#,
+    r#""engine": "dense", "data": { "source": "digits", "samples": 20 },
+    "model": { "block": "two-layer", "inner_width": "0.5n" },
+    "training": { "steps": 5, "learning_rate": 0.1, "batch": 10, "record": 3, "momentum": 0.8,
+        "optimizer": "signsgd" }, "closures": ["exact", "gia"]"#,
+];
+
 /// The same with optimizers that backend cuda does not have.
-pub const OPTIMIZERS: [&str; 3] = [
+pub const NORMALIZING: [&str; 2] = [
     r#""engine": "conditional", "data": { "source": "digits", "samples": 3 },
     "model": { "train": ["input", "hidden", "readout"] },
     "training": { "steps": 5, "learning_rate": 0.2, "momentum": 0.8, "weight_decay": 0.05,
@@ -59,10 +71,6 @@ pub const OPTIMIZERS: [&str; 3] = [
     r#""engine": "dense", "data": { "source": "digits", "samples": 3 }, "model": { "block": "two-layer" },
     "training": { "steps": 5, "learning_rate": 0.2, "momentum": 0.8,
         "optimizer": "muon", "orthogonalization": "newton-schulz" }, "closures": ["exact", "gia"]"#,
-    r#""engine": "dense", "data": { "source": "digits", "samples": 3 },
-    "model": { "train": ["input", "hidden", "readout"] },
-    "training": { "steps": 5, "learning_rate": 0.2, "weight_decay": 0.05, "optimizer": "adamw" },
-    "closures": ["exact", "gia"]"#,
 ];
 
 /// One of the [`SETTINGS`] on a backend.

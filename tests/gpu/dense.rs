@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::common::dense::{
-    Case, Passes, Rounded, batched_cases, cases, two_layer_cases, worst_off,
+    Case, Passes, Rounded, batched_cases, cases, inner_width_cases, two_layer_cases, worst_off,
 };
 use crate::common::softcuda::{on_softcuda, share};
 use crate::common::*;
@@ -23,7 +23,7 @@ pub const SEEDS: [u64; 2] = [7, 1 << 40];
 /// Widths of cases with many samples: less than a tile, one and a number, two and a part.
 pub const BATCHED: [usize; 4] = [1, 31, 65, 130];
 
-fn device() -> Arc<Device> {
+pub fn device() -> Arc<Device> {
     Arc::new(Device::open(0).unwrap())
 }
 
@@ -78,7 +78,7 @@ fn update_of(case: &Case, k: u32) -> Option<Update> {
     let Rates { input, hidden, readout } = case.update.rates;
     let slower = 1.0 / f64::from(k + 1);
     let rates = Rates { input: input * slower, hidden: hidden * slower, readout: readout * slower };
-    (k < case.steps).then_some(Update { rates, ..case.update })
+    (k < case.steps).then_some(Update { rates, number: k + 1, ..case.update })
 }
 
 fn same_weights<T: Number>(crew: &Dense<T>, member: usize, plain: &Plain, tolerance: f64) -> bool {
@@ -165,6 +165,7 @@ fn frozen_weights_are_rounded_ones_with_an_exact_drift() {
 fn two_layer_blocks_in_f64_are_plain_too() {
     on_softcuda(module_path!(), "two_layer_blocks_in_f64_are_plain_too", &[], || {
         compare_all::<f64>(&device(), share(2, two_layer_cases()), false, 1e-12);
+        compare_all::<f64>(&device(), share(3, inner_width_cases()), false, 1e-12);
     });
 }
 
@@ -172,6 +173,7 @@ fn two_layer_blocks_in_f64_are_plain_too() {
 fn two_layer_blocks_in_f32_are_plain_to_its_rounding() {
     on_softcuda(module_path!(), "two_layer_blocks_in_f32_are_plain_to_its_rounding", &[], || {
         compare_all::<f32>(&device(), share(2, two_layer_cases()), false, 2e-5);
+        compare_all::<f32>(&device(), share(4, inner_width_cases()), false, 2e-5);
     });
 }
 
@@ -253,7 +255,7 @@ pub fn train_unseen<T: Number>(
 fn unseen_steps_are_those_of_plain() {
     on_softcuda(module_path!(), "unseen_steps_are_those_of_plain", &[], || {
         let device = device();
-        let all = cases().into_iter().chain(two_layer_cases());
+        let all = cases().into_iter().chain(two_layer_cases()).chain(inner_width_cases());
         let narrow = all.filter(|case| case.network.width <= 33);
         for (i, case) in narrow.enumerate() {
             let one_layer = case.network.scales.inner.is_none();
@@ -308,7 +310,8 @@ fn sanitized(name: &str, order: usize) {
             34..=65 => case.train.len() <= 31,
             _ => case.train.len() <= 3,
         };
-        let few = cases().into_iter().chain(two_layer_cases()).filter(narrow);
+        let wider = inner_width_cases().into_iter().step_by(4);
+        let few = cases().into_iter().chain(two_layer_cases()).chain(wider).filter(narrow);
         let many = batched_cases(&BATCHED).into_iter().filter(narrow);
         let own = few.skip(order - 1).step_by(3).chain(many.skip(2 * order - 1).step_by(6));
         for (i, case) in share(2, own).into_iter().enumerate() {

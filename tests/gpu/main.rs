@@ -10,5 +10,7 @@ mod checkpoints;
 mod conditional;
 mod dense;
 mod end_to_end;
+mod entrywise;
 mod responses;
 mod tensor;
+mod two_layer;

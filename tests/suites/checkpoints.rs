@@ -9,7 +9,8 @@ use std::{io, time::Duration};
 
 use crate::common::experiments::resolve_text;
 use crate::common::slices::{
-    ALWAYS, OPTIMIZERS, SETTINGS, Stopping, assert_the_same_in_slices, setting, train, trajectories,
+    ALWAYS, ENTRYWISE, NORMALIZING, SETTINGS, Stopping, assert_the_same_in_slices, setting, train,
+    trajectories,
 };
 use nfd::ensemble::checkpointing::CheckpointEvery;
 use nfd::experiment::Experiment;
@@ -18,7 +19,7 @@ use nfd::store::files::{Disk, Files};
 /// Both engines on the processor, every kind of state that they have.
 #[test]
 fn slices_show_the_same_as_the_whole() {
-    for text in SETTINGS.into_iter().chain(OPTIMIZERS) {
+    for text in SETTINGS.into_iter().chain(NORMALIZING).chain(ENTRYWISE) {
         for precision in ["f32", "f64"] {
             let starts = assert_the_same_in_slices(&setting(text, "cpu", precision));
             assert!(starts >= 3, "{starts} starts of {text}");
@@ -102,12 +103,13 @@ fn states_have_the_shape_of_this_version() {
         let files = stopped(folder.path(), &setting(text, "cpu", "f64"));
         files.iter().map(|file| fs::metadata(file).unwrap().len()).sum::<u64>()
     };
-    let lengths: Vec<u64> = SETTINGS.iter().chain(&OPTIMIZERS).map(length).collect();
+    let lengths: Vec<u64> =
+        SETTINGS.iter().chain(&NORMALIZING).chain(&ENTRYWISE).map(length).collect();
     assert_eq!(
         lengths,
         [
             333_771, 419_842, 844_105, 1_033_696, 469_287, 142_576, 1_890_308, 547_211, 1_447_684,
-            1_071_136
+            1_071_136, 917_503
         ]
     );
 }

@@ -49,6 +49,10 @@ fn plans(name: &str, width: u32, samples: u32, all: u32, members: u32) -> Vec<Gr
         "readout" => of_outputs(&|outputs| grid::rows_of_samples(width, outputs, members)),
         "read" => of_outputs(&|outputs| grid::read(u64::from(outputs * samples), 512, members)),
         "collect" => of_outputs(&|outputs| grid::collect(u64::from(outputs * samples), members)),
+        "entrywise" => {
+            let numbers = u64::from(width_of_layer).pow(2);
+            vec![grid::entrywise(numbers, size, members)]
+        }
         "loss" => vec![grid::of_members(1, members)],
         "squares" | "drift" => vec![grid::of_members(10_000, members)],
         "inputs" => vec![grid::input_rows(width, 4, all, members)],
@@ -93,6 +97,8 @@ fn blocks_have_every_row() {
         assert_eq!((draw[1], draw[2]), (1, 3));
         let rows = grid::rows_of_samples(width, 5, 3).blocks;
         holds(rows[1], 256, width);
+        let entries = grid::entrywise(u64::from(width) * 32, 8, 3).blocks;
+        assert_eq!(entries, [(u64::from(width) * 32).div_ceil(512), 1, 3]);
         assert_eq!((rows[0], rows[2]), (5, 3));
         let input = grid::input_rows(width, 2, 17, 3).blocks;
         holds(input[1], 512, width);

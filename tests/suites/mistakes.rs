@@ -173,12 +173,12 @@ fn mistakes_in_training_are_refused_with_reasons() {
         ),
         (
             &[
-                "training.optimizer=adam",
+                "training.optimizer=spectral",
                 "engine=dense",
                 "backend=cuda",
                 "ensemble.closures=[\"exact\"]",
             ],
-            &["backend cuda has no optimizer adam"],
+            &["backend cuda has no optimizer spectral", "adam, adamw or signsgd"],
         ),
         (
             &[

@@ -61,11 +61,7 @@ fn what_two_layer_blocks_cannot_have_is_refused() {
             ["ensemble.closures", "closure fresh", "take engine conditional"],
         ),
         (
-            &["engine=conditional", "backend=cuda"],
-            ["model.block", "engine conditional", "backend cpu"],
-        ),
-        (
-            &["engine=dense", "backend=cuda", "model.inner_width=2n"],
+            &["engine=conditional", "backend=cuda", "model.inner_width=2n"],
             ["model.inner_width", "of width n", "backend cpu"],
         ),
     ] {
@@ -86,8 +82,8 @@ fn two_layer_blocks_have_both_engines_and_a_gpu_for_the_dense_one() {
         (&["engine=dense", "backend=plain"], Engine::Dense, Backend::Plain),
         (&["backend=cuda"], Engine::Dense, Backend::Cuda),
         (&["engine=dense", corrected], Engine::Dense, Backend::Cuda),
-        (&["engine=dense", "model.inner_width=64"], Engine::Dense, Backend::Cpu),
-        (&[fresh], Engine::Conditional, Backend::Cpu),
+        (&["engine=dense", "model.inner_width=64"], Engine::Dense, Backend::Cuda),
+        (&[fresh], Engine::Conditional, Backend::Cuda),
         (&[wide, "model.inner_width=0.5n"], Engine::Conditional, Backend::Cpu),
     ] {
         let source = source(pairs);

@@ -16,6 +16,8 @@ pub enum Group {
     Input = 0,
     /// Hidden weights W_1 … W_L between layers.
     Hidden = 1,
+    /// Readout weights V, from h_L to outputs.
+    Readout = 2,
 }
 
 /// How a structure lies in memory, as Rust's compiler has it: CUDA's must agree.

@@ -201,6 +201,11 @@ pub fn of_members(blocks: u32, members: u32) -> Grid {
     Grid::new(u64::from(blocks), u64::from(members), 1)
 }
 
+/// `entrywise` of so many numbers of `size` bytes a member: a thread has 16 bytes.
+pub fn entrywise(numbers: u64, size: u64, members: u32) -> Grid {
+    Grid::new((numbers * size).div_ceil(16 * u64::from(THREADS)), 1, members)
+}
+
 /// `inputs` and `follow`: a thread has `rows_of_thread` rows of eight samples.
 pub fn input_rows(ld: u32, rows_of_thread: u32, all_samples: u32, members: u32) -> Grid {
     let rows = u64::from(ld).div_ceil(u64::from(THREADS * rows_of_thread));

@@ -64,7 +64,9 @@ impl Device {
         let launch_each = |args: &Transpose| {
             (0..args.samples).step_by(TRANSPOSE_SAMPLES as usize).try_for_each(|first_sample| {
                 let sample_count = (args.samples - first_sample).min(TRANSPOSE_SAMPLES);
-                let args = Transpose { first_sample, sample_count, ..*args };
+                let begins = args.gathers == 1 && first_sample == 0;
+                let kept = if begins { args.w } else { args.velocity };
+                let args = Transpose { first_sample, sample_count, kept, ..*args };
                 self.transpose_once::<T>(args, stored, members)
             })
         };
@@ -154,6 +156,12 @@ impl Device {
     pub(super) fn readout<T: Number>(&self, args: &OutputLayer, members: u32) -> Result<(), Fault> {
         let grid = grid::rows_of_samples(args.rows, args.outputs, members);
         self.start(&named::<T>("readout", WeightFormat::Full), args, grid)
+    }
+
+    /// Moves a group of weights by a rule that looks at every single number.
+    pub(super) fn entrywise<T: Number>(&self, args: &Entrywise, members: u32) -> Result<(), Fault> {
+        let grid = grid::entrywise(args.count, size_of::<T>() as u64, members);
+        self.start(&named::<T>("entrywise", WeightFormat::Full), args, grid)
     }
 
     /// Adds up squares of each member, by `parts` blocks that leave a sum each.

@@ -43,15 +43,17 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
 
 fn device_bytes(network: &Network, run: &RunShape) -> f64 {
     let (width, batch, outputs) = (network.width, run.batch as f64, network.outputs as f64);
-    let depth = network.depth as f64;
+    // Matrices of a network.
+    let per_block = network.matrices_of_a_block();
+    let matrices = network.depth as f64 * per_block;
     let ld = width.next_multiple_of(PADDING);
     let capacity = capacity(width, run.passes, run.batch);
     let (trained, size) = (run.copies(), run.number as f64);
     let vector = ld as f64 * size;
     let probes = run.probe.layers.len() as f64;
-    let columns = 4.0 * depth * capacity as f64 * vector;
+    let columns = 4.0 * matrices * capacity as f64 * vector;
     // Θ_F, Θ_B, M and its velocity.
-    let squares = 8.0 * depth * (2.0 + trained) * (capacity * capacity) as f64;
+    let squares = 8.0 * matrices * (2.0 + trained) * (capacity * capacity) as f64;
     let all = (run.train + run.test) as f64;
     let ends = trained * vector * (all + outputs);
     // Small matrices of a team that asks about one of these numbers of samples, and coefficients of so many
@@ -64,16 +66,18 @@ fn device_bytes(network: &Network, run: &RunShape) -> f64 {
         let Small { partials, scratch, choices } = most;
         let samples = numbers.iter().copied().max().unwrap_or(0) as f64;
         let parts = numbers.iter().map(|&samples| shape(ld, samples).parts).max().unwrap_or(0);
-        let sums = 16.0 * depth * (1.0 + parts as f64);
+        let sums = 16.0 * matrices * (1.0 + parts as f64);
         let of_team = (8 * (partials + scratch) + 4 * choices) as f64;
         let f = 8.0 * outputs * (1.0 + summands(width) as f64);
         of_team + sums + 8.0 * queries * rows * samples + samples * (f + 8.0) + 128.0
     };
-    // h of every layer, g in its slots, a residual, two sums of couplings; initial values.
-    let slots = slots(network.depth, &run.probe.layers);
+    // h of every layer and z, g in its slots, a residual, two sums of couplings; initial values, those of z where
+    // steps are of the same samples.
+    let slots = slots(matrices as usize, &run.probe.layers, per_block as usize);
     let slots = slots.into_iter().max().map_or(0, |most| most + 1) as f64;
-    let vectors = batch * vector * (depth + 1.0 + slots + 3.0 + 2.0 * probes);
-    let training = vectors + small(&[run.batch], 2.0 * depth, capacity as f64);
+    let followed = if run.minibatches() { 0.0 } else { matrices - network.depth as f64 };
+    let vectors = batch * vector * (matrices + 1.0 + slots + 3.0 + 2.0 * probes + followed);
+    let training = vectors + small(&[run.batch], 2.0 * matrices, capacity as f64);
     let rows = width.min(run.probe.rows) as f64;
     let parts = summands(run.batch * ld) as f64;
     let looked_at = 2.0 * probes * (4.0 * batch * rows + 8.0 * parts) + 8.0 * parts;

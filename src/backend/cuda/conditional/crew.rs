@@ -16,6 +16,7 @@ use crate::backend::{
     BackwardCoupling, BackwardSweep, Covariances, Divergence, ForwardCoupling, ForwardSweep, Set,
     Update,
 };
+use crate::model::Scales;
 use crate::rng::noise::Purpose;
 
 impl<T: Number> Crew for Conditional<T> {
@@ -57,7 +58,7 @@ impl<T: Number> Crew for Conditional<T> {
                 own_movement: 0.0,
                 inner_movement: None,
                 ranks: (0..size.depth)
-                    .map(|l| states[l * size.members + m].rank[0] as usize)
+                    .map(|l| states[size.reader_of(l) * size.members + m].rank[0] as usize)
                     .collect(),
                 coupling: None,
                 nonfinite: nonfinite(m),
@@ -69,24 +70,39 @@ impl<T: Number> Crew for Conditional<T> {
         let accumulated = self.accumulated(0)?;
         let vectors = size.members * self.workspace.now.samples * size.ld;
         let (device, hidden) = (&self.device, &self.workspace.hidden);
-        let features = self.features.look(device, &self.probe, hidden, |l| l * vectors)?;
-        let scales = self.launcher.network.scales;
+        let features =
+            self.features.look(device, &self.probe, hidden, |l| l * size.per_block * vectors)?;
+        let Scales { forward, update_hidden, inner, .. } = self.launcher.network.scales;
+        // Of the matrix that reads h.
+        let reader = inner.map_or((forward, update_hidden), |inner| (inner.forward, inner.update));
         let entries = (size.width * self.workspace.now.samples * size.depth) as f64;
-        for (m, (layers, features)) in self.layer_sums()?.iter().zip(features).enumerate() {
-            let mut coupling =
-                ForwardCoupling { accumulated: accumulated[m], ..Default::default() };
-            for (l, LayerSums { along, rows }) in layers.iter().enumerate() {
-                let kept = states[l * size.members + m].kept;
-                coupling.layer += along[0] * (scales.forward * kept).powi(2) / entries;
+        for (m, (matrices, features)) in self.layer_sums()?.iter().zip(features).enumerate() {
+            let mut coupling = ForwardCoupling {
+                accumulated: accumulated[m],
+                inner: inner.map(|_| 0.0),
+                ..Default::default()
+            };
+            let kept = |matrix: usize| states[matrix * size.members + m].kept;
+            for l in 0..size.depth {
+                let (below, above) = (size.reader_of(l), size.writer_of(l + 1));
+                let LayerSums { along, rows } = matrices[below];
+                if let Some(sum) = &mut coupling.inner {
+                    *sum += along[0] * (reader.0 * kept(below)).powi(2) / entries;
+                }
+                coupling.layer +=
+                    matrices[above].along[0] * (forward * kept(above)).powi(2) / entries;
                 // ‖QB M C‖² = ‖M C‖²; wanted is n^{-1/2} (W − W⁽⁰⁾)φ.
-                let squares = match kept == 1.0 {
-                    true => along[1] * scales.update_hidden.powi(2),
-                    false => rows[1] / scales.forward.powi(2),
+                let squares = match kept(below) == 1.0 {
+                    true => along[1] * reader.1.powi(2),
+                    false => rows[1] / reader.0.powi(2),
                 };
                 sweeps[m].own_movement += squares / (entries * size.width as f64);
             }
             sweeps[m].coupling = Some(coupling);
             sweeps[m].features = features;
+        }
+        for (sweep, movement) in sweeps.iter_mut().zip(self.inner_movement()?) {
+            sweep.inner_movement = Some(movement);
         }
         Ok(sweeps)
     }
@@ -133,8 +149,8 @@ impl<T: Number> Crew for Conditional<T> {
         let mut sweeps: Vec<_> = (0..size.members)
             .map(|m| BackwardSweep {
                 gradients: Vec::new(),
-                ranks: (0..size.depth)
-                    .map(|l| states[l * size.members + m].rank[1] as usize)
+                ranks: (1..=size.depth)
+                    .map(|l| states[size.writer_of(l) * size.members + m].rank[1] as usize)
                     .collect(),
                 kernel: None,
                 coupling: None,
@@ -144,19 +160,21 @@ impl<T: Number> Crew for Conditional<T> {
         if self.record {
             let accumulated = [self.accumulated(0)?, self.accumulated(1)?];
             let entries = (size.width * self.workspace.now.samples * size.depth) as f64;
-            for (m, layers) in self.layer_sums()?.iter().enumerate() {
-                let sum = |which: usize| layers.iter().map(|l| l.rows[which]).sum::<f64>();
+            for (m, matrices) in self.layer_sums()?.iter().enumerate() {
+                let readers = || (0..size.depth).map(|l| matrices[size.reader_of(l)]);
+                let writers = (1..=size.depth).map(|l| matrices[size.writer_of(l)]);
                 sweeps[m].coupling = Some(BackwardCoupling {
-                    layer_past: sum(0) / entries,
-                    layer_same: sum(1) / entries,
+                    layer_past: readers().map(|sums| sums.rows[0]).sum::<f64>() / entries,
+                    layer_same: readers().map(|sums| sums.rows[1]).sum::<f64>() / entries,
                     accumulated_past: accumulated[0][m],
                     accumulated_same: accumulated[1][m],
-                    inner: None,
+                    inner: (size.per_block == 2)
+                        .then(|| writers.map(|sums| sums.rows[0]).sum::<f64>() / entries),
                 });
             }
             let vectors = size.members * self.workspace.now.samples * size.ld;
             if let Kind::Remembered { signal, slots_of, .. } = &self.workspace.kind {
-                let first = |l: usize| slots_of[l] * vectors;
+                let first = |l: usize| slots_of[l * size.per_block] * vectors;
                 let seen = self.gradients.look(&self.device, &self.probe, signal, first)?;
                 sweeps.iter_mut().zip(seen).for_each(|(sweep, seen)| sweep.gradients = seen);
             }
@@ -228,6 +246,7 @@ impl<T: Number> Crew for Conditional<T> {
         self.queries[member].iter_mut().try_for_each(|queries| queries.archive(archive))?;
         self.responses[member].iter_mut().try_for_each(|responses| responses.archive(archive))?;
         self.features.archive(&device, archive, member)?;
-        self.gradients.archive(&device, archive, member)
+        self.gradients.archive(&device, archive, member)?;
+        self.inner.as_mut().map_or(Ok(()), |(_, inner)| inner.archive(&device, archive, member))
     }
 }

@@ -47,6 +47,8 @@ pub struct Size {
     pub width: usize,
     /// Depth L: the number of residual blocks.
     pub depth: usize,
+    /// Matrices of a block: 1, or 2 in two-layer blocks, where inner layers have width n too.
+    pub per_block: usize,
     /// Dimension d of the inputs.
     pub dimension: usize,
     /// Number O of outputs.
@@ -60,9 +62,24 @@ pub struct Size {
 }
 
 impl Size {
+    /// Number of weight matrices of a member, from the input on: of each two-layer block W1 and then W2.
+    pub fn matrices_of_member(&self) -> usize {
+        self.depth * self.per_block
+    }
+
     /// Number of weight matrices of all members.
     pub fn matrices(&self) -> usize {
-        self.members * self.depth
+        self.members * self.matrices_of_member()
+    }
+
+    /// The matrix, from 0 on, that reads h_l, l < L: the W1 of a two-layer block, else W.
+    pub fn reader_of(&self, l: usize) -> usize {
+        l * self.per_block
+    }
+
+    /// The matrix, from 0 on, that writes h_l, l > 0, and reads g_l: the W2 of a two-layer block, else W.
+    pub fn writer_of(&self, l: usize) -> usize {
+        l * self.per_block - 1
     }
 
     /// Numbers of a matrix in coefficients, of which there is room for.
@@ -139,6 +156,8 @@ pub struct Conditional<T: Number> {
     kept: usize,
     features: DeviceRecorder<T>,
     gradients: DeviceRecorder<T>,
+    /// The movement of z in two-layer blocks, and where it is looked at; None where blocks have one layer.
+    inner: Option<(Probe, DeviceRecorder<T>)>,
     /// Of each member, forward and backward; only at probed layers.
     queries: Vec<[Queries; 2]>,
     /// Responses of forward and backward answers of each member, at the same layers.
@@ -158,6 +177,7 @@ impl<T: Number> Conditional<T> {
             members: seeds.len(),
             width: network.width,
             depth: network.depth,
+            per_block: network.matrices_of_a_block() as usize,
             dimension: train.dimension,
             outputs: network.outputs,
             all: train.len() + test.len(),
@@ -194,8 +214,14 @@ impl<T: Number> Conditional<T> {
         device.draw::<T>(&readout, WeightFormat::Full, size.members as u32)?;
         let each = size.members * batch;
         let queries = [Queries::new(size.depth), Queries::new(size.depth)];
-        let [scale, _] = launcher.network.response_scales();
-        let responses = ResponseFunctions::new(size.depth, scale);
+        let scales = launcher.network.response_scales();
+        let responses = scales.map(|scale| ResponseFunctions::new(size.depth, scale));
+        // z of every block, of which no rows are kept.
+        let inner = Probe { layers: (1..=size.depth).collect(), rows: 0, ..probe.clone() };
+        let inner = (size.per_block == 2).then(|| {
+            let recorder = DeviceRecorder::new(&device, size, &inner, batch)?;
+            Ok::<_, Fault>((inner, recorder))
+        });
         Ok(Conditional {
             columns: StoredColumns::new(&device, size)?,
             workspace: Workspace::new(&device, size, &[batch], Some(&probe.layers))?,
@@ -208,7 +234,8 @@ impl<T: Number> Conditional<T> {
             features: DeviceRecorder::new(&device, size, &probe, batch)?,
             gradients: DeviceRecorder::new(&device, size, &probe, batch)?,
             queries: vec![queries; size.members],
-            responses: vec![[responses.clone(), responses]; size.members],
+            responses: vec![responses; size.members],
+            inner: inner.transpose()?,
             samples: [train, test],
             evaluation: None,
             batches: Vec::new(),
@@ -284,8 +311,8 @@ impl<T: Number> Conditional<T> {
             parameters.rates = [rates.input, rates.hidden, rates.readout];
             (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
             if *momentum > 0.0 {
-                self.h.set_in_motion(device, size.members * size.all * size.ld)?;
-                self.v.set_in_motion(device, size.members * size.outputs * size.ld)?;
+                self.h.set_in_motion(device, (size.members * size.all * size.ld, 1))?;
+                self.v.set_in_motion(device, (size.members * size.outputs * size.ld, 1))?;
                 self.columns.set_in_motion(device, size)?;
             }
         }
@@ -339,7 +366,7 @@ impl<T: Number> Conditional<T> {
         parts_of([if minibatches { train } else { 0 }, test], EVALUATED_AT_ONCE)
     }
 
-    /// Ranks and factors of all layers, \[layer\]\[member\].
+    /// Ranks and factors of all matrices, \[matrix\]\[member\].
     fn states(&self) -> Result<Vec<LayerState>, Fault> {
         self.device.read_back(&self.columns.states, 0..self.size().matrices())
     }

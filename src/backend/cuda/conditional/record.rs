@@ -103,7 +103,7 @@ impl<T: Number> DeviceRecorder<T> {
     }
 }
 
-/// Sums that a layer's last query left of one member.
+/// Sums that a matrix's last query left of one member.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerSums {
     /// Sums of squares of the couplings along the other side's columns, and of M C.
@@ -114,7 +114,7 @@ pub struct LayerSums {
 }
 
 impl<T: Number> Conditional<T> {
-    /// The sums of all layers, \[member\]\[layer\].
+    /// The sums of all matrices, \[member\]\[matrix\].
     pub(super) fn layer_sums(&self) -> Result<Vec<Vec<LayerSums>>, Fault> {
         let (size, parts) = (self.size(), self.workspace.now.shape.parts);
         let along = self.device.read_back(&self.workspace.squares, 0..2 * size.matrices())?;
@@ -125,8 +125,24 @@ impl<T: Number> Conditional<T> {
             along: [along[2 * i], along[2 * i + 1]],
             rows: [sum(2 * i), sum(2 * i + 1)],
         };
-        let layers = |m: usize| (0..size.depth).map(|l| of(m * size.depth + l)).collect();
+        let each = size.matrices_of_member();
+        let layers = |m: usize| (0..each).map(|i| of(m * each + i)).collect();
         Ok((0..size.members).map(layers).collect())
+    }
+
+    /// Mean squares of z − z⁽⁰⁾ of the pass that is recorded, of every member; the first one sets z⁽⁰⁾. Empty where
+    /// they mean nothing: in one-layer blocks, and with minibatches, which are of different samples in different passes.
+    pub(super) fn inner_movement(&mut self) -> Result<Vec<f64>, Fault> {
+        let (vectors, whole) = (self.workspace.vectors(), self.samples[0].len());
+        let Some((probe, recorder)) = self.inner.as_mut().filter(|_| self.batch == whole) else {
+            return Ok(Vec::new());
+        };
+        let hidden = &self.workspace.hidden;
+        let seen = recorder.look(&self.device, probe, hidden, |l| (2 * l - 1) * vectors)?;
+        let mean = |seen: &Vec<Snapshot>| {
+            seen.iter().map(|seen| seen.movement).sum::<f64>() / seen.len() as f64
+        };
+        Ok(seen.iter().map(mean).collect())
     }
 
     /// Mean squares of the `which`-th sum of couplings over layers.
@@ -160,22 +176,24 @@ impl<T: Number> Conditional<T> {
         for layer in self.probe.layers.clone() {
             let below = layer.checked_sub(1);
             let above = Some(layer).filter(|&index| index < self.size().depth);
-            // φ(h_l) is the query of layer l + 1, g_l that of layer l: index l, or l − 1. h_l is the answer
-            // of layer l, and g_l that of layer l + 1.
+            // φ(h_l) is the query of block l + 1, g_l that of block l: index l, or l − 1. h_l is the answer
+            // of block l, and g_l that of block l + 1. Of the matrices of a block it is the one that has h there.
+            let above = above.map(|index| (index, self.size().reader_of(index)));
+            let below = below.map(|index| (index, self.size().writer_of(layer)));
             let (asked, answered) = if side == 0 { (above, below) } else { (below, above) };
             for member in 0..self.size().members {
-                if let Some(index) = answered {
+                if let Some((index, matrix)) = answered {
                     let known = match side {
                         0 => 0..self.passes - 1,
                         _ => closure.backward_conditions(self.passes - 1, self.passes),
                     };
                     let known = &self.queries[member][1 - side].of(index)[..known.end];
-                    let along = self.conditioned(side, index, member, &states)?;
+                    let along = self.conditioned(side, matrix, member, &states)?;
                     let along = along.rows(0, known.last().map_or(0, DMatrix::nrows));
                     self.responses[member][side].push(index, &along.into(), known);
                 }
-                if let Some(index) = asked {
-                    let query = self.query(side, index, member, &states)?;
+                if let Some((index, matrix)) = asked {
+                    let query = self.query(side, matrix, member, &states)?;
                     self.queries[member][side].push(index, query, true);
                 }
             }
@@ -183,16 +201,16 @@ impl<T: Number> Conditional<T> {
         Ok(())
     }
 
-    /// The coefficients of the last query of one side in layer `index` + 1 of a member, r×P.
+    /// The coefficients of the last query of one side of a matrix, from 0 on, of a member, r×P.
     fn query(
         &self,
         side: usize,
-        index: usize,
+        matrix: usize,
         member: usize,
         states: &[LayerState],
     ) -> Result<DMatrix<f64>, Fault> {
         let samples = self.workspace.now.samples;
-        let matrix = index * self.size().members + member;
+        let matrix = matrix * self.size().members + member;
         let rank = states[matrix].rank[side] as usize;
         let first = matrix * self.size().capacity * samples;
         let range = first..first + rank * samples;
@@ -200,18 +218,18 @@ impl<T: Number> Conditional<T> {
         Ok(DMatrix::from_row_slice(rank, samples, &query))
     }
 
-    /// Θ C of the last query C of one side in layer `index` + 1 of a member: what its answer has along the
+    /// Θ C of the last query C of one side of a matrix, from 0 on, of a member: what its answer has along the
     /// other side's columns because their queries fixed it, capacity×P, zero where there is no column.
     fn conditioned(
         &self,
         side: usize,
-        index: usize,
+        matrix: usize,
         member: usize,
         states: &[LayerState],
     ) -> Result<DMatrix<f64>, Fault> {
-        let query = self.query(side, index, member, states)?;
+        let query = self.query(side, matrix, member, states)?;
         let capacity = self.size().capacity;
-        let first = (index * self.size().members + member) * self.size().square();
+        let first = (matrix * self.size().members + member) * self.size().square();
         let range = first..first + query.nrows() * capacity;
         let overlap = self.device.read_back(&self.columns.overlap[side], range)?;
         Ok(DMatrix::from_column_slice(capacity, query.nrows(), &overlap) * query)

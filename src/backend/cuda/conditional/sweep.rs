@@ -11,7 +11,7 @@ use super::workspace::{Kind, Workspace};
 use super::{OutputSignal, Size};
 use crate::backend::Network;
 use crate::data::Samples;
-use crate::model::Loss;
+use crate::model::{Inner, Loss};
 use crate::rng::noise::{BrownianPath, Direction, Entry, Purpose, Query};
 
 /// What all members are at some step.
@@ -128,11 +128,13 @@ impl Launcher {
         query: Query,
         record: bool,
     ) -> Result<(), Fault> {
-        let Size { members, depth, capacity, width, ld, .. } = self.size;
+        let Size { members, depth, per_block, capacity, width, ld, .. } = self.size;
         let Network { activation, closure, scales, drop_tolerance, .. } = self.network;
+        let inner = scales.inner.unwrap_or(Inner { width, forward: 0.0, update: 0.0 });
         device.clear(&mut workspace.arrivals)?;
         let upward = query.direction == Direction::Forward;
-        let place = self.noise.address(Entry::Answer { query, layer: 1, sample: 0 });
+        let place = |query| self.noise.address(Entry::Answer { query, layer: 1, sample: 0 });
+        let (place, of_inner) = (place(query), place(query.of_inner()));
         let both = |of: &[Buffer<f64>; 2]| [of[0].at(0), of[1].at(0)];
         let columns_of = |of: &[Buffer<T>; 2]| [of[0].at(0), of[1].at(0)];
         let mut sweep = Sweep {
@@ -157,13 +159,14 @@ impl Launcher {
             scratch_stride: workspace.small.scratch as u64,
             choices: workspace.choices.at(0),
             choices_stride: workspace.small.choices as u64,
-            forward: scales.forward,
-            drift_scale: scales.forward * scales.update_hidden,
+            forward: [scales.forward, inner.forward],
+            drift_scale: [scales.forward * scales.update_hidden, inner.forward * inner.update],
             noise_scale: f64::from(place.fine).sqrt().recip(),
             tolerance: drop_tolerance.powi(2),
             orthonormal: T::ORTHONORMAL,
             members: members as u32,
-            depth: depth as u32,
+            matrices: self.size.matrices_of_member() as u32,
+            per_block: per_block as u32,
             capacity: capacity as u32,
             rows: workspace.rows() as u32,
             width: width as u32,
@@ -176,7 +179,7 @@ impl Launcher {
             height: workspace.now.shape.height as u32,
             parts: workspace.now.shape.parts as u32,
             fine_layers: place.fine,
-            tag: place.tag,
+            tag: [place.tag, of_inner.tag],
             first_place: if upward { 0 } else { self.pass_order().of_signal(depth) },
             places: self.pass_order().count(),
             upward: u32::from(upward),
@@ -287,7 +290,7 @@ impl Launcher {
             samples: workspace.now.samples as u32,
             padding: 0,
         };
-        device.drift(&drift, self.size.depth as u32, self.members())?;
+        device.drift(&drift, self.size.matrices_of_member() as u32, self.members())?;
         let follow = Inputs {
             positions: workspace.positions.at(0),
             stride: workspace.now.samples as u64,

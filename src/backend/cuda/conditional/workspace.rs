@@ -17,7 +17,7 @@ pub struct Workspace<T> {
     pub indices: Buffer<u32>,
     /// Features h of the levels that are kept.
     pub hidden: Buffer<T>,
-    /// The level that h_0 … h_L have each.
+    /// The level that h_0, (z_1,) h_1 … h_L have each.
     pub levels: Buffer<u32>,
     /// What is left of a query after its projection.
     pub residual: Buffer<T>,
@@ -64,7 +64,7 @@ pub enum Kind<T> {
     Remembered {
         /// Gradients g by slot.
         signal: Buffer<T>,
-        /// The slot that g_0 … g_L have each.
+        /// The slot that g_0, (r_1,) g_1 … g_L have each.
         slots: Buffer<u32>,
         /// The same slots on the host.
         slots_of: Vec<usize>,
@@ -89,7 +89,8 @@ impl<T: Number> Workspace<T> {
         numbers: &[usize],
         probed: Option<&[usize]>,
     ) -> Result<Self, Fault> {
-        let Size { members, depth, capacity, ld, .. } = size;
+        let Size { members, per_block, capacity, ld, .. } = size;
+        let matrices = size.matrices_of_member();
         let turn = |&samples: &usize| {
             let shape = Shape::new::<T>(ld, samples);
             let resident = device.resident::<T>(shape.samples_of_thread)?;
@@ -102,10 +103,10 @@ impl<T: Number> Workspace<T> {
         let small = Small::most::<T>(ld, capacity, numbers);
         let vectors = members * samples * ld;
         let levels_of: Vec<usize> =
-            (0..=depth).map(|l| if probed.is_some() { l } else { l % 2 }).collect();
+            (0..=matrices).map(|i| if probed.is_some() { i } else { i % 2 }).collect();
         let kind = match probed {
             Some(probed) => {
-                let slots_of = slots(depth, probed);
+                let slots_of = slots(matrices, probed, per_block);
                 let count = slots_of.iter().max().map_or(0, |most| most + 1);
                 Kind::Remembered {
                     signal: device.zeros(count * vectors)?,
@@ -120,7 +121,7 @@ impl<T: Number> Workspace<T> {
             Some(_) => size.matrices() * capacity * samples,
             None => members * (capacity + samples) * samples,
         };
-        let levels = if probed.is_some() { depth + 1 } else { 2 };
+        let levels = if probed.is_some() { matrices + 1 } else { 2 };
         Ok(Workspace {
             now: turns[0],
             turns,
@@ -193,29 +194,33 @@ impl<T: Number> Workspace<T> {
 
     /// Where h_l of all members begins.
     pub fn hidden(&self, l: usize) -> Address {
-        self.hidden.at(self.levels_of[l] * self.vectors())
+        self.hidden.at(self.levels_of[l * self.size.per_block] * self.vectors())
     }
 
     /// Where g_l of all members begins; null where samples are only evaluated.
     pub fn signal(&self, l: usize) -> Address {
         match &self.kind {
-            Kind::Remembered { signal, slots_of, .. } => signal.at(slots_of[l] * self.vectors()),
+            Kind::Remembered { signal, slots_of, .. } => {
+                signal.at(slots_of[l * self.size.per_block] * self.vectors())
+            }
             Kind::Forgotten { .. } => Address::default(),
         }
     }
 }
 
-/// Slots of g_0 … g_L: probed layers, and both ends, keep their own, others take turns.
-pub fn slots(depth: usize, probed: &[usize]) -> Vec<usize> {
+/// Slots of the gradients below and above so many matrices, `per_block` of them in a block: g of probed layers and
+/// both ends keep their own, others take turns.
+pub fn slots(matrices: usize, probed: &[usize], per_block: usize) -> Vec<usize> {
     let mut own = 2;
-    let mut slot = |l: usize| match probed.contains(&l) || l == 0 || l == depth {
+    let keeps = |i: usize| i.is_multiple_of(per_block) && probed.contains(&(i / per_block));
+    let mut slot = |i: usize| match keeps(i) || i == 0 || i == matrices {
         true => {
             own += 1;
             own - 1
         }
-        false => l % 2,
+        false => i % 2,
     };
-    (0..=depth).map(&mut slot).collect()
+    (0..=matrices).map(&mut slot).collect()
 }
 
 fn as_u32(numbers: &[usize]) -> Vec<u32> {

@@ -1,10 +1,11 @@
 //! What a network in flight costs in the dense engine.
 
-use super::PADDING;
-use super::workspace::most_parts;
+use super::Size;
+use super::workspace::most_numbers_of_parts;
 use crate::backend::Network;
 use crate::backend::cost::{Costs, Footprint, RunShape, Speeds, Work};
 use crate::backend::cuda::device::ALIGNMENT;
+use crate::model::Rule;
 
 /// The costs of this engine.
 pub const COSTS: Costs = Costs { work: Work::of_dense, footprint, speeds, rows_of_a_thread: None };
@@ -31,37 +32,48 @@ fn footprint(network: &Network, run: &RunShape) -> Footprint {
 }
 
 fn device_bytes(network: &Network, run: &RunShape) -> f64 {
-    let padded = |n: usize| n.next_multiple_of(PADDING) as f64;
-    let (n, depth, ld) = (network.width as f64, network.depth as f64, padded(network.width));
-    let ld_input = padded(run.dimension);
-    let outputs = network.outputs as f64;
-    let (passes, batch) = (run.passes as f64, run.batch as f64);
-    let (trained, size) = (run.copies(), run.number as f64);
+    // Of one member; of the columns of a drift, those of all updates.
+    let updates = run.frozen.then_some(run.passes - 1);
+    let size = Size::new(network, (1, run.dimension, run.batch), updates);
+    let (n, depth, number) = (network.width as f64, network.depth as f64, run.number as f64);
+    let [ld, ld_read, ld_input, ld_drift] =
+        [size.ld, size.ld_read(), size.ld_input, size.ld_drift].map(|numbers| numbers as f64);
+    let (outputs, batch, trained) = (network.outputs as f64, run.batch as f64, run.copies());
     let matrices = network.matrices_of_a_weight();
-    // Matrices of a block without the one that reads h; and z of step 0, where steps are of the same
-    // samples.
-    let inner = network.matrices_of_a_block() - 1.0;
+    // z of step 0, where steps are of the same samples.
+    let inner = if size.inner.is_some() { 1.0 } else { 0.0 };
     let followed = if run.minibatches() { 0.0 } else { inner };
-    let (weights, ld_drift) = match run.frozen {
-        // W − W⁽⁰⁾ of one layer too.
-        false => (n * ld * ((1.0 + inner) * matrices * trained * depth + 1.0) * size, 0.0),
-        true => {
-            let ld_drift = padded((batch * (passes - 1.0)).max(1.0) as usize);
-            (n * ld * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * size, ld_drift)
+    // Sums of a step, of the matrices of a block and of the ends.
+    let gathered = if run.rule == Rule::Descent { 0.0 } else { 1.0 };
+    let of_outer = size.outer().numbers() as f64;
+    // The matrix that reads h, and all of a block.
+    let reader = size.inner().numbers() as f64;
+    let block = of_outer + inner * reader;
+    let weights = match run.frozen {
+        // W, W̃ of gia and what is kept from update to update, by other rules of W only; W − W⁽⁰⁾ of one layer.
+        false => {
+            let held = match run.rule {
+                Rule::Descent => matrices * trained,
+                _ => matrices + trained - 1.0,
+            };
+            (block * (held * depth + gathered) + reader) * number
         }
+        true => of_outer * matrices * depth * 2.0 + 2.0 * depth * n * ld_drift * number,
     };
-    let ends = trained * size * (n * ld_input + outputs * ld);
+    let ends = (trained + gathered) * number * (n * ld_input + outputs * ld);
     // Of one workspace: X, h and φ(h), z and φ(z), the parts of a product, coefficients of a drift, f.
     let workspace = |samples: usize, levels: f64| {
-        let parts = most_parts(network.width, samples) as f64;
+        let parts = most_numbers_of_parts(size, samples) as f64;
         let samples = samples as f64;
-        let vectors =
-            size * samples * (ld_input + 2.0 * (levels + inner * (levels - 1.0)) * ld + ld_drift);
-        vectors + size * parts * ld.max(ld_drift) + samples * (8.0 * outputs + 4.0)
+        let of_inner = inner * (levels - 1.0) * ld_read;
+        let vectors = samples * (ld_input + 2.0 * (levels * ld + of_inner) + ld_drift);
+        number * (vectors + parts) + samples * (8.0 * outputs + 4.0)
     };
     let evaluated = run.evaluated_at_once();
     let evaluation = if evaluated > 0 { workspace(evaluated, 2.0) } else { 0.0 };
-    let descent = batch * ((3.0 + inner + followed * depth) * ld * size + 8.0 + 16.0 * outputs);
+    // Two g, a product, the gradient at z, and z of step 0.
+    let vectors = 2.0 * ld + ld.max(ld_read) + (inner + followed * depth) * ld_read;
+    let descent = batch * (vectors * number + 8.0 + 16.0 * outputs);
     // All inputs, which a crew has once: nothing where few members fit.
     let inputs = 8.0 * ((run.train + run.test) * run.dimension) as f64;
     weights

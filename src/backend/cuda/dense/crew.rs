@@ -3,7 +3,7 @@
 use nalgebra::DMatrix;
 
 use super::weights::Hidden;
-use super::{Dense, Size, Workspace};
+use super::{Dense, Shape, Size, Workspace};
 use crate::backend::archive::{Archive, Walked};
 use crate::backend::crew::{Crew, UnrecordedPass};
 use crate::backend::cuda::device::Number;
@@ -25,7 +25,7 @@ impl<T: Number> Crew for Dense<T> {
         batches: &[Vec<usize>],
         record: bool,
     ) -> Result<Vec<ForwardSweep>, Fault> {
-        let Size { members, depth, width, outputs, .. } = self.launcher.size;
+        let Size { members, depth, outputs, .. } = self.launcher.size;
         self.begin(step, None)?;
         self.choose(batches)?;
         self.record = record;
@@ -38,7 +38,8 @@ impl<T: Number> Crew for Dense<T> {
             self.launcher.movement(&self.device, &mut self.weights, vectors, &self.movement)?;
             let sums = self.device.read_back(&self.movement, 0..members)?;
             // Entries, times n for the power of n^{-1/2} (W − W⁽⁰⁾)φ.
-            let entries = (width * width * self.workspace.samples * depth) as f64;
+            let Shape { rows, columns } = self.launcher.size.inner();
+            let entries = (rows * columns * self.workspace.samples * depth) as f64;
             own_movement = sums.into_iter().map(|sum| sum / entries).collect();
         }
         let inner_movement = self.inner_movement()?;
@@ -105,19 +106,19 @@ impl<T: Number> Crew for Dense<T> {
         let wanted = self.record && self.probe.has_kernel(&self.network, samples);
         let wanted = if wanted { self.launcher.size.members } else { 0 };
         let mut kernels = vec![DMatrix::zeros(samples, samples); wanted];
-        let moves = update.is_some_and(|update| update.rates.hidden != 0.0);
+        let moving = update.filter(|update| update.rates.hidden != 0.0);
         self.launcher.signal(&self.device, &self.weights, (&self.workspace, &self.descent))?;
         for l in (0..=self.network.depth).rev() {
             self.record_gradients(l, follows, &mut seen)?;
             if l > 0 {
                 self.add_kernels(l, &mut kernels)?;
                 let vectors = (&self.workspace, &self.descent);
-                self.launcher.descend(&self.device, &self.weights, vectors, l, moves)?;
+                self.launcher.descend(&self.device, &self.weights, vectors, l, moving)?;
             }
         }
         if let Some(update) = update {
             let vectors = (&self.workspace, &self.descent);
-            self.launcher.step_ends(&self.device, &self.weights, vectors)?;
+            self.launcher.step_ends(&self.device, &self.weights, vectors, update)?;
             self.step_drift(update)?;
         }
         let nonfinite = self.first_nonfinite()?.into_iter().map(|first| {
@@ -180,7 +181,7 @@ impl<T: Number> Crew for Dense<T> {
     fn archive(&mut self, member: usize, archive: &mut Archive) -> Walked {
         let (device, size) = (&self.device, self.launcher.size);
         self.weights.archive(device, archive, (size, member))?;
-        let each = self.workspace.stride();
+        let each = self.workspace.stride_read();
         let layers = (0..size.depth).map(|l| {
             let first = (l * size.members + member) * each;
             first..first + each

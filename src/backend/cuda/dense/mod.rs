@@ -6,12 +6,13 @@
 //! depends on how many others are in flight.
 //!
 //! From the bottom: [`workspace`]: vectors; [`drift`], [`weights`]: matrices; [`sweep`], [`descend`]: what a
-//! pass launches, up and down; here: networks; `crew`: when, `record`: what comes back.
+//! pass launches, up and down; [`entrywise`]: steps that are not gradient descent; here: networks; `crew`: when, `record`: what comes back.
 
 pub mod cost;
 mod crew;
 pub mod descend;
 pub mod drift;
+pub mod entrywise;
 mod record;
 pub mod sweep;
 pub mod weights;
@@ -28,6 +29,7 @@ use crate::backend::crew::UnrecordedPass;
 use crate::backend::record::Recorder;
 use crate::backend::{EVALUATED_AT_ONCE, Network, Probe, Update};
 use crate::data::Samples;
+use crate::model::Rule;
 use crate::rng::noise::BrownianPath;
 use descend::Descent;
 use sweep::Launcher;
@@ -58,19 +60,77 @@ pub struct Size {
     pub ld_input: usize,
     /// Columns of a factor of the drift, padded; 0 where there is none.
     pub ld_drift: usize,
-    /// Whether blocks have an inner matrix.
-    pub two_layer: bool,
+    /// Width M of the inner layer of two-layer blocks; None where blocks have one matrix.
+    pub inner: Option<usize>,
+}
+
+/// A hidden matrix of one member; it lies row by row, each padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of the matrix.
+    pub rows: usize,
+    /// Columns of the matrix, without padding.
+    pub columns: usize,
+}
+
+impl Shape {
+    /// Numbers from one row to the next.
+    pub fn ld(self) -> usize {
+        self.columns.next_multiple_of(PADDING)
+    }
+
+    /// Numbers of the matrix, padding included.
+    pub fn numbers(self) -> usize {
+        self.rows * self.ld()
+    }
 }
 
 impl Size {
-    /// Numbers of one hidden matrix.
-    pub fn matrix(&self) -> usize {
-        self.width * self.ld
+    /// The sizes of so many `members` with inputs of this `dimension` and updates of `batch` samples; where initial
+    /// weights are `frozen`, for so many updates.
+    pub fn new(
+        network: &Network,
+        (members, dimension, batch): (usize, usize, usize),
+        frozen: Option<usize>,
+    ) -> Size {
+        let padded = |n: usize| n.next_multiple_of(PADDING);
+        Size {
+            members,
+            width: network.width,
+            depth: network.depth,
+            dimension,
+            outputs: network.outputs,
+            batch,
+            ld: padded(network.width),
+            ld_input: padded(dimension),
+            ld_drift: frozen.map_or(0, |updates| padded((updates * batch).max(1))),
+            inner: network.scales.inner.map(|inner| inner.width),
+        }
+    }
+
+    /// The matrices W, n×n, in two-layer blocks W2, n×M.
+    pub fn outer(&self) -> Shape {
+        Shape { rows: self.width, columns: self.width_read() }
+    }
+
+    /// The matrices W1 of two-layer blocks, M×n.
+    pub fn inner(&self) -> Shape {
+        Shape { rows: self.width_read(), columns: self.width }
+    }
+
+    /// Width of the vectors that W, in two-layer blocks W2, reads: n, or M.
+    fn width_read(&self) -> usize {
+        self.inner.unwrap_or(self.width)
+    }
+
+    /// Numbers of such a vector, padding included.
+    pub fn ld_read(&self) -> usize {
+        self.outer().ld()
     }
 
     /// Numbers of one layer's matrices of all members.
-    pub fn layer(&self) -> usize {
-        self.members * self.matrix()
+    pub fn layer(&self, of: Shape) -> usize {
+        self.members * of.numbers()
     }
 
     /// Numbers of one factor of a drift.
@@ -134,19 +194,7 @@ impl<T: Number> Dense<T> {
     pub fn new(device: Arc<Device>, ensemble: Members) -> Result<Self, Fault> {
         let Members { network, seeds, noise, probe, samples: (train, test), batch, frozen } =
             ensemble;
-        let padded = |n: usize| n.next_multiple_of(PADDING);
-        let size = Size {
-            members: seeds.len(),
-            width: network.width,
-            depth: network.depth,
-            dimension: train.dimension,
-            outputs: network.outputs,
-            batch,
-            ld: padded(network.width),
-            ld_input: padded(train.dimension),
-            ld_drift: frozen.map_or(0, |updates| padded((updates * batch).max(1))),
-            two_layer: network.scales.inner.is_some(),
-        };
+        let size = Size::new(&network, (seeds.len(), train.dimension, batch), frozen);
         let own_backward = network.own_backward_weights();
         let recorders = seeds.iter().map(|_| Recorder::new(&probe));
         let launcher = Launcher {
@@ -198,9 +246,10 @@ impl<T: Number> Dense<T> {
 
     fn matrix_of(&self, of: &Matrices<T>, member: usize, l: usize) -> Result<Vec<T>, Fault> {
         let size = self.launcher.size;
-        let first = (l - 1) * size.layer() + member * size.matrix();
-        let all = self.device.read_back(&of.forward.values, first..first + size.matrix())?;
-        Ok(all.chunks(size.ld).flat_map(|row| row[..size.width].iter().copied()).collect())
+        let first = of.start(size, l) + member * of.shape.numbers();
+        let all = self.device.read_back(&of.forward.values, first..first + of.shape.numbers())?;
+        let entries = |row: &[T]| row[..of.shape.columns].to_vec();
+        Ok(all.chunks(of.shape.ld()).flat_map(entries).collect())
     }
 
     /// U of a member, by row and column, and V, output by output; for tests.
@@ -235,12 +284,18 @@ impl<T: Number> Dense<T> {
     /// What the device has to know of a pass.
     fn begin(&mut self, step: u32, update: Option<&Update>) -> Result<(), Fault> {
         let mut parameters = StepParameters { step: u64::from(step), ..StepParameters::default() };
-        if let Some(Update { rates, momentum, weight_decay, .. }) = update {
+        if let Some(update) = update {
+            let Update { rates, momentum, weight_decay, rule, number } = *update;
             parameters.rates = [rates.input, rates.hidden, rates.readout];
-            (parameters.momentum, parameters.weight_decay) = (*momentum, *weight_decay);
-            if *momentum > 0.0 {
-                self.weights.set_in_motion(&self.device, self.launcher.size)?;
+            if rule == Rule::Descent {
+                (parameters.momentum, parameters.weight_decay) = (momentum, weight_decay);
             }
+            if let Rule::Adam { betas, .. } = rule {
+                parameters.corrections = betas.map(|beta| 1.0 - beta.powi(number as i32));
+            }
+            let (device, size) = (&self.device, self.launcher.size);
+            self.descent.prepare(device, size, rule)?;
+            self.weights.set_in_motion(device, size, update)?;
         }
         self.device.write(&mut self.launcher.parameters, &[parameters])
     }
@@ -276,9 +331,9 @@ impl<T: Number> Dense<T> {
         self.launcher.loss(device, weights, vectors, pass.loss)?;
         self.launcher.signal(device, weights, vectors)?;
         for l in (1..=self.network.depth).rev() {
-            self.launcher.descend(device, weights, vectors, l, true)?;
+            self.launcher.descend(device, weights, vectors, l, Some(&pass.update))?;
         }
-        self.launcher.step_ends(device, weights, vectors)
+        self.launcher.step_ends(device, weights, vectors, &pass.update)
     }
 
     /// The factors of an update are in the drift.

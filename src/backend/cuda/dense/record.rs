@@ -46,11 +46,11 @@ impl<T: Number> Dense<T> {
     /// z⁽⁰⁾. Empty where they mean nothing: in one-layer blocks, and with minibatches, which are of different
     /// samples in different passes.
     pub(super) fn inner_movement(&mut self) -> Result<Vec<f64>, Fault> {
-        let Size { members, depth, width, two_layer, .. } = self.launcher.size;
+        let Size { members, depth, inner, .. } = self.launcher.size;
         let samples = self.workspace.samples;
-        if !self.record || !two_layer || samples < self.samples[0].len() {
+        let Some(inner) = inner.filter(|_| self.record && samples == self.samples[0].len()) else {
             return Ok(Vec::new());
-        }
+        };
         if self.inner_initial.is_none() {
             self.inner_initial = self.workspace.inner_copied(&self.device)?;
         }
@@ -58,7 +58,7 @@ impl<T: Number> Dense<T> {
         self.device.clear(&mut self.movement)?;
         self.launcher.inner_movement(&self.device, &self.workspace, initial, &self.movement)?;
         let sums = self.device.read_back(&self.movement, 0..members)?;
-        let entries = (width * samples * depth) as f64;
+        let entries = (inner * samples * depth) as f64;
         Ok(sums.into_iter().map(|sum| sum / entries).collect())
     }
 

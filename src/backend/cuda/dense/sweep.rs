@@ -6,9 +6,9 @@ use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::WeightFormat;
 use super::super::pass_order::PassOrder;
-use super::Size;
 use super::weights::{Hidden, Weights};
 use super::workspace::Workspace;
+use super::{Shape, Size};
 use crate::model::{Activation, Scales};
 
 /// What stays the same for all passes of a crew, and launches them.
@@ -86,20 +86,22 @@ impl Launcher {
             let inner = weights.inner.as_ref().zip(self.scales.inner).zip(workspace.inner(l));
             if let Some(((matrices, scales), [z, values])) = inner {
                 let inner = Multiply {
-                    w: matrices.forward.values.at((l - 1) * self.size.layer()),
+                    w: matrices.forward.values.at(matrices.start(self.size, l)),
                     x: workspace.values(l - 1),
                     x_stride: workspace.stride() as u64,
                     y: z,
                     phi: values,
+                    y_stride: workspace.stride_read() as u64,
                     scale: scales.forward,
                     place: l as u32,
-                    ..self.with_matrices(common)
+                    ld_out: self.size.ld_read() as u32,
+                    ..with_matrices(common, self.size.inner())
                 };
                 device.multiply::<T>(&inner, WeightFormat::Full, members as u32)?;
             }
             let layer = Multiply {
                 x: workspace.read_by(l),
-                x_stride: workspace.stride() as u64,
+                x_stride: workspace.stride_read() as u64,
                 h: if self.scales.skip { workspace.hidden(l - 1) } else { Address::default() },
                 carry: 1.0,
                 y: workspace.hidden(l),
@@ -116,16 +118,6 @@ impl Launcher {
         device.read::<T>(if evaluated { &silent } else { &ends }, members as u32)
     }
 
-    /// `product`, with a square matrix: one of a hidden layer, whose address it leaves as it is.
-    fn with_matrices(&self, product: Multiply) -> Multiply {
-        Multiply {
-            w_stride: self.size.matrix() as u64,
-            ld: self.size.ld as u32,
-            columns: (self.size.width as u32).next_multiple_of(8),
-            ..product
-        }
-    }
-
     /// `product`, of what W_l reads with W_l.
     fn with_weights<T: Number>(
         &self,
@@ -135,8 +127,8 @@ impl Launcher {
         l: usize,
         product: Multiply,
     ) -> Result<(Multiply, WeightFormat), Fault> {
-        let start = (l - 1) * self.size.layer();
-        let product = self.with_matrices(product);
+        let product = with_matrices(product, self.size.outer());
+        let start = (l - 1) * self.size.layer(self.size.outer());
         Ok(match &weights.hidden {
             Hidden::Full(hidden) => {
                 (Multiply { w: hidden.forward.values.at(start), ..product }, WeightFormat::Full)
@@ -216,17 +208,16 @@ impl Launcher {
         (workspace, product): (&Workspace<T>, &Buffer<T>),
         sums: &Buffer<f64>,
     ) -> Result<(), Fault> {
-        let Size { members, depth, ld, width, .. } = self.size;
+        let Size { members, depth, .. } = self.size;
         for l in 1..=depth {
             let moved = Multiply {
                 x: workspace.values(l - 1),
                 x_stride: workspace.stride() as u64,
                 y: product.at(0),
-                y_stride: workspace.stride() as u64,
+                y_stride: workspace.stride_read() as u64,
                 parameters: self.parameters.at(0),
                 scale: 1.0,
-                rows: width as u32,
-                ld_out: ld as u32,
+                ld_out: self.size.ld_read() as u32,
                 samples: workspace.samples as u32,
                 ..Multiply::default()
             };
@@ -234,7 +225,7 @@ impl Launcher {
                 // Entry by entry: the difference of two products would be mostly rounding.
                 Hidden::Full(_) => {
                     let w = weights.moved(device, self.size, l)?;
-                    let moved = self.with_matrices(moved);
+                    let moved = with_matrices(moved, self.size.inner());
                     (Multiply { w, factor: 1.0, ..moved }, WeightFormat::Full)
                 }
                 Hidden::Frozen { .. } => {
@@ -246,7 +237,7 @@ impl Launcher {
             device.multiply::<T>(&layer, stored, members as u32)?;
             let squares = Squares {
                 y: product.at(0),
-                stride: workspace.stride() as u64,
+                stride: workspace.stride_read() as u64,
                 sums: sums.at(0),
                 ..Squares::default()
             };
@@ -263,11 +254,11 @@ impl Launcher {
         initial: &Buffer<T>,
         sums: &Buffer<f64>,
     ) -> Result<(), Fault> {
-        let layer = self.size.members * workspace.stride();
+        let layer = self.size.members * workspace.stride_read();
         for l in 1..=self.size.depth {
             let squares = Squares {
                 y: workspace.inner(l).map(|[z, _]| z).unwrap_or_default(),
-                stride: workspace.stride() as u64,
+                stride: workspace.stride_read() as u64,
                 minus: initial.at((l - 1) * layer),
                 sums: sums.at(0),
             };
@@ -296,5 +287,16 @@ impl Launcher {
             places: self.pass_order().count(),
             ..OutputLayer::default()
         }
+    }
+}
+
+/// `product`, with matrices of this shape, whose address it leaves as it is.
+fn with_matrices(product: Multiply, shape: Shape) -> Multiply {
+    Multiply {
+        w_stride: shape.numbers() as u64,
+        rows: shape.rows as u32,
+        ld: shape.ld() as u32,
+        columns: (shape.columns as u32).next_multiple_of(8),
+        ..product
     }
 }

@@ -8,13 +8,17 @@ use super::super::device::fault::Fault;
 use super::super::device::{Address, Buffer, Device, Number};
 use super::super::launch::WeightFormat;
 use super::super::trained::TrainedBuffer;
-use super::Size;
 use super::drift::Drift;
+use super::{Shape, Size};
+use crate::backend::Update;
 use crate::backend::archive::{Archive, Walked};
+use crate::model::Rule;
 use crate::rng::noise::{BrownianPath, Direction, Entry, NoiseAddress};
 
 /// Matrices of all layers whose numbers are all kept in T, \[layer\]\[member\]\[row\]\[column\].
 pub struct Matrices<T> {
+    /// The rows and columns that all of them have.
+    pub shape: Shape,
     /// The weights W of forward passes.
     pub forward: TrainedBuffer<T>,
     /// The independent weights W̃ that carry gradients in closure `gia`; None elsewhere.
@@ -104,35 +108,46 @@ impl<T: Number> Weights<T> {
         };
         device.draw::<T>(&entries, WeightFormat::Full, size.members as u32)?;
         let hidden = match frozen {
-            None => Hidden::Full(Matrices::draw(device, &source, hidden_entry, own_backward)?),
+            None => Hidden::Full(Matrices::draw(
+                device,
+                &source,
+                (hidden_entry, size.outer()),
+                own_backward,
+            )?),
             Some(updates) => {
                 let draw = |direction| {
-                    source.draw::<T, u16>(device, hidden_entry, direction, WeightFormat::Half)
+                    source.draw::<T, u16>(
+                        device,
+                        (hidden_entry, size.outer()),
+                        direction,
+                        WeightFormat::Half,
+                    )
                 };
                 let forward = draw(Direction::Forward)?;
                 let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
                 Hidden::Frozen { forward, backward, drift: Drift::new(device, size, updates)? }
             }
         };
-        let inner =
-            size.two_layer.then(|| Matrices::draw(device, &source, inner_entry, own_backward));
+        let inner = size
+            .inner
+            .map(|_| Matrices::draw(device, &source, (inner_entry, size.inner()), own_backward));
         Ok(Weights { source, input, hidden, inner: inner.transpose()?, readout, moved: None })
     }
 
     /// Writes W_l − W_l⁽⁰⁾ of all members, the second drawn again, and returns where it begins; in
     /// two-layer blocks of the inner matrix.
     pub fn moved(&mut self, device: &Device, size: Size, l: usize) -> Result<Address, Fault> {
-        if self.moved.is_none() {
-            self.moved = Some(device.zeros(size.layer())?);
-        }
-        let out = self.moved.as_ref().map(|moved| moved.at(0)).unwrap_or_default();
         let (matrices, entry): (_, EntryOf) = match (&self.inner, &self.hidden) {
             (Some(inner), _) => (inner, inner_entry),
             (None, Hidden::Full(hidden)) => (hidden, hidden_entry),
-            (None, Hidden::Frozen { .. }) => return Ok(out),
+            (None, Hidden::Frozen { .. }) => return Ok(Address::default()),
         };
-        let minuend = matrices.forward.values.at((l - 1) * size.layer());
-        let layer = self.source.layer(entry, l, Direction::Forward);
+        if self.moved.is_none() {
+            self.moved = Some(device.zeros(size.layer(matrices.shape))?);
+        }
+        let out = self.moved.as_ref().map(|moved| moved.at(0)).unwrap_or_default();
+        let minuend = matrices.forward.values.at(matrices.start(size, l));
+        let layer = self.source.layer((entry, matrices.shape), l, Direction::Forward);
         device.draw::<T>(
             &Draw { out, minuend, ..layer },
             WeightFormat::Full,
@@ -167,28 +182,49 @@ impl<T: Number> Weights<T> {
         inner.map_or(Ok(()), |inner| inner.archive(device, archive, (size, member)))
     }
 
-    /// Gives everything that is trained a velocity.
-    pub fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
-        self.input.set_in_motion(device, size.members * size.width * size.ld_input)?;
-        self.readout.set_in_motion(device, size.members * size.outputs * size.ld)?;
-        if let Hidden::Full(hidden) = &mut self.hidden {
-            hidden.set_in_motion(device, size)?;
+    /// Makes room for what the rule of `update` keeps from update to update of everything that is trained. W̃ of
+    /// `gia` has its own only where it descends: by other rules it moves by what is kept of W.
+    pub fn set_in_motion(
+        &mut self,
+        device: &Device,
+        size: Size,
+        &Update { rule, momentum, .. }: &Update,
+    ) -> Result<(), Fault> {
+        let (kept, descends) = (rule.kept(momentum), rule == Rule::Descent);
+        let (input, readout) = (size.width * size.ld_input, size.outputs * size.ld);
+        self.input.set_in_motion(device, (size.members * input, kept))?;
+        self.readout.set_in_motion(device, (size.members * readout, kept))?;
+        let hidden = match &mut self.hidden {
+            Hidden::Full(hidden) => Some(hidden),
+            Hidden::Frozen { .. } => None,
+        };
+        for Matrices { forward, backward, shape } in hidden.into_iter().chain(&mut self.inner) {
+            let count = (size.depth * size.layer(*shape), kept);
+            forward.set_in_motion(device, count)?;
+            if let Some(backward) = backward.as_mut().filter(|_| descends) {
+                backward.set_in_motion(device, count)?;
+            }
         }
-        self.inner.as_mut().map_or(Ok(()), |inner| inner.set_in_motion(device, size))
+        Ok(())
     }
 }
 
 impl<T: Number> Matrices<T> {
+    /// The first number of layer l, from 1 on.
+    pub fn start(&self, size: Size, l: usize) -> usize {
+        (l - 1) * size.layer(self.shape)
+    }
+
     fn draw(
         device: &Device,
         source: &Source,
-        entry: EntryOf,
+        of: (EntryOf, Shape),
         own_backward: bool,
     ) -> Result<Self, Fault> {
-        let draw = |direction| source.draw::<T, T>(device, entry, direction, WeightFormat::Full);
+        let draw = |direction| source.draw::<T, T>(device, of, direction, WeightFormat::Full);
         let forward = TrainedBuffer::new(draw(Direction::Forward)?);
         let backward = own_backward.then(|| draw(Direction::Backward)).transpose()?;
-        Ok(Matrices { forward, backward: backward.map(TrainedBuffer::new) })
+        Ok(Matrices { shape: of.1, forward, backward: backward.map(TrainedBuffer::new) })
     }
 
     fn archive(
@@ -198,19 +234,14 @@ impl<T: Number> Matrices<T> {
         (size, member): (Size, usize),
     ) -> Walked {
         let layers = (0..size.depth).map(|l| {
-            let first = l * size.layer() + member * size.matrix();
-            first..first + size.matrix()
+            let first = l * size.layer(self.shape) + member * self.shape.numbers();
+            first..first + self.shape.numbers()
         });
+        let count = size.depth * size.layer(self.shape);
         for matrices in std::iter::once(&mut self.forward).chain(&mut self.backward) {
-            matrices.archive(device, archive, size.depth * size.layer(), layers.clone())?;
+            matrices.archive(device, archive, count, layers.clone())?;
         }
         Ok(())
-    }
-
-    fn set_in_motion(&mut self, device: &Device, size: Size) -> Result<(), Fault> {
-        let count = size.depth * size.layer();
-        self.forward.set_in_motion(device, count)?;
-        self.backward.as_mut().map_or(Ok(()), |w| w.set_in_motion(device, count))
     }
 }
 
@@ -230,13 +261,13 @@ impl Source {
     }
 
     /// That of W_l or W̃_l, to be written somewhere.
-    fn layer(&self, entry: EntryOf, l: usize, direction: Direction) -> Draw {
+    fn layer(&self, (entry, shape): (EntryOf, Shape), l: usize, direction: Direction) -> Draw {
         Draw {
-            stride: self.size.matrix() as u64,
-            row_stride: self.size.ld as u32,
+            stride: shape.numbers() as u64,
+            row_stride: shape.ld() as u32,
             column_stride: 1,
-            rows: self.size.width as u32,
-            columns: self.size.width as u32,
+            rows: shape.rows as u32,
+            columns: shape.columns as u32,
             ..self.of(entry(direction, l as u32))
         }
     }
@@ -245,14 +276,15 @@ impl Source {
     fn draw<T: Number, W: DeviceRepr + ValidAsZeroBits>(
         &self,
         device: &Device,
-        entry: EntryOf,
+        of: (EntryOf, Shape),
         direction: Direction,
         stored: WeightFormat,
     ) -> Result<Buffer<W>, Fault> {
-        let drawn = device.zeros::<W>(self.size.depth * self.size.layer())?;
+        let each = self.size.layer(of.1);
+        let drawn = device.zeros::<W>(self.size.depth * each)?;
         for l in 1..=self.size.depth {
-            let out = drawn.at((l - 1) * self.size.layer());
-            let layer = Draw { out, ..self.layer(entry, l, direction) };
+            let out = drawn.at((l - 1) * each);
+            let layer = Draw { out, ..self.layer(of, l, direction) };
             device.draw::<T>(&layer, stored, self.size.members as u32)?;
         }
         Ok(drawn)

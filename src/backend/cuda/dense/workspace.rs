@@ -40,8 +40,12 @@ impl<T: Number> Workspace<T> {
         let levels = if every { size.depth + 1 } else { 2 };
         let vectors = size.members * samples * size.ld;
         let along = size.members * samples * size.ld_drift;
-        let of_inner = || device.zeros(if every { size.depth } else { 1 } * vectors);
-        let inner = size.two_layer.then(|| Ok::<_, Fault>([of_inner()?, of_inner()?]));
+        let of_inner = || {
+            let layers = if every { size.depth } else { 1 };
+            device.zeros(layers * size.members * samples * size.ld_read())
+        };
+        let inner = size.inner.map(|_| Ok::<_, Fault>([of_inner()?, of_inner()?]));
+        let (columns, parts) = (most_columns(size), most_numbers_of_parts(size, samples));
         Ok(Workspace {
             samples,
             most: samples,
@@ -51,12 +55,9 @@ impl<T: Number> Workspace<T> {
             hidden: device.zeros(levels * vectors)?,
             values: device.zeros(levels * vectors)?,
             inner: inner.transpose()?,
-            parts: device.zeros(
-                most_parts(size.width, samples) * size.members * size.ld.max(size.ld_drift),
-            )?,
-            arrivals: device.zeros(
-                size.members * most_blocks_of_columns(size.ld.max(size.ld_drift) as u32) as usize,
-            )?,
+            parts: device.zeros(parts * size.members)?,
+            arrivals: device
+                .zeros(size.members * most_blocks_of_columns(columns as u32) as usize)?,
             along: match size.ld_drift {
                 0 => None,
                 _ => Some(device.zeros(along)?),
@@ -85,6 +86,11 @@ impl<T: Number> Workspace<T> {
         self.samples * self.size.ld
     }
 
+    /// Numbers of one member's vectors that W reads, in one layer: of φ(h), in two-layer blocks of z and φ(z).
+    pub fn stride_read(&self) -> usize {
+        self.samples * self.size.ld_read()
+    }
+
     fn layer(&self, l: usize) -> usize {
         l % self.levels * self.size.members * self.stride()
     }
@@ -101,7 +107,7 @@ impl<T: Number> Workspace<T> {
 
     /// Where z_l of a two-layer block begins, and φ(z_l); None where blocks have one layer.
     pub fn inner(&self, l: usize) -> Option<[Address; 2]> {
-        let first = (l - 1) % (self.levels - 1) * self.size.members * self.stride();
+        let first = (l - 1) % (self.levels - 1) * self.size.members * self.stride_read();
         self.inner.as_ref().map(|inner| inner.each_ref().map(|vectors| vectors.at(first)))
     }
 
@@ -112,7 +118,7 @@ impl<T: Number> Workspace<T> {
 
     /// Copies z_1 … z_L of all members, one after the other, to memory of their own.
     pub fn inner_copied(&self, device: &Device) -> Result<Option<Buffer<T>>, Fault> {
-        let count = self.size.depth * self.size.members * self.stride();
+        let count = self.size.depth * self.size.members * self.stride_read();
         let copied = |[z, _]: &[Buffer<T>; 2]| device.copy_of(z, 0..count);
         self.inner.as_ref().map(copied).transpose()
     }
@@ -130,9 +136,22 @@ impl<T: Number> Workspace<T> {
     }
 }
 
+/// Columns of the widest matrix that has a product in parts, padded.
+fn most_columns(size: Size) -> usize {
+    size.ld.max(size.ld_read()).max(size.ld_drift)
+}
+
+/// Numbers of all parts of a member's products of up to `samples` samples with the matrices of a block, or with
+/// a factor of a drift.
+pub fn most_numbers_of_parts(size: Size, samples: usize) -> usize {
+    let of_outer = most_parts(size.width, samples) * size.ld_read().max(size.ld_drift);
+    let of_inner = size.inner.map_or(0, |inner| most_parts(inner, samples) * size.ld);
+    of_outer.max(of_inner)
+}
+
 /// Rows of all parts of products of up to `samples` samples with a matrix of `rows` rows: few samples
 /// leave more of them.
-pub fn most_parts(rows: usize, samples: usize) -> usize {
+fn most_parts(rows: usize, samples: usize) -> usize {
     let of = |samples: usize| samples * parts(rows as u32, samples as u32) as usize;
     let fewer = [FEW_SAMPLES, LOW_SAMPLES].map(|most| of(samples.min(most as usize)));
     fewer.into_iter().fold(of(samples), usize::max)
