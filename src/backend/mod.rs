@@ -254,8 +254,8 @@ pub struct Covariances {
     #[serde(with = "matrix")]
     pub forward_response: Option<DMatrix<f64>>,
     /// B, what the backward answers of layer l + 1 owe to its forward queries: φ'(h_l) m² Σ B φ(h_l) over the
-    /// samples of passes so far is their part of g_l. 0 for pairs that are not k' ≤ k; None at l = L and in
-    /// the dense engine.
+    /// samples of passes so far is their part of g_l; J φ'(x_l) m² Σ B φ(x_l) where branches read x = h / ρ and
+    /// J is ∂x/∂h. 0 for pairs that are not k' ≤ k; None at l = L and in the dense engine.
     #[serde(with = "matrix")]
     pub backward_response: Option<DMatrix<f64>>,
 }

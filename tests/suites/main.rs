@@ -85,6 +85,7 @@ mod response_functions;
 mod responses;
 mod resume;
 mod rms;
+mod rms_limit;
 mod rng;
 mod rules;
 mod run;
