@@ -187,11 +187,14 @@ fn tile<R: Register, S: Register, const C: usize, const P: usize>(
         if begins_line::<R>(at) {
             prefetch_share::<R>(ahead, at * R::LANES);
         }
-        let q = q.map(|column| load(column, at));
+        let mut lanes = [S::splat(S::Real::ZERO); C];
+        for c in 0..C {
+            lanes[c] = load(q[c], at);
+        }
         for p in 0..P {
             let x = load(x[p], at);
             for c in 0..C {
-                sums[c][p] = q[c].mul_add(x, sums[c][p]);
+                sums[c][p] = lanes[c].mul_add(x, sums[c][p]);
             }
         }
     }
