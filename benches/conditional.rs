@@ -1,7 +1,7 @@
 //! The conditional engine against its floor on this machine and against NumPy.
 //!
 //! ```text
-//! cargo bench --bench conditional [-- N ...] [--threads T] [--numpy-all]
+//! cargo bench --bench conditional [-- N ...] [--threads T] [--set portable|avx2|avx512] [--numpy-all]
 //! ```
 //!
 //! What the machine can do is measured between the runs, so that both meet the same neighbours; of
@@ -45,19 +45,30 @@ fn main() {
 struct Options {
     widths: Vec<usize>,
     threads: usize,
+    set: Instructions,
     /// NumPy at every width, however long it takes.
     numpy_all: bool,
 }
 
 impl Options {
     fn parse(arguments: impl Iterator<Item = String>) -> Self {
-        let mut options = Options { widths: Vec::new(), threads: 1, numpy_all: false };
+        let mut options = Options {
+            widths: Vec::new(),
+            threads: 1,
+            set: Instructions::detect(),
+            numpy_all: false,
+        };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--bench" => {}
                 "--numpy-all" => options.numpy_all = true,
                 "--threads" => options.threads = number(arguments.next()) as usize,
+                "--set" => {
+                    let name = arguments.next().unwrap_or_default();
+                    let mut sets = Instructions::available().into_iter();
+                    options.set = sets.find(|set| set.name() == name).unwrap_or_else(|| usage());
+                }
                 // 1e5 is a width, too.
                 _ => options.widths.push(number(Some(argument)) as usize),
             }
@@ -70,15 +81,21 @@ impl Options {
 }
 
 fn number(argument: Option<String>) -> f64 {
-    argument.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-        eprintln!("usage: cargo bench --bench conditional [-- N ...] [--threads T] [--numpy-all]");
-        std::process::exit(2)
-    })
+    argument.and_then(|text| text.parse().ok()).unwrap_or_else(|| usage())
+}
+
+/// Ends here: a word was not understood, or asks for what this machine has not.
+fn usage() -> ! {
+    eprintln!(
+        "usage: cargo bench --bench conditional \
+         [-- N ...] [--threads T] [--set portable|avx2|avx512] [--numpy-all]"
+    );
+    std::process::exit(2)
 }
 
 /// Runs everything and prints it at the end, when the best rates are known.
 fn compare(options: &Options) {
-    let mut machine = Machine::new(256 << 20, Instructions::detect());
+    let mut machine = Machine::new(256 << 20, options.set);
     let mut results = Vec::new();
     let mut numpy_missing = false;
     for &width in &options.widths {
@@ -88,9 +105,9 @@ fn compare(options: &Options) {
         let (mut single, mut double, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             machine.measure();
-            single.push(run::<f32>(width, round, DROP_TOLERANCE_F32));
+            single.push(run::<f32>((width, round), DROP_TOLERANCE_F32, options.set));
             if width == 100_000 {
-                double.push(run::<f64>(width, round, DROP_TOLERANCE));
+                double.push(run::<f64>((width, round), DROP_TOLERANCE, options.set));
             }
             theirs.extend(peer.as_mut().map(Numpy::run));
         }
@@ -101,7 +118,7 @@ fn compare(options: &Options) {
         }
     }
     let rates = machine.best;
-    print_header(&rates, options.threads);
+    print_header(&rates, options);
     for (runs, theirs) in &results {
         let seconds = |run: &&Run| run.outcome.seconds;
         let best = runs.iter().min_by(|a, b| seconds(a).total_cmp(&seconds(b))).unwrap();
@@ -184,8 +201,8 @@ impl Work {
 /// Own columns, the other side's, new ones.
 type Ranks = (usize, usize, usize);
 
-fn print_header(rates: &MachineRates, threads: usize) {
-    let set = Instructions::detect().name();
+fn print_header(rates: &MachineRates, options: &Options) {
+    let (set, threads) = (options.set.name(), options.threads);
     println!(
         "conditional engine: P = {SAMPLES}, d = {DIMENSION}, L = {DEPTH}, steps 0 to {}, tanh,
 closure exact, all groups trained; {set} on {threads} thread(s); best of {ROUNDS} rounds",
@@ -275,7 +292,7 @@ fn network(width: usize, drop_tolerance: f64) -> Network {
     }
 }
 
-fn run<T: Format>(width: usize, round: usize, drop_tolerance: f64) -> Run {
+fn run<T: Format>((width, round): (usize, usize), drop_tolerance: f64, set: Instructions) -> Run {
     let (train, none) = samples();
     let labels = train.labels.clone();
     let batch: Vec<usize> = (0..train.len()).collect();
@@ -285,7 +302,6 @@ fn run<T: Format>(width: usize, round: usize, drop_tolerance: f64) -> Run {
 
     let start = Instant::now();
     let network = network(width, drop_tolerance);
-    let set = Instructions::detect();
     let mut engine = Conditional::<T>::new(network, noise, probe, (train, none), set);
     let setup = start.elapsed().as_secs_f64();
     let mut sweeps = Vec::new();

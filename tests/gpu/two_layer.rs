@@ -167,7 +167,9 @@ fn unseen_passes_are_those_of_plain() {
             let mut members = crew::<f64>(&device, &case, &SEEDS[..1]);
             assert_eq!(members.members(), 1);
             let never = AtomicBool::new(false);
-            let got = train_together(&mut members, std::slice::from_ref(&training), &never).unwrap().unwrap();
+            let got = train_together(&mut members, std::slice::from_ref(&training), &never)
+                .unwrap()
+                .unwrap();
             let want = train(&mut case.plain(), &training, &never).unwrap();
             assert_eq!(got[0].passes.len(), want.passes.len());
             for (got, want) in got[0].passes.iter().zip(&want.passes) {

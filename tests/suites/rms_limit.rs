@@ -21,7 +21,12 @@ struct Side {
 
 impl Side {
     /// The answer to `q`, of which the queries of the `other` direction have fixed a part, if they are known.
-    fn ask(&mut self, other: Option<&Side>, q: &Vector, axis: &mut impl FnMut() -> Vector) -> Vector {
+    fn ask(
+        &mut self,
+        other: Option<&Side>,
+        q: &Vector,
+        axis: &mut impl FnMut() -> Vector,
+    ) -> Vector {
         let (mut rest, mut value) = (q.clone(), q * 0.0);
         for _ in 0..2 {
             for (known, answer) in self.queries.iter().zip(&self.answers) {
@@ -93,7 +98,9 @@ impl Wide<'_> {
                 let next = from.iter().map(|h| {
                     let x = h / root(h);
                     let moved = drift.iter().map(|(g, read, k)| g * (-k * read.dot(&x)));
-                    moved.fold(h + ahead.ask(other, &x, &mut axis) * square.sqrt(), |sum, part| sum + part)
+                    moved.fold(h + ahead.ask(other, &x, &mut axis) * square.sqrt(), |sum, part| {
+                        sum + part
+                    })
                 });
                 let next = next.collect();
                 hidden.push(next);
@@ -141,8 +148,13 @@ impl Wide<'_> {
 #[test]
 fn coordinates_follow_the_equations_of_linear_networks() {
     let (gram, labels) = (vec![vec![1.0, 0.3], vec![0.3, 0.8]], vec![1.0, -0.5]);
-    let network =
-        LinearNetwork { gram: gram.clone(), labels: labels.clone(), horizon: 1.0, rate: 0.3, steps: 3 };
+    let network = LinearNetwork {
+        gram: gram.clone(),
+        labels: labels.clone(),
+        horizon: 1.0,
+        rate: 0.3,
+        steps: 3,
+    };
     for coupled in [true, false] {
         let wide = Wide {
             gram: &gram,
@@ -192,9 +204,17 @@ fn limits_of_normalised_linear_networks_are_those_of_coordinates() {
             assert!(off(own[i]) <= (5.0 * number.error()).max(1e-5), "{what}");
             assert!(i < 2 || number.error() < 5e-3, "{what}");
             for other in &others {
-                assert!(i / 2 != 1 || off(other[i]) > 10.0 * number.error(), "{what}, {}", other[i]);
+                assert!(
+                    i / 2 != 1 || off(other[i]) > 10.0 * number.error(),
+                    "{what}, {}",
+                    other[i]
+                );
             }
-            assert!(i / 2 != 3 || off(unprojected[i]) > 5.0 * number.error(), "{what}, {}", unprojected[i]);
+            assert!(
+                i / 2 != 3 || off(unprojected[i]) > 5.0 * number.error(),
+                "{what}, {}",
+                unprojected[i]
+            );
         }
     }
 }

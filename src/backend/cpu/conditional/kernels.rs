@@ -187,6 +187,7 @@ fn tile<R: Register, S: Register, const C: usize, const P: usize>(
         if begins_line::<R>(at) {
             prefetch_share::<R>(ahead, at * R::LANES);
         }
+        // In a loop: `map` is compiled for no instruction set, and would call every load.
         let mut lanes = [S::splat(S::Real::ZERO); C];
         for c in 0..C {
             lanes[c] = load(q[c], at);
