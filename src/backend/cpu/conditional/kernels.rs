@@ -17,7 +17,7 @@ use super::panel::{CHUNK, Column};
 use crate::backend::cpu::simd::activation;
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
-use crate::backend::cpu::simd::hints::prefetch;
+use crate::backend::cpu::simd::hints::{Level, prefetch};
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
 use crate::model::Activation;
@@ -70,7 +70,7 @@ fn prefetch_share<R: Register>(columns: &[&Column<R::Real>], row: usize) {
     let lines = CHUNK / line;
     let first = row / line * columns.len();
     for due in first..first + columns.len() {
-        prefetch(columns[due / lines], due % lines * line);
+        prefetch(Level::Second, columns[due / lines], due % lines * line);
     }
 }
 

@@ -7,12 +7,12 @@ use super::arena::{Arena, Columns, Stack, Stored};
 use super::kernels;
 use super::near::{Ahead, Near, Start};
 use super::orthogonal::{Expansion, rows_of};
-use super::panel::{CHUNK, Column, chunks_of, clear_padding};
+use super::panel::{CHUNK, Column, chunk_after, chunks_of, clear_padding};
 use super::tiles::{sum, sum_with};
 use crate::backend::archive::{Archive, Walked};
 use crate::backend::coefficients::Drift;
 use crate::backend::cpu::simd::format::Format;
-use crate::backend::cpu::simd::hints::prefetch_rows;
+use crate::backend::cpu::simd::hints::{Level, prefetch_rows};
 use crate::model::Closure;
 use crate::rng::normal::Instructions;
 
@@ -79,9 +79,9 @@ impl Side {
             sum_with(tiles, lengths, |tile, mut z, out| {
                 let (from_z, from_q) = out.split_at_mut(length);
                 let chunks = chunks_of(tile, rows);
-                for (place, chunk) in chunks.clone().enumerate() {
+                for (place, chunk) in chunks.enumerate() {
                     let z = z.chunk(place);
-                    let next = (chunk + 1).min(chunks.end - 1);
+                    let next = chunk_after(chunk, rows);
                     let (basis, answers) = (&other.basis, &other.answers);
                     let mut ahead = columns(basis, next);
                     if one_pass {
@@ -92,9 +92,9 @@ impl Side {
                         for first in (0..CHUNK).step_by(DRAWN) {
                             let of_next = (k * CHUNK + first) / count;
                             let share = of_next..of_next + DRAWN / count;
-                            ahead
-                                .iter()
-                                .for_each(|column| prefetch_rows(column.as_slice(), share.clone()));
+                            ahead.iter().for_each(|column| {
+                                prefetch_rows(Level::Second, column.as_slice(), share.clone())
+                            });
                             let rows = first..first + DRAWN;
                             draw(sample, chunk * CHUNK + first, &mut column[rows]);
                         }

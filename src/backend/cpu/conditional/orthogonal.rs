@@ -19,7 +19,7 @@ use super::arena::{Arena, Columns, Stack, Stored};
 use super::cholesky::{self, Factor, factor};
 use super::kernels;
 use super::near::{Ahead, Near, Start};
-use super::panel::{Column, Panel, chunks_of};
+use super::panel::{Column, Panel, chunk_after, chunks_of};
 use super::tiles::sum_with;
 use crate::backend::coefficients::stacked;
 use crate::backend::cpu::simd::format::Format;
@@ -160,9 +160,9 @@ impl Block {
     ) -> Vec<f64> {
         sum_with(tiles, length, |tile, mut own, out| {
             let chunks = chunks_of(tile, rows);
-            for (place, chunk) in chunks.clone().enumerate() {
+            for (place, chunk) in chunks.enumerate() {
                 let here: Columns<T> = stored.chunk(&self.basis, chunk).collect();
-                let next = (chunk + 1).min(chunks.end - 1);
+                let next = chunk_after(chunk, rows);
                 let ahead: Columns<T> = stored.chunk(&self.basis, next).collect();
                 work(chunk, (&mut own, place), Near { here: &here, ahead: &ahead }, out);
             }

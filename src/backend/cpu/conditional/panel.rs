@@ -31,6 +31,11 @@ pub fn chunks_of(tile: usize, rows: usize) -> std::ops::Range<usize> {
     tile * TILE..((tile + 1) * TILE).min(chunks_in(rows))
 }
 
+/// The chunk that is worked on after `chunk`, as a rule by the same thread; the last one stays.
+pub fn chunk_after(chunk: usize, rows: usize) -> usize {
+    (chunk + 1).min(chunks_in(rows) - 1)
+}
+
 /// Sets the rows of chunk `chunk` beyond n to zero.
 pub fn clear_padding<T: Real>(columns: &mut [Column<T>], chunk: usize, rows: usize) {
     let there = rows - chunk * CHUNK;

@@ -8,7 +8,7 @@ use super::kernels;
 use super::memory::{AnswerRows, Memory};
 use super::near::{Ahead, Near, Start};
 use super::orthogonal::rows_of;
-use super::panel::{CHUNK, Panel, TileMut, chunks_of, tiles_in};
+use super::panel::{CHUNK, Panel, TileMut, chunk_after, chunks_of, tiles_in};
 use super::tiles;
 use crate::backend::cpu::simd::format::Format;
 use crate::model::Activation;
@@ -92,8 +92,8 @@ pub fn advance<T: Format>(
         tiles::sum_with(own, 2, |tile, (mut fresh, (mut to, mut accumulated)), out| {
             let mut rows_moved = zeros.clone();
             let chunks = chunks_of(tile, n);
-            for (place, chunk) in chunks.clone().enumerate() {
-                let next = (chunk + 1).min(chunks.end - 1);
+            for (place, chunk) in chunks.enumerate() {
+                let next = chunk_after(chunk, n);
                 let columns = |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
                 let (basis, answers) = (&memory.backward.basis, &memory.forward.answers);
                 let here = columns(basis, chunk);
@@ -183,8 +183,8 @@ pub fn descend<T: Format>(
             let mut slope = vec![[T::ZERO; CHUNK]; samples];
             let mut y = slope.clone();
             let chunks = chunks_of(tile, width);
-            for (place, chunk) in chunks.clone().enumerate() {
-                let next = (chunk + 1).min(chunks.end - 1);
+            for (place, chunk) in chunks.enumerate() {
+                let next = chunk_after(chunk, width);
                 let columns = |stack, chunk| -> Columns<T> { stored.chunk(stack, chunk).collect() };
                 let (basis, answers) = (&memory.forward.basis, &memory.backward.answers);
                 let here = columns(basis, chunk);

@@ -32,7 +32,7 @@ use super::products::Moved;
 use super::weights::{TILE, WeightBlock};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
-use crate::backend::cpu::simd::hints::prefetch_rows;
+use crate::backend::cpu::simd::hints::{Level, prefetch_rows};
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::lines::Lines;
 use crate::backend::real::Real;
@@ -158,7 +158,7 @@ fn rows_of_tiles<R: Register, const T: usize, const F: usize, const M: usize, co
                 && let Some(next) = tiles[m].get(b + NEAR)
             {
                 for row in &next[rows.clone()] {
-                    prefetch_rows(row, 0..ROWS);
+                    prefetch_rows(Level::First, row, 0..ROWS);
                 }
             }
         }

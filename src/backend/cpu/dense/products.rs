@@ -19,7 +19,7 @@
 use super::weights::{TILE, WeightBlock};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
-use crate::backend::cpu::simd::hints::prefetch_rows;
+use crate::backend::cpu::simd::hints::{Level, prefetch_rows};
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
 use crate::backend::vectors::{Piece, ROWS};
@@ -151,7 +151,7 @@ fn tile<R: Register, W, const P: usize, const N: usize>(
         let Some(x) = x[first..].first_chunk::<P>() else { break };
         if let Some(block) = next.get(b) {
             for r in 0..N {
-                prefetch_rows(&block[(row + r) % TILE], 0..ROWS);
+                prefetch_rows(Level::First, &block[(row + r) % TILE], 0..ROWS);
             }
         }
         for q in 0..ROWS / R::LANES {
@@ -211,7 +211,7 @@ fn backward_body<R: Register, const C: usize, const FUSED: bool>(
 /// Asks the cache for a block of weights.
 #[inline(always)]
 pub(super) fn prefetch<T>(block: &WeightBlock<T>) {
-    block.iter().for_each(|row| prefetch_rows(row, 0..ROWS));
+    block.iter().for_each(|row| prefetch_rows(Level::First, row, 0..ROWS));
 }
 
 #[inline(always)]

@@ -9,7 +9,7 @@ use super::super::weights::{TILE, WeightBlock};
 use super::{many, share};
 use crate::backend::cpu::simd::dispatch::kernel;
 use crate::backend::cpu::simd::format::Format;
-use crate::backend::cpu::simd::hints::prefetch_rows;
+use crate::backend::cpu::simd::hints::{Level, prefetch_rows};
 use crate::backend::cpu::simd::lanes::Register;
 use crate::backend::real::Real;
 use crate::backend::vectors::{Piece, ROWS};
@@ -134,7 +134,7 @@ fn transposed_tile<R: Register, const P: usize>(
                     && let Some(next) = tile.get(b + 1)
                 {
                     for row in &next[rows.clone()] {
-                        prefetch_rows(row, 0..ROWS);
+                        prefetch_rows(Level::First, row, 0..ROWS);
                     }
                 }
                 for r in 0..TILE {
